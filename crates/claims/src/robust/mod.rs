@@ -1,0 +1,1 @@
+//! Claims of the methods for imbalanced and imperfect samples.

@@ -1,0 +1,30 @@
+//! The foundation every other crate of Quadrat stands on.
+//!
+//! Nothing here knows a method. It holds what all methods share: how an error speaks ([`Error`]), where randomness
+//! comes from ([`Seed`], [`Rng`]), how a long job reports and is stopped ([`Progress`]), how a method describes itself
+//! ([`Card`]), how a file is written without ever being half-written ([`write_atomic`]), and how measurements become a
+//! verdict ([`Evidence`], [`Verdict`]).
+//!
+//! ```
+//! use quadrat_core::{Seed, stats};
+//! let mut rng = Seed(7).stream("demo").rng(0);
+//! let draws: Vec<f64> = (0..1000).map(|_| rng.uniform()).collect();
+//! assert!((stats::mean(&draws) - 0.5).abs() < 0.05);
+//! ```
+
+mod card;
+mod environment;
+mod error;
+mod evidence;
+mod file;
+mod progress;
+mod seed;
+pub mod stats;
+
+pub use card::{Area, Card, Param, find, nearest, search};
+pub use environment::Environment;
+pub use error::{Error, Result};
+pub use evidence::{Evidence, Exact, Expectation, Finding, Measurement, Plot, Relation, Scale, Series, Trial, Verdict};
+pub use file::{write_atomic, write_atomic_bytes};
+pub use progress::{Progress, Silent, checkpoint};
+pub use seed::{Rng, Seed};

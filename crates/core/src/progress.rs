@@ -1,0 +1,26 @@
+//! How a long job says how far it is, and how it is stopped.
+
+use crate::{Error, Result};
+
+/// Where a long job reports. Implementations must be cheap: hot loops call [`Progress::advance`] once per block.
+pub trait Progress: Sync {
+    /// A phase called `what` starts, with `total` steps when they can be counted.
+    fn begin(&self, _what: &str, _total: Option<u64>) {}
+    /// `n` more steps of the phase are done.
+    fn advance(&self, _n: u64) {}
+    /// Whether the user wants the job to stop.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Reports nothing and never stops.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// `Err(Cancelled)` once the user wants the job to stop: call it between blocks of work.
+pub fn checkpoint(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+}

@@ -1,0 +1,11 @@
+//! Plain functions on arrays, shared by all areas of Quadrat.
+//!
+//! Nothing here knows where rows come from or which paper wants them. Arrays are `ndarray` with one row a sample;
+//! `f32` where rows are embeddings and there are many (clusters, neighbours), `f64` where precision is the point
+//! (decompositions, learners). All results are independent of the number of threads.
+
+pub mod points;
+pub mod sparse;
+
+pub use points::Points;
+pub use sparse::Csr;
