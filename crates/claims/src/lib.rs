@@ -10,4 +10,4 @@ pub mod robust;
 pub mod select;
 
 pub use claim::{CLAIMS, Claim, find};
-pub use record::Record;
+pub use record::{Record, Summary, claims_markdown, read_all, recorded};

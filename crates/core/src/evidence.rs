@@ -63,6 +63,7 @@ pub struct Measurement {
     /// The repetition.
     pub seed: u64,
     /// The figure.
+    #[serde(deserialize_with = "stats::number_or_nan")]
     pub value: f64,
 }
 
@@ -103,8 +104,10 @@ pub struct Exact {
     /// What is compared.
     pub name: String,
     /// One side.
+    #[serde(deserialize_with = "stats::number_or_nan")]
     pub left: f64,
     /// The other.
+    #[serde(deserialize_with = "stats::number_or_nan")]
     pub right: f64,
     /// How far they may be apart.
     pub tolerance: f64,

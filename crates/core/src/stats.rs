@@ -77,13 +77,22 @@ pub fn chi_square_tail(x: f64, df: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// The point estimate.
+    #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
     /// Its standard error.
+    #[serde(deserialize_with = "number_or_nan")]
     pub se: f64,
     /// Lower end.
+    #[serde(deserialize_with = "number_or_nan")]
     pub low: f64,
     /// Upper end.
+    #[serde(deserialize_with = "number_or_nan")]
     pub high: f64,
+}
+
+/// JSON has no NaN and no infinity: both are written as null, and null is read as NaN.
+pub(crate) fn number_or_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(<Option<f64> as serde::Deserialize>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// The t interval of a mean at the given level (0.95 for 95%).
