@@ -119,7 +119,7 @@ impl Params {
         // NaN parses as a number but lies in no range, since every comparison with it is false.
         text.parse()
             .ok()
-            .filter(|value| range.contains(value))
+            .filter(|value| range.contains(value) && usable(value))
             .map(Some)
             .ok_or_else(|| Error::input(name, format!("`{text}`"), format!("use {kind}{}", in_words(range))))
     }
