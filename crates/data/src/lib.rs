@@ -1,1 +1,17 @@
-//! placeholder
+//! Tables: read, write, select rows, add rows.
+
+mod arrays;
+mod cell;
+mod column;
+mod delimited;
+mod format;
+mod json;
+mod sink;
+mod source;
+mod table;
+mod write;
+
+pub use column::{Column, ColumnType, Missing, Values};
+pub use format::{Compression, Format};
+pub use table::{Categories, Labels, Table};
+pub use write::{write_resampled, write_selection};

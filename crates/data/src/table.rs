@@ -1,0 +1,523 @@
+//! A file of samples, and its columns on demand.
+
+use crate::delimited::Delimited;
+use crate::format::{self, Format};
+use crate::source::{Form, Source, Visit};
+use crate::{Column, ColumnType, Missing, arrays, cell, json};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, Float64Array};
+use arrow_select::interleave::interleave;
+use ndarray::Array2;
+use quadrat_core::{Error, Result, nearest};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A file of samples: one row a sample, columns decoded when they are asked for.
+///
+/// Decoded columns come in the order of the file's rows; the file itself is kept (text formats) or read again
+/// (Parquet), so that the user's rows can be written as they were. See the [crate](crate) for the formats.
+pub struct Table {
+    name: String,
+    format: Format,
+    columns: Vec<Column>,
+    pub(crate) body: Body,
+}
+
+pub(crate) enum Body {
+    Delimited(Delimited),
+}
+
+/// A column of categories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Categories {
+    /// Category of each row: an index into `names`.
+    pub codes: Vec<u32>,
+    /// The categories in order: by value where all are numbers, else by their characters.
+    pub names: Vec<String>,
+}
+
+/// A column of label lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// Labels of each row: indices into `names`, ascending, each once.
+    pub rows: Vec<Vec<u32>>,
+    /// The labels in order: by value where all are numbers, else by their characters.
+    pub names: Vec<String>,
+}
+
+impl Table {
+    /// Opens a file, whose format its ending (csv, tsv, jsonl, ndjson, parquet, npy, npz; with .gz or .zst around it)
+    /// or its first bytes tell, or a built-in set by `builtin:NAME`.
+    ///
+    /// `overrides` gives columns another type than the inferred one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no table of its format, or has no rows; an override of an unknown column or one
+    /// that the column's values contradict.
+    pub fn open(name: &str, overrides: &[(String, ColumnType)]) -> Result<Table> {
+        let path = Path::new(name);
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        Table::from_bytes(name, bytes, overrides)
+    }
+
+    /// A table from a file's content; `name` is what messages call it, and its ending tells the format.
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub fn from_bytes(name: &str, bytes: Vec<u8>, overrides: &[(String, ColumnType)]) -> Result<Table> {
+        let bytes = format::decompress(name, bytes)?;
+        let format = Format::of_content(name, &bytes)?;
+        let body = match format {
+            Format::Csv => Body::Delimited(Delimited::parse(name, bytes, b',', overrides)?),
+            Format::Tsv => Body::Delimited(Delimited::parse(name, bytes, b'\t', overrides)?),
+            _ => return Err(Error::input("file format", format, "CSV and TSV are read")),
+        };
+        let columns = match &body {
+            Body::Delimited(csv) => csv.columns().to_vec(),
+        };
+        let table = Table { name: name.to_owned(), format, columns, body };
+        for (column, _) in overrides {
+            table.index(column)?;
+        }
+        Ok(table)
+    }
+
+    /// The file's name as the user gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.source().parts().last().map_or(0, |part| part.end)
+    }
+
+    /// Names and types of all columns, in the file's order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The names of all columns, in the file's order.
+    pub fn column_names(&self) -> Vec<&str> {
+        self.columns.iter().map(|c| c.name.as_str()).collect()
+    }
+
+    /// The names of the columns that [`Table::numeric`] reads, in the file's order.
+    pub fn numeric_columns(&self) -> Vec<&str> {
+        self.names_where(ColumnType::is_numeric)
+    }
+
+    /// The names of the columns of whole numbers, in the file's order.
+    pub fn integer_columns(&self) -> Vec<&str> {
+        self.names_where(|kind| kind == ColumnType::Integer)
+    }
+
+    fn names_where(&self, fits: impl Fn(ColumnType) -> bool) -> Vec<&str> {
+        self.columns.iter().filter(|c| fits(c.kind)).map(|c| c.name.as_str()).collect()
+    }
+
+    /// A column's name and type.
+    ///
+    /// # Errors
+    /// An unknown name: the nearest ones are offered.
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        self.index(name).map(|at| &self.columns[at])
+    }
+
+    /// The line (row, in formats without lines) to name in a message about `row`; counts from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        self.source().line(row)
+    }
+
+    /// The columns as numbers, one row a sample; booleans are 0 and 1.
+    ///
+    /// # Errors
+    /// A column that is unknown or not numeric; a missing value unless `missing` keeps it as NaN. (NaN written in a
+    /// file is a missing value too.)
+    pub fn numeric<S: AsRef<str>>(&self, names: &[S], missing: Missing) -> Result<Array2<f64>> {
+        let (columns, place) = self.wanted(names)?;
+        for &c in &columns {
+            let Column { name, kind } = &self.columns[c];
+            if !kind.is_numeric() {
+                return Err(Error::input(
+                    format!("{}, column `{name}`", self.name),
+                    format!("values of type {kind}"),
+                    "a numeric column is needed here; leave this one out of the features, or encode it first",
+                ));
+            }
+        }
+        let width = place.len();
+        let mut values = vec![0.0; self.rows() * width];
+        self.fill(&mut values, width, |part, mut chunk| {
+            let mut row = self.source().parts()[part].start;
+            self.source().read(part, None, &columns, Form::Native, &mut |batch| {
+                let numbers: Vec<Float64Array> =
+                    batch.iter().zip(&columns).map(|(array, &c)| self.numbers(array, row, c)).collect::<Result<_>>()?;
+                let length = batch.first().map_or(0, |array| array.len());
+                for i in 0..length {
+                    let Some((target, rest)) = std::mem::take(&mut chunk).split_at_mut_checked(width) else { break };
+                    chunk = rest;
+                    for (value, &p) in target.iter_mut().zip(&place) {
+                        *value = if numbers[p].is_valid(i) { numbers[p].value(i) } else { f64::NAN };
+                        if value.is_nan() && missing == Missing::Error {
+                            return Err(self.missing(row + i, columns[p]));
+                        }
+                    }
+                }
+                row += length;
+                Ok(())
+            })
+        })?;
+        self.shaped(width, values)
+    }
+
+    /// A column as texts; numbers in the file's own spelling where the file is text. A missing value is an empty text.
+    ///
+    /// # Errors
+    /// An unknown column.
+    pub fn strings(&self, name: &str) -> Result<Vec<String>> {
+        let parts =
+            self.each_part(name, |_, texts| Ok(texts.map(|t| t.unwrap_or_default().to_owned()).collect::<Vec<_>>()))?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// A column as categories, whatever its type: numbers count as equal when they are spelt alike.
+    ///
+    /// # Errors
+    /// An unknown column; a missing value unless `missing` keeps it as the category with the empty name.
+    pub fn categories(&self, name: &str, missing: Missing) -> Result<Categories> {
+        let column = self.index(name)?;
+        let parts = self.each_part(name, |first, texts| {
+            let mut names = Names::default();
+            let mut codes = Vec::new();
+            for (i, text) in texts.enumerate() {
+                match text {
+                    None if missing == Missing::Error => return Err(self.missing(first + i, column)),
+                    _ => codes.push(names.code(text.unwrap_or_default())),
+                }
+            }
+            Ok((names, codes))
+        })?;
+        let (names, renamed) = Names::merge(parts.iter().map(|(names, _)| names));
+        let codes = parts.iter().zip(renamed).flat_map(|((_, codes), new)| codes.iter().map(move |c| new[*c as usize]));
+        Ok(Categories { codes: codes.collect(), names })
+    }
+
+    /// A column of label lists: lists of texts or numbers, or texts that hold a JSON list or labels between
+    /// separators. Without a given `separator` it is the first of `|`, `;` and `,` that the column holds. Spaces around
+    /// labels don't count; a missing value is a row without labels.
+    ///
+    /// # Errors
+    /// An unknown column; a text that starts with `[` and is no JSON list of texts and numbers.
+    pub fn labels(&self, name: &str, separator: Option<&str>) -> Result<Labels> {
+        let column = self.index(name)?;
+        let separator = match separator {
+            Some(separator) => separator,
+            None => self.usual_separator(name)?,
+        };
+        let parts = self.each_part(name, |first, texts| {
+            let mut names = Names::default();
+            let mut rows = Vec::new();
+            for (i, text) in texts.enumerate() {
+                let text = text.unwrap_or_default().trim();
+                let labels: Vec<String> = if text.starts_with('[') {
+                    json::labels(text).ok_or_else(|| {
+                        self.error(first + i, column, "a list must be JSON: [\"a\", \"b\"], of texts or numbers")
+                    })?
+                } else if separator.is_empty() {
+                    vec![text.to_owned()]
+                } else {
+                    text.split(separator).map(|label| label.trim().to_owned()).collect()
+                };
+                rows.push(labels.iter().filter(|l| !l.is_empty()).map(|l| names.code(l)).collect::<Vec<u32>>());
+            }
+            Ok((names, rows))
+        })?;
+        let (names, renamed) = Names::merge(parts.iter().map(|(names, _)| names));
+        let rows = parts.iter().zip(renamed).flat_map(|((_, rows), new)| {
+            rows.iter().map(move |row| {
+                let mut labels: Vec<u32> = row.iter().map(|l| new[*l as usize]).collect();
+                labels.sort_unstable();
+                labels.dedup();
+                labels
+            })
+        });
+        Ok(Labels { rows: rows.collect(), names })
+    }
+
+    /// The first of the usual separators that a column of texts holds; none when labels come as lists or alone.
+    fn usual_separator(&self, name: &str) -> Result<&'static str> {
+        const USUAL: [&str; 3] = ["|", ";", ","];
+        let parts = self.each_part(name, |_, texts| {
+            let mut found = [false; 3];
+            for text in texts.flatten().filter(|t| !t.trim_start().starts_with('[')) {
+                for (found, separator) in found.iter_mut().zip(USUAL) {
+                    *found |= text.contains(separator);
+                }
+            }
+            Ok(found)
+        })?;
+        Ok((0..3).find(|&s| parts.iter().any(|found| found[s])).map_or("", |s| USUAL[s]))
+    }
+
+    /// A column of vectors: lists of numbers, or texts that hold JSON lists of numbers. All must have the same width.
+    ///
+    /// # Errors
+    /// An unknown column, or one of another type; a missing vector or number, or a vector of another width than the
+    /// first row's.
+    pub fn embedding(&self, name: &str) -> Result<Array2<f32>> {
+        let column = self.index(name)?;
+        let kind = self.columns[column].kind;
+        if !matches!(kind, ColumnType::Embedding(_) | ColumnType::Tags | ColumnType::Text) {
+            return Err(Error::input(
+                format!("{}, column `{name}`", self.name),
+                format!("values of type {kind}"),
+                "an embedding is a column of lists of numbers; or give an npy file with one row a sample",
+            ));
+        }
+        let width = match kind {
+            ColumnType::Embedding(width) if width > 0 => width,
+            _ => self.first_width(column)?,
+        };
+        let mut values = vec![0f32; self.rows() * width];
+        self.fill(&mut values, width, |part, mut chunk| {
+            let mut row = self.source().parts()[part].start;
+            self.source().read(part, None, &[column], Form::Native, &mut |batch| {
+                for array in batch {
+                    for i in 0..array.len() {
+                        let Some((target, rest)) = std::mem::take(&mut chunk).split_at_mut_checked(width) else {
+                            break;
+                        };
+                        chunk = rest;
+                        arrays::vector(&array, i, target).map_err(|why| self.error(row + i, column, &why))?;
+                    }
+                    row += array.len();
+                }
+                Ok(())
+            })
+        })?;
+        self.shaped(width, values)
+    }
+
+    fn first_width(&self, column: usize) -> Result<usize> {
+        let mut width = Err(self.missing(0, column));
+        self.source().read(0, Some(&[0]), &[column], Form::Native, &mut |batch| {
+            if let Some(array) = batch.first().filter(|array| array.len() > 0) {
+                width = arrays::width(array, 0).map_err(|why| self.error(0, column, &why));
+            }
+            Ok(())
+        })?;
+        width
+    }
+
+    /// `decode` on each part's share of `values` (`width` a row), in parallel.
+    fn fill<T: Send>(
+        &self,
+        values: &mut [T],
+        width: usize,
+        decode: impl Fn(usize, &mut [T]) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let mut rest = values;
+        let mut chunks = Vec::new();
+        for part in self.source().parts() {
+            let (chunk, others) = rest.split_at_mut(part.len() * width);
+            chunks.push(chunk);
+            rest = others;
+        }
+        let done: Vec<Result<()>> =
+            chunks.into_par_iter().enumerate().map(|(part, chunk)| decode(part, chunk)).collect();
+        done.into_iter().collect()
+    }
+
+    /// `decode` on the texts of each part, in parallel; it gets the part's first row and an iterator.
+    fn each_part<T: Send>(
+        &self,
+        name: &str,
+        decode: impl Fn(usize, &mut dyn Iterator<Item = Option<&str>>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let column = self.index(name)?;
+        let parts: Vec<Result<Vec<T>>> = (0..self.source().parts().len())
+            .into_par_iter()
+            .map(|part| {
+                let mut row = self.source().parts()[part].start;
+                let mut decoded = Vec::new();
+                self.source().read(part, None, &[column], Form::Text, &mut |batch| {
+                    for array in batch {
+                        decoded.push(decode(row, &mut array.as_string::<i32>().iter())?);
+                        row += array.len();
+                    }
+                    Ok(())
+                })?;
+                Ok(decoded)
+            })
+            .collect();
+        let parts: Vec<Vec<T>> = parts.into_iter().collect::<Result<_>>()?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// Hands the given rows, in the given order, to `each` in batches of all columns. Rows in ascending order stream
+    /// through; others are first collected.
+    pub(crate) fn gather(&self, rows: &[usize], form: Form, each: Visit) -> Result<()> {
+        let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+        let mut sorted = rows.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let columns: Vec<usize> = (0..self.columns.len()).collect();
+        let mut held: Vec<Vec<ArrayRef>> = Vec::new();
+        let mut place: Vec<(usize, usize)> = Vec::with_capacity(if ascending { 0 } else { sorted.len() });
+        let parts: Vec<(usize, &[usize])> = self
+            .source()
+            .parts()
+            .iter()
+            .enumerate()
+            .map(|(part, span)| {
+                let (from, to) =
+                    (sorted.partition_point(|r| *r < span.start), sorted.partition_point(|r| *r < span.end));
+                (part, &sorted[from..to])
+            })
+            .filter(|(_, wanted)| !wanted.is_empty())
+            .collect();
+        for window in parts.chunks(rayon::current_num_threads()) {
+            let read: Vec<Result<Vec<Vec<ArrayRef>>>> = window
+                .par_iter()
+                .map(|(part, wanted)| {
+                    let mut batches = Vec::new();
+                    self.source().read(*part, Some(wanted), &columns, form, &mut |batch| {
+                        batches.push(batch);
+                        Ok(())
+                    })?;
+                    Ok(batches)
+                })
+                .collect();
+            for batch in read.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+                if ascending {
+                    each(batch)?;
+                    continue;
+                }
+                let length = batch.first().map_or(0, |array| array.len());
+                place.extend((0..length).map(|row| (held.len(), row)));
+                held.push(batch);
+            }
+        }
+        let order: Vec<(usize, usize)> = if ascending {
+            Vec::new()
+        } else {
+            rows.iter().filter_map(|r| sorted.binary_search(r).ok().and_then(|at| place.get(at).copied())).collect()
+        };
+        for some in order.chunks(GATHERED) {
+            let batch = (0..columns.len())
+                .map(|c| {
+                    let column: Vec<&dyn Array> = held.iter().map(|batch| batch[c].as_ref()).collect();
+                    interleave(&column, some).map_err(|e| Error::data(&self.name, None, e.to_string()))
+                })
+                .collect::<Result<_>>()?;
+            each(batch)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn source(&self) -> &dyn Source {
+        match &self.body {
+            Body::Delimited(csv) => csv,
+        }
+    }
+
+    /// A column's place, or an error that offers the nearest names.
+    pub(crate) fn index(&self, name: &str) -> Result<usize> {
+        self.columns.iter().position(|c| c.name == name).ok_or_else(|| {
+            let near = nearest(name, self.columns.iter().map(|c| c.name.as_str()));
+            Error::input(
+                format!("{}, column", self.name),
+                format!("`{name}`"),
+                format!("did you mean {}?", near.join(" or ")),
+            )
+        })
+    }
+
+    /// The distinct columns in the file's order, and where each wanted one is among them.
+    fn wanted<S: AsRef<str>>(&self, names: &[S]) -> Result<(Vec<usize>, Vec<usize>)> {
+        let wanted: Vec<usize> = names.iter().map(|name| self.index(name.as_ref())).collect::<Result<_>>()?;
+        let mut columns = wanted.clone();
+        columns.sort_unstable();
+        columns.dedup();
+        let place = wanted.iter().map(|c| columns.partition_point(|d| d < c)).collect();
+        Ok((columns, place))
+    }
+
+    /// A decoded batch of a numeric column in double precision; texts that were overridden to be numbers are parsed.
+    fn numbers(&self, array: &ArrayRef, first: usize, column: usize) -> Result<Float64Array> {
+        if let Some(numbers) = arrays::to_f64(array) {
+            return Ok(numbers);
+        }
+        let mut numbers = Vec::with_capacity(array.len());
+        let mut wrong = None;
+        arrays::texts(array, &mut |text| {
+            let text = text.map(str::trim).filter(|t| !cell::is_missing(t));
+            let number = text.and_then(|t| cell::parse_float(t).or(cell::parse_boolean(t).map(f64::from)));
+            if text.is_some() && number.is_none() && wrong.is_none() {
+                wrong = Some(numbers.len());
+            }
+            numbers.push(number);
+        });
+        match wrong {
+            Some(i) => Err(self.error(first + i, column, "the value is no number")),
+            None => Ok(numbers.into()),
+        }
+    }
+
+    fn shaped<T>(&self, width: usize, values: Vec<T>) -> Result<Array2<T>> {
+        Array2::from_shape_vec((self.rows(), width), values).map_err(|e| Error::data(&self.name, None, e.to_string()))
+    }
+
+    fn missing(&self, row: usize, column: usize) -> Error {
+        self.error(row, column, "the value is missing; fill it in, leave the row out, or leave the column out")
+    }
+
+    fn error(&self, row: usize, column: usize, why: &str) -> Error {
+        Error::data(&self.name, self.line(row), format!("column `{}`: {why}", self.columns[column].name))
+    }
+}
+
+/// Rows per batch when rows are brought into another order.
+const GATHERED: usize = 8192;
+
+/// Names numbered as they come.
+#[derive(Default)]
+struct Names {
+    codes: HashMap<String, u32>,
+    names: Vec<String>,
+}
+
+impl Names {
+    fn code(&mut self, name: &str) -> u32 {
+        if let Some(&code) = self.codes.get(name) {
+            return code;
+        }
+        let code = self.names.len() as u32;
+        self.codes.insert(name.to_owned(), code);
+        self.names.push(name.to_owned());
+        code
+    }
+
+    /// All names in order, and each part's numbers among them.
+    fn merge<'a>(parts: impl Iterator<Item = &'a Names> + Clone) -> (Vec<String>, Vec<Vec<u32>>) {
+        let mut names: Vec<&String> = parts.clone().flat_map(|p| &p.names).collect();
+        names.sort_unstable();
+        names.dedup();
+        let numbers: Option<Vec<f64>> = names.iter().map(|n| cell::parse_float(n.trim())).collect();
+        if let Some(numbers) = numbers {
+            let mut by_value: Vec<(f64, &String)> = numbers.into_iter().zip(names).collect();
+            by_value.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+            names = by_value.into_iter().map(|(_, name)| name).collect();
+        }
+        let place: HashMap<&str, u32> = names.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect();
+        let renamed = parts.map(|p| p.names.iter().map(|n| place[n.as_str()]).collect()).collect();
+        (names.into_iter().cloned().collect(), renamed)
+    }
+}
