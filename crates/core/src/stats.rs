@@ -59,6 +59,11 @@ pub fn student_quantile(p: f64, df: f64) -> f64 {
     0.5 * (low + high)
 }
 
+/// The `p`-quantile of the standard normal.
+pub fn normal_quantile(p: f64) -> f64 {
+    -std::f64::consts::SQRT_2 * puruspe::inverfc(2.0 * p)
+}
+
 /// P(X > x) of chi-square with `df` degrees of freedom.
 pub fn chi_square_tail(x: f64, df: f64) -> f64 {
     if x <= 0.0 {
@@ -139,6 +144,7 @@ mod tests {
         {
             assert!((student_quantile(p, df) - t).abs() < 1e-4, "{p} {df}");
         }
+        assert!((normal_quantile(0.975) - 1.959964).abs() < 1e-6 && normal_quantile(0.5).abs() < 1e-9);
         assert!((chi_square_tail(3.841459, 1.0) - 0.05).abs() < 1e-6);
         assert!((chi_square_tail(1651.9, 1559.0) - 0.05).abs() < 1e-3);
         assert_eq!(student_cdf(f64::INFINITY, 3.0), 1.0);

@@ -4,8 +4,19 @@
 //! `f32` where rows are embeddings and there are many (clusters, neighbours), `f64` where precision is the point
 //! (decompositions, learners). All results are independent of the number of threads.
 
+pub mod approximate;
+mod gemm;
+pub mod kmeans;
+pub mod learners;
+pub mod metrics;
+pub mod neighbours;
 pub mod points;
+mod prepare;
 pub mod sparse;
+mod tree;
 
+pub use approximate::IvfIndex;
+pub use kmeans::{Clustering, Init, KMeans};
+pub use neighbours::{Metric, Neighbours};
 pub use points::Points;
 pub use sparse::Csr;

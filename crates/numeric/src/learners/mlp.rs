@@ -1,0 +1,231 @@
+//! A network with one hidden layer.
+
+use super::{Classifier, Learner, Standard, check, log_shares, softmax};
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
+use quadrat_core::{Error, Result, Rng, Seed};
+
+/// One hidden layer of rectified units under a softmax, trained by Adam (Kingma and Ba 2015) on shuffled mini-batches,
+/// on columns that are standardised inside ([`Standard`]).
+///
+/// Minimises the weighted mean of -log p(class | row) + `l2`/2 * (sum of squared weights, biases excluded). Time
+/// O(epochs * rows * hidden * (columns + classes)).
+///
+/// ```
+/// use ndarray::array;
+/// use quadrat_numeric::learners::{Classifier, Learner, Mlp};
+/// let x = array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// let mlp = Mlp { epochs: 500, learning_rate: 0.01, ..Mlp::default() };
+/// let model = mlp.fit(x.view(), &[0, 1, 1, 0], 2, None, quadrat_core::Seed(0))?;
+/// assert_eq!(model.predict(x.view()), [0, 1, 1, 0]);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mlp {
+    /// Hidden units, at least 1. Default 64.
+    pub hidden: usize,
+    /// Passes over the rows. Default 100.
+    pub epochs: usize,
+    /// Rows of a mini-batch, at least 1. Default 64.
+    pub batch: usize,
+    /// Adam's step size, above 0. Default 1e-3.
+    pub learning_rate: f64,
+    /// Strength of the penalty on weights, at least 0. Default 1e-4.
+    pub l2: f64,
+}
+
+impl Default for Mlp {
+    fn default() -> Self {
+        Mlp { hidden: 64, epochs: 100, batch: 64, learning_rate: 1e-3, l2: 1e-4 }
+    }
+}
+
+/// Weights of columns to hidden units, their biases, weights of hidden units to classes, their biases. Derivatives and
+/// Adam's moments have the same shapes.
+#[derive(Clone)]
+struct Net([Array2<f64>; 4]);
+
+impl Net {
+    fn zeros(columns: usize, hidden: usize, classes: usize) -> Net {
+        Net([(columns, hidden), (1, hidden), (hidden, classes), (1, classes)].map(Array2::zeros))
+    }
+
+    /// Weights of variance 2 / inputs (He et al. 2015), so that rectified units keep the variance of what they read.
+    fn random(columns: usize, hidden: usize, classes: usize, rng: &mut Rng) -> Net {
+        let mut net = Net::zeros(columns, hidden, classes);
+        for (layer, inputs) in [(0, columns), (2, hidden)] {
+            let scale = (2.0 / inputs as f64).sqrt();
+            net.0[layer].mapv_inplace(|_| scale * rng.normal());
+        }
+        net
+    }
+
+    fn hidden(&self, z: &Array2<f64>) -> Array2<f64> {
+        (z.dot(&self.0[0]) + &self.0[1]).mapv_into(|h| h.max(0.0))
+    }
+
+    /// Logits of the classes, above `offset`.
+    fn logits(&self, hidden: &Array2<f64>, offset: &Array1<f64>) -> Array2<f64> {
+        hidden.dot(&self.0[2]) + &self.0[3] + offset
+    }
+
+    /// The objective of a batch and its derivatives. Every row's class must have a finite offset.
+    fn loss(&self, z: &Array2<f64>, y: &[u32], weights: &[f64], offset: &Array1<f64>, l2: f64) -> (f64, Net) {
+        let rows = y.len() as f64;
+        let hidden = self.hidden(z);
+        let mut d_logits = self.logits(&hidden, offset);
+        let mut loss = 0.0;
+        for ((mut p, &class), weight) in d_logits.axis_iter_mut(Axis(0)).zip(y).zip(weights) {
+            let logit = p[class as usize];
+            loss += weight / rows * (softmax(p.view_mut()) - logit);
+            p[class as usize] -= 1.0;
+            p *= *weight / rows;
+        }
+        let mut d_hidden = d_logits.dot(&self.0[2].t());
+        d_hidden.zip_mut_with(&hidden, |d, h| *d = if *h > 0.0 { *d } else { 0.0 });
+        let sum = |d: &Array2<f64>| d.sum_axis(Axis(0)).insert_axis(Axis(0));
+        let mut slope = Net([z.t().dot(&d_hidden), sum(&d_hidden), hidden.t().dot(&d_logits), sum(&d_logits)]);
+        for layer in [0, 2] {
+            slope.0[layer].scaled_add(l2, &self.0[layer]);
+            loss += 0.5 * l2 * self.0[layer].iter().map(|w| w * w).sum::<f64>();
+        }
+        (loss, slope)
+    }
+}
+
+struct Fitted {
+    standard: Standard,
+    net: Net,
+    /// Log shares of the classes, which the biases are relative to: minus infinity where a class had no rows.
+    offset: Array1<f64>,
+}
+
+impl Learner for Mlp {
+    fn name(&self) -> &'static str {
+        "network"
+    }
+
+    fn fit(
+        &self,
+        x: ArrayView2<f64>,
+        y: &[u32],
+        classes: usize,
+        weights: Option<&[f64]>,
+        seed: Seed,
+    ) -> Result<Box<dyn Classifier>> {
+        let weights = check(x, y, classes, weights)?;
+        self.check()?;
+        let standard = Standard::fit(x, &weights);
+        let offset = Array1::from(log_shares(y, &weights, classes));
+        let z = standard.apply(x);
+        let mut rows: Vec<usize> = (0..y.len()).filter(|i| weights[*i] > 0.0).collect();
+        let mean_weight = weights.iter().sum::<f64>() / rows.len() as f64;
+
+        let mut net = Net::random(x.ncols(), self.hidden, classes, &mut seed.stream("network weights").rng(0));
+        let mut first = Net::zeros(x.ncols(), self.hidden, classes);
+        let mut second = first.clone();
+        let mut steps = 0;
+        for epoch in 0..self.epochs {
+            seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
+            for batch in rows.chunks(self.batch) {
+                let y: Vec<u32> = batch.iter().map(|i| y[*i]).collect();
+                let weights: Vec<f64> = batch.iter().map(|i| weights[*i] / mean_weight).collect();
+                let (_, slope) = net.loss(&z.select(Axis(0), batch), &y, &weights, &offset, self.l2);
+                steps += 1;
+                adam(&mut net, &slope, &mut first, &mut second, self.learning_rate, steps);
+            }
+        }
+        Ok(Box::new(Fitted { standard, net, offset }))
+    }
+}
+
+impl Mlp {
+    fn check(&self) -> Result<()> {
+        for (what, value) in [("hidden", self.hidden), ("epochs", self.epochs), ("batch", self.batch)] {
+            if value == 0 {
+                return Err(Error::input(what, value, "it must be at least 1"));
+            }
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Err(Error::input("learning_rate", self.learning_rate, "it must be finite and above 0"));
+        }
+        if !(self.l2 >= 0.0 && self.l2.is_finite()) {
+            return Err(Error::input("l2", self.l2, "the penalty must be finite and at least 0"));
+        }
+        Ok(())
+    }
+}
+
+/// A step of Adam with its authors' constants.
+fn adam(net: &mut Net, slope: &Net, first: &mut Net, second: &mut Net, rate: f64, step: i32) {
+    const BETA: (f64, f64) = (0.9, 0.999);
+    let correction = (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step));
+    for layer in 0..net.0.len() {
+        Zip::from(&mut net.0[layer]).and(&slope.0[layer]).and(&mut first.0[layer]).and(&mut second.0[layer]).for_each(
+            |w, g, m, v| {
+                *m = BETA.0 * *m + (1.0 - BETA.0) * g;
+                *v = BETA.1 * *v + (1.0 - BETA.1) * g * g;
+                *w -= rate * (*m / correction.0) / ((*v / correction.1).sqrt() + 1e-8);
+            },
+        );
+    }
+}
+
+impl Classifier for Fitted {
+    fn probabilities(&self, x: ArrayView2<f64>) -> Array2<f64> {
+        let mut p = self.net.logits(&self.net.hidden(&self.standard.apply(x)), &self.offset);
+        for row in p.axis_iter_mut(Axis(0)) {
+            softmax(row);
+        }
+        p
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn derivatives_agree_with_differences() {
+        let mut rng = Seed(1).rng(0);
+        let z = Array2::from_shape_fn((7, 3), |_| rng.normal());
+        let y = [0, 1, 2, 1, 0, 2, 1];
+        let weights = [1.0, 0.5, 2.0, 1.0, 0.3, 1.2, 0.9];
+        let offset = array![-1.0, -0.5, -2.0];
+        let mut net = Net::random(3, 5, 3, &mut rng);
+        net.0[1].mapv_inplace(|_| 0.1 * rng.normal());
+        let (_, slope) = net.loss(&z, &y, &weights, &offset, 0.1);
+        let h = 1e-6;
+        for layer in 0..4 {
+            for at in ndarray::indices(net.0[layer].dim()) {
+                let mut moved = |by: f64| {
+                    let before = net.0[layer][at];
+                    net.0[layer][at] = before + by;
+                    let loss = net.loss(&z, &y, &weights, &offset, 0.1).0;
+                    net.0[layer][at] = before;
+                    loss
+                };
+                let difference = (moved(h) - moved(-h)) / (2.0 * h);
+                assert!(
+                    (difference - slope.0[layer][at]).abs() < 1e-7,
+                    "{layer} {at:?}: {difference} {}",
+                    slope.0[layer][at]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_errors() {
+        let x = array![[0.0], [1.0]];
+        for mlp in [
+            Mlp { hidden: 0, ..Mlp::default() },
+            Mlp { batch: 0, ..Mlp::default() },
+            Mlp { epochs: 0, ..Mlp::default() },
+            Mlp { learning_rate: 0.0, ..Mlp::default() },
+            Mlp { l2: -1.0, ..Mlp::default() },
+        ] {
+            assert!(mlp.fit(x.view(), &[0, 1], 2, None, Seed(0)).is_err(), "{mlp:?}");
+        }
+    }
+}
