@@ -1,0 +1,80 @@
+//! The list of selectors: one line a method.
+//!
+//! A method's file has a static `CARD` and, if it takes parameters, `from_params(&Params) -> Result<Self>`, which reads
+//! each parameter that the card lists with a typed getter (range checked, the struct's own default). Adding a line here
+//! is all that the command line, the catalogue and the checklist tests need.
+
+use crate::{Random, Selector, Stratified, TopScore};
+use crate::{random, stratified, top_score};
+use quadrat_core::{Card, Error, Params, Result, nearest};
+
+/// How a selector is made from parameters as typed.
+struct Method {
+    card: &'static Card,
+    build: fn(&Params) -> Result<Box<dyn Selector>>,
+}
+
+const METHODS: &[Method] = &[
+    Method { card: &random::CARD, build: |_| Ok(Box::new(Random)) },
+    Method { card: &stratified::CARD, build: |p| Ok(Box::new(Stratified::from_params(p)?)) },
+    Method { card: &top_score::CARD, build: |_| Ok(Box::new(TopScore)) },
+];
+
+/// The cards of all selectors.
+pub fn cards() -> Vec<&'static Card> {
+    METHODS.iter().map(|method| method.card).collect()
+}
+
+/// The selector called `name` (slug or alias) with the given parameters; what is not given has the default that the
+/// card states.
+///
+/// ```
+/// use quadrat_core::Params;
+/// let selector = quadrat_select::build("stratified", &Params::from([("allocation", "equal")]))?;
+/// assert_eq!(selector.card().slug, "stratified");
+/// assert!(quadrat_select::build("stratfied", &Params::none()).is_err());
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+///
+/// # Errors
+/// An unknown method or parameter (the nearest names are offered) or a value that does not fit.
+pub fn build(name: &str, params: &Params) -> Result<Box<dyn Selector>> {
+    let method = METHODS.iter().find(|method| method.card.is_called(name)).ok_or_else(|| {
+        let near = nearest(name, METHODS.iter().map(|method| method.card.slug));
+        Error::input("method", format!("`{name}`"), format!("the nearest selectors are {}", near.join(", ")))
+    })?;
+    params.check_names(method.card)?;
+    (method.build)(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_every_card_is_filled_in() {
+        let mut names = HashSet::new();
+        for card in cards() {
+            for name in std::iter::once(card.slug).chain(card.aliases.iter().copied()) {
+                assert!(names.insert(name), "{name} names two methods");
+                assert!(build(name, &Params::none()).is_ok(), "{name}");
+            }
+            for text in [card.title, card.paper, card.summary, card.useful_when, card.cost] {
+                assert!(!text.is_empty(), "{}", card.slug);
+            }
+            assert!(card.params.iter().all(|p| !p.help.is_empty() && !p.default.is_empty()), "{}", card.slug);
+        }
+    }
+
+    #[test]
+    fn every_listed_parameter_accepts_its_default_and_refuses_nonsense() {
+        for card in cards() {
+            for param in card.params {
+                assert!(build(card.slug, &Params::from([(param.name, param.default)])).is_ok(), "{card:?} {param:?}");
+                let error = build(card.slug, &Params::from([(param.name, "no such value")])).err().unwrap().to_string();
+                assert!(error.starts_with(param.name), "{error}");
+            }
+        }
+    }
+}

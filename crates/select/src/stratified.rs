@@ -1,0 +1,172 @@
+//! Stratified choice: every class gets its share.
+
+use crate::{Cost, Needs, Pool, Selection, Selector};
+use quadrat_core::{Area, Card, Param, Params, Progress, Result, Seed};
+
+pub(crate) static CARD: Card = Card {
+    slug: "stratified",
+    aliases: &[],
+    title: "Stratified random choice",
+    paper: "textbook stratified sampling (Neyman, JRSS 1934); largest remainders for the rounding",
+    area: Area::Select,
+    summary: "Each class gets its share of the budget, in proportion to its rows or equally; inside a class rows are drawn \
+              uniformly. A row's weight is the number of rows of its class that it stands for.",
+    useful_when: "keep class proportions in a subsample, the same number of rows of every class, a smaller but \
+                  representative table",
+    cost: "time O(rows), memory O(rows)",
+    params: &[Param {
+        name: "allocation",
+        default: "proportional",
+        help: "how the budget is shared: `proportional` to the classes' rows, or `equal`",
+    }],
+};
+
+/// How the budget is shared among classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Allocation {
+    /// In proportion to the classes' rows, rounded by largest remainder (of equal remainders the first class).
+    #[default]
+    Proportional,
+    /// The same for every class; what a small class cannot fill goes to the others.
+    Equal,
+}
+
+/// A uniform draw inside each class.
+///
+/// ```
+/// use quadrat_core::{Seed, Silent};
+/// use quadrat_select::{Pool, Selector, Stratified};
+/// let pool = Pool::of_rows(9).with_classes(vec![0, 0, 0, 0, 0, 0, 1, 1, 1]);
+/// let chosen = Stratified::default().select(&pool, 3, Seed(1), &Silent)?;
+/// assert_eq!(chosen.indices.iter().filter(|i| **i < 6).count(), 2);
+/// assert_eq!(chosen.weights, Some(vec![3.0; 3]));
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stratified {
+    /// How the budget is shared.
+    pub allocation: Allocation,
+}
+
+impl Stratified {
+    /// From parameters as typed.
+    pub fn from_params(params: &Params) -> Result<Self> {
+        let choices = [("proportional", Allocation::Proportional), ("equal", Allocation::Equal)];
+        Ok(Stratified { allocation: params.get_choice("allocation", Allocation::default(), &choices)? })
+    }
+}
+
+impl Selector for Stratified {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { classes: true, ..Needs::default() }
+    }
+
+    fn cost(&self, rows: usize, _cols: usize, _budget: usize) -> Cost {
+        Cost { operations: 2.0 * rows as f64, bytes: 8.0 * rows as f64 }
+    }
+
+    fn select(&self, pool: &Pool, budget: usize, seed: Seed, _progress: &dyn Progress) -> Result<Selection> {
+        pool.check(budget, self.needs())?;
+        let mut strata: Vec<(u32, Vec<usize>)> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        for (row, &class) in pool.classes.iter().flatten().enumerate() {
+            let place = *places.entry(class).or_insert_with(|| {
+                strata.push((class, Vec::new()));
+                strata.len() - 1
+            });
+            strata[place].1.push(row);
+        }
+        strata.sort_unstable_by_key(|(class, _)| *class);
+        let sizes: Vec<usize> = strata.iter().map(|(_, rows)| rows.len()).collect();
+        let shares = match self.allocation {
+            Allocation::Proportional => proportional(&sizes, budget),
+            Allocation::Equal => equal(&sizes, budget),
+        };
+        let seed = seed.stream("stratified");
+        let (mut indices, mut weights) = (Vec::with_capacity(budget), Vec::with_capacity(budget));
+        for ((class, rows), &share) in strata.iter().zip(&shares) {
+            let drawn = seed.rng(u64::from(*class)).sample(rows.len(), share);
+            indices.extend(drawn.into_iter().map(|i| rows[i]));
+            weights.extend(std::iter::repeat_n(rows.len() as f64 / share as f64, share));
+        }
+        let left_out = shares.iter().filter(|share| **share == 0).count();
+        let notes = vec![
+            ("classes".to_owned(), sizes.len().to_string()),
+            ("classes without a row".to_owned(), left_out.to_string()),
+        ];
+        Ok(Selection { indices, weights: Some(weights), scores: None, notes })
+    }
+}
+
+/// `budget` in proportion to `sizes` (whose sum it must not exceed), rounded by largest remainder.
+pub(crate) fn proportional(sizes: &[usize], budget: usize) -> Vec<usize> {
+    // In whole numbers, so that equal remainders are equal: budget * size = share * total + remainder.
+    let total = sizes.iter().sum::<usize>() as u128;
+    let exact = |size: usize| budget as u128 * size as u128;
+    let mut shares: Vec<usize> = sizes.iter().map(|&size| (exact(size) / total) as usize).collect();
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&class| (std::cmp::Reverse(exact(sizes[class]) % total), class));
+    let left = budget - shares.iter().sum::<usize>();
+    order.iter().take(left).for_each(|&class| shares[class] += 1);
+    shares
+}
+
+/// The same share of `budget` for everybody, nobody more than its size; what is left over goes to the first.
+pub(crate) fn equal(sizes: &[usize], budget: usize) -> Vec<usize> {
+    let mut shares = vec![0; sizes.len()];
+    let mut left = budget;
+    while left > 0 {
+        let open: Vec<usize> = (0..sizes.len()).filter(|&class| shares[class] < sizes[class]).collect();
+        let each = (left / open.len()).max(1);
+        for class in open {
+            let more = each.min(sizes[class] - shares[class]).min(left);
+            shares[class] += more;
+            left -= more;
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn shares_by_hand() {
+        for (sizes, budget, by_size, alike) in [
+            (vec![6, 3], 3, vec![2, 1], vec![2, 1]),
+            (vec![1, 1, 1], 2, vec![1, 1, 0], vec![1, 1, 0]),
+            (vec![50, 30, 20], 7, vec![4, 2, 1], vec![3, 2, 2]),
+            (vec![100, 1], 10, vec![10, 0], vec![9, 1]),
+            (vec![4], 4, vec![4], vec![4]),
+        ] {
+            assert_eq!(proportional(&sizes, budget), by_size, "{sizes:?} {budget}");
+            assert_eq!(equal(&sizes, budget), alike, "{sizes:?} {budget}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn shares_add_up_and_stay_within_one_of_the_quota(
+            sizes in prop::collection::vec(1_usize..60, 1..12), part in 0.0_f64..1.0,
+        ) {
+            let total: usize = sizes.iter().sum();
+            let budget = 1 + (part * (total - 1) as f64) as usize;
+            let shares = proportional(&sizes, budget);
+            prop_assert_eq!(shares.iter().sum::<usize>(), budget);
+            for (share, size) in shares.iter().zip(&sizes) {
+                let quota = budget as f64 * *size as f64 / total as f64;
+                prop_assert!(share <= size && (*share as f64 - quota).abs() < 1.0);
+            }
+            let shares = equal(&sizes, budget);
+            prop_assert_eq!(shares.iter().sum::<usize>(), budget);
+            let largest = *shares.iter().max().unwrap();
+            prop_assert!(shares.iter().zip(&sizes).all(|(share, size)| share == size || share + 1 >= largest));
+        }
+    }
+}
