@@ -3,14 +3,15 @@
 use ndarray::{Array2, Axis};
 use quadrat_core::{Card, Error, Progress, Result, Seed};
 
-/// A table of numbers with a class for each row. Nominal columns hold their category's number.
+/// A table of numbers with a class for each row. Nominal columns hold their category's number: equal numbers are the
+/// same category, and nothing else about them counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labelled {
     /// One row a sample.
     pub x: Array2<f64>,
     /// Class of each row: an index into `classes`.
     pub y: Vec<u32>,
-    /// Names of the classes.
+    /// Names of the classes; some may have no row.
     pub classes: Vec<String>,
     /// Names of the columns, for messages; may be empty.
     pub columns: Vec<String>,
@@ -24,6 +25,12 @@ impl Labelled {
         let classes = y.iter().max().map_or(0, |m| *m as usize + 1);
         let classes = (0..classes).map(|c| c.to_string()).collect();
         Labelled { x, y, classes, columns: Vec::new(), categorical: Vec::new() }
+    }
+
+    /// Says which columns are nominal.
+    pub fn with_categorical(mut self, columns: Vec<usize>) -> Self {
+        self.categorical = columns;
+        self
     }
 
     /// Number of rows of each class.
@@ -43,6 +50,11 @@ impl Labelled {
     /// How messages call a column.
     pub fn column(&self, column: usize) -> String {
         self.columns.get(column).map_or_else(|| format!("column {column}"), |name| format!("column `{name}`"))
+    }
+
+    /// How messages call a class.
+    pub fn class(&self, class: u32) -> String {
+        self.classes.get(class as usize).map_or_else(|| format!("class {class}"), |name| format!("class `{name}`"))
     }
 
     /// Checks lengths, class numbers, columns and that every value is finite. Every resampler calls it first.
@@ -68,24 +80,67 @@ impl Labelled {
                 format!("the table has {} columns", self.x.ncols()),
             ));
         }
-        for (row, values) in self.x.axis_iter(Axis(0)).enumerate() {
-            if let Some((column, bad)) = values.iter().enumerate().find(|(_, v)| !v.is_finite()) {
-                let what = format!("{}, row {row}", self.column(column));
-                return Err(Error::input(
-                    what,
-                    bad,
-                    "values must be finite: fill missing values in (imputation) first",
-                ));
-            }
+        if !self.categorical.is_sorted_by(|a, b| a < b) {
+            let got = format!("{:?}", self.categorical);
+            return Err(Error::input("categorical columns", got, "name each once, in ascending order"));
         }
-        Ok(())
+        let want = "values must be finite: fill missing values in (imputation) first";
+        if self.x.iter().all(|v| v.is_finite()) {
+            return Ok(());
+        }
+        (0..self.x.ncols()).try_for_each(|column| self.find_value(column, |v| !v.is_finite(), want))
+    }
+
+    /// [`Labelled::check`], and that Euclidean distances between rows mean something: no nominal column, and no value
+    /// whose square overflows.
+    pub fn check_numeric(&self) -> Result<()> {
+        self.check()?;
+        if let Some(&first) = self.categorical.first() {
+            let got = format!("{} nominal, the first is {}", self.categorical.len(), self.column(first));
+            let want = "this method needs numeric columns only: leave the nominal ones out, or use smote-nc (some \
+                        columns nominal), smote-n (all nominal) or random-over-sampling";
+            return Err(Error::input("columns", got, want));
+        }
+        self.check_magnitude(&(0..self.x.ncols()).collect::<Vec<usize>>())
+    }
+
+    /// That squared differences in these columns do not overflow.
+    pub(crate) fn check_magnitude(&self, columns: &[usize]) -> Result<()> {
+        let want = format!("squared distances overflow beyond {LARGEST:e}: rescale the column");
+        if self.x.iter().all(|v| v.abs() <= LARGEST) {
+            return Ok(());
+        }
+        columns.iter().try_for_each(|column| self.find_value(*column, |v| v.abs() > LARGEST, &want))
+    }
+
+    /// An error that names the first value of a column that is `bad`.
+    fn find_value(&self, column: usize, bad: impl Fn(f64) -> bool, want: &str) -> Result<()> {
+        let values = self.x.column(column);
+        match values.iter().enumerate().find(|(_, value)| bad(**value)) {
+            Some((row, value)) => Err(Error::input(format!("{}, row {row}", self.column(column)), value, want)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same names and roles with other rows.
+    fn with_rows(&self, x: Array2<f64>, y: Vec<u32>) -> Labelled {
+        Labelled {
+            x,
+            y,
+            classes: self.classes.clone(),
+            columns: self.columns.clone(),
+            categorical: self.categorical.clone(),
+        }
     }
 }
+
+/// The largest magnitude whose squared differences stay finite over any number of columns that fits in memory.
+const LARGEST: f64 = 1e150;
 
 /// Where a row of the result comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Origin {
-    /// The input's row.
+    /// The input's row. Over-sampling by repetition keeps a row more than once.
     Kept(usize),
     /// Made between two rows of the input: `base + gap * (neighbour - base)` in numeric columns.
     Synthetic {
@@ -98,46 +153,48 @@ pub enum Origin {
     },
 }
 
-/// A resampled table: kept rows first, in their order, then synthetic ones.
+/// A resampled table. Kept rows come first, in their order, then rows added by the method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampled {
     /// Where each row comes from; its length is the number of rows.
     pub origin: Vec<Origin>,
-    /// The synthetic rows alone, in order: kept rows are not copied.
+    /// The synthetic rows alone, in the order in which they appear in `origin`: kept rows are not copied.
     pub synthetic: Array2<f64>,
     /// Class of each row.
     pub y: Vec<u32>,
 }
 
 impl Resampled {
+    /// The given rows of `from` and nothing else.
+    pub fn of_kept(from: &Labelled, rows: impl IntoIterator<Item = usize>) -> Self {
+        let origin: Vec<Origin> = rows.into_iter().map(Origin::Kept).collect();
+        let y = origin.iter().map(|o| from.y[source(o)]).collect();
+        Resampled { origin, synthetic: Array2::zeros((0, from.x.ncols())), y }
+    }
+
     /// The whole table, kept rows copied out of `from`.
     pub fn table(&self, from: &Labelled) -> Labelled {
-        let mut x = Array2::zeros((self.origin.len(), from.x.ncols()));
+        let columns = from.x.ncols();
+        let mut values = Vec::with_capacity(self.origin.len() * columns);
         let mut made = self.synthetic.axis_iter(Axis(0));
-        for (mut row, origin) in x.axis_iter_mut(Axis(0)).zip(&self.origin) {
+        for origin in &self.origin {
             match origin {
-                Origin::Kept(source) => row.assign(&from.x.row(*source)),
-                Origin::Synthetic { .. } => {
-                    if let Some(values) = made.next() {
-                        row.assign(&values);
-                    }
-                }
+                Origin::Kept(row) => values.extend(from.x.row(*row)),
+                Origin::Synthetic { .. } => values.extend(made.next().iter().flatten()),
             }
         }
-        Labelled { x, y: self.y.clone(), ..from.clone_frame() }
+        // The lengths agree by construction; a table put together by hand with too few synthetic rows gets zeros.
+        values.resize(self.origin.len() * columns, 0.0);
+        let x = Array2::from_shape_vec((self.origin.len(), columns), values).unwrap_or_default();
+        from.with_rows(x, self.y.clone())
     }
 }
 
-impl Labelled {
-    /// The same names and roles without rows.
-    fn clone_frame(&self) -> Labelled {
-        Labelled {
-            x: Array2::zeros((0, self.x.ncols())),
-            y: Vec::new(),
-            classes: self.classes.clone(),
-            columns: self.columns.clone(),
-            categorical: self.categorical.clone(),
-        }
+/// The input row an origin goes back to.
+pub(crate) fn source(origin: &Origin) -> usize {
+    match *origin {
+        Origin::Kept(row) => row,
+        Origin::Synthetic { base, .. } => base,
     }
 }
 

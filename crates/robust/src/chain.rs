@@ -1,0 +1,144 @@
+//! Resamplers one after the other.
+
+use crate::labelled::source;
+use crate::{
+    Agree, EditedNearestNeighbours, Labelled, Origin, Resampled, Resampler, Smote, Strategy, TomekLinks, params,
+};
+use ndarray::{Array2, Axis};
+use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
+
+/// Resamplers applied one after the other, each to the result of the one before.
+///
+/// Origins name rows of the first input. Where a later step makes a row from a synthetic one, `base` and `neighbour` are
+/// the rows that one started from. The first step gets the seed as it is, later ones streams of it.
+///
+/// Errors: those of the steps. Cost: that of the steps, and a copy of the table between two steps.
+///
+/// ```
+/// use quadrat_core::{Seed, Silent};
+/// use quadrat_robust::{Chain, Labelled, RandomUnderSampling, Resampler, Smote, Strategy};
+/// let x = ndarray::Array2::from_shape_fn((40, 2), |(i, j)| (i * i % (7 + j)) as f64);
+/// let data = Labelled::new(x, (0..40).map(|i| u32::from(i < 8)).collect());
+/// let thinned = RandomUnderSampling { strategy: Strategy::Percent(50), ..Default::default() };
+/// let doubled = Smote { strategy: Strategy::Percent(100), ..Smote::default() };
+/// let chain = Chain::new(vec![Box::new(thinned), Box::new(doubled)]);
+/// assert_eq!(chain.resample(&data, Seed(0), &Silent)?.table(&data).counts(), [16, 16]);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+pub struct Chain {
+    steps: Vec<Box<dyn Resampler>>,
+    card: &'static Card,
+}
+
+impl Chain {
+    /// The card of a chain put together by hand.
+    pub const CARD: Card = Card {
+        slug: "chain",
+        aliases: &[],
+        title: "Resamplers one after the other",
+        paper: "A combination of methods",
+        area: Area::Robust,
+        summary: "Applies resampling methods one after the other.",
+        useful_when: "over-sampling and under-sampling or cleaning together",
+        cost: "that of its steps, and a copy of the table between two steps",
+        params: &[],
+    };
+
+    /// The card of [`Chain::smote_tomek`].
+    pub const SMOTE_TOMEK: Card = Card {
+        slug: "smote-tomek",
+        aliases: &[],
+        title: "SMOTE, then removal of Tomek links",
+        paper: "Batista, Prati, Monard: A Study of the Behavior of Several Methods for Balancing Machine Learning \
+                Training Data. SIGKDD Explorations 6 (2004), doi 10.1145/1007730.1007735",
+        area: Area::Robust,
+        summary: "Balances the classes with SMOTE, then removes both rows of every Tomek link.",
+        useful_when: "imbalanced labels and classes that overlap after over-sampling",
+        cost: "that of SMOTE, and the square of all rows times columns",
+        params: &[params::STRATEGY, params::RATIO, params::COUNTS, params::PERCENT, params::K, params::GENERATOR],
+    };
+
+    /// The card of [`Chain::smote_enn`].
+    pub const SMOTE_ENN: Card = Card {
+        slug: "smote-enn",
+        title: "SMOTE, then edited nearest neighbours",
+        summary: "Balances the classes with SMOTE, then removes every row one of whose 3 nearest neighbours disagrees.",
+        useful_when: "imbalanced labels, noisy labels, classes that overlap a lot after over-sampling",
+        params: &[
+            params::STRATEGY,
+            params::RATIO,
+            params::COUNTS,
+            params::PERCENT,
+            params::K,
+            Param {
+                name: "agree",
+                default: "all",
+                help: "in the cleaning, a row stays when its class is that of all neighbours, or of most",
+            },
+            params::GENERATOR,
+        ],
+        ..Self::SMOTE_TOMEK
+    };
+
+    /// The given steps, first to last. Without steps the table stays as it is.
+    pub fn new(steps: Vec<Box<dyn Resampler>>) -> Self {
+        Chain { steps, card: &Self::CARD }
+    }
+
+    /// SMOTE, then removal of Tomek links in all classes (Batista, Prati, Monard 2004).
+    pub fn smote_tomek(smote: Smote) -> Self {
+        let clean = TomekLinks { strategy: Strategy::All };
+        Chain { steps: vec![Box::new(smote), Box::new(clean)], card: &Self::SMOTE_TOMEK }
+    }
+
+    /// SMOTE, then edited nearest neighbours with k = 3 in all classes (Batista, Prati, Monard 2004).
+    pub fn smote_enn(smote: Smote, agree: Agree) -> Self {
+        let clean = EditedNearestNeighbours { strategy: Strategy::All, k: 3, agree };
+        Chain { steps: vec![Box::new(smote), Box::new(clean)], card: &Self::SMOTE_ENN }
+    }
+}
+
+impl Resampler for Chain {
+    fn card(&self) -> &'static Card {
+        self.card
+    }
+
+    fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
+        data.check()?;
+        let Some((first, rest)) = self.steps.split_first() else {
+            return Ok(Resampled::of_kept(data, 0..data.y.len()));
+        };
+        let mut result = first.resample(data, seed, progress)?;
+        for (i, step) in rest.iter().enumerate() {
+            let table = result.table(data);
+            let next = step.resample(&table, seed.stream(&format!("step {}", i + 1)), progress)?;
+            result = compose(&result, &table, next);
+        }
+        Ok(result)
+    }
+}
+
+/// `second`, made from `table` (the rows of `first`), told in rows of the table that `first` was made from.
+fn compose(first: &Resampled, table: &Labelled, second: Resampled) -> Resampled {
+    let back = |row: usize| source(&first.origin[row]);
+    let mut values = Vec::new();
+    let mut made = second.synthetic.axis_iter(Axis(0));
+    let mut origin = Vec::with_capacity(second.origin.len());
+    for o in &second.origin {
+        origin.push(match *o {
+            Origin::Kept(row) => {
+                if let Origin::Synthetic { .. } = first.origin[row] {
+                    values.extend(table.x.row(row));
+                }
+                first.origin[row]
+            }
+            Origin::Synthetic { base, neighbour, gap } => {
+                values.extend(made.next().iter().flatten());
+                Origin::Synthetic { base: back(base), neighbour: back(neighbour), gap }
+            }
+        });
+    }
+    let columns = table.x.ncols();
+    let synthetic = Array2::from_shape_vec((values.len() / columns, columns), values).unwrap_or_default();
+    Resampled { origin, synthetic, y: second.y }
+}
