@@ -1,7 +1,8 @@
 //! Rows of numbers in the precision they came in.
 
-use ndarray::{Array2, ArrayView1, Axis};
-use quadrat_core::{Error, Result};
+use crate::prepare;
+use ndarray::{Array2, Axis};
+use quadrat_core::Result;
 use std::borrow::Cow;
 
 /// A matrix with one row a sample, row-major, in the precision it came in: embeddings are usually `f32`, columns of a
@@ -59,27 +60,10 @@ impl Points {
     /// in single precision.
     pub fn check_finite(&self, what: &str) -> Result<()> {
         match self {
-            Points::F32(a) => check(what, a.rows(), |v: &f32| f64::from(*v)),
-            Points::F64(a) => check(what, a.rows(), |v: &f64| *v),
+            Points::F32(a) => prepare::check_finite(what, a.view()),
+            Points::F64(a) => prepare::check_finite(what, a.view()),
         }
     }
-}
-
-fn check<'a, T: 'a>(
-    what: &str,
-    rows: impl IntoIterator<Item = ArrayView1<'a, T>>,
-    value: impl Fn(&T) -> f64,
-) -> Result<()> {
-    for (row, values) in rows.into_iter().enumerate() {
-        if let Some((column, bad)) = values.iter().map(&value).enumerate().find(|(_, v)| !v.is_finite()) {
-            return Err(Error::input(
-                format!("{what}, row {row}, column {column}"),
-                bad,
-                "values must be finite; remove the row or fill the value in",
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
