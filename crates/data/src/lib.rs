@@ -1,6 +1,7 @@
 //! Tables: read, write, select rows, add rows.
 
 mod arrays;
+pub mod builtin;
 mod cell;
 mod column;
 mod delimited;

@@ -3,7 +3,7 @@
 use crate::delimited::Delimited;
 use crate::format::{self, Format};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType, Missing, arrays, cell, json};
+use crate::{Column, ColumnType, Missing, arrays, builtin, cell, json};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_select::interleave::interleave;
@@ -56,6 +56,9 @@ impl Table {
     /// A file that cannot be read, is no table of its format, or has no rows; an override of an unknown column or one
     /// that the column's values contradict.
     pub fn open(name: &str, overrides: &[(String, ColumnType)]) -> Result<Table> {
+        if let Some(set) = name.strip_prefix("builtin:") {
+            return builtin::find(set)?.table(overrides);
+        }
         let path = Path::new(name);
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         Table::from_bytes(name, bytes, overrides)
