@@ -11,6 +11,7 @@ mod borderline_smote;
 mod chain;
 mod draws;
 mod edited_nearest_neighbours;
+mod evaluate;
 mod labelled;
 mod numpy_legacy;
 mod params;
@@ -30,7 +31,11 @@ pub use borderline_smote::{BorderlineSmote, Kind};
 pub use chain::Chain;
 pub use draws::Generator;
 pub use edited_nearest_neighbours::{Agree, EditedNearestNeighbours};
-pub use labelled::{Labelled, Origin, Resampled, Resampler};
+pub use evaluate::{
+    Family, Hull, Pipeline, RocSweep, Setting, SweepCurve, SweepPoint, Vertex, correct_priors, iso_performance_slope,
+    roc_convex_hull,
+};
+pub use labelled::{Labelled, Origin, Reads, Resampled, Resampler};
 pub use numpy_legacy::NumpyLegacy;
 pub use random_over_sampling::RandomOverSampling;
 pub use random_under_sampling::RandomUnderSampling;
