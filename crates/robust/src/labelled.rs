@@ -198,11 +198,28 @@ pub(crate) fn source(origin: &Origin) -> usize {
     }
 }
 
+/// The columns a resampler reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// None: labels are all it looks at.
+    Nothing,
+    /// Numeric ones.
+    Numeric,
+    /// Nominal ones.
+    Nominal,
+    /// Both.
+    Mixed,
+}
+
 /// A method that changes how many rows each class has. Same table and seed give the same rows, whatever the number of
 /// threads.
 pub trait Resampler: Send + Sync {
     /// The method's card.
     fn card(&self) -> &'static Card;
+    /// Which columns it reads: front ends leave the others out.
+    fn reads(&self) -> Reads {
+        Reads::Numeric
+    }
     /// Resamples.
     fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled>;
 }

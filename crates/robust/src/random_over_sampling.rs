@@ -1,6 +1,6 @@
 //! Random over-sampling.
 
-use crate::{Generator, Labelled, Origin, Resampled, Resampler, Strategy, params};
+use crate::{Generator, Labelled, Origin, Reads, Resampled, Resampler, Strategy, params};
 use quadrat_core::{Area, Card, Progress, Result, Seed};
 
 /// Random over-sampling: rows of the rare classes are repeated at random, with replacement. The baseline of every
@@ -46,6 +46,10 @@ impl RandomOverSampling {
 impl Resampler for RandomOverSampling {
     fn card(&self) -> &'static Card {
         &Self::CARD
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 
     fn resample(&self, data: &Labelled, seed: Seed, _progress: &dyn Progress) -> Result<Resampled> {

@@ -1,6 +1,6 @@
 //! Random under-sampling.
 
-use crate::{Generator, Labelled, Resampled, Resampler, Strategy, params};
+use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy, params};
 use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 
 /// Random under-sampling: rows of the common classes are dropped at random, without replacement.
@@ -63,6 +63,10 @@ impl RandomUnderSampling {
 impl Resampler for RandomUnderSampling {
     fn card(&self) -> &'static Card {
         &Self::CARD
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 
     fn resample(&self, data: &Labelled, seed: Seed, _progress: &dyn Progress) -> Result<Resampled> {

@@ -2,7 +2,7 @@
 
 use crate::steps::{Step, check_class_size, make_rows, plan};
 use crate::votes::most_frequent;
-use crate::{Generator, Labelled, Resampled, Resampler, Strategy, params};
+use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy, params};
 use ndarray::Axis;
 use quadrat_core::{Area, Card, Error, Progress, Result, Seed, checkpoint};
 use rayon::prelude::*;
@@ -69,6 +69,10 @@ impl SmoteN {
 impl Resampler for SmoteN {
     fn card(&self) -> &'static Card {
         &Self::CARD
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Nominal
     }
 
     fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {

@@ -2,7 +2,7 @@
 
 use crate::steps::{Step, check_class_size, make_rows, plan};
 use crate::votes::most_frequent;
-use crate::{Generator, Labelled, NumpyLegacy, Resampled, Resampler, Strategy, params};
+use crate::{Generator, Labelled, NumpyLegacy, Reads, Resampled, Resampler, Strategy, params};
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Area, Card, Error, Progress, Result, Seed, stats};
 use quadrat_numeric::neighbours::{Neighbours, nearest_plus};
@@ -73,6 +73,10 @@ impl SmoteNc {
 impl Resampler for SmoteNc {
     fn card(&self) -> &'static Card {
         &Self::CARD
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Mixed
     }
 
     fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
