@@ -1,6 +1,6 @@
 //! Borderline-SMOTE.
 
-use crate::steps::{Step, interpolate, nearest_in_class, nearest_in_table, plan};
+use crate::steps::{Step, make_rows, nearest_in_class, nearest_in_table, plan};
 use crate::{Generator, Labelled, NumpyLegacy, Resampled, Resampler, Strategy, params};
 use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 
@@ -102,6 +102,8 @@ impl Resampler for BorderlineSmote {
     fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
         data.check_numeric()?;
         let mut steps = Vec::new();
+        // How far each step may go: all the way inside the class, half way towards another one.
+        let mut reach = Vec::new();
         for (class, count) in self.strategy.new_rows(data)? {
             let rows = data.rows_of(class);
             let around = nearest_in_table(data, &rows, self.m, progress)?;
@@ -120,21 +122,24 @@ impl Resampler for BorderlineSmote {
             };
             let mut draws = self.generator.start("borderline-smote", seed)?;
             let plan = plan(&mut draws, &self.strategy, class, count, bases.len(), self.k);
-            let first = steps.len();
-            steps.extend(plan.into_iter().map(|(base, column, gap)| {
+            let mut again = match self.generator {
+                Generator::Streams => None,
+                Generator::NumpyLegacy => Some(NumpyLegacy::new(seed)?),
+            };
+            for (base, column, gap) in plan {
                 let neighbour = neighbours.of(base).0[column] as usize;
-                Step { base: bases[base], neighbour, gap, class }
-            }));
-            let towards_others = steps[first..].iter_mut().filter(|step| data.y[step.neighbour] != class);
-            match self.generator {
-                Generator::Streams => towards_others.for_each(|step| step.gap *= 0.5),
-                Generator::NumpyLegacy => {
-                    let mut again = NumpyLegacy::new(seed)?;
-                    towards_others.for_each(|step| step.gap *= 0.5 * again.uniform());
-                }
+                let own_class = data.y[neighbour] == class;
+                reach.push(if own_class { 1.0 } else { 0.5 * again.as_mut().map_or(1.0, NumpyLegacy::uniform) });
+                steps.push(Step { base: bases[base], neighbour, gap, class });
             }
         }
-        let synthetic = interpolate(data, &mut steps, progress)?;
+        let synthetic = make_rows(data.x.ncols(), &mut steps, progress, |i, step, row| {
+            let (base, neighbour) = (data.x.row(step.base), data.x.row(step.neighbour));
+            for ((value, b), n) in row.iter_mut().zip(base).zip(neighbour) {
+                *value = b + step.gap * (reach[i] * (n - b));
+            }
+            step.gap *= reach[i];
+        })?;
         Ok(Resampled::grown(data, &steps, synthetic))
     }
 }

@@ -9,7 +9,7 @@ use crate::{Labelled, RandomUnderSampling, Resampled, Resampler, Smote, Strategy
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Error, Progress, Result, Seed, Silent, checkpoint};
 use quadrat_numeric::learners::{Classifier, Learner};
-use quadrat_numeric::metrics::Split;
+use quadrat_numeric::metrics::{Split, roc_rates};
 use rayon::prelude::*;
 
 /// A learner that resamples the rows it is given before it learns from them: whatever is predicted, also in
@@ -252,11 +252,13 @@ impl RocSweep {
     ) -> Result<Vec<(f64, f64)>> {
         let train = Resampled::of_kept(data, split.train.iter().copied()).table(data);
         let test = Resampled::of_kept(data, split.test.iter().copied()).table(data);
+        let truth: Vec<bool> = test.y.iter().map(|class| *class == positive).collect();
         let rates = |table: &Labelled| {
             checkpoint(progress)?;
             let model = learner.fit(table.x.view(), &table.y, data.classes.len(), None, seed.stream("learner"))?;
             progress.advance(1);
-            rates(&test.y, &model.predict(test.x.view()), positive)
+            let called: Vec<bool> = model.predict(test.x.view()).iter().map(|class| *class == positive).collect();
+            roc_rates(&truth, &called)
         };
         let mut measured = vec![rates(&train)?];
         let majorities: Vec<Labelled> = self
@@ -305,21 +307,6 @@ fn positive_class(data: &Labelled) -> Result<u32> {
             Err(Error::input("labels", format!("{} classes with rows", present.len()), want))
         }
     }
-}
-
-/// Shares of the negative and of the positive rows that were called positive.
-fn rates(truth: &[u32], predicted: &[u32], positive: u32) -> Result<(f64, f64)> {
-    let (mut rows, mut called) = ([0.0, 0.0], [0.0, 0.0]);
-    for (truth, predicted) in truth.iter().zip(predicted) {
-        let kind = usize::from(*truth == positive);
-        rows[kind] += 1.0;
-        called[kind] += f64::from(u8::from(*predicted == positive));
-    }
-    if rows.contains(&0.0) {
-        let got = format!("{} negative and {} positive test rows", rows[0], rows[1]);
-        return Err(Error::input("fold", got, "both are needed: use fewer, stratified folds"));
-    }
-    Ok((called[0] / rows[0], called[1] / rows[1]))
 }
 
 /// A corner of a convex hull of ROC points.
@@ -572,7 +559,7 @@ mod tests {
             (run(RocSweep::default(), &three, &folds), "labels: got 3 classes with rows;"),
             (run(RocSweep::default(), &data, &[]), "ROC sweep: got 0 folds,"),
             (run(none, &data, &folds), "ROC sweep: got 3 folds, 0 families"),
-            (run(RocSweep::default(), &data, &one_sided), "fold: got 2 negative and 0 positive"),
+            (run(RocSweep::default(), &data, &one_sided), "ROC curve: got 0 positive of 2 rows"),
             (run(too_much, &data, &folds), "percent: got 5000;"),
         ] {
             assert!(error.starts_with(start), "{error}");
