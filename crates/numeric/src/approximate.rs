@@ -117,6 +117,7 @@ impl IvfIndex {
                         }
                     },
                 );
+                best.sort();
                 progress.advance(1);
                 Ok(())
             },

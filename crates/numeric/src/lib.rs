@@ -8,6 +8,7 @@ pub mod approximate;
 mod gemm;
 pub mod kmeans;
 pub mod learners;
+pub mod linalg;
 pub mod metrics;
 pub mod neighbours;
 pub mod points;

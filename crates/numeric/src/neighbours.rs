@@ -216,14 +216,14 @@ fn euclidean<T: Real>(
 /// Up to how many columns the tree is the faster way.
 const TREE_COLUMNS: usize = 12;
 
-/// The k best so far, in order.
+/// The k best so far, as a heap with the worst on top.
 pub(crate) struct Best<'a> {
     index: &'a mut [u32],
     squared: &'a mut [f64],
 }
 
 impl<'a> Best<'a> {
-    /// Of slices of length k, filled with `u32::MAX` and infinity while there are fewer.
+    /// Of slices of length k, filled with `u32::MAX` and infinity at first.
     pub(crate) fn new(index: &'a mut [u32], squared: &'a mut [f64]) -> Self {
         Best { index, squared }
     }
@@ -231,22 +231,43 @@ impl<'a> Best<'a> {
     /// The distance that a new row must not exceed.
     #[inline(always)]
     pub(crate) fn worst(&self) -> f64 {
-        self.squared[self.squared.len() - 1]
+        self.squared[0]
     }
 
+    /// Takes the row in, in place of the worst, if it is better.
     #[inline(always)]
     pub(crate) fn offer(&mut self, squared: f64, row: u32) {
-        let before = |s: f64, r: u32| squared < s || squared == s && row < r;
-        let mut at = self.index.len();
-        while at > 0 && before(self.squared[at - 1], self.index[at - 1]) {
-            at -= 1;
-            if at + 1 < self.index.len() {
-                self.squared[at + 1] = self.squared[at];
-                self.index[at + 1] = self.index[at];
-            }
+        if (squared, row) < (self.squared[0], self.index[0]) {
+            self.sink(squared, row, self.index.len());
         }
-        if at < self.index.len() {
-            (self.squared[at], self.index[at]) = (squared, row);
+    }
+
+    /// Puts a pair at the top of the heap of the first `len` and lets it sink to its place.
+    #[inline(always)]
+    fn sink(&mut self, squared: f64, row: u32, len: usize) {
+        let mut at = 0;
+        loop {
+            let pair = |i: usize| (self.squared[i], self.index[i]);
+            let (left, right) = (2 * at + 1, 2 * at + 2);
+            if left >= len {
+                break;
+            }
+            let worse = if right < len && pair(right) > pair(left) { right } else { left };
+            if pair(worse) <= (squared, row) {
+                break;
+            }
+            (self.squared[at], self.index[at]) = pair(worse);
+            at = worse;
+        }
+        (self.squared[at], self.index[at]) = (squared, row);
+    }
+
+    /// Turns the heap into a list, best first.
+    pub(crate) fn sort(mut self) {
+        for last in (1..self.index.len()).rev() {
+            let (squared, row) = (self.squared[last], self.index[last]);
+            (self.squared[last], self.index[last]) = (self.squared[0], self.index[0]);
+            self.sink(squared, row, last);
         }
     }
 }
@@ -495,7 +516,10 @@ fn scan<T: Real>(
                     block.advance(&mut by_double, double, &mut products, exact);
                 }
             }
-            progress.advance(block.len() as u64);
+            for (index, squared) in block.index.chunks_exact_mut(k).zip(block.squared.chunks_exact_mut(k)) {
+                Best::new(index, squared).sort();
+            }
+            progress.advance((block.index.len() / k) as u64);
             Ok(())
         },
     )?;

@@ -36,7 +36,9 @@ pub(crate) fn nearest<T: Real>(
                     {
                         let i = block * QUERIES + i;
                         query.iter_mut().zip(queries.row(i)).for_each(|(to, v)| *to = (*v).into());
-                        tree.search(query, own.map(|own| own[i] as u32), stack, &mut Best::new(index, squared));
+                        let mut best = Best::new(index, squared);
+                        tree.search(query, own.map(|own| own[i] as u32), stack, &mut best);
+                        best.sort();
                     }
                 },
             );
