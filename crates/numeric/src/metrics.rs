@@ -50,6 +50,16 @@ pub fn brier(truth: &[u32], probabilities: ArrayView2<f64>) -> Result<f64> {
     })
 }
 
+/// Shares of the negative and of the positive rows that were called positive: a classifier's point in ROC space. Needs
+/// rows of both kinds.
+pub fn roc_rates(positive: &[bool], called: &[bool]) -> Result<(f64, f64)> {
+    same_length(positive.len(), called.len())?;
+    let (positives, negatives) = kinds(positive)?;
+    let share =
+        |kind: bool, rows: f64| positive.iter().zip(called).filter(|(p, c)| **p == kind && **c).count() as f64 / rows;
+    Ok((share(false, negatives), share(true, positives)))
+}
+
 /// A point of a ROC curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RocPoint {
@@ -64,7 +74,8 @@ pub struct RocPoint {
 /// The ROC curve from (0, 0), where nothing is called positive (an infinite threshold), to (1, 1), one point for each
 /// distinct score, descending. Needs rows of both kinds; scores may be infinite but not NaN.
 pub fn roc_curve(positive: &[bool], scores: &[f64]) -> Result<Vec<RocPoint>> {
-    let (positives, negatives) = kinds(positive, scores)?;
+    check_scores(positive, scores)?;
+    let (positives, negatives) = kinds(positive)?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_unstable_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     let mut curve = vec![RocPoint { false_positive: 0.0, true_positive: 0.0, threshold: f64::INFINITY }];
@@ -91,7 +102,8 @@ pub fn roc_curve(positive: &[bool], scores: &[f64]) -> Result<Vec<RocPoint>> {
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 pub fn auc(positive: &[bool], scores: &[f64]) -> Result<f64> {
-    let (positives, negatives) = kinds(positive, scores)?;
+    check_scores(positive, scores)?;
+    let (positives, negatives) = kinds(positive)?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_unstable_by(|a, b| scores[*a].total_cmp(&scores[*b]));
     let (mut below, mut rank_sum) = (0.0, 0.0);
@@ -223,12 +235,16 @@ fn same_length(truth: usize, given: usize) -> Result<()> {
     Ok(())
 }
 
-/// Numbers of positive and negative rows.
-fn kinds(positive: &[bool], scores: &[f64]) -> Result<(f64, f64)> {
+fn check_scores(positive: &[bool], scores: &[f64]) -> Result<()> {
     same_length(positive.len(), scores.len())?;
-    if let Some((row, bad)) = scores.iter().enumerate().find(|(_, s)| s.is_nan()) {
-        return Err(Error::input(format!("score of row {row}"), bad, "scores must be numbers"));
+    match scores.iter().enumerate().find(|(_, s)| s.is_nan()) {
+        Some((row, bad)) => Err(Error::input(format!("score of row {row}"), bad, "scores must be numbers")),
+        None => Ok(()),
     }
+}
+
+/// Numbers of positive and negative rows, neither of them 0.
+fn kinds(positive: &[bool]) -> Result<(f64, f64)> {
     let positives = positive.iter().filter(|p| **p).count();
     if positives == 0 || positives == positive.len() {
         let got = format!("{positives} positive of {} rows", positive.len());
@@ -279,6 +295,8 @@ mod tests {
         );
         assert!((auc(&positive, &scores).unwrap() - 0.708333333).abs() < 1e-9);
         assert_eq!(auc(&[true, false], &[f64::INFINITY, f64::NEG_INFINITY]).unwrap(), 1.0);
+        let called: Vec<bool> = scores.iter().map(|s| *s >= 0.8).collect();
+        assert_eq!(roc_rates(&positive, &called).unwrap(), (third, 0.5), "the third point");
         // Zero and minus zero are one score.
         assert_eq!(auc(&[true, false], &[-0.0, 0.0]).unwrap(), 0.5);
     }
@@ -291,6 +309,7 @@ mod tests {
         assert!(brier(&[0, 0], array![[0.5, 0.5]].view()).is_err());
         assert!(auc(&[true, true], &[0.1, 0.2]).is_err() && roc_curve(&[false], &[0.1]).is_err());
         assert!(auc(&[true, false], &[0.1, f64::NAN]).is_err());
+        assert!(roc_rates(&[true, true], &[true, false]).is_err() && roc_rates(&[true, false], &[true]).is_err());
         for folds in [0, 1, 4] {
             assert!(stratified_folds(&[0, 1, 0], folds, Seed(0)).is_err());
         }
