@@ -1,6 +1,7 @@
 //! Arrow arrays as numbers, as text, as JSON; and new values as Arrow arrays.
 
 use crate::{ColumnType, Values, cell, json};
+use arrow_array::builder::LargeStringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::temporal_conversions as temporal;
 use arrow_array::types::*;
@@ -81,6 +82,13 @@ pub(crate) fn texts(array: &dyn Array, each: &mut dyn FnMut(Option<&str>)) {
             }
         }
     }
+}
+
+/// Every cell as text.
+pub(crate) fn to_text(array: &ArrayRef) -> ArrayRef {
+    let mut cells = LargeStringBuilder::new();
+    texts(array, &mut |cell| cells.append_option(cell));
+    Arc::new(cells.finish())
 }
 
 /// Whether a cell holds nothing; a dictionary may say so with its key or its value.
@@ -258,12 +266,12 @@ fn list(array: &ArrayRef, row: usize) -> Result<Float64Array, String> {
         DataType::FixedSizeList(..) => array.as_fixed_size_list().value(row),
         DataType::List(_) => array.as_list::<i32>().value(row),
         DataType::LargeList(_) => array.as_list::<i64>().value(row),
-        DataType::Utf8 => {
-            return json::numbers(array.as_string::<i32>().value(row))
-                .map(Float64Array::from)
-                .ok_or_else(|| WANT.to_owned());
+        _ => {
+            let mut text = Vec::new();
+            push_plain(&mut text, array, row);
+            let numbers = json::numbers(&String::from_utf8_lossy(&text)).map(Float64Array::from);
+            return numbers.ok_or_else(|| WANT.to_owned());
         }
-        _ => return Err(WANT.to_owned()),
     };
     to_f64(&items).ok_or_else(|| WANT.to_owned())
 }
@@ -319,9 +327,9 @@ impl Values {
         match self {
             Values::Float(v) => Arc::new(v.iter().map(|v| (!v.is_nan()).then_some(*v)).collect::<Float64Array>()),
             Values::Integer(v) => Arc::new(Int64Array::from_iter_values(v.iter().copied())),
-            Values::Text(v) => Arc::new(StringArray::from_iter_values(v)),
+            Values::Text(v) => Arc::new(LargeStringArray::from_iter_values(v)),
             Values::Category { codes, names } => {
-                Arc::new(codes.iter().map(|c| names.get(*c as usize).map(String::as_str)).collect::<StringArray>())
+                Arc::new(codes.iter().map(|c| names.get(*c as usize).map(String::as_str)).collect::<LargeStringArray>())
             }
         }
     }

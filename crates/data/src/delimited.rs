@@ -9,7 +9,7 @@ use crate::cell::{self, Look};
 use crate::source::{Form, Source, Visit};
 use crate::{Column, ColumnType};
 use arrow_array::ArrayRef;
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, LargeStringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use memchr::{memchr, memchr_iter, memchr2};
 use quadrat_core::{Error, Result};
@@ -32,8 +32,6 @@ pub(crate) struct Delimited {
 
 /// Parts of about this many bytes are decoded at a time.
 const PART_BYTES: usize = 1 << 20;
-/// Text offsets within a batch have 32 bits, so that no row may be longer than this.
-const LONGEST_ROW: usize = 1 << 30;
 
 impl Delimited {
     /// Finds the rows, checks that each has as many fields as the header, and infers the types.
@@ -223,10 +221,6 @@ fn find_rows(file: &str, text: &[u8], separator: u8, at: &mut usize) -> Result<V
             quote = memchr(b'"', &text[start..]).map_or(text.len(), |n| start + n);
         }
         *at = if quote < line_end { row_with_quotes(file, text, separator, start)? } else { line_end };
-        if *at - start > LONGEST_ROW {
-            let line = memchr_iter(b'\n', &text[..start]).count() as u64 + 1;
-            return Err(Error::data(file, line, "the row is longer than 1 GiB; is a quotation mark missing?"));
-        }
         if text[start..*at].iter().any(|b| !matches!(b, b'\n' | b'\r')) {
             starts.push(start);
         }
@@ -296,7 +290,7 @@ fn data_type(kind: ColumnType) -> DataType {
         ColumnType::Integer => DataType::Int64,
         ColumnType::Float => DataType::Float64,
         ColumnType::Boolean => DataType::Boolean,
-        _ => DataType::Utf8,
+        _ => DataType::LargeUtf8,
     }
 }
 
@@ -415,21 +409,21 @@ enum Builder {
     Integer(Int64Builder),
     Float(Float64Builder),
     Boolean(BooleanBuilder),
-    Text(StringBuilder),
+    Text(LargeStringBuilder),
     /// The spelling of a number or boolean.
-    Spelling(StringBuilder),
+    Spelling(LargeStringBuilder),
 }
 
 impl Builder {
     fn new(kind: ColumnType, form: Form) -> Self {
         match kind {
             ColumnType::Integer | ColumnType::Float | ColumnType::Boolean if form == Form::Text => {
-                Builder::Spelling(StringBuilder::new())
+                Builder::Spelling(LargeStringBuilder::new())
             }
             ColumnType::Integer => Builder::Integer(Int64Builder::new()),
             ColumnType::Float => Builder::Float(Float64Builder::new()),
             ColumnType::Boolean => Builder::Boolean(BooleanBuilder::new()),
-            _ => Builder::Text(StringBuilder::new()),
+            _ => Builder::Text(LargeStringBuilder::new()),
         }
     }
 

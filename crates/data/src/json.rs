@@ -52,6 +52,12 @@ pub(crate) fn elements<'a>(text: &'a str, visit: &mut dyn FnMut(Value<'a>) -> Sc
     scanner.end()
 }
 
+/// Whether a text is a number or a boolean as JSON spells them.
+pub(crate) fn is_scalar(text: &str) -> bool {
+    let mut scanner = Scanner { text, at: 0, depth: 0 };
+    matches!(scanner.value(), Ok(Value::Number(_) | Value::Boolean(_))) && scanner.at == text.len()
+}
+
 /// The numbers of an array of numbers.
 pub(crate) fn numbers(text: &str) -> Option<Vec<f64>> {
     let mut values = Vec::new();

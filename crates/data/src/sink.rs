@@ -2,9 +2,11 @@
 
 use crate::delimited::push_field;
 use crate::format::{Compression, Encoder, Format};
-use crate::{arrays, json};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use crate::numpy::npy_bytes;
+use crate::{arrays, json, zip};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow_schema::{DataType, SchemaRef};
+use arrow_select::concat::concat;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -24,6 +26,8 @@ enum Writer<'a> {
     Delimited(Encoder<&'a mut BufWriter<File>>, u8),
     Jsonl(Encoder<&'a mut BufWriter<File>>),
     Parquet(Box<ArrowWriter<&'a mut BufWriter<File>>>),
+    /// Batches so far of each column: numpy's headers say the number of rows, so they are written last.
+    Numpy(Encoder<&'a mut BufWriter<File>>, Format, Vec<Vec<ArrayRef>>),
 }
 
 impl<'a> Sink<'a> {
@@ -56,7 +60,10 @@ impl<'a> Sink<'a> {
                 let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
                 Writer::Parquet(Box::new(writer.map_err(|e| refused(path, e))?))
             }
-            _ => return Err(Error::input("output format", format, "not written")),
+            Format::Npy | Format::Npz => {
+                let columns = vec![Vec::new(); schema.fields().len()];
+                Writer::Numpy(Encoder::new(file, compression).map_err(io)?, format, columns)
+            }
         };
         Ok(Sink { path, schema, writer })
     }
@@ -95,6 +102,10 @@ impl<'a> Sink<'a> {
                 let batch = RecordBatch::try_new(self.schema.clone(), batch).map_err(|e| refused(path, e))?;
                 writer.write(&batch).map_err(|e| refused(path, e))
             }
+            Writer::Numpy(_, _, columns) => {
+                columns.iter_mut().zip(batch).for_each(|(column, array)| column.push(array));
+                Ok(())
+            }
         }
     }
 
@@ -103,6 +114,42 @@ impl<'a> Sink<'a> {
         match self.writer {
             Writer::Delimited(encoder, _) | Writer::Jsonl(encoder) => encoder.finish().map_err(|e| Error::io(path, e)),
             Writer::Parquet(writer) => writer.close().map(drop).map_err(|e| refused(path, e)),
+            Writer::Numpy(mut out, format, columns) => {
+                let mut whole = Vec::new();
+                for (batches, field) in columns.iter().zip(self.schema.fields()) {
+                    let batches: Vec<&dyn Array> = batches.iter().map(|array| array.as_ref()).collect();
+                    let array = if batches.is_empty() {
+                        new_empty_array(field.data_type())
+                    } else {
+                        concat(&batches).map_err(|e| refused(path, e))?
+                    };
+                    whole.push((field.name().as_str(), array));
+                }
+                let unfit = |name: &str| {
+                    let want = if format == Format::Npy {
+                        "all columns must be numbers"
+                    } else {
+                        "numbers, texts and embeddings"
+                    };
+                    refused(
+                        path,
+                        format!("column `{name}` does not fit into {format} ({want}); write .parquet or .jsonl"),
+                    )
+                };
+                let written = if format == Format::Npy {
+                    let bytes = npy_bytes(&whole, matches!(whole.as_slice(), [("x", _)])).map_err(unfit)?;
+                    out.write_all(&bytes)
+                } else {
+                    let mut entries = Vec::new();
+                    for column in whole {
+                        let name = format!("{}.npy", column.0);
+                        let vector = !matches!(column.1.data_type(), DataType::FixedSizeList(..));
+                        entries.push(zip::Entry { name, content: npy_bytes(&[column], vector).map_err(unfit)? });
+                    }
+                    zip::write(&mut out, &entries)
+                };
+                written.and_then(|()| out.finish()).map_err(|e| Error::io(path, e))
+            }
         }
     }
 }

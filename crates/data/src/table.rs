@@ -2,6 +2,9 @@
 
 use crate::delimited::Delimited;
 use crate::format::{self, Format};
+use crate::jsonl::Jsonl;
+use crate::numpy::Numpy;
+use crate::parquet_file::{Origin, ParquetFile};
 use crate::source::{Form, Source, Visit};
 use crate::{Column, ColumnType, Missing, arrays, builtin, cell, json};
 use arrow_array::cast::AsArray;
@@ -26,6 +29,9 @@ pub struct Table {
 
 pub(crate) enum Body {
     Delimited(Delimited),
+    Jsonl(Jsonl),
+    Parquet(ParquetFile),
+    Numpy(Numpy),
 }
 
 /// A column of categories.
@@ -57,9 +63,14 @@ impl Table {
     /// that the column's values contradict.
     pub fn open(name: &str, overrides: &[(String, ColumnType)]) -> Result<Table> {
         if let Some(set) = name.strip_prefix("builtin:") {
-            return builtin::find(set)?.table(overrides);
+            let table = builtin::find(set)?.table(overrides)?;
+            return Ok(Table { name: name.to_owned(), ..table });
         }
         let path = Path::new(name);
+        if Format::of_path(path).is_ok_and(|(format, _)| format == Format::Parquet) {
+            let parquet = ParquetFile::open(name, Origin::Path(path.to_path_buf()), overrides)?;
+            return Table::new(name, Format::Parquet, Body::Parquet(parquet), overrides);
+        }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         Table::from_bytes(name, bytes, overrides)
     }
@@ -74,10 +85,20 @@ impl Table {
         let body = match format {
             Format::Csv => Body::Delimited(Delimited::parse(name, bytes, b',', overrides)?),
             Format::Tsv => Body::Delimited(Delimited::parse(name, bytes, b'\t', overrides)?),
-            _ => return Err(Error::input("file format", format, "CSV and TSV are read")),
+            Format::Jsonl => Body::Jsonl(Jsonl::parse(name, bytes, overrides)?),
+            Format::Parquet => Body::Parquet(ParquetFile::open(name, Origin::Memory(bytes.into()), overrides)?),
+            Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
+            Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
         };
+        Table::new(name, format, body, overrides)
+    }
+
+    fn new(name: &str, format: Format, body: Body, overrides: &[(String, ColumnType)]) -> Result<Table> {
         let columns = match &body {
             Body::Delimited(csv) => csv.columns().to_vec(),
+            Body::Jsonl(jsonl) => jsonl.columns().to_vec(),
+            Body::Parquet(parquet) => parquet.columns().to_vec(),
+            Body::Numpy(numpy) => numpy.columns().to_vec(),
         };
         let table = Table { name: name.to_owned(), format, columns, body };
         for (column, _) in overrides {
@@ -156,7 +177,7 @@ impl Table {
             }
         }
         let width = place.len();
-        let mut values = vec![0.0; self.rows() * width];
+        let mut values = self.zeros::<f64>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
             let mut row = self.source().parts()[part].start;
             self.source().read(part, None, &columns, Form::Native, &mut |batch| {
@@ -288,7 +309,7 @@ impl Table {
             ColumnType::Embedding(width) if width > 0 => width,
             _ => self.first_width(column)?,
         };
-        let mut values = vec![0f32; self.rows() * width];
+        let mut values = self.zeros::<f32>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
             let mut row = self.source().parts()[part].start;
             self.source().read(part, None, &[column], Form::Native, &mut |batch| {
@@ -352,7 +373,7 @@ impl Table {
                 let mut decoded = Vec::new();
                 self.source().read(part, None, &[column], Form::Text, &mut |batch| {
                     for array in batch {
-                        decoded.push(decode(row, &mut array.as_string::<i32>().iter())?);
+                        decoded.push(decode(row, &mut array.as_string::<i64>().iter())?);
                         row += array.len();
                     }
                     Ok(())
@@ -428,6 +449,9 @@ impl Table {
     pub(crate) fn source(&self) -> &dyn Source {
         match &self.body {
             Body::Delimited(csv) => csv,
+            Body::Jsonl(jsonl) => jsonl,
+            Body::Parquet(parquet) => parquet,
+            Body::Numpy(numpy) => numpy,
         }
     }
 
@@ -471,6 +495,22 @@ impl Table {
         match wrong {
             Some(i) => Err(self.error(first + i, column, "the value is no number")),
             None => Ok(numbers.into()),
+        }
+    }
+
+    /// Room for `width` numbers a row, or an error when there is no such memory: a damaged file may declare any number
+    /// of rows.
+    fn zeros<T: Clone + Default>(&self, width: usize) -> Result<Vec<T>> {
+        let mut trial: Vec<T> = Vec::new();
+        let room = self.rows().checked_mul(width).filter(|n| trial.try_reserve_exact(*n).is_ok());
+        std::hint::black_box(&trial);
+        drop(trial);
+        match room {
+            Some(n) => Ok(vec![T::default(); n]),
+            None => {
+                let why = format!("no memory for {} rows of {width} numbers; use fewer columns or rows", self.rows());
+                Err(Error::data(&self.name, None, why))
+            }
         }
     }
 

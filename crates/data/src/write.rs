@@ -2,10 +2,11 @@
 
 use crate::delimited::{Delimited, push_field};
 use crate::format::{Compression, Encoder, Format};
+use crate::jsonl::Jsonl;
 use crate::sink::Sink;
 use crate::source::Form;
 use crate::table::Body;
-use crate::{ColumnType, Table, Values, arrays};
+use crate::{ColumnType, Table, Values, arrays, json};
 use arrow_array::{ArrayRef, new_null_array};
 use arrow_schema::{DataType, Field, Schema};
 use quadrat_core::{Error, Result, write_atomic};
@@ -111,6 +112,10 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
                 delimited_rows(table, csv, rows, &mut out).and_then(|()| out.finish()).map_err(io)
             }
+            (Body::Jsonl(jsonl), Format::Jsonl) => {
+                let mut out = Encoder::new(file, compression).map_err(io)?;
+                jsonl_rows(table, jsonl, rows, &mut out).and_then(|()| out.finish()).map_err(io)
+            }
             _ => converted(table, rows, format, compression, file, path),
         }
     })
@@ -189,6 +194,57 @@ fn push_cell(out: &mut Vec<u8>, values: &Values, i: usize, kind: ColumnType, sep
     }
 }
 
+/// The user's own lines byte by byte with added keys before the last brace, synthetic objects below.
+fn jsonl_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, out: impl Write) -> std::io::Result<()> {
+    let mut out = Pieces::new(out);
+    for (i, &row) in rows.kept.iter().enumerate() {
+        let line = jsonl.row(row);
+        // The line is one object, so the last brace closes it.
+        let (members, rest) = line.split_at(line.rfind('}').unwrap_or(line.len()));
+        out.piece.extend_from_slice(members.as_bytes());
+        let mut first = members.trim_start_matches(['\u{feff}', ' ', '\t']).trim_end() == "{";
+        for (name, values) in rows.added {
+            if !std::mem::take(&mut first) {
+                out.piece.push(b',');
+            }
+            json::push_text(&mut out.piece, name);
+            out.piece.push(b':');
+            push_value(&mut out.piece, values, i, ColumnType::Float);
+        }
+        out.piece.extend_from_slice(rest.as_bytes());
+        out.end_row("\n")?;
+    }
+    for i in 0..rows.made {
+        for (at, column) in table.columns().iter().enumerate() {
+            out.piece.push(if at > 0 { b',' } else { b'{' });
+            json::push_text(&mut out.piece, &column.name);
+            out.piece.push(b':');
+            match rows.synthetic(&column.name) {
+                Some(values) => push_value(&mut out.piece, values, i, column.kind),
+                None => out.piece.extend_from_slice(b"null"),
+            }
+        }
+        out.piece.push(b'}');
+        out.end_row("\n")?;
+    }
+    out.flush()
+}
+
+/// A new value as JSON; a category's name is a number or boolean in a column of those.
+fn push_value(out: &mut Vec<u8>, values: &Values, i: usize, kind: ColumnType) {
+    match values {
+        Values::Float(v) if !v[i].is_finite() => out.extend_from_slice(b"null"),
+        Values::Float(v) => push_number(out, v[i], kind),
+        Values::Integer(v) => out.extend_from_slice(v[i].to_string().as_bytes()),
+        Values::Text(_) | Values::Category { .. } => match values.text(i) {
+            Some(text) if kind.is_numeric() && json::is_scalar(text) => out.extend_from_slice(text.as_bytes()),
+            Some("") if kind != ColumnType::Text => out.extend_from_slice(b"null"),
+            Some(text) => json::push_text(out, text),
+            None => out.extend_from_slice(b"null"),
+        },
+    }
+}
+
 /// The shortest digits that read back as the same number; without a point among whole numbers.
 fn push_number(out: &mut Vec<u8>, value: f64, kind: ColumnType) {
     let digits = if kind == ColumnType::Integer && value.fract() == 0.0 && value.abs() < 1e15 {
@@ -215,7 +271,7 @@ fn converted(
     for field in table.source().schema().fields() {
         let mut field = field.as_ref().clone();
         if form == Form::Text {
-            field = field.with_data_type(DataType::Utf8);
+            field = field.with_data_type(DataType::LargeUtf8);
         }
         if rows.made > 0 {
             field = field.with_nullable(true);

@@ -1,0 +1,105 @@
+//! Damaged files of every format: an error or a table, never a panic.
+
+use proptest::prelude::*;
+use quadrat_data::{Missing, Table, write_selection};
+
+/// Asks a damaged file for everything; what it answers does not matter, only that it answers.
+fn exercise(name: &str, bytes: &[u8]) {
+    let Ok(table) = Table::from_bytes(name, bytes.to_vec(), &[]) else { return };
+    assert!(table.rows() > 0 && !table.columns().is_empty());
+    for column in table.column_names() {
+        let numbers = table.numeric(&[column], Missing::Keep);
+        assert!(numbers.is_err() || numbers.is_ok_and(|x| x.nrows() == table.rows()));
+        let texts = table.strings(column);
+        assert!(texts.is_err() || texts.is_ok_and(|texts| texts.len() == table.rows()));
+        let _ = table.labels(column, None);
+        let _ = table.embedding(column);
+        let _ = table.categories(column, Missing::Error);
+    }
+    let path = std::env::temp_dir().join(format!("quadrat-{}-{name}.jsonl", std::process::id()));
+    if write_selection(&table, &[table.rows() - 1, 0], &[], &path).is_ok() {
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+const LINES: &str = "{\"i\":1,\"f\":0.5,\"b\":true,\"t\":\"a\\u00e9\",\"e\":[1,2.5],\"l\":[\"x\"],\"o\":{\"k\":[null]}}\n\
+                     {\"i\":-2,\"f\":1e9,\"b\":false,\"t\":\"\",\"e\":[3,4],\"l\":[],\"o\":{}}\n\
+                     {\"i\":3,\"f\":null,\"t\":\"z\",\"e\":[5,6],\"l\":[\"y\",\"z\"]}\n";
+
+/// The same small table as a file of the given ending.
+fn valid(ending: &str) -> Vec<u8> {
+    let table = match ending {
+        "npy" => Table::from_bytes("a.csv", b"a,b\n1,2\n3,4\n".to_vec(), &[]),
+        "npz" => Table::from_bytes("a.jsonl", b"{\"t\":\"a\",\"e\":[1,2]}\n{\"t\":\"bc\",\"e\":[3,4]}\n".to_vec(), &[]),
+        _ => Table::from_bytes("a.jsonl", LINES.as_bytes().to_vec(), &[]),
+    }
+    .unwrap();
+    let path = std::env::temp_dir().join(format!("quadrat-valid-{}.{ending}", std::process::id()));
+    let rows: Vec<usize> = (0..table.rows()).collect();
+    write_selection(&table, &rows, &[], &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    bytes
+}
+
+/// Some bytes replaced, then perhaps a piece cut out or the end cut off.
+fn damaged(mut bytes: Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usize)>) -> Vec<u8> {
+    let length = bytes.len();
+    for (at, byte) in changes {
+        bytes[at % length] = *byte;
+    }
+    if let Some((from, to)) = cut {
+        let (from, to) = (from % length, to % (length + 1));
+        bytes.drain(from.min(to)..from.max(to));
+    }
+    bytes
+}
+
+fn changes() -> impl Strategy<Value = Vec<(usize, u8)>> {
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\",\n\r[]{}:0\xff\x00\\-".to_vec())];
+    prop::collection::vec((any::<usize>(), byte), 0..6)
+}
+
+fn survives(ending: &str, cases: u32) {
+    let bytes = valid(ending);
+    let name = format!("a.{ending}");
+    exercise(&name, &bytes);
+    let cut = prop::option::weighted(0.3, (any::<usize>(), any::<usize>()));
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(changes in changes(), cut in cut, noise in prop::collection::vec(any::<u8>(), 0..64))| {
+        exercise(&name, &damaged(bytes.clone(), &changes, cut));
+        exercise(&name, &noise);
+    });
+}
+
+#[test]
+fn csv() {
+    survives("csv", 400);
+    survives("tsv", 100);
+}
+
+#[test]
+fn jsonl() {
+    survives("jsonl", 400);
+}
+
+#[test]
+fn parquet() {
+    survives("parquet", 1000);
+}
+
+#[test]
+fn npy() {
+    survives("npy", 400);
+}
+
+#[test]
+fn npz() {
+    survives("npz", 400);
+}
+
+#[test]
+fn compressed() {
+    survives("jsonl.gz", 200);
+    survives("jsonl.zst", 200);
+}
