@@ -7,7 +7,10 @@
 //! to [`Figures`]. The function makes its data first and wraps only the work itself in [`measure`], so neither the time
 //! nor the memory of making data counts. `threads=N` (default 2) sizes the thread pool of every workload.
 
+mod npy;
 mod numeric;
+mod robust;
+mod sensitivity;
 
 use quadrat_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -72,7 +75,7 @@ fn run() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let wanted = words.next().unwrap_or_default();
     let settings = Settings::parse(words)?;
-    let workloads: Vec<Workload> = numeric::workloads();
+    let workloads: Vec<Workload> = [numeric::workloads(), robust::workloads(), sensitivity::workloads()].concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {
         let names: Vec<&str> = workloads.iter().map(|(name, _)| *name).collect();
         return Err(Error::input("workload", format!("`{wanted}`"), format!("use one of {}", names.join(", "))));

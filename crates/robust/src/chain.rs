@@ -2,7 +2,7 @@
 
 use crate::labelled::source;
 use crate::{
-    Agree, EditedNearestNeighbours, Labelled, Origin, Resampled, Resampler, Smote, Strategy, TomekLinks, params,
+    Agree, EditedNearestNeighbours, Labelled, Origin, Reads, Resampled, Resampler, Smote, Strategy, TomekLinks, params,
 };
 use ndarray::{Array2, Axis};
 use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
@@ -101,6 +101,15 @@ impl Chain {
 impl Resampler for Chain {
     fn card(&self) -> &'static Card {
         self.card
+    }
+
+    fn reads(&self) -> Reads {
+        let both = |a, b| match (a, b) {
+            (Reads::Nothing, other) | (other, Reads::Nothing) => other,
+            (a, b) if a == b => a,
+            _ => Reads::Mixed,
+        };
+        self.steps.iter().map(|step| step.reads()).fold(Reads::Nothing, both)
     }
 
     fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {

@@ -2,20 +2,21 @@
 
 use ndarray::{Array2, Axis, concatenate, s};
 use quadrat_core::{Card, Error, Params, Progress, Seed, Silent};
-use quadrat_robust::{Generator, Labelled, Origin, Resampled, Resampler, build, cards};
+use quadrat_robust::{Generator, Labelled, Origin, Reads, Resampled, Resampler, build, cards};
 
 /// Two classes of 40 and 15 rows. Column 0 is a number, column 1 a category or a number, as the method wants it.
 fn table(card: &Card) -> Labelled {
     let mut rng = Seed(1).rng(0);
-    let x = Array2::from_shape_fn((55, 2), |(row, column)| match (card.slug, column) {
-        ("smote-n", _) | ("smote-nc", 1) => rng.below(5) as f64,
+    let reads = default_of(card).reads();
+    let x = Array2::from_shape_fn((55, 2), |(row, column)| match (reads, column) {
+        (Reads::Nominal, _) | (Reads::Mixed, 1) => rng.below(5) as f64,
         _ => rng.normal() + if row < 40 { 0.0 } else { 1.0 },
     });
     let data = Labelled::new(x, (0..55).map(|row| u32::from(row >= 40)).collect());
-    match card.slug {
-        "smote-n" => data.with_categorical(vec![0, 1]),
-        "smote-nc" => data.with_categorical(vec![1]),
-        _ => data,
+    match reads {
+        Reads::Nominal => data.with_categorical(vec![0, 1]),
+        Reads::Mixed => data.with_categorical(vec![1]),
+        Reads::Numeric | Reads::Nothing => data,
     }
 }
 
@@ -29,7 +30,7 @@ fn run(card: &Card, data: &Labelled) -> Result<Resampled, Error> {
 
 /// Whether the method looks at columns at all.
 fn has_neighbours(card: &Card) -> bool {
-    !card.slug.starts_with("random")
+    default_of(card).reads() != Reads::Nothing
 }
 
 fn over_samples(card: &Card) -> bool {
