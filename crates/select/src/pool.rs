@@ -107,6 +107,11 @@ pub struct Needs {
     pub classes: bool,
     /// Labels.
     pub labels: bool,
+    /// Points in place of labels, where there are none.
+    pub points_for_labels: bool,
+    /// Whether points must be the user's own numbers: front ends otherwise give numeric columns mean 0 and standard
+    /// deviation 1.
+    pub raw: bool,
 }
 
 /// An estimate made before a method runs: orders of magnitude, not promises.

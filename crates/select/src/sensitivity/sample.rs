@@ -22,7 +22,7 @@ pub(crate) static CARD: Card = Card {
            rows. Memory: one copy of the table in double precision.",
     params: &[
         Param {
-            name: "score",
+            name: "importance",
             default: "sensitivity",
             help: "sensitivity, leverage, root-leverage, lewis, lev-sens, row-norm or uniform",
         },
@@ -111,7 +111,7 @@ impl ScoreSampler {
             ("row-norm", &|| Box::new(RowNorm { p })),
             ("uniform", &|| Box::new(Uniform)),
         ];
-        let scores = params.get_choice("score", builds[0].1, &builds)?();
+        let scores = params.get_choice("importance", builds[0].1, &builds)?();
         let draws =
             [("systematic", Draw::Systematic), ("poisson", Draw::Poisson), ("with-replacement", Draw::WithReplacement)];
         Ok(ScoreSampler { scores, draw: params.get_choice("draw", Draw::default(), &draws)? })
