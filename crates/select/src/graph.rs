@@ -117,6 +117,12 @@ impl LabelGraph {
         LabelGraph::from_edges(labels, &edges.concat())
     }
 
+    /// The same graph with `more` labels at the end that are joined to no other.
+    pub fn with_isolated(mut self, more: usize) -> Self {
+        self.neighbours.resize(self.neighbours.len() + more, Vec::new());
+        self
+    }
+
     /// Number of labels.
     pub fn labels(&self) -> usize {
         self.neighbours.len()

@@ -4,17 +4,51 @@
 //! budget and returns a [`Selection`]. A pool carries whatever is known of the rows; a method says which parts it reads
 //! ([`Selector::needs`]) and what it will cost ([`Selector::cost`]) before it runs.
 
+mod cluster;
+mod convex;
+pub mod coverage;
+mod d2;
+mod deita;
+mod dpp_least_squares;
+mod facility_location;
+mod feature_space;
 mod graph;
 pub mod greedy;
+mod herding;
+mod k_center;
+mod mig;
 mod pool;
+mod qdit;
 mod random;
+mod refine;
 mod registry;
+mod regress;
+mod rows;
+mod sensitivity;
+mod similarity;
 mod stratified;
 mod top_score;
 
+pub use cluster::{ClusterSelector, Clusters, Partition, Within};
+pub use d2::D2;
+pub use deita::Deita;
+pub use dpp_least_squares::{Design, DesignSampler, PoolBasis, PoolDesign, Sampler, WeightedFit, features_at};
+pub use facility_location::FacilityLocation;
+pub use feature_space::{Basis, Family, FeatureSpace, FinitePool};
 pub use graph::{LabelGraph, Normalise};
+pub use herding::Herding;
+pub use k_center::KCenter;
+pub use mig::{Gain, Mig, Phi, Scaling, labels_from_clusters};
 pub use pool::{Cost, Needs, Pool, Selection, Selector};
+pub use qdit::Qdit;
 pub use random::Random;
+pub use refine::{AskTell, DiversifyConquer, IterativeRefine, RefineState, Update};
 pub use registry::{build, cards};
+pub use regress::{Regression, lp_regress};
+pub use sensitivity::{
+    Draw, LevSens, Leverage, LeverageMode, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores,
+    Sensitivity, SensitivityMode, Uniform, inclusion_probabilities, plan,
+};
+pub use similarity::Similarity;
 pub use stratified::{Allocation, Stratified};
 pub use top_score::TopScore;

@@ -4,8 +4,10 @@
 //! each parameter that the card lists with a typed getter (range checked, the struct's own default). Adding a line here
 //! is all that the command line, the catalogue and the checklist tests need.
 
-use crate::{Random, Selector, Stratified, TopScore};
-use crate::{random, stratified, top_score};
+use crate::{ClusterSelector, DiversifyConquer, PoolDesign, ScoreSampler};
+use crate::{D2, Deita, FacilityLocation, Herding, KCenter, Mig, Qdit, Random, Selector, Stratified, TopScore};
+use crate::{cluster, dpp_least_squares, refine, sensitivity};
+use crate::{d2, deita, facility_location, herding, k_center, mig, qdit, random, stratified, top_score};
 use quadrat_core::{Card, Error, Params, Result, nearest};
 
 /// How a selector is made from parameters as typed.
@@ -15,9 +17,20 @@ struct Method {
 }
 
 const METHODS: &[Method] = &[
+    Method { card: &mig::CARD, build: |p| Ok(Box::new(Mig::from_params(p)?)) },
+    Method { card: &refine::CARD, build: |p| Ok(Box::new(DiversifyConquer::from_params(p)?)) },
+    Method { card: &cluster::CARD, build: |p| Ok(Box::new(ClusterSelector::from_params(p)?)) },
+    Method { card: &sensitivity::CARD, build: |p| Ok(Box::new(ScoreSampler::from_params(p)?)) },
+    Method { card: &dpp_least_squares::CARD, build: |p| Ok(Box::new(PoolDesign::from_params(p)?)) },
     Method { card: &random::CARD, build: |_| Ok(Box::new(Random)) },
     Method { card: &stratified::CARD, build: |p| Ok(Box::new(Stratified::from_params(p)?)) },
     Method { card: &top_score::CARD, build: |_| Ok(Box::new(TopScore)) },
+    Method { card: &k_center::CARD, build: |_| Ok(Box::new(KCenter)) },
+    Method { card: &facility_location::CARD, build: |p| Ok(Box::new(FacilityLocation::from_params(p)?)) },
+    Method { card: &herding::CARD, build: |p| Ok(Box::new(Herding::from_params(p)?)) },
+    Method { card: &d2::CARD, build: |_| Ok(Box::new(D2)) },
+    Method { card: &qdit::CARD, build: |p| Ok(Box::new(Qdit::from_params(p)?)) },
+    Method { card: &deita::CARD, build: |p| Ok(Box::new(Deita::from_params(p)?)) },
 ];
 
 /// The cards of all selectors.
