@@ -1,2 +1,79 @@
-//! placeholder
-fn main() {}
+//! The `quadrat` command: parse, call the library, show. No algorithm lives here.
+//!
+//! Exit codes: 0 for success and for a claim that holds, 1 for a claim that does not hold or stays open, 2 for an error,
+//! 130 after Ctrl-C.
+
+mod args;
+mod commands;
+mod output;
+mod report;
+mod terminal;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, FromArgMatches};
+use output::Reply;
+use quadrat::{Error, Result, catalogue, find};
+use std::process::ExitCode;
+use terminal::Terminal;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    let split = args::split(&Cli::command(), arguments);
+    let mut command = Cli::command();
+    if let Some(card) = split.method.as_deref().and_then(|method| find(&catalogue(), method).ok()) {
+        let help = format!("Parameters of {}:\n{}", card.slug, commands::show::parameters(card));
+        for verb in ["select", "balance"] {
+            let help = help.clone();
+            command = command.mut_subcommand(verb, |verb| verb.after_help(help));
+        }
+    }
+    let cli = match command.try_get_matches_from(split.own).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(e) => e.exit(),
+    };
+    let wants_json = cli.command.wants_json();
+    let code = match run(&cli.command, &split.parameters) {
+        Ok(reply) => {
+            if wants_json {
+                output::print(&reply.json.to_string());
+            } else {
+                output::print(&reply.text);
+            }
+            reply.code
+        }
+        Err(error) => {
+            eprintln!("quadrat: {error}");
+            if wants_json {
+                output::print(&serde_json::json!({ "error": error.to_string() }).to_string());
+            }
+            if matches!(error, Error::Cancelled) { terminal::CANCELLED } else { 2 }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
+    if let Some(threads) = command.threads() {
+        if threads == 0 {
+            return Err(Error::input("--threads", 0, "use at least 1"));
+        }
+        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        built.map_err(|e| Error::input("--threads", threads, e.to_string()))?;
+    }
+    match command {
+        Command::List(args) => commands::list::run(args),
+        Command::Show(args) => commands::show::run(args),
+        Command::Data(args) => commands::data::run(args),
+        Command::Select(args) => with_terminal(|terminal| commands::select::run(args, parameters, terminal)),
+        Command::Balance(args) => with_terminal(|terminal| commands::balance::run(args, parameters, terminal)),
+        Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
+    }
+}
+
+/// Runs a long job with a progress bar that is gone afterwards.
+fn with_terminal(job: impl FnOnce(&Terminal) -> Result<Reply>) -> Result<Reply> {
+    let terminal = Terminal::open()?;
+    let reply = job(&terminal);
+    terminal.clear();
+    reply
+}

@@ -1,1 +1,67 @@
-//! placeholder
+//! A toolkit for everything a practitioner does with samples.
+//!
+//! One dependency, one feature an area (`select`, `robust`; `data` for files). The foundation (errors, seeds, progress,
+//! cards, evidence) is at the top level, and the [`prelude`] brings what most programs need.
+//!
+//! A file of samples becomes a smaller one that stands for it:
+//!
+//! ```
+//! use quadrat::prelude::*;
+//! # let folder = std::env::temp_dir().join(format!("quadrat-doc-select-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder).unwrap();
+//! let table = Table::open("builtin:iris", &[])?;
+//! let columns = PoolColumns { target: Some("class".into()), ..PoolColumns::default() };
+//! let selector = quadrat::select::build("stratified", &Params::none())?;
+//! let pool = columns.pool(&table, selector.needs(), Seed(1), &Silent)?;
+//! let chosen = selector.select(&pool, 15, Seed(1), &Silent)?;
+//! save_selection(&table, &chosen, &folder.join("core.csv"))?;
+//! assert_eq!(Table::open(&folder.join("core.csv").display().to_string(), &[])?.rows(), 15);
+//! # std::fs::remove_dir_all(&folder).unwrap();
+//! # Ok::<(), quadrat::Error>(())
+//! ```
+//!
+//! and a file with a rare class becomes a balanced one:
+//!
+//! ```
+//! use quadrat::prelude::*;
+//! # let folder = std::env::temp_dir().join(format!("quadrat-doc-balance-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder).unwrap();
+//! let table = Table::open("builtin:pima", &[])?;
+//! let columns = LabelledColumns { target: "class".into(), ..LabelledColumns::default() };
+//! let smote = quadrat::robust::build("smote", &Params::from([("k", "5")]))?;
+//! let data = columns.labelled(&table, smote.reads())?;
+//! let balanced = smote.resample(&data, Seed(1), &Silent)?;
+//! save_resampled(&table, "class", &data, &balanced, false, &folder.join("balanced.csv"))?;
+//! assert!(balanced.synthetic.nrows() > 0);
+//! # std::fs::remove_dir_all(&folder).unwrap();
+//! # Ok::<(), quadrat::Error>(())
+//! ```
+
+#[cfg(all(feature = "data", any(feature = "robust", feature = "select")))]
+mod glue;
+pub mod prelude;
+
+pub use quadrat_core::*;
+
+#[cfg(feature = "data")]
+pub use quadrat_data as data;
+pub use quadrat_numeric as numeric;
+#[cfg(feature = "robust")]
+pub use quadrat_robust as robust;
+#[cfg(feature = "select")]
+pub use quadrat_select as select;
+
+#[cfg(all(feature = "data", feature = "robust"))]
+pub use glue::{LabelledColumns, Nominal, save_resampled};
+#[cfg(all(feature = "data", feature = "select"))]
+pub use glue::{PoolColumns, save_selection};
+
+/// The cards of all methods in this build, area by area.
+pub fn catalogue() -> Vec<&'static Card> {
+    let mut cards = Vec::new();
+    #[cfg(feature = "select")]
+    cards.extend(select::cards());
+    #[cfg(feature = "robust")]
+    cards.extend(robust::cards());
+    cards
+}

@@ -1,0 +1,315 @@
+//! The command line as clap sees it, and the options that belong to the chosen method.
+//!
+//! A method's parameters (`--k 5`, `--ratio 1.0`) are not known to clap: they come from the method's card. So every
+//! `--name value` pair that the verb itself does not know is set aside first ([`split`]) and handed to the method,
+//! which says what it takes.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Choose, make and check samples.
+#[derive(Parser, Debug)]
+#[command(name = "quadrat", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The catalogue of methods, searched in your own words
+    List(List),
+    /// A method's card: what it does, parameters, cost, paper, last result of its claim
+    Show(Show),
+    /// The built-in data sets, or what a file holds
+    #[command(subcommand)]
+    Data(Data),
+    /// Rows of a file -> a subset, with weights where the method defines them
+    Select(Select),
+    /// A labelled file -> a file whose classes are balanced
+    Balance(Balance),
+    /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
+    Check(Check),
+}
+
+impl Command {
+    /// Whether to print JSON.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Command::List(List { json, .. })
+            | Command::Show(Show { json, .. })
+            | Command::Data(Data::List { json } | Data::Show { json, .. })
+            | Command::Select(Select { work: Work { json, .. }, .. })
+            | Command::Balance(Balance { work: Work { json, .. }, .. })
+            | Command::Check(Check { json, .. }) => *json,
+        }
+    }
+
+    /// How many threads to use, where the user says so.
+    pub fn threads(&self) -> Option<usize> {
+        match self {
+            Command::Select(Select { work: Work { threads, .. }, .. })
+            | Command::Balance(Balance { work: Work { threads, .. }, .. })
+            | Command::Check(Check { threads, .. }) => *threads,
+            Command::List(_) | Command::Show(_) | Command::Data(_) => None,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Words to search for, such as "too few examples of one class"
+    pub words: Vec<String>,
+    /// Print one JSON array of cards
+    #[arg(long)]
+    pub json: bool,
+    /// Print the table of methods for the README
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Show {
+    /// The method's name or short form
+    pub method: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Data {
+    /// The built-in data sets
+    List {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Columns, types and size of a file or a built-in set
+    Show {
+        /// A file, or builtin:NAME
+        input: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Flags of every verb that works on a file.
+#[derive(Args, Debug)]
+pub struct Work {
+    /// Input: .csv, .tsv, .jsonl, .parquet, .npy or .npz, also with .gz or .zst; or builtin:NAME
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: String,
+    /// Output file; its ending chooses the format
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The method; `quadrat list` shows them all
+    #[arg(long)]
+    pub method: String,
+    /// Numeric columns to use [default: all numeric columns without another role]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// Seed of all randomness: same seed, same result
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads to use; the result does not depend on it [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Types of columns that are to be read differently: integer, float, boolean, text or category
+    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Select {
+    #[command(flatten)]
+    pub work: Work,
+    /// Rows to choose: a number, or a share of the input such as 2%
+    #[arg(long, value_name = "ROWS|SHARE%")]
+    pub budget: String,
+    /// Column with each row's class
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// Text columns: joined, and turned into hashed TF-IDF features
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub text: Vec<String>,
+    /// Dimensions of the features made from text
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub text_dim: usize,
+    /// A column of fixed-size lists, or an .npy file with one row for each row of the input
+    #[arg(long, value_name = "COLUMN|FILE.npy")]
+    pub embedding: Option<String>,
+    /// Column with each row's quality; larger is better
+    #[arg(long, value_name = "COLUMN")]
+    pub score: Option<String>,
+    /// Column with each row's labels: a list, or text separated by `|`, `;` or `,`
+    #[arg(long, value_name = "COLUMN")]
+    pub labels: Option<String>,
+    /// Standardise numeric columns: `auto` does unless the method's answer is about the raw numbers
+    #[arg(long, value_enum, default_value_t = Standardise::Auto)]
+    pub standardise: Standardise,
+    /// Print the estimated cost first
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub explain: bool,
+}
+
+/// Whether numeric columns get mean 0 and standard deviation 1 before a method sees them.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standardise {
+    Auto,
+    Yes,
+    No,
+}
+
+#[derive(Args, Debug)]
+pub struct Balance {
+    #[command(flatten)]
+    pub work: Work,
+    /// Column with each row's class
+    #[arg(long, value_name = "COLUMN")]
+    pub target: String,
+    /// Nominal columns: their names, `none`, or `auto` for columns of text, truth values and categories in which a
+    /// value is shared by two rows on average (left out if the method takes numbers only)
+    #[arg(long, value_name = "auto|none|A,B,C", value_delimiter = ',', default_value = "auto")]
+    pub categorical: Vec<String>,
+    /// Keep columns of whole numbers whole in synthetic rows
+    #[arg(long)]
+    pub round_integers: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The method whose claim to run
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub method: Option<String>,
+    /// Run every claim
+    #[arg(long)]
+    pub all: bool,
+    /// How large: `smoke` takes seconds and gives no verdict, `quick` up to 2 minutes, `full` up to 15
+    #[arg(long, value_enum, default_value_t = Scale::Quick)]
+    pub scale: Scale,
+    /// Seed of all randomness
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads to use; the result does not depend on it [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// Write the records as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Keep each record as FOLDER/METHOD.SCALE.json and rewrite FOLDER/CLAIMS.md
+    #[arg(long, value_name = "FOLDER")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    Smoke,
+    Quick,
+    Full,
+}
+
+impl From<Scale> for quadrat::Scale {
+    fn from(scale: Scale) -> Self {
+        match scale {
+            Scale::Smoke => quadrat::Scale::Smoke,
+            Scale::Quick => quadrat::Scale::Quick,
+            Scale::Full => quadrat::Scale::Full,
+        }
+    }
+}
+
+/// The options of the verb, and those left for its method.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Split {
+    /// What clap is to parse, from the program's name on.
+    pub own: Vec<String>,
+    /// `--name value` pairs for the method; a name without a value gets "true".
+    pub parameters: Vec<(String, String)>,
+    /// The method, where one is named.
+    pub method: Option<String>,
+}
+
+/// Sets the method's options aside: those of `select` and `balance` that `command` does not list.
+pub fn split(command: &clap::Command, arguments: impl IntoIterator<Item = String>) -> Split {
+    let mut left = arguments.into_iter().peekable();
+    let mut split = Split { own: left.by_ref().take(2).collect(), parameters: Vec::new(), method: None };
+    let verb = split.own.get(1).and_then(|verb| command.find_subcommand(verb));
+    let Some(verb) = verb.filter(|verb| verb.get_arguments().any(|a| a.get_long() == Some("method"))) else {
+        split.own.extend(left);
+        return split;
+    };
+    while let Some(argument) = left.next() {
+        let Some(option) = argument.strip_prefix("--").filter(|option| !option.is_empty()) else {
+            split.own.push(argument);
+            continue;
+        };
+        let (name, inline) = match option.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (option.to_owned(), None),
+        };
+        let known = verb.get_arguments().find(|a| a.get_long() == Some(name.as_str()));
+        let takes_value = known.is_none_or(|a| a.get_action().takes_values()) && name != "help";
+        let value = inline.or_else(|| left.next_if(|next| takes_value && !next.starts_with("--")));
+        if known.is_none() && name != "help" {
+            split.parameters.push((name, value.unwrap_or_else(|| "true".to_owned())));
+            continue;
+        }
+        if name == "method" {
+            split.method.clone_from(&value);
+        }
+        split.own.push(format!("--{name}"));
+        split.own.extend(value);
+    }
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_the_method_are_set_aside() {
+        for (line, own, parameters) in [
+            ("quadrat list a b", "quadrat list a b", ""),
+            (
+                "quadrat balance --in a.csv --k 5 --target y --method smote --ratio=1.0 --out b.csv",
+                "quadrat balance --in a.csv --target y --method smote --out b.csv",
+                "k=5 ratio=1.0",
+            ),
+            ("quadrat select --norm --method mig --budget=2%", "quadrat select --method mig --budget 2%", "norm=true"),
+            ("quadrat select --method mig --help", "quadrat select --method mig --help", ""),
+            ("quadrat select --shift -3 --json x", "quadrat select --json x", "shift=-3"),
+            ("quadrat check --all --k 3", "quadrat check --all --k 3", ""),
+            ("quadrat", "quadrat", ""),
+        ] {
+            let split = split(&Cli::command(), words(line));
+            assert_eq!(split.own, words(own), "{line}");
+            let got: Vec<String> = split.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(got, words(parameters), "{line}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `quadrat balance`: a labelled file -> a file whose classes are balanced.
+
+use super::work;
+use crate::args::Balance;
+use crate::output::{Reply, count, figure, seconds};
+use crate::report::{Block, Page, map};
+use quadrat::data::Table;
+use quadrat::robust::{Labelled, Reads, Resampled, Resampler};
+use quadrat::{Area, Card, LabelledColumns, Nominal, Progress, Result, Seed, checkpoint, save_resampled};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Resamples, writes kept rows and synthetic ones, and says what was done.
+pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
+    let card = work::method("balance", Area::Robust, &args.work.method, parameters)?;
+    let resampler = quadrat::robust::build(card.slug, &work::params(parameters))?;
+    let table = work::open(&args.work)?;
+    let data = labelled(args, resampler.as_ref(), &table)?;
+    let started = Instant::now();
+    let made = resampler.resample(&data, Seed(args.work.seed), progress)?;
+    let took = started.elapsed().as_secs_f64();
+    checkpoint(progress)?;
+    if let Some(out) = &args.work.out {
+        progress.begin("writing", None);
+        save_resampled(&table, &args.target, &data, &made, args.round_integers, out)?;
+    }
+    let warnings = warnings(args, resampler.reads(), &table, &data, &made);
+    for warning in &warnings {
+        eprintln!("quadrat: note: {warning}");
+    }
+    Run { args, card, parameters, table: &table, data: &data, made: &made, took }.reply(&warnings)
+}
+
+fn labelled(args: &Balance, resampler: &dyn Resampler, table: &Table) -> Result<Labelled> {
+    let nominal = match args.categorical.as_slice() {
+        [word] if word == "auto" => Nominal::Auto,
+        [word] if word == "none" => Nominal::Named(Vec::new()),
+        names => Nominal::Named(names.to_vec()),
+    };
+    let columns = LabelledColumns { target: args.target.clone(), features: args.work.features.clone(), nominal };
+    columns.labelled(table, resampler.reads())
+}
+
+/// Two things that are no errors but that a user should know of.
+fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: &Resampled) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let unseen: Vec<&str> = table
+        .column_names()
+        .into_iter()
+        .filter(|name| *name != args.target && !data.columns.iter().any(|column| column == name))
+        .collect();
+    if made.synthetic.nrows() > 0 && !unseen.is_empty() {
+        let hint = if reads == Reads::Numeric { "; smote-nc fills nominal columns too" } else { "" };
+        warnings.push(format!("synthetic rows leave these columns empty: {}{hint}", unseen.join(", ")));
+    }
+    let spreads =
+        data.x.columns().into_iter().enumerate().filter(|(c, _)| !data.categorical.contains(c)).map(|(c, x)| {
+            let (low, high) = x.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+            (high - low, c)
+        });
+    let spreads: Vec<(f64, usize)> = spreads.filter(|(spread, _)| *spread > 0.0).collect();
+    let order = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0);
+    if let (Some(least), Some(most)) = (spreads.iter().min_by(order), spreads.iter().max_by(order))
+        && most.0 > 100.0 * least.0
+        && made.synthetic.nrows() > 0
+    {
+        warnings.push(format!(
+            "the range of `{}` is {} times that of `{}`, so the former alone decides who is a neighbour: rescale your \
+             columns if that is not meant",
+            data.columns[most.1],
+            figure(most.0 / least.0),
+            data.columns[least.1]
+        ));
+    }
+    warnings
+}
+
+/// A finished run.
+struct Run<'a> {
+    args: &'a Balance,
+    card: &'static Card,
+    parameters: &'a [(String, String)],
+    table: &'a Table,
+    data: &'a Labelled,
+    made: &'a Resampled,
+    took: f64,
+}
+
+impl Run<'_> {
+    fn reply(&self, warnings: &[String]) -> Result<Reply> {
+        let Run { args, card, data, made, .. } = self;
+        let (before, after) = (data.counts(), work::counts(made.y.iter().copied(), data.classes.len()));
+        let kept = made.origin.len() - made.synthetic.nrows();
+        let mut text = format!(
+            "{}: {} rows of {} became {}, {} of them new, in {} (seed {})\n",
+            card.slug,
+            count(self.table.rows()),
+            self.table.name(),
+            count(made.origin.len()),
+            count(made.synthetic.nrows()),
+            seconds(self.took),
+            args.work.seed
+        );
+        text.push_str(&work::counts_table(&data.classes, &before, &after, ["before", "after"]));
+        for path in [&args.work.out, &args.work.report].into_iter().flatten() {
+            text.push_str(&format!("wrote {}\n", path.display()));
+        }
+        if args.work.out.is_none() && args.work.report.is_none() {
+            text.push_str("nothing was written: add --out FILE\n");
+        }
+        if let Some(path) = &args.work.report {
+            self.page(&before, &after)?.finish(path, Some(card))?;
+        }
+        let value = json!({
+            "method": card.slug,
+            "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
+            "seed": args.work.seed,
+            "input": self.table.name(),
+            "rows": self.table.rows(),
+            "kept": kept,
+            "synthetic": made.synthetic.nrows(),
+            "columns": data.columns,
+            "nominal": data.categorical.iter().map(|c| &data.columns[*c]).collect::<Vec<_>>(),
+            "classes": work::counts_json(&data.classes, &before, &after),
+            "warnings": warnings,
+            "seconds": self.took,
+            "out": args.work.out,
+            "report": args.work.report,
+        });
+        Ok(Reply::new(text, value))
+    }
+
+    fn page(&self, before: &[usize], after: &[usize]) -> Result<Page> {
+        let Run { args, card, data, made, table, .. } = self;
+        let mut page = Page::new(format!("{} balanced by {}", table.name(), args.target), card.summary);
+        let facts = vec![
+            ("Method".to_owned(), format!("{} ({})", card.title, card.slug)),
+            ("Rows before".to_owned(), count(table.rows())),
+            ("Rows after".to_owned(), count(made.origin.len())),
+            ("New rows".to_owned(), count(made.synthetic.nrows())),
+            ("Seed".to_owned(), args.work.seed.to_string()),
+            ("Time".to_owned(), seconds(self.took)),
+        ];
+        page.blocks.push(Block::Facts(facts));
+        page.section("Parameters", work::parameters(card, self.parameters));
+        let bar = |n: usize| (n as f64, count(n));
+        let rows = data.classes.iter().zip(before.iter().zip(after));
+        let rows = rows.map(|(name, (b, a))| (name.clone(), vec![bar(*b), bar(*a)])).collect();
+        let series = vec!["before".to_owned(), "after".to_owned()];
+        page.section("Classes before and after", [Block::Bars { series, rows }]);
+        if !data.columns.is_empty() {
+            page.section("Map", map::of_resampled(data, made, Seed(args.work.seed))?);
+        }
+        Ok(page)
+    }
+}

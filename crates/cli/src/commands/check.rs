@@ -1,0 +1,165 @@
+//! `quadrat check`: runs the claims of papers again.
+
+use crate::args::Check;
+use crate::output::{self, Reply, figure, json, seconds, table, wrap};
+use crate::report::{Block, Page, svg};
+use quadrat::{Error, Finding, Progress, Relation, Result, Scale, Seed, Trial, Verdict, catalogue, find};
+use quadrat_claims::{CLAIMS, Claim, Record};
+use std::fmt::Write as _;
+use std::time::Instant;
+
+/// Runs one claim, or all of them. The exit code is 0 when all hold, 1 when one does not or stays open.
+pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
+    for path in [&args.out, &args.report].into_iter().flatten() {
+        output::check_place(path)?;
+    }
+    if let Some(folder) = &args.record {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    let claims: Vec<Claim> = match &args.method {
+        Some(method) => vec![quadrat_claims::find(find(&catalogue(), method)?.slug)?],
+        None => CLAIMS.to_vec(),
+    };
+    let mut records = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let trial = Trial { seed: Seed(args.seed), scale: args.scale.into(), progress };
+        let started = Instant::now();
+        let evidence = (claim.run)(&trial)?;
+        let record = Record::new(claim.slug, trial.scale, args.seed, started.elapsed().as_secs_f64(), evidence);
+        if let Some(folder) = &args.record {
+            record.write(folder)?;
+        }
+        if !args.json {
+            output::print(&format!("{}\n", describe(&record)));
+        }
+        records.push(record);
+    }
+    let value = serde_json::json!({
+        "scale": Scale::from(args.scale),
+        "seed": args.seed,
+        "holds": records.iter().all(holds),
+        "records": json(&records)?,
+    });
+    if let Some(path) = &args.out {
+        output::write_json(path, &value)?;
+    }
+    if let Some(path) = &args.report {
+        report(&records)?.finish(path, None)?;
+    }
+    Ok(Reply { text: summary(&records), json: value, code: u8::from(!records.iter().all(holds)) })
+}
+
+/// Whether the verdict is "holds"; smoke scale gives none, there only the identities count.
+fn holds(record: &Record) -> bool {
+    record.verdict.map_or_else(|| record.evidence.exact.iter().all(|e| e.holds()), |v| v == Verdict::Holds)
+}
+
+fn verdict(record: &Record) -> String {
+    match record.verdict {
+        Some(verdict) => verdict.to_string(),
+        None if holds(record) => "ran (smoke scale gives no verdict)".to_owned(),
+        None => "an identity is broken".to_owned(),
+    }
+}
+
+/// What was expected, what was measured, what follows: one row a finding.
+fn findings(record: &Record) -> Vec<Vec<String>> {
+    let head = ["expected", "metric", "wanted", "measured", "interval", "pairs", "verdict"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for f in &record.findings {
+        let Finding { expectation, pairs, measured, .. } = f;
+        let says = &expectation.says;
+        rows.push(vec![
+            if expectation.decides { says.clone() } else { format!("({says})") },
+            expectation.metric.clone(),
+            match expectation.relation {
+                Relation::Above(margin) => format!("> {margin}"),
+                Relation::Below(margin) => format!("< {margin}"),
+                Relation::Within(margin) => format!("within ±{margin}"),
+            },
+            figure(measured.mean),
+            format!("{} .. {}", figure(measured.low), figure(measured.high)),
+            pairs.to_string(),
+            if record.verdict.is_some() { f.verdict.to_string() } else { "-".to_owned() },
+        ]);
+    }
+    rows
+}
+
+/// Identities with both sides.
+fn identities(record: &Record) -> Vec<Vec<String>> {
+    let head = ["identity", "left", "right", "tolerance", "holds"];
+    let rows = record.evidence.exact.iter().map(|e| {
+        let holds = if e.holds() { "yes" } else { "NO" };
+        vec![e.name.clone(), figure(e.left), figure(e.right), figure(e.tolerance), holds.to_owned()]
+    });
+    std::iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect()
+}
+
+fn describe(record: &Record) -> String {
+    let Record { slug, scale, seed, .. } = record;
+    let mut text = format!("{slug}: {}\n{scale} scale, seed {seed}, {}\n", verdict(record), seconds(record.seconds));
+    for (heading, body) in [("paper", &record.evidence.paper), ("here", &record.evidence.experiment)] {
+        let _ = write!(text, "\n{heading}\n{}", wrap(body, 2, 100));
+    }
+    if !record.findings.is_empty() {
+        let _ = write!(text, "\n{}", table(&findings(record), &[3, 4, 5]));
+        if record.findings.iter().any(|f| !f.expectation.decides) {
+            text.push_str("  (in brackets: reported, not part of the verdict)\n");
+        }
+    }
+    if !record.evidence.exact.is_empty() {
+        let _ = write!(text, "\n{}", table(&identities(record), &[1, 2, 3]));
+    }
+    for note in &record.evidence.notes {
+        let _ = write!(text, "\n{}", wrap(note, 2, 100));
+    }
+    text
+}
+
+fn summary(records: &[Record]) -> String {
+    let head = ["method", "verdict", "time"].map(str::to_owned).to_vec();
+    let rows = records.iter().map(|r| vec![r.slug.clone(), verdict(r), seconds(r.seconds)]);
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[2])
+}
+
+fn report(records: &[Record]) -> Result<Page> {
+    let cards = catalogue();
+    let title = match records {
+        [only] => format!("Claim of {}", find(&cards, &only.slug)?.title),
+        _ => format!("{} claims", records.len()),
+    };
+    let scale = records.first().map_or_else(String::new, |r| format!("Run at {} scale, seed {}. ", r.scale, r.seed));
+    let lead = "Each expectation was written down before it was measured; the verdict follows from the interval alone.";
+    let mut page = Page::new(title, scale + lead);
+    for record in records {
+        let evidence = &record.evidence;
+        let card = find(&cards, &record.slug)?;
+        let good = record.verdict.and_then(|v| match v {
+            Verdict::Holds => Some(true),
+            Verdict::DoesNotHold => Some(false),
+            Verdict::Inconclusive => None,
+        });
+        let mut blocks = vec![
+            Block::Verdict { word: verdict(record), good },
+            Block::Facts(vec![
+                ("The paper says".to_owned(), evidence.paper.clone()),
+                ("Measured here".to_owned(), evidence.experiment.clone()),
+                ("Time".to_owned(), seconds(record.seconds)),
+            ]),
+            Block::Text(card.paper.to_owned()),
+        ];
+        if !record.findings.is_empty() {
+            blocks.push(Block::Table { rows: findings(record), right: vec![3, 4, 5] });
+        }
+        if !evidence.exact.is_empty() {
+            blocks.push(Block::Table { rows: identities(record), right: vec![1, 2, 3] });
+        }
+        for plot in &evidence.plots {
+            blocks.push(Block::Figure { drawing: svg::curves(plot)?, caption: plot.title.clone() });
+        }
+        blocks.extend(evidence.notes.iter().cloned().map(Block::Text));
+        page.section(&format!("{} ({})", card.title, record.slug), blocks);
+    }
+    Ok(page)
+}

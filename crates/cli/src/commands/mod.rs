@@ -1,0 +1,9 @@
+//! One file a verb: open, build, run, write, report.
+
+pub mod balance;
+pub mod check;
+pub mod data;
+pub mod list;
+pub mod select;
+pub mod show;
+mod work;

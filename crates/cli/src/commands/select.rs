@@ -1,0 +1,223 @@
+//! `quadrat select`: rows of a file -> a subset, with weights where the method defines them.
+
+use super::work;
+use crate::args::{Select, Standardise};
+use crate::output::{Reply, bytes, count, operations, seconds, wrap};
+use crate::report::{Block, Page, coverage, map, svg};
+use quadrat::data::text::Lsa;
+use quadrat::data::{Categories, Missing, Table};
+use quadrat::select::{Cost, Needs, Pool, Selection};
+use quadrat::{Area, Card, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Chooses rows, writes them and says what was done.
+pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
+    let card = work::method("select", Area::Select, &args.work.method, parameters)?;
+    let selector = quadrat::select::build(card.slug, &work::params(parameters))?;
+    let table = work::open(&args.work)?;
+    let budget = budget(&args.budget, table.rows())?;
+    let columns = columns(args, selector.needs());
+    let pool = columns.pool(&table, selector.needs(), Seed(args.work.seed), progress)?;
+    let cost = selector.cost(pool.rows, pool.points.as_ref().map_or(0, |p| p.cols()), budget);
+    if args.explain {
+        eprintln!("{}", explain(card, &table, &pool, cost));
+    }
+    let started = Instant::now();
+    let chosen = selector.select(&pool, budget, Seed(args.work.seed), progress)?;
+    let took = started.elapsed().as_secs_f64();
+    checkpoint(progress)?;
+    if let Some(out) = &args.work.out {
+        progress.begin("writing", None);
+        save_selection(&table, &chosen, out)?;
+    }
+    let (table, columns, pool, chosen) = (&table, &columns, &pool, &chosen);
+    Run { args, card, parameters, table, columns, pool, chosen, cost, took }.reply(progress)
+}
+
+/// A number of rows from `500` or `2%`.
+fn budget(text: &str, rows: usize) -> Result<usize> {
+    let wrong = || Error::input("--budget", format!("`{text}`"), format!("use 1 to {rows}, or a share such as 2%"));
+    let wanted = match text.strip_suffix('%') {
+        Some(share) => {
+            let share: f64 = share.trim().parse().map_err(|_| wrong())?;
+            if !(share > 0.0 && share <= 100.0) {
+                return Err(wrong());
+            }
+            ((share / 100.0 * rows as f64).round() as usize).max(1)
+        }
+        None => text.parse().map_err(|_| wrong())?,
+    };
+    if wanted == 0 || wanted > rows { Err(wrong()) } else { Ok(wanted) }
+}
+
+fn columns(args: &Select, needs: Needs) -> PoolColumns {
+    PoolColumns {
+        target: args.target.clone(),
+        features: args.work.features.clone(),
+        text: args.text.clone(),
+        encoder: Lsa { dims: args.text_dim },
+        embedding: args.embedding.clone(),
+        score: args.score.clone(),
+        labels: args.labels.clone(),
+        standardise: match args.standardise {
+            Standardise::Auto => !needs.raw,
+            Standardise::Yes => true,
+            Standardise::No => false,
+        },
+    }
+}
+
+fn explain(card: &Card, table: &Table, pool: &Pool, cost: Cost) -> String {
+    let points = pool.points.as_ref().map_or_else(String::new, |p| format!(" x {} features", count(p.cols())));
+    format!(
+        "{} on {} ({} rows{points}): about {} and {} of memory beyond the pool\n{}",
+        card.slug,
+        table.name(),
+        count(table.rows()),
+        operations(cost.operations),
+        bytes(cost.bytes),
+        wrap(card.cost, 2, 100)
+    )
+}
+
+/// A finished run.
+struct Run<'a> {
+    args: &'a Select,
+    card: &'static Card,
+    parameters: &'a [(String, String)],
+    table: &'a Table,
+    columns: &'a PoolColumns,
+    pool: &'a Pool,
+    chosen: &'a Selection,
+    cost: Cost,
+    took: f64,
+}
+
+impl Run<'_> {
+    fn reply(&self, progress: &dyn Progress) -> Result<Reply> {
+        let Run { args, card, chosen, .. } = self;
+        let classes = self.classes()?;
+        let mut text = format!(
+            "{}: {} of {} rows of {} in {} (seed {})\n",
+            card.slug,
+            count(chosen.indices.len()),
+            count(self.table.rows()),
+            self.table.name(),
+            seconds(self.took),
+            args.work.seed
+        );
+        let notes: Vec<Vec<String>> =
+            chosen.notes.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
+        text.push_str(&crate::output::table(&notes, &[]));
+        let mut value = json!({
+            "method": card.slug,
+            "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
+            "seed": args.work.seed,
+            "input": self.table.name(),
+            "rows": self.table.rows(),
+            "chosen": chosen.indices.len(),
+            "weighted": chosen.weights.is_some(),
+            "seconds": self.took,
+            "estimate": { "operations": self.cost.operations, "bytes": self.cost.bytes },
+            "notes": chosen.notes.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "out": args.work.out,
+            "report": args.work.report,
+        });
+        if let Some((names, before, after)) = &classes {
+            text.push_str(&work::counts_table(names, before, after, ["in the file", "chosen"]));
+            value["classes"] = work::counts_json(names, before, after);
+        }
+        if args.work.out.is_none() {
+            value["indices"] = json!(chosen.indices);
+            value["weights"] = json!(chosen.weights);
+        }
+        if let Some(path) = &args.work.report {
+            self.page(classes.as_ref(), progress)?.finish(path, Some(card))?;
+        }
+        for path in [&args.work.out, &args.work.report].into_iter().flatten() {
+            text.push_str(&format!("wrote {}\n", path.display()));
+        }
+        if args.work.out.is_none() && args.work.report.is_none() {
+            text.push_str("nothing was written: add --out FILE (or --json for the row numbers)\n");
+        }
+        Ok(Reply::new(text, value))
+    }
+
+    /// Names of the classes, and how often each occurs in the file and among the chosen rows.
+    fn classes(&self) -> Result<Option<(Vec<String>, Vec<usize>, Vec<usize>)>> {
+        let Some(target) = &self.args.target else { return Ok(None) };
+        let Categories { codes, names } = self.table.categories(target, Missing::Error)?;
+        let after = work::counts(self.chosen.indices.iter().map(|row| codes[*row]), names.len());
+        let before = work::counts(codes.iter().copied(), names.len());
+        Ok(Some((names, before, after)))
+    }
+
+    fn page(&self, classes: Option<&(Vec<String>, Vec<usize>, Vec<usize>)>, progress: &dyn Progress) -> Result<Page> {
+        let Run { args, card, chosen, table, pool, .. } = self;
+        let rows = (count(chosen.indices.len()), count(table.rows()));
+        let mut page = Page::new(format!("{} of {} rows of {}", rows.0, rows.1, table.name()), card.summary);
+        let mut facts = vec![
+            ("Method".to_owned(), format!("{} ({})", card.title, card.slug)),
+            ("Rows in the file".to_owned(), rows.1),
+            ("Rows chosen".to_owned(), rows.0),
+            ("Seed".to_owned(), args.work.seed.to_string()),
+            ("Time".to_owned(), seconds(self.took)),
+        ];
+        facts.extend(chosen.notes.iter().cloned());
+        page.blocks.push(Block::Facts(facts));
+        page.section("Parameters", work::parameters(card, self.parameters));
+        if let Some((names, before, after)) = classes {
+            let share = |counts: &[usize], i: usize| {
+                let part = counts[i] as f64 / counts.iter().sum::<usize>().max(1) as f64;
+                (part, format!("{} ({:.1}%)", count(counts[i]), 100.0 * part))
+            };
+            let rows =
+                names.iter().enumerate().map(|(i, name)| (name.clone(), vec![share(before, i), share(after, i)]));
+            let series = vec!["share of the file".to_owned(), "share of the chosen rows".to_owned()];
+            page.section("Classes before and after", [Block::Bars { series, rows: rows.collect() }]);
+        }
+        // A method that needs no points gets a map all the same, if the file has any.
+        let seed = Seed(args.work.seed);
+        let read;
+        let points = match &pool.points {
+            Some(points) => Some(points),
+            None => {
+                read = self.columns.points(table, seed, progress).ok().filter(|p| p.check_finite("points").is_ok());
+                read.as_ref()
+            }
+        };
+        if let Some(points) = points.filter(|points| points.cols() > 0) {
+            page.section("Map of the pool", map::of_selection(points, &chosen.indices, seed)?);
+            page.section("Coverage against random", coverage::of(points, &chosen.indices, seed, progress)?);
+        }
+        if let Some(weights) = &chosen.weights {
+            let sum: f64 = weights.iter().sum();
+            let caption = format!(
+                "Weight of each chosen row. They sum to {}: the number of rows that the subset stands for.",
+                crate::output::figure(sum)
+            );
+            page.section("Weights", [Block::Figure { drawing: svg::histogram(weights, "weight")?, caption }]);
+        }
+        Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_rows_or_shares() {
+        for (text, rows, expected) in
+            [("500", 1000, Some(500)), ("2%", 20_000, Some(400)), ("0.01%", 100, Some(1)), ("100 %", 7, Some(7))]
+        {
+            assert_eq!(budget(text, rows).ok(), expected, "{text}");
+        }
+        for text in ["0", "0%", "101%", "1001", "-3", "many", "NaN%", ""] {
+            let error = budget(text, 1000).unwrap_err().to_string();
+            assert!(error.contains("use 1 to 1000"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `quadrat show METHOD`: a method's card and the last recorded result of its claim.
+
+use crate::args::Show;
+use crate::output::{Reply, json, seconds, table, wrap};
+use quadrat::{Card, Result, catalogue, find};
+use quadrat_claims::{Summary, recorded};
+use std::fmt::Write as _;
+
+/// Shows a card.
+pub fn run(args: &Show) -> Result<Reply> {
+    let card = find(&catalogue(), &args.method)?;
+    let claims = recorded(card.slug);
+    let mut value = json(card)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("recorded".to_owned(), json(&claims)?);
+    }
+    Ok(Reply::new(describe(card, &claims), value))
+}
+
+fn describe(card: &Card, claims: &[Summary]) -> String {
+    let mut text = format!("{}  {}\n", card.slug, card.title);
+    if !card.aliases.is_empty() {
+        let _ = writeln!(text, "also called {}", card.aliases.join(", "));
+    }
+    for (heading, body) in
+        [("", card.summary), ("useful when", card.useful_when), ("cost", card.cost), ("paper", card.paper)]
+    {
+        let _ = write!(text, "\n{heading}{}{}", if heading.is_empty() { "" } else { "\n" }, wrap(body, 2, 100));
+    }
+    if !card.params.is_empty() {
+        let _ = write!(text, "\nparameters\n{}", parameters(card));
+    }
+    for claim in claims {
+        let verdict = claim.verdict.map_or_else(|| "ran; this scale gives no verdict".to_owned(), |v| v.to_string());
+        let _ = writeln!(text, "\nclaim at {} scale: {verdict} ({})", claim.scale, seconds(claim.seconds));
+        for finding in &claim.findings {
+            text.push_str(&wrap(finding, 2, 100));
+        }
+        text.push_str(&wrap(&format!("measured on {}", claim.environment), 2, 100));
+    }
+    text
+}
+
+/// A method's parameters as a table.
+pub fn parameters(card: &Card) -> String {
+    let rows: Vec<Vec<String>> = card
+        .params
+        .iter()
+        .map(|p| vec![format!("--{}", p.name), format!("[default: {}]", p.default), p.help.to_owned()])
+        .collect();
+    table(&rows, &[])
+}

@@ -1,0 +1,104 @@
+//! What `select` and `balance` have in common.
+
+use crate::args::{Cli, Work};
+use crate::output::{check_place, count, table};
+use crate::report::Block;
+use clap::CommandFactory;
+use quadrat::data::{ColumnType, Format, Table};
+use quadrat::{Area, Card, Error, Params, Result, catalogue, find, nearest};
+
+/// The card of the method to use, once it is clear that it belongs to the verb and takes the parameters.
+pub fn method(verb: &str, area: Area, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
+    let all = catalogue();
+    let ours: Vec<&Card> = all.iter().copied().filter(|card| card.area == area).collect();
+    let Ok(card) = find(&ours, name) else {
+        return match find(&all, name) {
+            Ok(other) => {
+                let want =
+                    format!("`quadrat {verb}` takes methods of the area {area}: {} is of {}", other.slug, other.area);
+                Err(Error::input("--method", format!("`{name}`"), want))
+            }
+            Err(_) => find(&ours, name),
+        };
+    };
+    let takes = |option: &str| card.params.iter().any(|p| p.name == option.replace('_', "-"));
+    if let Some((option, _)) = parameters.iter().find(|(option, _)| !takes(option)) {
+        let command = Cli::command();
+        let flags = command.find_subcommand(verb).into_iter().flat_map(|verb| verb.get_arguments());
+        let flags: Vec<&str> = flags.filter_map(|flag| flag.get_long()).collect();
+        let near = nearest(option, card.params.iter().map(|p| p.name).chain(flags));
+        let near: Vec<String> = near.iter().map(|name| format!("--{}", name.trim_matches('`'))).collect();
+        let want =
+            format!("did you mean {}? `quadrat show {}` lists the method's parameters", near.join(" or "), card.slug);
+        return Err(Error::input("option", format!("`--{option}`"), want));
+    }
+    Ok(card)
+}
+
+/// The method's parameters as its builder reads them.
+pub fn params(parameters: &[(String, String)]) -> Params {
+    parameters.iter().cloned().collect()
+}
+
+/// Opens the input, once it is clear that the outputs can be written.
+pub fn open(work: &Work) -> Result<Table> {
+    if let Some(out) = &work.out {
+        Format::of_path(out)?;
+    }
+    for path in [&work.out, &work.report].into_iter().flatten() {
+        check_place(path)?;
+    }
+    let overrides = work.types.iter().map(|entry| {
+        let (name, kind) = entry
+            .split_once('=')
+            .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
+        Ok((name.to_owned(), kind.parse::<ColumnType>()?))
+    });
+    Table::open(&work.input, &overrides.collect::<Result<Vec<_>>>()?)
+}
+
+/// How often each class occurs, in the order of its name.
+pub fn counts(codes: impl IntoIterator<Item = u32>, classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    codes.into_iter().for_each(|code| counts[code as usize] += 1);
+    counts
+}
+
+/// Counts by class as JSON.
+pub fn counts_json(names: &[String], before: &[usize], after: &[usize]) -> serde_json::Value {
+    names
+        .iter()
+        .zip(before.iter().zip(after))
+        .map(|(name, (before, after))| (name.clone(), serde_json::json!({ "before": before, "after": after })))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Counts by class as a table, cut off where nobody reads on.
+pub fn counts_table(names: &[String], before: &[usize], after: &[usize], heads: [&str; 2]) -> String {
+    const MOST: usize = 12;
+    let head = vec!["class".to_owned(), heads[0].to_owned(), heads[1].to_owned()];
+    let rows = names.iter().zip(before.iter().zip(after)).take(MOST);
+    let rows = rows.map(|(name, (b, a))| vec![name.clone(), count(*b), count(*a)]);
+    let mut text = table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[1, 2]);
+    if names.len() > MOST {
+        text.push_str(&format!("  ... and {} more classes\n", names.len() - MOST));
+    }
+    text
+}
+
+/// The parameters in force as a part of a report; those that say nothing are left out.
+pub fn parameters(card: &Card, parameters: &[(String, String)]) -> Option<Block> {
+    let shown = in_force(card, parameters).into_iter().filter(|(_, value)| value != "none");
+    let facts: Vec<(String, String)> = shown.map(|(name, value)| (format!("--{name}"), value)).collect();
+    (!facts.is_empty()).then_some(Block::Facts(facts))
+}
+
+/// The parameters in force: those given, and the defaults of the others.
+pub fn in_force(card: &Card, parameters: &[(String, String)]) -> Vec<(String, String)> {
+    let given = |name: &str| parameters.iter().rev().find(|(option, _)| option.replace('_', "-") == name);
+    card.params
+        .iter()
+        .map(|p| (p.name.to_owned(), given(p.name).map_or(p.default, |(_, value)| value.as_str()).to_owned()))
+        .collect()
+}

@@ -1,0 +1,180 @@
+//! Columns of a file as a labelled table of numbers.
+
+use super::features;
+use crate::data::{Categories, Column, ColumnType, Missing, Table, Values, write_resampled};
+use crate::robust::{Labelled, Origin, Reads, Resampled};
+use crate::{Error, Result};
+use ndarray::{Array2, Axis};
+use std::path::Path;
+
+/// Which columns are nominal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Nominal {
+    /// Columns of texts, categories and truth values in which a value is shared by two rows on average: names, not
+    /// free text.
+    #[default]
+    Auto,
+    /// The named ones; none for an empty list.
+    Named(Vec<String>),
+}
+
+/// The columns of a file that a resampler sees, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LabelledColumns {
+    /// Each row's class.
+    pub target: String,
+    /// Numeric columns; empty: all numeric ones but the target and nominal ones.
+    pub features: Vec<String>,
+    /// Nominal columns.
+    pub nominal: Nominal,
+}
+
+impl LabelledColumns {
+    /// The table of numbers with classes, with the columns that a method [`reads`](crate::robust::Resampler::reads);
+    /// nominal columns hold category numbers. Columns are in the file's order. Columns that are named are always there.
+    ///
+    /// # Errors
+    /// An unknown column, one of another type, a missing value; no column left.
+    pub fn labelled(&self, table: &Table, reads: Reads) -> Result<Labelled> {
+        let Categories { codes: y, names: classes } = table.categories(&self.target, Missing::Error)?;
+        if reads == Reads::Nothing {
+            let x = Array2::zeros((table.rows(), 1));
+            return Ok(Labelled { x, y, classes, columns: Vec::new(), categorical: Vec::new() });
+        }
+        let nominal = self.nominal(table, reads)?;
+        let is_nominal = |name: &str| nominal.iter().any(|n| n == name);
+        let taken: Vec<&str> = std::iter::once(&self.target).chain(&nominal).map(String::as_str).collect();
+        let numeric = match reads {
+            Reads::Nominal if self.features.is_empty() => Vec::new(),
+            _ => features(table, &self.features, &taken)?,
+        };
+        let names: Vec<&str> =
+            table.column_names().into_iter().filter(|name| is_nominal(name) || numeric.contains(name)).collect();
+        if names.is_empty() {
+            let want = match reads {
+                Reads::Nominal => "this method reads nominal columns: name them, or use smote for numeric ones",
+                _ => "this method reads numeric columns: name them, or use smote-n for nominal ones",
+            };
+            return Err(Error::input(format!("{}, columns", table.name()), "none to work on", want));
+        }
+        let mut x = Array2::zeros((table.rows(), names.len()));
+        let numbers: Vec<&str> = names.iter().copied().filter(|name| !is_nominal(name)).collect();
+        let read = table.numeric(&numbers, Missing::Error)?;
+        let mut next = read.axis_iter(Axis(1));
+        for (mut column, name) in x.axis_iter_mut(Axis(1)).zip(&names) {
+            if is_nominal(name) {
+                let Categories { codes, .. } = table.categories(name, Missing::Error)?;
+                column.iter_mut().zip(codes).for_each(|(value, code)| *value = f64::from(code));
+            } else if let Some(values) = next.next() {
+                column.assign(&values);
+            }
+        }
+        let categorical = (0..names.len()).filter(|c| is_nominal(names[*c])).collect();
+        let columns = names.into_iter().map(str::to_owned).collect();
+        Ok(Labelled { x, y, classes, columns, categorical })
+    }
+
+    fn nominal(&self, table: &Table, reads: Reads) -> Result<Vec<String>> {
+        match &self.nominal {
+            Nominal::Named(names) => {
+                names.iter().try_for_each(|name| table.column(name).map(drop))?;
+                Ok(names.clone())
+            }
+            Nominal::Auto if reads == Reads::Numeric => Ok(Vec::new()),
+            Nominal::Auto => {
+                let mut found = Vec::new();
+                for column in
+                    table.columns().iter().filter(|c| c.name != self.target && !self.features.contains(&c.name))
+                {
+                    if is_names(table, column)? {
+                        found.push(column.name.clone());
+                    }
+                }
+                Ok(found)
+            }
+        }
+    }
+}
+
+fn is_names(table: &Table, column: &Column) -> Result<bool> {
+    Ok(match column.kind {
+        ColumnType::Boolean | ColumnType::Category => true,
+        ColumnType::Text => 2 * table.categories(&column.name, Missing::Keep)?.names.len() <= table.rows(),
+        _ => false,
+    })
+}
+
+/// Writes kept rows as they are, then the synthetic ones; columns that the method did not see are empty in these.
+/// With `round`, columns of whole numbers stay whole.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn save_resampled(
+    table: &Table,
+    target: &str,
+    data: &Labelled,
+    made: &Resampled,
+    round: bool,
+    path: &Path,
+) -> Result<()> {
+    let kept: Vec<usize> =
+        made.origin.iter().filter_map(|o| if let Origin::Kept(row) = o { Some(*row) } else { None }).collect();
+    let mut columns = Vec::with_capacity(data.columns.len() + 1);
+    for (c, name) in data.columns.iter().enumerate() {
+        let values = made.synthetic.column(c);
+        columns.push((
+            name.clone(),
+            if data.categorical.contains(&c) {
+                let Categories { names, .. } = table.categories(name, Missing::Error)?;
+                Values::Category { codes: values.iter().map(|v| *v as u32).collect(), names }
+            } else {
+                Values::Float(values.to_vec())
+            },
+        ));
+    }
+    let classes = made.origin.iter().zip(&made.y).filter(|(o, _)| !matches!(o, Origin::Kept(_))).map(|(_, y)| *y);
+    let classes = Values::Category { codes: classes.collect(), names: data.classes.clone() };
+    columns.push((target.to_owned(), classes));
+    write_resampled(table, &kept, &columns, round, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn table() -> Table {
+        let csv = b"id,age,city,y\na,1,Rome,0\nb,2,Oslo,1\nc,3,Rome,0\nd,4,Oslo,0\n".to_vec();
+        Table::from_bytes("t.csv", csv, &[]).unwrap()
+    }
+
+    #[test]
+    fn free_text_is_not_nominal_and_columns_keep_their_order() {
+        let columns = LabelledColumns { target: "y".into(), ..LabelledColumns::default() };
+        let data = columns.labelled(&table(), Reads::Mixed).unwrap();
+        assert_eq!(data.columns, ["age", "city"]);
+        assert_eq!(data.categorical, [1]);
+        assert_eq!(data.x, array![[1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [4.0, 0.0]]);
+        assert_eq!((data.y, data.classes), (vec![0, 1, 0, 0], vec!["0".to_owned(), "1".to_owned()]));
+
+        let named = LabelledColumns { nominal: Nominal::Named(vec!["age".into()]), ..columns };
+        let data = named.labelled(&table(), Reads::Nominal).unwrap();
+        assert_eq!((data.columns, data.categorical), (vec!["age".to_owned()], vec![0]));
+    }
+
+    #[test]
+    fn synthetic_rows_leave_unseen_columns_empty() {
+        let data = LabelledColumns { target: "y".into(), ..LabelledColumns::default() }
+            .labelled(&table(), Reads::Mixed)
+            .unwrap();
+        let made = Resampled {
+            origin: vec![Origin::Kept(1), Origin::Synthetic { base: 1, neighbour: 1, gap: 0.5 }],
+            synthetic: array![[2.5, 0.0]],
+            y: vec![1, 1],
+        };
+        let path = std::env::temp_dir().join(format!("quadrat-glue-{}.csv", std::process::id()));
+        save_resampled(&table(), "y", &data, &made, false, &path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "id,age,city,y\nb,2,Oslo,1\n,2.5,Oslo,1\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
