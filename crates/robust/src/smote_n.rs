@@ -1,9 +1,9 @@
 //! SMOTE-N.
 
 use crate::steps::{Step, check_class_size, make_rows, plan};
-use crate::votes::most_frequent;
+use crate::votes::{Voters, vote};
 use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy, params};
-use ndarray::Axis;
+use ndarray::ArrayView1;
 use quadrat_core::{Area, Card, Error, Progress, Result, Seed, checkpoint};
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ use rayon::prelude::*;
 ///
 /// Errors: a column that is not nominal (use SMOTE-NC); a class with `k` rows or fewer; a strategy that does not fit.
 ///
-/// Cost: O(n² d c) time for a class of n rows among c classes; memory for its rows once more.
+/// Cost: O(n² d c) time for a class of n rows among c classes; O(n d c + N d) memory for N rows in all.
 ///
 /// Source: Chawla, Bowyer, Hall, Kegelmeyer, JAIR 16 (2002), section 6.2.
 ///
@@ -83,23 +83,23 @@ impl Resampler for SmoteN {
             return Err(Error::input("columns", format!("{} of {columns} numeric", columns - nominal), want));
         }
         let wanted = self.strategy.new_rows(data)?;
-        let shares = class_shares(data);
-        let mut steps = Vec::new();
-        let mut voters = vec![Vec::new(); data.y.len()];
+        let shares: Vec<Shares> = data.x.columns().into_iter().map(|column| Shares::of(column, data)).collect();
+        let (mut steps, mut voters) = (Vec::new(), Vec::new());
         for (class, count) in wanted {
             let rows = data.rows_of(class);
             check_class_size(data, class, rows.len(), self.k)?;
-            let mine = shares.gather(&rows);
-            progress.begin("neighbours", Some(rows.len() as u64));
-            let neighbours = (0..rows.len()).into_par_iter().map(|i| {
+            let mine: Vec<f64> =
+                rows.iter().flat_map(|row| shares.iter().flat_map(|column| column.of_row(*row))).copied().collect();
+            progress.begin("nearest neighbours", Some(rows.len() as u64));
+            let mut places = vec![0; rows.len() * (self.k + 1)];
+            places.par_chunks_exact_mut(self.k + 1).enumerate().try_for_each(|(i, places)| {
                 checkpoint(progress)?;
-                let found = nearest(&mine, shares.width, data.classes.len(), i, self.k);
+                let (base, neighbours) = places.split_at_mut(1);
+                base[0] = i as u32;
+                nearest(&mine, columns, data.classes.len(), i, neighbours);
                 progress.advance(1);
-                Ok(found)
-            });
-            for (i, found) in neighbours.collect::<Result<Vec<_>>>()?.into_iter().enumerate() {
-                voters[rows[i]] = found.into_iter().chain([i]).map(|place| rows[place]).collect();
-            }
+                Ok(())
+            })?;
             let mut draws = self.generator.start("smote-n", seed)?;
             let plan = plan(&mut draws, &self.strategy, class, count, rows.len(), 1);
             steps.extend(plan.into_iter().map(|(base, _, _)| Step {
@@ -108,13 +108,13 @@ impl Resampler for SmoteN {
                 gap: 0.0,
                 class,
             }));
+            voters.push(Voters { class, rows, count: self.k + 1, places });
         }
         let ties = seed.stream("smote-n").stream("ties");
         let synthetic = make_rows(columns, &mut steps, progress, |i, step, row| {
             let mut rng = ties.rng(i as u64);
             for (column, value) in row.iter_mut().enumerate() {
-                let mut votes: Vec<f64> = voters[step.base].iter().map(|voter| data.x[[*voter, column]]).collect();
-                let tied = most_frequent(&mut votes);
+                let tied = vote(data, &voters, step, column);
                 *value = match self.generator {
                     Generator::Streams => tied[rng.below(tied.len())],
                     Generator::NumpyLegacy => tied[0],
@@ -125,57 +125,56 @@ impl Resampler for SmoteN {
     }
 }
 
-/// For each row and column, the shares of the classes among all rows with the same value: `width` numbers a row, the
-/// classes of a column side by side.
+/// Of each value of a column, the shares of the classes among the rows that have it.
 struct Shares {
-    values: Vec<f64>,
-    width: usize,
+    /// Each row's value, numbered from 0.
+    codes: Vec<u32>,
+    /// A share for each class, value by value.
+    shares: Vec<f64>,
+    classes: usize,
 }
 
 impl Shares {
-    /// The shares of some rows, one after the other.
-    fn gather(&self, rows: &[usize]) -> Vec<f64> {
-        rows.iter().flat_map(|row| &self.values[row * self.width..(row + 1) * self.width]).copied().collect()
-    }
-}
-
-fn class_shares(data: &Labelled) -> Shares {
-    let classes = data.classes.len();
-    let width = data.x.ncols() * classes;
-    let mut values = vec![0.0; data.y.len() * width];
-    for (column, x) in data.x.axis_iter(Axis(1)).enumerate() {
-        let mut order: Vec<usize> = (0..data.y.len()).collect();
-        order.sort_unstable_by(|a, b| x[*a].total_cmp(&x[*b]));
-        for same in order.chunk_by(|a, b| x[*a] == x[*b]) {
-            let mut shares = vec![0.0; classes];
-            same.iter().for_each(|row| shares[data.y[*row] as usize] += 1.0);
-            shares.iter_mut().for_each(|share| *share /= same.len() as f64);
-            for row in same {
-                let at = row * width + column * classes;
-                values[at..at + classes].copy_from_slice(&shares);
+    fn of(column: ArrayView1<f64>, data: &Labelled) -> Shares {
+        let classes = data.classes.len();
+        let mut order: Vec<u32> = (0..data.y.len() as u32).collect();
+        let value = |row: u32| column[row as usize];
+        order.par_sort_unstable_by(|a, b| value(*a).total_cmp(&value(*b)));
+        let (mut codes, mut shares) = (vec![0; order.len()], Vec::new());
+        for (code, same) in order.chunk_by(|a, b| value(*a) == value(*b)).enumerate() {
+            shares.resize((code + 1) * classes, 0.0);
+            for row in same.iter().map(|row| *row as usize) {
+                codes[row] = code as u32;
+                shares[code * classes + data.y[row] as usize] += 1.0;
             }
+            shares[code * classes..].iter_mut().for_each(|share| *share /= same.len() as f64);
         }
+        Shares { codes, shares, classes }
     }
-    Shares { values, width }
+
+    /// The shares of a row's value.
+    fn of_row(&self, row: usize) -> &[f64] {
+        let code = self.codes[row] as usize;
+        &self.shares[code * self.classes..(code + 1) * self.classes]
+    }
 }
 
-/// The `k` rows nearest to row `i` of `shares`, nearest first, the first of equals.
-fn nearest(shares: &[f64], width: usize, classes: usize, i: usize, k: usize) -> Vec<usize> {
+/// The rows nearest to row `i` of `shares` (`classes` numbers for each of the columns), nearest first, the first of
+/// equals; as many as there is room for.
+fn nearest(shares: &[f64], columns: usize, classes: usize, i: usize, places: &mut [u32]) {
+    let width = columns * classes;
     let own = &shares[i * width..(i + 1) * width];
-    let mut best: Vec<(f64, usize)> = Vec::with_capacity(k + 1);
-    for (j, other) in shares.chunks_exact(width).enumerate() {
-        if j == i {
+    let mut best: Vec<(f64, u32)> = Vec::with_capacity(places.len() + 1);
+    for (j, other) in shares.chunks_exact(width).enumerate().filter(|(j, _)| *j != i) {
+        let distance = squared_distance(own, other, classes);
+        if best.len() == places.len() && best.last().is_some_and(|(worst, _)| distance >= *worst) {
             continue;
         }
-        let bound = if best.len() == k { best[k - 1].0 } else { f64::INFINITY };
-        let distance = squared_distance(own, other, classes);
-        if distance < bound {
-            let at = best.partition_point(|(d, _)| *d <= distance);
-            best.insert(at, (distance, j));
-            best.truncate(k);
-        }
+        let at = best.partition_point(|(d, _)| *d <= distance);
+        best.insert(at, (distance, j as u32));
+        best.truncate(places.len());
     }
-    best.into_iter().map(|(_, j)| j).collect()
+    places.iter_mut().zip(best).for_each(|(place, (_, j))| *place = j);
 }
 
 /// Sum over columns of delta².
@@ -209,11 +208,10 @@ mod tests {
     fn values_are_as_far_as_their_classes_differ() {
         // Value 0: both rows of class 0. Value 1: one row of each class. Value 2: its only row is of class 1.
         let data = Labelled::new(array![[0.0], [0.0], [1.0], [1.0], [2.0]], vec![0, 0, 0, 1, 1]);
-        let shares = class_shares(&data);
-        assert_eq!(shares.values, [1.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.0, 1.0]);
-        let distance = |a: usize, b: usize| {
-            squared_distance(&shares.values[2 * a..2 * a + 2], &shares.values[2 * b..2 * b + 2], 2)
-        };
+        let shares = Shares::of(data.x.column(0), &data);
+        assert_eq!(shares.codes, [0, 0, 1, 1, 2]);
+        assert_eq!(shares.shares, [1.0, 0.0, 0.5, 0.5, 0.0, 1.0]);
+        let distance = |a, b| squared_distance(shares.of_row(a), shares.of_row(b), 2);
         assert_eq!((distance(0, 1), distance(0, 2), distance(0, 4)), (0.0, 1.0, 4.0));
     }
 }

@@ -1,7 +1,7 @@
 //! SMOTE-NC.
 
 use crate::steps::{Step, check_class_size, make_rows, plan};
-use crate::votes::most_frequent;
+use crate::votes::{Voters, vote};
 use crate::{Generator, Labelled, NumpyLegacy, Reads, Resampled, Resampler, Strategy, params};
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Area, Card, Error, Progress, Result, Seed, stats};
@@ -95,7 +95,7 @@ impl Resampler for SmoteNc {
         }
         data.check_magnitude(&continuous)?;
         let mut steps = Vec::new();
-        let mut found = Vec::new();
+        let mut voters = Vec::new();
         for (class, count) in self.strategy.new_rows(data)? {
             let rows = data.rows_of(class);
             check_class_size(data, class, rows.len(), self.k)?;
@@ -107,9 +107,8 @@ impl Resampler for SmoteNc {
                 let neighbour = rows[neighbours.of(base).0[column] as usize];
                 Step { base: rows[base], neighbour, gap, class }
             }));
-            found.push(Class { class, rows, neighbours });
+            voters.push(Voters { class, rows, count: self.k, places: neighbours.index });
         }
-        let classes = Classes { data, found };
         let ties = seed.stream("smote-nc").stream("ties");
         let mut synthetic = make_rows(columns, &mut steps, progress, |i, step, row| {
             let (base, neighbour) = (data.x.row(step.base), data.x.row(step.neighbour));
@@ -119,13 +118,13 @@ impl Resampler for SmoteNc {
             if self.generator == Generator::Streams {
                 let mut rng = ties.rng(i as u64);
                 for &c in &data.categorical {
-                    let tied = classes.vote(step, c);
+                    let tied = vote(data, &voters, step, c);
                     row[c] = tied[rng.below(tied.len())];
                 }
             }
         })?;
         if self.generator == Generator::NumpyLegacy {
-            classes.legacy_votes(&steps, &mut synthetic, seed)?;
+            legacy_votes(data, &voters, &steps, &mut synthetic, seed)?;
         }
         Ok(Resampled::grown(data, &steps, synthetic))
     }
@@ -156,52 +155,32 @@ fn med(numbers: ArrayView2<f64>) -> f64 {
     stats::median(&numbers.columns().into_iter().map(deviation).collect::<Vec<f64>>())
 }
 
-/// An over-sampled class: its rows in the table and the neighbours of each, as places in `rows`.
-struct Class {
-    class: u32,
-    rows: Vec<usize>,
-    neighbours: Neighbours,
-}
-
-struct Classes<'a> {
-    data: &'a Labelled,
-    found: Vec<Class>,
-}
-
-impl Classes<'_> {
-    /// The most frequent values of a column among the neighbours of a step's base.
-    fn vote(&self, step: &Step, column: usize) -> Vec<f64> {
-        let mut votes: Vec<f64> = Vec::new();
-        if let Some(class) = self.found.iter().find(|c| c.class == step.class)
-            && let Ok(place) = class.rows.binary_search(&step.base)
-        {
-            let voters = class.neighbours.of(place).0.iter();
-            votes.extend(voters.map(|voter| self.data.x[[class.rows[*voter as usize], column]]));
-        }
-        most_frequent(&mut votes)
-    }
-
-    /// The votes as imbalanced-learn breaks their ties: column by column, all (row, value) that lead a vote are put into
-    /// random order, and the first of each row wins. Each class starts from the seed again.
-    fn legacy_votes(&self, steps: &[Step], synthetic: &mut Array2<f64>, seed: Seed) -> Result<()> {
-        let mut first = 0;
-        for class in steps.chunk_by(|a, b| a.class == b.class) {
-            let mut rng = NumpyLegacy::new(seed)?;
-            for &column in &self.data.categorical {
-                let leaders = |(i, step): (usize, &Step)| {
-                    self.vote(step, column).into_iter().map(move |value| (first + i, value))
-                };
-                let mut leading: Vec<(usize, f64)> = class.iter().enumerate().flat_map(leaders).collect();
-                rng.shuffle(&mut leading);
-                // Last to first, so that the first of each row is what stays.
-                for (row, value) in leading.into_iter().rev() {
-                    synthetic[[row, column]] = value;
-                }
+/// The votes as imbalanced-learn breaks their ties: column by column, all (row, value) that lead a vote are put into
+/// random order, and the first of each row wins. Each class starts from the seed again.
+fn legacy_votes(
+    data: &Labelled,
+    voters: &[Voters],
+    steps: &[Step],
+    synthetic: &mut Array2<f64>,
+    seed: Seed,
+) -> Result<()> {
+    let mut first = 0;
+    for class in steps.chunk_by(|a, b| a.class == b.class) {
+        let mut rng = NumpyLegacy::new(seed)?;
+        for &column in &data.categorical {
+            let leaders = |(i, step): (usize, &Step)| {
+                vote(data, voters, step, column).into_iter().map(move |value| (first + i, value))
+            };
+            let mut leading: Vec<(usize, f64)> = class.iter().enumerate().flat_map(leaders).collect();
+            rng.shuffle(&mut leading);
+            // Last to first, so that the first of each row is what stays.
+            for (row, value) in leading.into_iter().rev() {
+                synthetic[[row, column]] = value;
             }
-            first += class.len();
         }
-        Ok(())
+        first += class.len();
     }
+    Ok(())
 }
 
 #[cfg(test)]

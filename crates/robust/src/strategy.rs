@@ -79,6 +79,10 @@ impl Strategy {
                 vec![(sizes.smallest.0, percent_of(sizes.smallest.1, *percent))]
             }
         };
+        if let Some((class, more)) = wanted.iter().find(|(_, more)| *more > u32::MAX as usize) {
+            let what = format!("new rows of {}", data.class(*class));
+            return Err(Error::input(what, more, format!("use at most {}", u32::MAX)));
+        }
         wanted.retain(|(_, more)| *more > 0);
         wanted.sort_unstable();
         Ok(wanted)
@@ -229,9 +233,12 @@ mod tests {
         Strategy::Counts(pairs.iter().map(|(name, n)| (name.to_string(), *n)).collect())
     }
 
+    /// A strategy, the classes' sizes, what it asks for.
+    type Case = (Strategy, &'static [usize], &'static [(u32, usize)]);
+
     #[test]
     fn over_sampling_counts() {
-        let cases: [(Strategy, &[usize], &[(u32, usize)]); 12] = [
+        let cases: [Case; 12] = [
             (Strategy::Auto, &[3, 9, 5], &[(0, 6), (2, 4)]),
             (Strategy::NotMajority, &[3, 9, 9], &[(0, 6)]),
             (Strategy::All, &[3, 9, 5], &[(0, 6), (2, 4)]),
@@ -252,7 +259,7 @@ mod tests {
 
     #[test]
     fn under_sampling_counts() {
-        let cases: [(Strategy, &[usize], &[(u32, usize)]); 8] = [
+        let cases: [Case; 8] = [
             (Strategy::Auto, &[3, 9, 5], &[(1, 3), (2, 3)]),
             (Strategy::NotMajority, &[3, 9, 5], &[(0, 3), (2, 3)]),
             (Strategy::All, &[3, 9], &[(0, 3), (1, 3)]),
@@ -301,6 +308,10 @@ mod tests {
             ),
             (counts(&[("x", 10)]).new_rows(&two), "class to resample: got `x`; there are class `0`, class `1`"),
             (Strategy::Percent(150).new_rows(&two), "percent: got 150; use 1 to 99, or a multiple of 100"),
+            (
+                counts(&[("0", usize::MAX)]).new_rows(&two),
+                "new rows of class `0`: got 18446744073709551612; use at most 4294967295",
+            ),
             (Strategy::Percent(0).new_rows(&two), "percent: got 0; use 1 to 99"),
             (Strategy::Percent(0).kept_rows(&two), "percent: got 0; use 1 to 300: class `0` has 3 rows"),
             (Strategy::Percent(301).kept_rows(&two), "percent: got 301; use 1 to 300"),
