@@ -68,8 +68,7 @@ impl Jsonl {
 
     /// Every key, in the order of first appearance, with what its values look like.
     fn infer(&self) -> Result<Vec<(String, Seen)>> {
-        let looked: Vec<Result<Vec<(Cow<str>, Seen)>>> =
-            self.parts.par_iter().map(|part| self.look_at(part.clone())).collect();
+        let looked: Vec<Result<Keys>> = self.parts.par_iter().map(|part| self.look_at(part.clone())).collect();
         let mut keys: Vec<(String, Seen)> = Vec::new();
         let mut place: HashMap<Cow<str>, usize> = HashMap::new();
         for part in looked {
@@ -86,8 +85,8 @@ impl Jsonl {
         Ok(keys)
     }
 
-    fn look_at(&self, rows: Range<usize>) -> Result<Vec<(Cow<'_, str>, Seen)>> {
-        let mut keys: Vec<(Cow<str>, Seen)> = Vec::new();
+    fn look_at(&self, rows: Range<usize>) -> Result<Keys<'_>> {
+        let mut keys: Keys = Vec::new();
         let mut place: HashMap<&str, usize> = HashMap::new();
         for row in rows {
             let mut next = 0;
@@ -208,6 +207,9 @@ fn data_type(kind: ColumnType) -> DataType {
         ColumnType::Text | ColumnType::Category | ColumnType::Other => DataType::LargeUtf8,
     }
 }
+
+/// Keys in the order of first appearance, with what their values looked like.
+type Keys<'a> = Vec<(Cow<'a, str>, Seen)>;
 
 /// What the values of a key looked like.
 #[derive(Debug, Clone, Default)]

@@ -85,7 +85,7 @@ impl ParquetFile {
         let mut width = 0;
         let first = self.parts.iter().position(|part| !part.is_empty()).unwrap_or(0);
         self.read(first, Some(&[0]), &[column], Form::Native, &mut |batch| {
-            width = batch.first().filter(|a| a.len() > 0).and_then(|a| arrays::width(a, 0).ok()).unwrap_or(0);
+            width = batch.first().filter(|a| !a.is_empty()).and_then(|a| arrays::width(a, 0).ok()).unwrap_or(0);
             Ok(())
         })?;
         Ok(width)
@@ -121,7 +121,7 @@ impl Source for ParquetFile {
             let arrays = batch.columns().iter();
             visit(match form {
                 Form::Native => arrays.cloned().collect(),
-                Form::Text => arrays.map(|array| arrays::to_text(array)).collect(),
+                Form::Text => arrays.map(arrays::to_text).collect(),
             })?;
         }
         if left > 0 {

@@ -331,8 +331,9 @@ impl Table {
 
     fn first_width(&self, column: usize) -> Result<usize> {
         let mut width = Err(self.missing(0, column));
-        self.source().read(0, Some(&[0]), &[column], Form::Native, &mut |batch| {
-            if let Some(array) = batch.first().filter(|array| array.len() > 0) {
+        let first = self.source().parts().iter().position(|part| !part.is_empty()).unwrap_or(0);
+        self.source().read(first, Some(&[0]), &[column], Form::Native, &mut |batch| {
+            if let Some(array) = batch.first().filter(|array| !array.is_empty()) {
                 width = arrays::width(array, 0).map_err(|why| self.error(0, column, &why));
             }
             Ok(())
