@@ -1,0 +1,670 @@
+//! Weighted least squares from determinantal designs (Nouy and Michel, arXiv 2312.14057).
+//!
+//! A fit in an m-dimensional space needs points at which the features are as good as orthonormal: the empirical Gram
+//! matrix G = 1/n sum w(x_i) phi(x_i) phi(x_i)^T must be near the identity. Independent points need n of order m log m
+//! for that, even from the best density (the Christoffel density |phi|^2 / m, weight w* = m / |phi|^2). Points that
+//! repel each other need fewer: a projection determinantal point process (DPP) gives m points of the same marginal
+//! density that never crowd, and independent repetitions of it keep E G = I.
+//!
+//! What the paper leaves to the reader is decided so: a number of points that is no multiple of m is filled up with
+//! independent draws of the Christoffel density (for m < n < 2m that is exactly volume-rescaled sampling with w*); the
+//! constants of the paper's theorems were not used.
+
+use crate::{Basis, Cost, Family, FeatureSpace, FinitePool, Needs, Pool, Selection, Selector};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed, checkpoint};
+use quadrat_numeric::linalg;
+
+pub(crate) static CARD: Card = Card {
+    slug: "dpp-least-squares",
+    aliases: &["dpp", "design"],
+    title: "Weighted least squares from determinantal designs",
+    paper: "Nouy, Michel: Weighted least-squares approximation with determinantal point processes and generalized volume \
+            sampling, 2023, arXiv 2312.14057",
+    area: Area::Select,
+    summary: "Chooses which of many expensive experiments to run so that a weighted linear fit in given features is nearly \
+              as good as one on all of them; returns the weights of the fit.",
+    useful_when: "choose which experiments, simulations or labels to buy, design of experiments, few measurements for a \
+                  regression, optimal design, active learning for linear models, polynomial surrogate",
+    cost: "time O(rows m^2 + tries m^3 log m) for m basis functions, memory O(rows m)",
+    params: &[
+        Param {
+            name: "basis",
+            default: "linear",
+            help: "functions of the features to fit in: linear (with a constant), polynomial:D (total degree D), hyperbolic:D (fewer interactions) or raw (the features themselves)",
+        },
+        Param {
+            name: "sampler",
+            default: "repeated-dpp",
+            help: "repeated-dpp, christoffel, volume, volume-christoffel or monte-carlo",
+        },
+        Param {
+            name: "condition",
+            default: "auto",
+            help: "redraw until the smallest eigenvalue of the Gram matrix is at least 1 minus this (0 to 1); none; auto is 0.5 from four points a function on",
+        },
+        Param { name: "max-tries", default: "100", help: "draws before giving up on the condition, at least 1" },
+    ],
+};
+
+/// How the points are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampler {
+    /// Independently from mu, w = 1: the baseline.
+    MonteCarlo,
+    /// Independently from the Christoffel density, w = w*.
+    Christoffel,
+    /// Volume-rescaled sampling with reference mu: m points of the DPP, the rest from mu, w = 1.
+    Volume,
+    /// Volume-rescaled sampling with the Christoffel density as reference: the rest from there, w = w*.
+    VolumeChristoffel,
+    /// As many independent DPPs as fit, the rest from the Christoffel density, w = w*.
+    RepeatedDpp,
+}
+
+/// Draws designs.
+///
+/// ```
+/// use quadrat_core::{Seed, Silent};
+/// use quadrat_select::{Basis, Design, DesignSampler, Family, FeatureSpace, WeightedFit};
+/// // Ten functions of degree up to 9, forty evaluations of an expensive f on [-1, 1].
+/// let space = Basis::total_degree(Family::Legendre, 1, 9)?;
+/// let design = DesignSampler::default().design(&space, 40, Seed(1), &Silent)?;
+/// let y: Vec<f64> = design.points.column(0).iter().map(|x| x.exp()).collect();
+/// let fit = WeightedFit::new(design.features(&space).view(), &design.weights, &y)?;
+/// assert!(fit.error < 1e-6);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DesignSampler {
+    /// How the points are drawn.
+    pub sampler: Sampler,
+    /// Redraw until lambda_min(G) >= 1 - delta, with delta in (0, 1). Without it independent designs have no finite
+    /// mean squared error: it is part of the method.
+    pub condition: Option<f64>,
+    /// How often to draw before giving up on the condition.
+    pub max_tries: usize,
+}
+
+impl Default for DesignSampler {
+    fn default() -> Self {
+        DesignSampler { sampler: Sampler::RepeatedDpp, condition: Some(0.5), max_tries: 100 }
+    }
+}
+
+/// Points and weights for a weighted least-squares fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Design {
+    /// n x dims; of a [`FinitePool`], row numbers (a row may come more than once).
+    pub points: Array2<f64>,
+    /// w(x_i), n of them; 1/n sum w f estimates the mean of f under mu for the samplers with w*.
+    pub weights: Vec<f64>,
+    /// Smallest eigenvalue of G; the fit is stable when it is near 1.
+    pub lambda_min: f64,
+    /// Draws that were made until the condition held.
+    pub tries: usize,
+}
+
+impl Design {
+    /// The features at the points, n x m.
+    pub fn features(&self, space: &dyn FeatureSpace) -> Array2<f64> {
+        features_at(space, self.points.view())
+    }
+}
+
+impl DesignSampler {
+    /// A design of `n` points for `space`.
+    ///
+    /// # Errors
+    /// Fewer points than functions, a delta outside (0, 1), no design within `max_tries` that meets the condition
+    /// (the best eigenvalue is named), or the user's stop.
+    pub fn design(&self, space: &dyn FeatureSpace, n: usize, seed: Seed, progress: &dyn Progress) -> Result<Design> {
+        let m = space.len();
+        if n < m {
+            return Err(Error::input("points", n, format!("a fit of {m} functions needs at least {m} points")));
+        }
+        if let Some(delta) = self.condition.filter(|d| !(*d > 0.0 && *d < 1.0)) {
+            return Err(Error::input("condition", delta, "use a number between 0 and 1, or none"));
+        }
+        progress.begin("drawing designs", None);
+        let mut best = f64::NEG_INFINITY;
+        for attempt in 0..self.max_tries.max(1) {
+            checkpoint(progress)?;
+            let points = self.draw(space, n, seed.stream("design").rng(attempt as u64))?;
+            let phi = features_at(space, points.view());
+            let weights = self.weights(&phi);
+            let lambda_min = gram_eigenvalues(phi.view(), &weights)?[m - 1];
+            if self.condition.is_none_or(|delta| lambda_min >= 1.0 - delta) {
+                return Ok(Design { points, weights, lambda_min, tries: attempt + 1 });
+            }
+            best = best.max(lambda_min);
+            progress.advance(1);
+        }
+        let why = format!(
+            "{} designs of {n} points for {m} functions, the best with smallest eigenvalue {best:.3}: use more points, a \
+             condition closer to 1, or none",
+            self.max_tries
+        );
+        Err(Error::numeric("stability condition", why))
+    }
+
+    /// One sample, unconditioned.
+    fn draw(&self, space: &dyn FeatureSpace, n: usize, mut rng: Rng) -> Result<Array2<f64>> {
+        let m = space.len();
+        let determinantal = match self.sampler {
+            Sampler::MonteCarlo | Sampler::Christoffel => 0,
+            Sampler::Volume | Sampler::VolumeChristoffel => 1,
+            Sampler::RepeatedDpp => n / m,
+        };
+        let mut points = Array2::zeros((n, space.dims()));
+        for block in 0..determinantal {
+            projection_dpp(space, &mut rng, points.slice_mut(s![block * m..(block + 1) * m, ..]))?;
+        }
+        let mut x = vec![0.0; space.dims()];
+        for mut point in points.outer_iter_mut().skip(determinantal * m) {
+            match self.sampler {
+                Sampler::MonteCarlo | Sampler::Volume => space.sample_mu(&mut rng, &mut x),
+                _ => space.sample_christoffel(&mut rng, &mut x),
+            }
+            point.assign(&ArrayView1::from(&x));
+        }
+        Ok(points)
+    }
+
+    /// w at each point: 1, or w* = m / |phi|^2.
+    fn weights(&self, phi: &Array2<f64>) -> Vec<f64> {
+        let m = phi.ncols() as f64;
+        let optimal = !matches!(self.sampler, Sampler::MonteCarlo | Sampler::Volume);
+        phi.outer_iter().map(|row| if optimal { m / row.dot(&row) } else { 1.0 }).collect()
+    }
+}
+
+/// One draw of the projection DPP of `space`: m points with density det(phi_j(x_i))^2 / m! under mu^m, in order.
+///
+/// The chain rule with rejection: given points so far, x has density (|phi|^2 - |Q phi|^2) / (m - k), Q the projector on
+/// their features; a draw from the Christoffel density is accepted with probability 1 - |Q phi|^2 / |phi|^2. That takes
+/// m H_m draws in all and, on a pool of N rows, no work that grows with N.
+fn projection_dpp(space: &dyn FeatureSpace, rng: &mut Rng, mut points: ArrayViewMut2<f64>) -> Result<()> {
+    let m = space.len();
+    let mut q: Vec<Array1<f64>> = Vec::with_capacity(m);
+    let mut x = vec![0.0; space.dims()];
+    let mut phi = Array1::zeros(m);
+    for mut point in points.outer_iter_mut() {
+        // Each draw is accepted with probability (m - k) / m >= 1/m: 1000 m failures in a row never happen (e^-1000).
+        let mut left = 1000 * m;
+        let residual = loop {
+            space.sample_christoffel(rng, &mut x);
+            if let Some(phi) = phi.as_slice_mut() {
+                space.features(&x, phi);
+            }
+            let norm = phi.dot(&phi);
+            let mut residual = phi.clone();
+            // Projecting twice keeps the basis orthonormal to rounding also for hundreds of functions.
+            for _ in 0..2 {
+                for direction in &q {
+                    let along = direction.dot(&residual);
+                    residual.scaled_add(-along, direction);
+                }
+            }
+            let rest = residual.dot(&residual);
+            if rng.uniform() * norm < rest {
+                break residual / rest.sqrt();
+            }
+            left -= 1;
+            if left == 0 {
+                return Err(Error::numeric(
+                    "determinantal sampling",
+                    "the features are not orthonormal under their law",
+                ));
+            }
+        };
+        q.push(residual);
+        point.assign(&ArrayView1::from(&x));
+    }
+    Ok(())
+}
+
+/// The features of a space at each of the `points` (n x dims): n x m.
+pub fn features_at(space: &dyn FeatureSpace, points: ArrayView2<f64>) -> Array2<f64> {
+    let mut phi = Array2::zeros((points.nrows(), space.len()));
+    for (x, mut out) in points.outer_iter().zip(phi.outer_iter_mut()) {
+        let x = x.to_vec();
+        if let Some(out) = out.as_slice_mut() {
+            space.features(&x, out);
+        }
+    }
+    phi
+}
+
+/// Eigenvalues of G = 1/n sum w phi phi^T, largest first.
+fn gram_eigenvalues(phi: ArrayView2<f64>, w: &[f64]) -> Result<Vec<f64>> {
+    let n = phi.nrows() as f64;
+    let scaled = Array2::from_shape_fn(phi.dim(), |(i, j)| phi[[i, j]] * (w[i] / n).sqrt());
+    Ok(linalg::symmetric_eigen(scaled.t().dot(&scaled).view())?.0)
+}
+
+/// A weighted least-squares fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightedFit {
+    /// Coefficients of the m functions.
+    pub coefficients: Vec<f64>,
+    /// Eigenvalues of G, smallest and largest: their ratio is the squared condition number of the fit.
+    pub lambda: (f64, f64),
+    /// Estimate of the error ||f - fit|| in L2(mu) by weighted leave-one-out residuals, somewhat pessimistic since it
+    /// judges fits on one point fewer; NaN when every point is needed (as many points as functions).
+    pub error: f64,
+}
+
+impl WeightedFit {
+    /// Minimises sum w_i (y_i - phi_i c)^2 for features `phi` (n x m), weights `w` and values `y` (n each), by an
+    /// orthonormal basis of the rows sqrt(w_i) phi_i. Time O(n m^2).
+    ///
+    /// # Errors
+    /// Lengths that differ, values that are not finite, weights <= 0, or features of rank below m at these points.
+    pub fn new(phi: ArrayView2<f64>, w: &[f64], y: &[f64]) -> Result<Self> {
+        let (n, m) = phi.dim();
+        if w.len() != n || y.len() != n {
+            return Err(Error::input(
+                "points",
+                format!("{n} rows of features, {} weights, {} values", w.len(), y.len()),
+                "give one of each a point",
+            ));
+        }
+        if let Some(i) = (0..n).find(|&i| !(w[i] > 0.0 && w[i].is_finite() && y[i].is_finite())) {
+            return Err(Error::input(
+                format!("point {i}"),
+                format!("weight {}, value {}", w[i], y[i]),
+                "weights must be positive and values finite",
+            ));
+        }
+        let rows = Array2::from_shape_fn((n, m), |(i, j)| phi[[i, j]] * w[i].sqrt());
+        let target = Array1::from_shape_fn(n, |i| y[i] * w[i].sqrt());
+        let q = linalg::orthonormal(rows.view())?;
+        if q.ncols() < m {
+            let got = format!("{n} points at which {m} functions have rank {}", q.ncols());
+            return Err(Error::input("points", got, "add points or drop functions"));
+        }
+        // rows = q r with r = q^T rows, so the coefficients solve r c = q^T target.
+        let projected = q.t().dot(&target);
+        let coefficients = linalg::solve(q.t().dot(&rows).view(), projected.view().insert_axis(Axis(1)))?;
+        let residual = &target - &q.dot(&projected);
+        let mut squared = 0.0;
+        for (r, q) in residual.iter().zip(q.outer_iter()) {
+            let leverage = q.dot(&q);
+            squared += (r / (1.0 - leverage).max(f64::EPSILON)).powi(2);
+        }
+        let error = if n > m { (squared / n as f64).sqrt() } else { f64::NAN };
+        let eigenvalues = gram_eigenvalues(phi, w)?;
+        Ok(WeightedFit {
+            coefficients: coefficients.iter().copied().collect(),
+            lambda: (eigenvalues[m - 1], eigenvalues[0]),
+            error,
+        })
+    }
+}
+
+/// Which functions of a pool's features to fit in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolBasis {
+    /// The features as they are.
+    Raw,
+    /// A constant and the features.
+    Linear,
+    /// All polynomials of total degree up to this.
+    Polynomial(usize),
+    /// Polynomials of the hyperbolic cross of this degree.
+    Hyperbolic(usize),
+}
+
+impl PoolBasis {
+    fn parse(text: &str) -> Result<Self> {
+        let (name, degree) = text.split_once(':').unwrap_or((text, ""));
+        let degree = degree.parse().ok().filter(|d| (1..=50).contains(d));
+        match (name, degree) {
+            ("raw", None) => Ok(PoolBasis::Raw),
+            ("linear", None) => Ok(PoolBasis::Linear),
+            ("polynomial", Some(d)) => Ok(PoolBasis::Polynomial(d)),
+            ("hyperbolic", Some(d)) => Ok(PoolBasis::Hyperbolic(d)),
+            _ => Err(Error::input(
+                "basis",
+                format!("`{text}`"),
+                "use linear, raw, polynomial:D or hyperbolic:D with D from 1 to 50",
+            )),
+        }
+    }
+
+    /// The values of the functions, N x m. Features are first brought to [-1, 1], where Legendre products of them are
+    /// far from dependent; that changes nothing of the space they span. Constant features add nothing and are left out.
+    ///
+    /// # Errors
+    /// A basis of more than 10,000 functions.
+    pub fn features(self, x: &Array2<f64>) -> Result<Array2<f64>> {
+        if self == PoolBasis::Raw {
+            return Ok(x.clone());
+        }
+        let ranges: Vec<(usize, f64, f64)> = (0..x.ncols())
+            .map(|j| {
+                let column = x.column(j);
+                let low = column.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                (j, 0.5 * low + 0.5 * high, 0.5 * high - 0.5 * low)
+            })
+            .filter(|(_, _, half)| *half > 0.0)
+            .collect();
+        if ranges.is_empty() {
+            return Ok(Array2::ones((x.nrows(), 1)));
+        }
+        let basis = match self {
+            PoolBasis::Hyperbolic(degree) => Basis::hyperbolic_cross(Family::Legendre, ranges.len(), degree)?,
+            PoolBasis::Polynomial(degree) => Basis::total_degree(Family::Legendre, ranges.len(), degree)?,
+            PoolBasis::Raw | PoolBasis::Linear => Basis::total_degree(Family::Legendre, ranges.len(), 1)?,
+        };
+        let scaled = Array2::from_shape_fn((x.nrows(), ranges.len()), |(i, k)| {
+            let (j, middle, half) = ranges[k];
+            ((x[[i, j]] - middle) / half).clamp(-1.0, 1.0)
+        });
+        Ok(features_at(&basis, scaled.view()))
+    }
+}
+
+/// A design on the rows of a pool: the selector of this method.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PoolDesign {
+    /// The space of the fit.
+    pub basis: PoolBasis,
+    /// How rows are drawn.
+    pub sampler: Sampler,
+    /// As in [`DesignSampler`]; `None` is automatic: 0.5 from four points a function on, where it seldom needs a second
+    /// draw, and no condition below.
+    pub condition: Option<Option<f64>>,
+    /// As in [`DesignSampler`].
+    pub max_tries: usize,
+}
+
+impl Default for PoolDesign {
+    fn default() -> Self {
+        let DesignSampler { sampler, max_tries, .. } = DesignSampler::default();
+        PoolDesign { basis: PoolBasis::Linear, sampler, condition: None, max_tries }
+    }
+}
+
+impl PoolDesign {
+    pub(crate) fn from_params(p: &Params) -> Result<Self> {
+        let default = PoolDesign::default();
+        let samplers = [
+            ("repeated-dpp", Sampler::RepeatedDpp),
+            ("christoffel", Sampler::Christoffel),
+            ("volume", Sampler::Volume),
+            ("volume-christoffel", Sampler::VolumeChristoffel),
+            ("monte-carlo", Sampler::MonteCarlo),
+        ];
+        let condition = match p.get("condition") {
+            Some("none") => Some(None),
+            _ => p.get_auto_f64("condition", None, 1e-6..=1.0 - 1e-6)?.map(Some),
+        };
+        Ok(PoolDesign {
+            basis: p.get("basis").map_or(Ok(default.basis), PoolBasis::parse)?,
+            sampler: p.get_choice("sampler", default.sampler, &samplers)?,
+            condition,
+            max_tries: p.get_usize("max-tries", default.max_tries, 1..)?,
+        })
+    }
+}
+
+impl Selector for PoolDesign {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { points: true, raw: true, ..Needs::default() }
+    }
+
+    fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost {
+        // The budget bounds the number of functions, and so the cost of any basis that will run.
+        let (n, m) = (rows as f64, (cols as f64 + 1.0).max(1.0).min(budget as f64));
+        Cost { operations: 8.0 * n * m * m + 10.0 * m.powi(3) * m.ln().max(1.0), bytes: 24.0 * n * m }
+    }
+
+    /// Functions that depend on others on these rows (the square of a yes/no column, say) add nothing to the space and
+    /// are left out. The weights are those of the fit, scaled so that weighted sums over the selection estimate sums over the pool for the
+    /// samplers with w*. A row that was drawn more than once comes once, with the sum of its weights, so fewer rows than
+    /// the budget may come back.
+    fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
+        pool.check(budget, self.needs())?;
+        let Some(points) = &pool.points else { return Ok(Selection::default()) };
+        let space = FinitePool::span(self.basis.features(&points.to_f64())?.view(), None)?;
+        let automatic = (budget >= 4 * space.len()).then_some(0.5);
+        let condition = self.condition.unwrap_or(automatic);
+        let sampler = DesignSampler { sampler: self.sampler, condition, max_tries: self.max_tries };
+        let design = sampler.design(&space, budget, seed, progress)?;
+        let mut selection = Selection { weights: Some(Vec::new()), ..Selection::default() };
+        let mut place = std::collections::HashMap::new();
+        let weights = selection.weights.get_or_insert_default();
+        for (row, w) in design.points.column(0).iter().zip(&design.weights) {
+            let weight = w * pool.rows as f64 / budget as f64;
+            match place.entry(*row as usize) {
+                std::collections::hash_map::Entry::Occupied(at) => weights[*at.get()] += weight,
+                std::collections::hash_map::Entry::Vacant(at) => {
+                    selection.indices.push(*at.key());
+                    at.insert(weights.len());
+                    weights.push(weight);
+                }
+            }
+        }
+        selection.notes = vec![
+            ("functions".into(), space.len().to_string()),
+            ("smallest eigenvalue of the Gram matrix".into(), format!("{:.3}", design.lambda_min)),
+            ("draws".into(), design.tries.to_string()),
+            ("distinct rows".into(), selection.indices.len().to_string()),
+        ];
+        Ok(selection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quadrat_core::{Silent, stats};
+    use quadrat_numeric::Points;
+
+    const ATOMS: usize = 6;
+
+    /// Six atoms with unequal masses and two functions on them.
+    fn space() -> (FinitePool, Vec<f64>) {
+        let mu = vec![0.1, 0.25, 0.15, 0.2, 0.05, 0.25];
+        let raw =
+            Array2::from_shape_fn((ATOMS, 2), |(i, j)| if j == 0 { 1.0 } else { i as f64 + 0.3 * (i * i % 5) as f64 });
+        (FinitePool::new(raw.view(), Some(&mu)).unwrap(), mu)
+    }
+
+    fn phi(space: &FinitePool, row: usize) -> [f64; 2] {
+        let mut out = [0.0; 2];
+        space.features(&[row as f64], &mut out);
+        out
+    }
+
+    fn determinant(a: [f64; 2], b: [f64; 2]) -> f64 {
+        a[0] * b[1] - a[1] * b[0]
+    }
+
+    /// Every tuple of `n` atoms.
+    fn tuples(n: usize) -> impl Iterator<Item = Vec<usize>> {
+        (0..ATOMS.pow(n as u32)).map(move |code| (0..n).map(|k| code / ATOMS.pow(k as u32) % ATOMS).collect())
+    }
+
+    /// 50,000 draws against the enumerated law det^2 / m! mu mu, false alarm one in a million; the marginal is the
+    /// Christoffel law.
+    #[test]
+    fn draws_follow_the_determinantal_law() {
+        let (space, mu) = space();
+        let mut law = vec![0.0; ATOMS * ATOMS];
+        for pair in tuples(2) {
+            law[pair[0] * ATOMS + pair[1]] =
+                determinant(phi(&space, pair[0]), phi(&space, pair[1])).powi(2) / 2.0 * mu[pair[0]] * mu[pair[1]];
+        }
+        assert!((law.iter().sum::<f64>() - 1.0).abs() < 1e-12, "the density adds up to 1");
+        for row in 0..ATOMS {
+            let marginal: f64 = (0..ATOMS).map(|other| law[row * ATOMS + other]).sum();
+            let f = phi(&space, row);
+            assert!((marginal - (f[0] * f[0] + f[1] * f[1]) / 2.0 * mu[row]).abs() < 1e-12);
+        }
+        let draws = 50_000;
+        let mut counts = vec![0.0; ATOMS * ATOMS];
+        let mut points = Array2::zeros((2, 1));
+        for i in 0..draws {
+            projection_dpp(&space, &mut Seed(3).rng(i), points.view_mut()).unwrap();
+            counts[points[[0, 0]] as usize * ATOMS + points[[1, 0]] as usize] += 1.0;
+        }
+        let cells = law.iter().zip(&counts).filter(|(p, _)| **p > 1e-12);
+        let n = draws as f64;
+        let (statistic, cells) = cells.fold((0.0, 0.0), |(s, k), (p, c)| (s + (c - n * p).powi(2) / (n * p), k + 1.0));
+        assert!(stats::chi_square_tail(statistic, cells - 1.0) > 1e-6, "{statistic} on {cells} cells");
+    }
+
+    /// Least-squares coefficients of f on the given atoms with the given weights, by Cramer's rule.
+    fn coefficients(space: &FinitePool, f: &[f64], rows: &[usize], w: &[f64]) -> [f64; 2] {
+        let (mut a, mut b, mut d, mut u, mut v) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (&row, &w) in rows.iter().zip(w) {
+            let p = phi(space, row);
+            a += w * p[0] * p[0];
+            b += w * p[0] * p[1];
+            d += w * p[1] * p[1];
+            u += w * p[0] * f[row];
+            v += w * p[1] * f[row];
+        }
+        let det = a * d - b * b;
+        [(d * u - b * v) / det, (a * v - b * u) / det]
+    }
+
+    /// E f_hat = P f and E |f_hat - P f|^2 = m |r|^2 for the DPP; E f_hat = P f for volume-rescaled sampling with any
+    /// reference; "m from the DPP and n - m from nu, permuted" has the volume density. All by enumeration.
+    #[test]
+    fn fits_are_unbiased_and_their_variance_is_known() {
+        let (space, mu) = space();
+        let f = [0.3, -1.0, 2.0, 0.7, 1.5, -0.2];
+        let exact: Vec<f64> = (0..2).map(|j| (0..ATOMS).map(|i| mu[i] * f[i] * phi(&space, i)[j]).sum()).collect();
+        let rest: f64 = (0..ATOMS)
+            .map(|i| mu[i] * (f[i] - exact[0] * phi(&space, i)[0] - exact[1] * phi(&space, i)[1]).powi(2))
+            .sum();
+        let christoffel: Vec<f64> = (0..ATOMS)
+            .map(|i| {
+                let p = phi(&space, i);
+                2.0 / (p[0] * p[0] + p[1] * p[1])
+            })
+            .collect();
+        let uneven: Vec<f64> = {
+            // any positive w with sum mu / w = 1
+            let raw = [1.0, 3.0, 0.5, 2.0, 1.5, 0.7];
+            let total: f64 = mu.iter().zip(raw).map(|(m, w)| m / w).sum();
+            raw.iter().map(|w| w * total).collect()
+        };
+        for (n, w) in
+            [(2, vec![1.0; ATOMS]), (3, vec![1.0; ATOMS]), (3, christoffel.clone()), (3, uneven.clone()), (4, uneven)]
+        {
+            let factorials = (1..=n).product::<usize>() as f64 / (1..=n - 2).product::<usize>().max(1) as f64;
+            let (mut total, mut mean, mut spread) = (0.0, [0.0; 2], 0.0);
+            for rows in tuples(n) {
+                let nu: f64 = rows.iter().map(|&i| mu[i] / w[i]).product();
+                let weights: Vec<f64> = rows.iter().map(|&i| w[i]).collect();
+                // det(sum w phi phi^T) by Cauchy and Binet, and the same law as a mixture over which pair came from the
+                // DPP: both are computed and compared.
+                let mut det = 0.0;
+                let mut mixture = 0.0;
+                for a in 0..n {
+                    for b in a + 1..n {
+                        let d = determinant(phi(&space, rows[a]), phi(&space, rows[b])).powi(2);
+                        det += w[rows[a]] * w[rows[b]] * d;
+                        let others: f64 =
+                            (0..n).filter(|k| *k != a && *k != b).map(|k| mu[rows[k]] / w[rows[k]]).product();
+                        mixture += d / 2.0 * mu[rows[a]] * mu[rows[b]] * others;
+                    }
+                }
+                let probability = nu * det / factorials;
+                mixture /= (n * (n - 1) / 2) as f64;
+                assert!((probability - mixture).abs() < 1e-14);
+                if probability > 1e-15 {
+                    let c = coefficients(&space, &f, &rows, &weights);
+                    total += probability;
+                    (0..2).for_each(|j| mean[j] += probability * c[j]);
+                    spread += probability * ((c[0] - exact[0]).powi(2) + (c[1] - exact[1]).powi(2));
+                }
+            }
+            assert!((total - 1.0).abs() < 1e-12, "n = {n}: {total}");
+            assert!((0..2).all(|j| (mean[j] - exact[j]).abs() < 1e-10), "n = {n}: {mean:?} {exact:?}");
+            if n == 2 {
+                assert!((spread - 2.0 * rest).abs() < 1e-10, "{spread} {rest}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fit_recovers_what_lies_in_its_space() {
+        let space = Basis::total_degree(Family::Legendre, 2, 3).unwrap();
+        let design = DesignSampler::default().design(&space, 60, Seed(2), &Silent).unwrap();
+        assert!(design.lambda_min >= 0.5);
+        let phi = design.features(&space);
+        let truth: Vec<f64> = (0..10).map(|j| j as f64 - 3.0).collect();
+        let y: Vec<f64> = phi.outer_iter().map(|row| row.iter().zip(&truth).map(|(a, b)| a * b).sum()).collect();
+        let fit = WeightedFit::new(phi.view(), &design.weights, &y).unwrap();
+        assert!(fit.coefficients.iter().zip(&truth).all(|(a, b)| (a - b).abs() < 1e-10), "{fit:?}");
+        assert!(fit.error < 1e-10 && (fit.lambda.0 - design.lambda_min).abs() < 1e-10);
+        let exact =
+            DesignSampler { condition: None, ..DesignSampler::default() }.design(&space, 10, Seed(2), &Silent).unwrap();
+        let phi = exact.features(&space);
+        assert!(WeightedFit::new(phi.view(), &exact.weights, &y[..10]).unwrap().error.is_nan());
+    }
+
+    /// The leave-one-out estimate against the true error, in mean squares over 200 designs. A repelling design that lost
+    /// a point has a gap, so the estimate lies above the truth; it must not lie far above.
+    #[test]
+    fn the_error_estimate_means_what_it_says() {
+        let space = Basis::total_degree(Family::Legendre, 1, 5).unwrap();
+        let f = |x: f64| 1.0 / (1.0 + 25.0 * x * x);
+        let (mut estimated, mut actual) = (0.0, 0.0);
+        for i in 0..200 {
+            let design = DesignSampler::default().design(&space, 24, Seed(i), &Silent).unwrap();
+            let y: Vec<f64> = design.points.column(0).iter().map(|x| f(*x)).collect();
+            let fit = WeightedFit::new(design.features(&space).view(), &design.weights, &y).unwrap();
+            estimated += fit.error.powi(2);
+            let mut phi = vec![0.0; 6];
+            for k in 0..2000 {
+                let x = -1.0 + (k as f64 + 0.5) / 1000.0;
+                space.features(&[x], &mut phi);
+                let value: f64 = phi.iter().zip(&fit.coefficients).map(|(a, b)| a * b).sum();
+                actual += (f(x) - value).powi(2) / 2000.0;
+            }
+        }
+        assert!((1.0..1.5).contains(&(estimated / actual)), "{}", estimated / actual);
+    }
+
+    #[test]
+    fn what_cannot_be_designed_is_refused() {
+        let space = Basis::total_degree(Family::Legendre, 1, 9).unwrap();
+        let sampler = DesignSampler::default();
+        assert!(sampler.design(&space, 9, Seed(1), &Silent).is_err());
+        for delta in [0.0, 1.0, f64::NAN] {
+            assert!(DesignSampler { condition: Some(delta), ..sampler }.design(&space, 20, Seed(1), &Silent).is_err());
+        }
+        let hopeless = DesignSampler { sampler: Sampler::MonteCarlo, condition: Some(0.01), max_tries: 3 };
+        let error = hopeless.design(&space, 10, Seed(1), &Silent).unwrap_err().to_string();
+        assert!(error.contains("smallest eigenvalue"), "{error}");
+        let one = Array2::ones((2, 1));
+        assert!(WeightedFit::new(one.view(), &[1.0, 0.0], &[1.0, 1.0]).is_err());
+        assert!(WeightedFit::new(one.view(), &[1.0], &[1.0, 1.0]).is_err());
+    }
+
+    #[test]
+    fn a_pool_design_estimates_the_pools_total() {
+        let mut rng = Seed(9).rng(0);
+        let x = Array2::from_shape_fn((500, 3), |_| rng.normal());
+        let pool = Pool::of_points(Points::F64(x));
+        let design = PoolDesign { basis: PoolBasis::Polynomial(2), condition: Some(None), ..PoolDesign::default() };
+        // Weights are unbiased: the mean total weight over 400 designs is the number of rows, within five standard errors.
+        let totals: Vec<f64> = (0..400)
+            .map(|i| design.select(&pool, 30, Seed(i), &Silent).unwrap().weights.unwrap().iter().sum())
+            .collect();
+        let z = (stats::mean(&totals) - 500.0) / (stats::variance(&totals) / 400.0).sqrt();
+        assert!(z.abs() < 5.0, "{z}");
+    }
+}
