@@ -7,9 +7,12 @@
 //! to [`Figures`]. The function makes its data first and wraps only the work itself in [`measure`], so neither the time
 //! nor the memory of making data counts. `threads=N` (default 2) sizes the thread pool of every workload.
 
+mod data;
+mod designs;
 mod npy;
 mod numeric;
 mod robust;
+mod select;
 mod sensitivity;
 
 use quadrat_core::{Error, Result};
@@ -48,20 +51,30 @@ impl Settings {
 }
 
 /// Runs `work` and reports `seconds`, `peak_bytes` (the highest resident size while it ran) and `extra_bytes` (how far
-/// that is above the resident size before it ran, so above the data).
+/// that is above the resident size before it ran, so above the data). `cpu_seconds` is the processor time of all
+/// threads: on a busy machine it says more than the clock.
 pub fn measure<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Figures)> {
     // Linux lets a process reset its own high-water mark; elsewhere the mark of the whole run is reported.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = memory("VmRSS:");
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let result = work()?;
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let peak = memory("VmHWM:");
     let mut figures = Figures::new();
     figures.insert("seconds".into(), json!(seconds));
+    figures.insert("cpu_seconds".into(), json!(cpu));
     figures.insert("peak_bytes".into(), json!(peak));
     figures.insert("extra_bytes".into(), json!(peak.saturating_sub(before)));
     Ok((result, figures))
+}
+
+/// Processor time of this process so far, from Linux's ticks of 10 ms; 0 elsewhere.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
+    ticks / 100.0
 }
 
 /// A line of /proc/self/status, in bytes; 0 where there is no such file.
@@ -75,7 +88,7 @@ fn run() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let wanted = words.next().unwrap_or_default();
     let settings = Settings::parse(words)?;
-    let workloads: Vec<Workload> = [numeric::workloads(), robust::workloads(), sensitivity::workloads()].concat();
+    let workloads: Vec<Workload> = [data::workloads(), designs::workloads(), numeric::workloads(), robust::workloads(), select::workloads(), sensitivity::workloads()].concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {
         let names: Vec<&str> = workloads.iter().map(|(name, _)| *name).collect();
         return Err(Error::input("workload", format!("`{wanted}`"), format!("use one of {}", names.join(", "))));

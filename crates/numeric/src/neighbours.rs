@@ -88,7 +88,7 @@ pub fn nearest(
     check(base, queries, own, k)?;
     let zero = vec![0.0; base.ncols()];
     let largest = prepare::largest(base, &zero).max(prepare::largest(queries, &zero));
-    if largest == 0.0 || (1e-90..1e90).contains(&largest) {
+    if largest == 0.0 || (SMALLEST..LARGEST).contains(&largest) {
         return euclidean(base, queries, own, k, progress);
     }
     let scale = prepare::scale_to_one(largest);
@@ -102,7 +102,7 @@ pub fn nearest(
 /// numbers alone do not exclude, so it may cost as much as a distance.
 ///
 /// # Errors
-/// As [`nearest`].
+/// As [`nearest`], and values of 1e90 or more, whose squares have no common scale with `extra`.
 ///
 /// ```
 /// use ndarray::array;
@@ -122,6 +122,11 @@ pub fn nearest_plus(
     progress: &dyn Progress,
 ) -> Result<Neighbours> {
     check(base, queries, own, k)?;
+    let zero = vec![0.0; base.ncols()];
+    let largest = prepare::largest(base, &zero).max(prepare::largest(queries, &zero));
+    if largest >= LARGEST {
+        return Err(Error::input("largest value", largest, "use values below 1e90: rescale the column"));
+    }
     let filter = Filter::of(base, queries);
     scan(base, queries, own, k, &filter, &Plus { numbers: Euclidean::new(base, queries), extra }, progress)
 }
@@ -213,8 +218,12 @@ fn euclidean<T: Real>(
     scan(base, queries, own, k, &Filter::of(base, queries), &Euclidean::new(base, queries), progress)
 }
 
+/// Between these, squares neither vanish nor overflow, and no more do those of the scale that brings them to 1.
+const SMALLEST: f64 = 1e-90;
+const LARGEST: f64 = 1e90;
+
 /// Up to how many columns the tree is the faster way.
-const TREE_COLUMNS: usize = 12;
+const TREE_COLUMNS: usize = 8;
 
 /// The k best so far, as a heap with the worst on top.
 pub(crate) struct Best<'a> {
@@ -427,7 +436,8 @@ impl Filter {
     fn of<T: Real>(base: ArrayView2<T>, queries: ArrayView2<T>) -> Filter {
         let centre = prepare::column_means(base);
         let largest = prepare::largest(base, &centre).max(prepare::largest(queries, &centre));
-        Filter { centre, scale: Scale::Power(prepare::scale_to_one(largest)) }
+        // Smaller rows are all 0 to the filter, and measured: the square of a larger scale would overflow.
+        Filter { centre, scale: Scale::Power(prepare::scale_to_one(largest.max(SMALLEST))) }
     }
 
     /// The row as the filter sees it, rounded, into `to`; returns its lowered squared length.
@@ -477,8 +487,8 @@ impl Filter {
 
 /// Queries a task.
 const QUERIES: usize = 256;
-/// Base rows a product.
-const ROWS: usize = 1024;
+/// Base rows a product: a multiple of the products' widest kernel, 96.
+const ROWS: usize = 960;
 
 fn scan<T: Real>(
     base: ArrayView2<T>,
