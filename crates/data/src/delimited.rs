@@ -207,7 +207,8 @@ pub(crate) fn parts(starts: &[usize], bytes: usize) -> Vec<Range<usize>> {
 
 /// The row without its line end and the blank lines after it.
 pub(crate) fn content(row: &str) -> &str {
-    row.trim_end_matches(['\n', '\r'])
+    let ends = row.bytes().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+    &row[..row.len() - ends]
 }
 
 /// Where each row starts, then where the last one ends. Blank lines are no rows.

@@ -86,34 +86,20 @@ impl Jsonl {
     }
 
     fn look_at(&self, rows: Range<usize>) -> Result<Keys<'_>> {
-        let mut keys: Keys = Vec::new();
-        let mut place: HashMap<&str, usize> = HashMap::new();
+        let mut order = Order::default();
+        let mut seen: Vec<Seen> = Vec::new();
         for row in rows {
-            let mut next = 0;
+            order.next = 0;
             self.members(row, &mut |raw, value| {
-                // Lines mostly have the same keys in the same order.
-                let at = match keys.get(next) {
-                    Some((key, _)) if key == raw => next,
-                    _ => match place.get(raw) {
-                        Some(&at) => at,
-                        None => {
-                            let key =
-                                unescape(raw).ok_or(Malformed { at: 0, why: "a key with half a surrogate pair" })?;
-                            let at = keys.iter().position(|(k, _)| *k == key).unwrap_or(keys.len());
-                            if at == keys.len() {
-                                keys.push((key, Seen::default()));
-                            }
-                            place.insert(raw, at);
-                            at
-                        }
-                    },
-                };
-                next = at + 1;
-                keys[at].1.add(value);
+                let at = order.number(raw)?;
+                if at == seen.len() {
+                    seen.push(Seen::default());
+                }
+                seen[at].add(value);
                 Ok(())
             })?;
         }
-        Ok(keys)
+        Ok(order.keys.into_iter().zip(seen).collect())
     }
 
     fn members<'a>(
@@ -147,16 +133,20 @@ impl Source for Jsonl {
         let mut builders: Vec<Builder> = columns.iter().map(|&c| Builder::new(self.columns[c].kind, form)).collect();
         let place: HashMap<&str, usize> =
             columns.iter().enumerate().map(|(at, &c)| (self.columns[c].name.as_str(), at)).collect();
+        let mut order = Order::default();
+        // Which of the wanted columns each key is.
+        let mut wanted: Vec<Option<usize>> = Vec::new();
         let mut values: Vec<Value> = vec![Value::Null; columns.len()];
         let mut read = |row: usize| -> Result<()> {
             values.fill(Value::Null);
+            order.next = 0;
             self.members(row, &mut |raw, value| {
-                let at = match place.get(raw) {
-                    None if raw.contains('\\') => unescape(raw).and_then(|key| place.get(key.as_ref())),
-                    found => found,
-                };
-                if let Some(&at) = at {
-                    values[at] = value;
+                let at = order.number(raw)?;
+                if at == wanted.len() {
+                    wanted.push(place.get(order.keys[at].as_ref()).copied());
+                }
+                if let Some(column) = wanted[at] {
+                    values[column] = value;
                 }
                 Ok(())
             })?;
@@ -205,6 +195,34 @@ fn data_type(kind: ColumnType) -> DataType {
             DataType::new_fixed_size_list(DataType::Float64, i32::try_from(width).unwrap_or(0), true)
         }
         ColumnType::Text | ColumnType::Category | ColumnType::Other => DataType::LargeUtf8,
+    }
+}
+
+/// Keys numbered in the order of first appearance. Lines mostly have the same keys in the same order, so that the key
+/// after the last one seen is tried before the map.
+#[derive(Default)]
+struct Order<'a> {
+    keys: Vec<Cow<'a, str>>,
+    /// The keys as they were first spelt, escapes and all.
+    spelt: Vec<&'a str>,
+    place: HashMap<Cow<'a, str>, usize>,
+    /// The number of the next key if this line is like the others; 0 at the start of a line.
+    next: usize,
+}
+
+impl<'a> Order<'a> {
+    fn number(&mut self, raw: &'a str) -> std::result::Result<usize, Malformed> {
+        let mut at = self.next;
+        if self.spelt.get(at) != Some(&raw) {
+            let key = unescape(raw).ok_or(Malformed { at: 0, why: "a key with half a surrogate pair" })?;
+            at = *self.place.entry(key.clone()).or_insert(self.keys.len());
+            if at == self.keys.len() {
+                self.keys.push(key);
+                self.spelt.push(raw);
+            }
+        }
+        self.next = at + 1;
+        Ok(at)
     }
 }
 
