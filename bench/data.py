@@ -1,0 +1,160 @@
+"""Reading large files side by side with polars 1.
+
+    pip install polars pyarrow numpy
+    cargo build --release -p quadrat-bench
+    python bench/data.py [--only NAME ...] [--repeats N] [--folder FOLDER]
+
+A 1 GB Parquet file (384-float embedding, score, label, and a text nobody asks for) and a 1 GB JSON Lines file (text,
+score, label, and an id nobody asks for) are read in fresh processes, ours and the peer's in turn, on two threads, with
+the file in the page cache. Both sides end with the same arrays in memory: the embedding as one matrix, scores in double
+precision, labels as category numbers, texts as texts. Medians of seconds and of peak memory go to
+bench/results/data.json. The JSON Lines reader of Quadrat keeps the file's own bytes, to write selected rows as they
+were; its memory includes them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ROOT / "target" / "release" / "quadrat-bench"
+RESULTS = ROOT / "bench" / "results" / "data.json"
+THREADS = 2
+WORKLOADS = {"read-parquet": "pool.parquet", "read-jsonl": "pool.jsonl"}
+
+
+def words(rng, count):
+    letters = "etaoinshrdlucmfwypvbgk"
+    return ["".join(letters[i] for i in rng.integers(0, len(letters), n)) for n in rng.integers(2, 11, count)]
+
+
+def make_parquet(path, rows=640_000, width=384, group=64_000):
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(1)
+    vocabulary = words(rng, 5000)
+    item = pa.list_(pa.float32())
+    schema = pa.schema([("text", pa.string()), ("embedding", item), ("score", pa.float64()), ("label", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for _ in range(0, rows, group):
+            flat = rng.standard_normal(group * width, dtype=np.float32)
+            columns = [
+                [" ".join(vocabulary[i] for i in row) for row in rng.integers(0, 5000, (group, 20))],
+                pa.ListArray.from_arrays(np.arange(0, group * width + 1, width, dtype=np.int32), flat),
+                rng.random(group),
+                [f"label {i}" for i in rng.integers(0, 200, group)],
+            ]
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=group)
+
+
+def make_jsonl(path, size=1_000_000_000):
+    import numpy as np
+
+    rng = np.random.default_rng(2)
+    vocabulary = words(rng, 5000)
+    written = row = 0
+    with open(path, "w") as out:
+        while written < size:
+            text = " ".join(vocabulary[i] for i in rng.integers(0, 5000, rng.integers(40, 160)))
+            if row % 3 == 0:
+                text = text.replace(" ", "\n", 1) + ' "quoted"'
+            score, label = float(rng.random()), f"label {rng.integers(0, 200)}"
+            written += out.write(json.dumps({"id": row, "text": text, "score": score, "label": label}) + "\n")
+            row += 1
+
+
+def peer(workload, path):
+    """Runs in a process of its own: prints one JSON line."""
+    import polars as pl
+
+    Path("/proc/self/clear_refs").write_text("5")
+    start = time.perf_counter()
+    if workload == "read-parquet":
+        frame = pl.read_parquet(path, columns=["embedding", "score", "label"])
+        width = len(frame["embedding"][0])
+        matrix = frame["embedding"].explode().to_numpy().reshape(-1, width)
+        rest = None
+    else:
+        frame = pl.scan_ndjson(path).select("text", "score", "label").collect()
+        matrix, rest = None, frame["text"]
+    score = frame["score"].to_numpy()
+    label = frame["label"].cast(pl.Categorical).to_physical().to_numpy()
+    seconds = time.perf_counter() - start
+    status = Path("/proc/self/status").read_text()
+    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    total = float(score.sum()) + (0.0 if matrix is None else float(matrix.sum(dtype="float64")))
+    figures = {"seconds": seconds, "peak_bytes": peak, "rows": len(label), "sum": total}
+    if rest is not None:
+        figures["bytes"] = int(rest.str.len_bytes().sum())
+    print(json.dumps(figures))
+
+
+def run(command):
+    environment = os.environ | {"POLARS_MAX_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THREADS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{command}: {done.stderr}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def machine():
+    model = next((s.split(":")[1].strip() for s in open("/proc/cpuinfo") if s.startswith("model name")), "unknown")
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def main():
+    import polars
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--folder", help="where the files are, or are made (default: a temporary folder)")
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"workloads": {}}
+    results |= {"machine": machine(), "threads": THREADS, "peer": f"polars {polars.__version__}"}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in arguments.only:
+            path = os.path.join(arguments.folder or temporary, WORKLOADS[name])
+            if not os.path.exists(path):
+                {"read-parquet": make_parquet, "read-jsonl": make_jsonl}[name](path)
+            ours, theirs = [], []
+            for _ in range(arguments.repeats):
+                ours.append(run([str(OURS), name, f"in={path}", f"threads={THREADS}"]))
+                theirs.append(run([sys.executable, __file__, "--peer", name, path]))
+            for figure in ("rows", "bytes", "sum"):
+                mine, other = ours[0].get(figure, 0), theirs[0].get(figure, 0)
+                if abs(mine - other) > 1e-9 * abs(other) + 1e-3:
+                    raise SystemExit(f"{name}: {figure} is {mine} here and {other} there")
+
+            def median(runs, figure):
+                return statistics.median(r[figure] for r in runs)
+
+            results["workloads"][name] = {
+                "file_bytes": os.path.getsize(path),
+                "rows": ours[0]["rows"],
+                "repeats": len(ours),
+                "seconds": round(median(ours, "seconds"), 3),
+                "peer_seconds": round(median(theirs, "seconds"), 3),
+                "times_faster": round(statistics.median(t["seconds"] / o["seconds"] for o, t in zip(ours, theirs)), 2),
+                "peak_mib": round(median(ours, "peak_bytes") / 2**20),
+                "peer_peak_mib": round(median(theirs, "peak_bytes") / 2**20),
+            }
+            print(name, json.dumps(results["workloads"][name]), flush=True)
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--peer"]:
+        peer(*sys.argv[2:])
+    else:
+        main()
