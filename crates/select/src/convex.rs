@@ -57,6 +57,55 @@ impl Affine {
         }
     }
 
+    /// The triangular R (its transpose in the lower triangle of `triangle`) of the weighted rows, by Gram-Schmidt on the
+    /// columns. The weights of interior points span more than the sixteen digits that their Gram matrix would keep.
+    fn orthogonalise(&self, w: &[f64], columns: &mut [f64], triangle: &mut [f64]) {
+        let (m, k) = (self.offset.len(), self.slope.len());
+        for (j, (row, w)) in self.rows.chunks_exact(k).zip(w).enumerate() {
+            let root = w.sqrt();
+            row.iter().enumerate().for_each(|(a, value)| columns[a * m + j] = root * value);
+        }
+        for a in 0..k {
+            let (done, open) = columns.split_at_mut((a + 1) * m);
+            let own = &mut done[a * m..];
+            let length = dot8(own, own).sqrt();
+            // A column that the others leave nothing of has no say: an infinite pivot is a zero step.
+            let whole = triangle[a * k..a * k + a].iter().fold(length, |sum, share| sum.hypot(*share));
+            triangle[a * k + a] = if length > 1e-15 * whole { length } else { f64::INFINITY };
+            own.iter_mut().for_each(|value| *value /= triangle[a * k + a]);
+            for (b, column) in (a + 1..k).zip(open.chunks_exact_mut(m)) {
+                let share = dot8(own, column);
+                triangle[b * k + a] = share;
+                column.iter_mut().zip(own.iter()).for_each(|(value, own)| *value -= share * own);
+            }
+        }
+    }
+
+    /// `sum_j w_j rows_j (rows_j . x)` subtracted from `out`.
+    fn subtract_product(&self, w: &[f64], x: &[f64], out: &mut [f64]) {
+        for (row, w) in self.rows.chunks_exact(x.len()).zip(w) {
+            let pull = w * dot(row, x);
+            out.iter_mut().zip(row).for_each(|(out, value)| *out -= pull * value);
+        }
+    }
+
+    /// Solves `rows^T W rows x = rhs` with that triangle, and once more for what rounding left.
+    fn solve_refined(&self, w: &[f64], triangle: &[f64], rhs: &[f64], x: &mut [f64]) {
+        x.copy_from_slice(rhs);
+        solve(triangle, x);
+        let mut left = rhs.to_vec();
+        self.subtract_product(w, x, &mut left);
+        solve(triangle, &mut left);
+        x.iter_mut().zip(&left).for_each(|(x, left)| *x += left);
+    }
+
+    /// `sum_j t_j rows_j` added to `sum`.
+    fn add_combination(&self, t: &[f64], sum: &mut [f64]) {
+        for (row, t) in self.rows.chunks_exact(sum.len()).zip(t) {
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += t * value);
+        }
+    }
+
     /// `rows . direction`.
     fn along(&self, direction: &[f64], out: &mut [f64]) {
         for (row, out) in self.rows.chunks_exact(direction.len()).zip(out) {
@@ -85,8 +134,8 @@ impl Affine {
         let mut u: Vec<f64> = s.iter().map(|s| mu / s).collect();
         let mut v: Vec<f64> = t.iter().map(|t| mu / t).collect();
         let [mut w, mut e, mut rho_u, mut rho_v, mut step] = std::array::from_fn(|_| vec![0.0; m]);
-        let (mut gram, mut rhs, mut dual_residual, mut dy) =
-            (vec![0.0; k * k], vec![0.0; k], vec![0.0; k], vec![0.0; k]);
+        let [mut rhs, mut dual_residual, mut dy] = std::array::from_fn(|_| vec![0.0; k]);
+        let (mut columns, mut triangle) = (vec![0.0; k * m], vec![0.0; k * k]);
         let mut best = Minimum { y: y.clone(), value: f64::INFINITY, bound: f64::NEG_INFINITY, iterations: 0 };
         for iteration in 0..60 {
             // Where are we? With a vanishing dual residual, lambda . offset is a lower bound on the minimum.
@@ -117,10 +166,9 @@ impl Affine {
                 step[j] = w[j] * e[j];
             }
             rhs.copy_from_slice(&dual_residual);
-            self.accumulate(&w, &step, &mut gram, &mut rhs);
-            factor(&mut gram, k);
-            dy.copy_from_slice(&rhs);
-            solve(&gram, &mut dy);
+            self.add_combination(&step, &mut rhs);
+            self.orthogonalise(&w, &mut columns, &mut triangle);
+            self.solve_refined(&w, &triangle, &rhs, &mut dy);
             self.along(&dy, &mut step);
             let (mut primal, mut dual_step) = (1.0_f64, 1.0_f64);
             for j in 0..m {
@@ -146,11 +194,9 @@ impl Affine {
                 rho_v[j] += target - v[j] * t[j];
                 e[j] = rho_u[j] / s[j] - rho_v[j] / t[j];
             }
-            for (row, (w, e)) in self.rows.chunks_exact(k).zip(w.iter().zip(&e)) {
-                rhs.iter_mut().zip(row).for_each(|(rhs, value)| *rhs += w * e * value);
-            }
-            dy.copy_from_slice(&rhs);
-            solve(&gram, &mut dy);
+            step.iter_mut().zip(w.iter().zip(&e)).for_each(|(step, (w, e))| *step = w * e);
+            self.add_combination(&step, &mut rhs);
+            self.solve_refined(&w, &triangle, &rhs, &mut dy);
             self.along(&dy, &mut step);
             (primal, dual_step) = (1.0 / SHY, 1.0 / SHY);
             for j in 0..m {
@@ -251,6 +297,16 @@ const SHY: f64 = 0.9995;
 /// How far one may go from `x > 0` along `dx` until it is 0.
 fn reach_zero(x: f64, dx: f64) -> f64 {
     if dx < 0.0 { -x / dx } else { f64::INFINITY }
+}
+
+/// a . b for long slices, with eight running sums.
+fn dot8(a: &[f64], b: &[f64]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    sums.iter().sum::<f64>() + dot(a_rest, b_rest)
 }
 
 /// a . b

@@ -34,7 +34,7 @@ struct Plan {
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let digits = |repeats, budget, epochs| Plan {
+    let digits = |repeats, budget| Plan {
         data: "digits",
         repeats,
         trusted: 100,
@@ -42,7 +42,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         regions: 20,
         clusters: 24,
         budget,
-        epochs,
+        epochs: 40,
     };
     let mnist = Plan {
         data: "mnist",
@@ -54,7 +54,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         budget: 728,
         epochs: 40,
     };
-    let plan = trial.at(digits(2, 60, 20), digits(10, 150, 150), mnist);
+    let plan = trial.at(digits(2, 60), digits(10, 150), mnist);
     let mut evidence = plan.evidence();
     let (x, y, _) = builtin::labelled(plan.data)?;
     trial.progress.begin("repetitions", Some(plan.repeats));
@@ -183,15 +183,12 @@ impl Plan {
             "Classification of small images stands in for fine-tuning a language model; a judge trained on a few trusted \
              rows stands in for the reward model."
                 .into(),
+            "The model answers on rows it was trained on. Where it has memorised a row its own answer is the given one and \
+             the reward difference is 0, junk or not; so the signal is only there for a model trained briefly, as in the \
+             paper (3 epochs), and fades with longer training."
+                .into(),
             format!("Arms: {}.", ARMS.map(|(arm, what)| format!("{arm}: {what}")).join("; ")),
         ];
-        if self.data == "digits" {
-            evidence.notes.push(
-                "With so few rows an epoch has few steps, so the network gets 150 epochs instead of the 40 of the full \
-                 form: about as many steps."
-                    .into(),
-            );
-        }
         evidence
     }
 

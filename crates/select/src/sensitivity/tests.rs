@@ -387,3 +387,36 @@ fn results_are_the_same_for_any_number_of_threads() {
     };
     assert_eq!(on(1), on(3));
 }
+
+/// Rows on axes of their own: residuals that are exactly 0, and columns that rows of one group never touch.
+#[test]
+fn degenerate_rows_are_certified_too() {
+    for (axes, n) in [(0, 160), (2, 160), (8, 160), (2, 1040)] {
+        let d = 8;
+        let mut a = gaussian(n, d, 21);
+        for (i, mut row) in a.axis_iter_mut(Axis(0)).enumerate() {
+            let (group, own) = (i % d, row[i % d]);
+            row.iter_mut().enumerate().for_each(|(j, v)| *v = if group < axes || j < axes { 0.0 } else { *v });
+            if group < axes {
+                row[group] = own;
+            }
+        }
+        let found = scores_of(&sensitivity(1.0), &a);
+        // An axis of its own is shared by its rows alone: their sensitivities sum to 1.
+        for axis in 0..axes {
+            let sum: f64 = found.iter().skip(axis).step_by(d).sum();
+            assert!((sum - 1.0).abs() < 1e-7, "{axes} axes, axis {axis}: {sum}");
+        }
+    }
+}
+
+/// A few large rows over many small ones: the optima for small rows are sparse, and the weights of the interior points
+/// span more digits than a Gram matrix keeps.
+#[test]
+fn large_rows_over_small_ones_are_certified_too() {
+    let mut a = gaussian(600, 8, 0) / 600.0;
+    a.slice_mut(ndarray::s![..8, ..]).assign(&Array2::eye(8));
+    let found = scores_of(&sensitivity(1.0), &a);
+    let bound = scores_of(&lewis(1.0), &a);
+    assert!(found.iter().zip(&bound).all(|(sigma, w)| *sigma > 0.0 && *sigma <= w * (1.0 + 1e-7)));
+}
