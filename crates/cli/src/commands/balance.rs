@@ -1,6 +1,6 @@
 //! `quadrat balance`: a labelled file -> a file whose classes are balanced.
 
-use super::work;
+use super::work::{self, Classes};
 use crate::args::Balance;
 use crate::output::{Reply, count, figure, seconds};
 use crate::report::{Block, Page, map};
@@ -90,7 +90,11 @@ struct Run<'a> {
 impl Run<'_> {
     fn reply(&self, warnings: &[String]) -> Result<Reply> {
         let Run { args, card, data, made, .. } = self;
-        let (before, after) = (data.counts(), work::counts(made.y.iter().copied(), data.classes.len()));
+        let classes = Classes {
+            names: data.classes.clone(),
+            before: data.counts(),
+            after: work::counts(made.y.iter().copied(), data.classes.len()),
+        };
         let kept = made.origin.len() - made.synthetic.nrows();
         let mut text = format!(
             "{}: {} rows of {} became {}, {} of them new, in {} (seed {})\n",
@@ -102,7 +106,7 @@ impl Run<'_> {
             seconds(self.took),
             args.work.seed
         );
-        text.push_str(&work::counts_table(&data.classes, &before, &after, ["before", "after"]));
+        text.push_str(&classes.table("before", "after"));
         for path in [&args.work.out, &args.work.report].into_iter().flatten() {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
@@ -110,7 +114,7 @@ impl Run<'_> {
             text.push_str("nothing was written: add --out FILE\n");
         }
         if let Some(path) = &args.work.report {
-            self.page(&before, &after)?.finish(path, Some(card))?;
+            self.page(&classes)?.finish(path, Some(card))?;
         }
         let value = json!({
             "method": card.slug,
@@ -122,7 +126,7 @@ impl Run<'_> {
             "synthetic": made.synthetic.nrows(),
             "columns": data.columns,
             "nominal": data.categorical.iter().map(|c| &data.columns[*c]).collect::<Vec<_>>(),
-            "classes": work::counts_json(&data.classes, &before, &after),
+            "classes": classes.json(),
             "warnings": warnings,
             "seconds": self.took,
             "out": args.work.out,
@@ -131,7 +135,7 @@ impl Run<'_> {
         Ok(Reply::new(text, value))
     }
 
-    fn page(&self, before: &[usize], after: &[usize]) -> Result<Page> {
+    fn page(&self, classes: &Classes) -> Result<Page> {
         let Run { args, card, data, made, table, .. } = self;
         let mut page = Page::new(format!("{} balanced by {}", table.name(), args.target), card.summary);
         let facts = vec![
@@ -145,8 +149,7 @@ impl Run<'_> {
         page.blocks.push(Block::Facts(facts));
         page.section("Parameters", work::parameters(card, self.parameters));
         let bar = |n: usize| (n as f64, count(n));
-        let rows = data.classes.iter().zip(before.iter().zip(after));
-        let rows = rows.map(|(name, (b, a))| (name.clone(), vec![bar(*b), bar(*a)])).collect();
+        let rows = classes.rows().map(|(name, before, after)| (name.clone(), vec![bar(before), bar(after)])).collect();
         let series = vec!["before".to_owned(), "after".to_owned()];
         page.section("Classes before and after", [Block::Bars { series, rows }]);
         if !data.columns.is_empty() {

@@ -78,9 +78,13 @@ fn findings(record: &Record) -> Vec<Vec<String>> {
                 Relation::Within(margin) => format!("within ±{margin}"),
             },
             figure(measured.mean),
-            format!("{} .. {}", figure(measured.low), figure(measured.high)),
+            if measured.se.is_finite() {
+                format!("{} .. {}", figure(measured.low), figure(measured.high))
+            } else {
+                "needs two pairs".to_owned()
+            },
             pairs.to_string(),
-            if record.verdict.is_some() { f.verdict.to_string() } else { "-".to_owned() },
+            if record.verdict.is_some() { f.verdict.to_string() } else { "no verdict".to_owned() },
         ]);
     }
     rows
@@ -103,9 +107,17 @@ fn describe(record: &Record) -> String {
         let _ = write!(text, "\n{heading}\n{}", wrap(body, 2, 100));
     }
     if !record.findings.is_empty() {
-        let _ = write!(text, "\n{}", table(&findings(record), &[3, 4, 5]));
-        if record.findings.iter().any(|f| !f.expectation.decides) {
-            text.push_str("  (in brackets: reported, not part of the verdict)\n");
+        text.push_str("\nexpected beforehand, and measured");
+        text.push_str(if record.findings.iter().all(|f| f.expectation.decides) {
+            "\n"
+        } else {
+            " (in brackets: not part of the verdict)\n"
+        });
+    }
+    for row in findings(record).iter().skip(1) {
+        if let [says, metric, wanted, measured, interval, pairs, verdict] = row.as_slice() {
+            let found = format!("{metric} {wanted}: {measured} [{interval}], {pairs} pairs: {verdict}");
+            let _ = write!(text, "{}{}", wrap(says, 2, 100), wrap(&found, 6, 100));
         }
     }
     if !record.evidence.exact.is_empty() {
@@ -142,15 +154,14 @@ fn report(records: &[Record]) -> Result<Page> {
         });
         let mut blocks = vec![
             Block::Verdict { word: verdict(record), good },
-            Block::Facts(vec![
-                ("The paper says".to_owned(), evidence.paper.clone()),
-                ("Measured here".to_owned(), evidence.experiment.clone()),
-                ("Time".to_owned(), seconds(record.seconds)),
-            ]),
             Block::Text(card.paper.to_owned()),
+            Block::Beside(vec![
+                ("The paper says".to_owned(), evidence.paper.clone()),
+                (format!("Measured here, in {}", seconds(record.seconds)), evidence.experiment.clone()),
+            ]),
         ];
         if !record.findings.is_empty() {
-            blocks.push(Block::Table { rows: findings(record), right: vec![3, 4, 5] });
+            blocks.push(Block::Table { rows: findings(record), right: vec![2, 3, 4, 5] });
         }
         if !evidence.exact.is_empty() {
             blocks.push(Block::Table { rows: identities(record), right: vec![1, 2, 3] });

@@ -5,6 +5,9 @@ use crate::output::{Reply, json, table, wrap};
 use quadrat::{Card, Result, catalogue, search};
 use std::fmt::Write as _;
 
+/// As many of the methods that fit are shown to people; JSON has them all.
+const BEST: usize = 8;
+
 /// Lists all methods, or those that fit the words.
 pub fn run(args: &List) -> Result<Reply> {
     let all = catalogue();
@@ -17,7 +20,11 @@ pub fn run(args: &List) -> Result<Reply> {
     } else if words.trim().is_empty() {
         by_area(&found)
     } else {
-        found.iter().map(|card| format!("{}  {}\n{}\n", card.slug, card.title, wrap(card.summary, 4, 100))).collect()
+        found
+            .iter()
+            .take(BEST)
+            .map(|card| format!("{}  {}\n{}\n", card.slug, card.title, wrap(card.summary, 4, 100)))
+            .collect()
     };
     Ok(Reply::new(text, json(&found)?))
 }

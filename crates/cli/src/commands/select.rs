@@ -1,6 +1,6 @@
 //! `quadrat select`: rows of a file -> a subset, with weights where the method defines them.
 
-use super::work;
+use super::work::{self, Classes};
 use crate::args::{Select, Standardise};
 use crate::output::{Reply, bytes, count, operations, seconds, wrap};
 use crate::report::{Block, Page, coverage, map, svg};
@@ -125,9 +125,9 @@ impl Run<'_> {
             "out": args.work.out,
             "report": args.work.report,
         });
-        if let Some((names, before, after)) = &classes {
-            text.push_str(&work::counts_table(names, before, after, ["in the file", "chosen"]));
-            value["classes"] = work::counts_json(names, before, after);
+        if let Some(classes) = &classes {
+            text.push_str(&classes.table("in the file", "chosen"));
+            value["classes"] = classes.json();
         }
         if args.work.out.is_none() {
             value["indices"] = json!(chosen.indices);
@@ -145,16 +145,16 @@ impl Run<'_> {
         Ok(Reply::new(text, value))
     }
 
-    /// Names of the classes, and how often each occurs in the file and among the chosen rows.
-    fn classes(&self) -> Result<Option<(Vec<String>, Vec<usize>, Vec<usize>)>> {
+    /// How often each class occurs in the file and among the chosen rows, where classes are named.
+    fn classes(&self) -> Result<Option<Classes>> {
         let Some(target) = &self.args.target else { return Ok(None) };
         let Categories { codes, names } = self.table.categories(target, Missing::Error)?;
         let after = work::counts(self.chosen.indices.iter().map(|row| codes[*row]), names.len());
         let before = work::counts(codes.iter().copied(), names.len());
-        Ok(Some((names, before, after)))
+        Ok(Some(Classes { names, before, after }))
     }
 
-    fn page(&self, classes: Option<&(Vec<String>, Vec<usize>, Vec<usize>)>, progress: &dyn Progress) -> Result<Page> {
+    fn page(&self, classes: Option<&Classes>, progress: &dyn Progress) -> Result<Page> {
         let Run { args, card, chosen, table, pool, .. } = self;
         let rows = (count(chosen.indices.len()), count(table.rows()));
         let mut page = Page::new(format!("{} of {} rows of {}", rows.0, rows.1, table.name()), card.summary);
@@ -168,13 +168,14 @@ impl Run<'_> {
         facts.extend(chosen.notes.iter().cloned());
         page.blocks.push(Block::Facts(facts));
         page.section("Parameters", work::parameters(card, self.parameters));
-        if let Some((names, before, after)) = classes {
-            let share = |counts: &[usize], i: usize| {
-                let part = counts[i] as f64 / counts.iter().sum::<usize>().max(1) as f64;
-                (part, format!("{} ({:.1}%)", count(counts[i]), 100.0 * part))
+        if let Some(classes) = classes {
+            let bar = |rows: usize, all: &[usize]| {
+                let share = rows as f64 / all.iter().sum::<usize>().max(1) as f64;
+                (share, format!("{} ({:.1}%)", count(rows), 100.0 * share))
             };
-            let rows =
-                names.iter().enumerate().map(|(i, name)| (name.clone(), vec![share(before, i), share(after, i)]));
+            let rows = classes.rows().map(|(name, before, after)| {
+                (name.clone(), vec![bar(before, &classes.before), bar(after, &classes.after)])
+            });
             let series = vec!["share of the file".to_owned(), "share of the chosen rows".to_owned()];
             page.section("Classes before and after", [Block::Bars { series, rows: rows.collect() }]);
         }

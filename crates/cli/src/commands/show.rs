@@ -41,12 +41,15 @@ fn describe(card: &Card, claims: &[Summary]) -> String {
     text
 }
 
-/// A method's parameters as a table.
+/// A method's parameters: name and default on the left, what they do on the right.
 pub fn parameters(card: &Card) -> String {
-    let rows: Vec<Vec<String>> = card
-        .params
-        .iter()
-        .map(|p| vec![format!("--{}", p.name), format!("[default: {}]", p.default), p.help.to_owned()])
-        .collect();
-    table(&rows, &[])
+    let names = card.params.iter().map(|p| vec![format!("--{}", p.name), format!("[default: {}]", p.default)]);
+    let left = table(&names.collect::<Vec<_>>(), &[]);
+    let indent = left.lines().map(|line| line.chars().count()).max().unwrap_or(0) + 2;
+    let mut text = String::new();
+    for (left, parameter) in left.lines().zip(card.params) {
+        let help = wrap(parameter.help, indent, 110.max(indent + 40));
+        let _ = write!(text, "{left:<indent$}{}", help.trim_start());
+    }
+    text
 }

@@ -6,6 +6,7 @@ use crate::report::Block;
 use clap::CommandFactory;
 use quadrat::data::{ColumnType, Format, Table};
 use quadrat::{Area, Card, Error, Params, Result, catalogue, find, nearest};
+use serde_json::{Map, Value, json};
 
 /// The card of the method to use, once it is clear that it belongs to the verb and takes the parameters.
 pub fn method(verb: &str, area: Area, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
@@ -57,34 +58,47 @@ pub fn open(work: &Work) -> Result<Table> {
     Table::open(&work.input, &overrides.collect::<Result<Vec<_>>>()?)
 }
 
-/// How often each class occurs, in the order of its name.
+/// How often each class occurs before and after.
+pub struct Classes {
+    /// Names of the classes, in their order.
+    pub names: Vec<String>,
+    /// Rows of each in the file.
+    pub before: Vec<usize>,
+    /// Rows of each in the result.
+    pub after: Vec<usize>,
+}
+
+/// How often each of the classes occurs.
 pub fn counts(codes: impl IntoIterator<Item = u32>, classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     codes.into_iter().for_each(|code| counts[code as usize] += 1);
     counts
 }
 
-/// Counts by class as JSON.
-pub fn counts_json(names: &[String], before: &[usize], after: &[usize]) -> serde_json::Value {
-    names
-        .iter()
-        .zip(before.iter().zip(after))
-        .map(|(name, (before, after))| (name.clone(), serde_json::json!({ "before": before, "after": after })))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
-
-/// Counts by class as a table, cut off where nobody reads on.
-pub fn counts_table(names: &[String], before: &[usize], after: &[usize], heads: [&str; 2]) -> String {
-    const MOST: usize = 12;
-    let head = vec!["class".to_owned(), heads[0].to_owned(), heads[1].to_owned()];
-    let rows = names.iter().zip(before.iter().zip(after)).take(MOST);
-    let rows = rows.map(|(name, (b, a))| vec![name.clone(), count(*b), count(*a)]);
-    let mut text = table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[1, 2]);
-    if names.len() > MOST {
-        text.push_str(&format!("  ... and {} more classes\n", names.len() - MOST));
+impl Classes {
+    /// Name, rows before and rows after, class by class.
+    pub fn rows(&self) -> impl Iterator<Item = (&String, usize, usize)> {
+        self.names.iter().zip(&self.before).zip(&self.after).map(|((name, before), after)| (name, *before, *after))
     }
-    text
+
+    /// As JSON: an object by class.
+    pub fn json(&self) -> Value {
+        let entry =
+            |(name, before, after): (&String, _, _)| (name.clone(), json!({ "before": before, "after": after }));
+        self.rows().map(entry).collect::<Map<_, _>>().into()
+    }
+
+    /// As a table, cut off where nobody reads on.
+    pub fn table(&self, before: &str, after: &str) -> String {
+        const MOST: usize = 12;
+        let head = ["class", before, after].map(str::to_owned).to_vec();
+        let rows = self.rows().take(MOST).map(|(name, before, after)| vec![name.clone(), count(before), count(after)]);
+        let mut text = table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[1, 2]);
+        if self.names.len() > MOST {
+            text.push_str(&format!("  ... and {} more classes\n", self.names.len() - MOST));
+        }
+        text
+    }
 }
 
 /// The parameters in force as a part of a report; those that say nothing are left out.

@@ -30,13 +30,8 @@ fn push(html: &mut String, block: &Block) {
             let class = good.map_or("open", |good| if good { "good" } else { "bad" });
             writeln!(html, "<p><span class=\"verdict {class}\">{}</span></p>", escape(word))
         }
-        Block::Facts(facts) => {
-            let items: String = facts
-                .iter()
-                .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value)))
-                .collect();
-            writeln!(html, "<dl>{items}</dl>")
-        }
+        Block::Facts(facts) => writeln!(html, "<dl>{}</dl>", named(facts)),
+        Block::Beside(texts) => writeln!(html, "<dl class=\"beside\">{}</dl>", named(texts)),
         Block::Table { rows, right } => writeln!(html, "{}", table(rows, right)),
         Block::Bars { series, rows } => writeln!(html, "{}", bars(series, rows)),
         Block::Figure { drawing, caption } => {
@@ -55,6 +50,13 @@ fn push(html: &mut String, block: &Block) {
             )
         }
     };
+}
+
+fn named(facts: &[(String, String)]) -> String {
+    facts
+        .iter()
+        .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value)))
+        .collect()
 }
 
 fn table(rows: &[Vec<String>], right: &[usize]) -> String {
@@ -117,6 +119,7 @@ mod tests {
             Block::Text(evil()),
             Block::Code(evil()),
             Block::Facts(vec![(evil(), evil())]),
+            Block::Beside(vec![(evil(), evil())]),
             Block::Table { rows: vec![vec![evil()], vec![evil()]], right: vec![0] },
             Block::Bars { series: vec![evil()], rows: vec![(evil(), vec![(3.0, evil())])] },
             Block::Verdict { word: evil(), good: None },

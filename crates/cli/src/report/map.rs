@@ -56,11 +56,12 @@ pub fn of_resampled(data: &Labelled, made: &Resampled, seed: Seed) -> Result<Vec
             },
             points: kept.iter().zip(old).filter(|(row, _)| rank(**row) == place).map(|(_, at)| *at).collect(),
             colour: if place == 0 { 0 } else { place + 1 },
-            radius: 6,
+            radius: if place == 0 { 6 } else { 7 },
         })
         .collect();
+    // Few rows among many new ones stay visible on top of them.
     if !new_places.is_empty() {
-        layers.push(layer("synthetic", new_places, 1, 6));
+        layers.insert(1.min(layers.len()), layer("synthetic", new_places, 1, 6));
     }
     let synthetic = made.origin.iter().filter(|o| !matches!(o, Origin::Kept(_))).count();
     figure(&layers, data.x.nrows(), synthetic)

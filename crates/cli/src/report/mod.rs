@@ -30,6 +30,8 @@ pub enum Block {
     Text(String),
     /// Names with values.
     Facts(Vec<(String, String)>),
+    /// Texts side by side, each under its name.
+    Beside(Vec<(String, String)>),
     /// A table; the first row is the head, `right` tells which columns are numbers.
     Table { rows: Vec<Vec<String>>, right: Vec<usize> },
     /// Bars: for each row a name, and a value with its text for each of the series.

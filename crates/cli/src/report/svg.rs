@@ -135,7 +135,7 @@ fn logarithm(value: f64, log: bool) -> f64 {
     if log { value.log10() } else { value }
 }
 
-/// Curves, with a band where they have error bars. The first colour is left to backgrounds.
+/// Curves, with a band where they have error bars (single points with a bar). The first colour is left to backgrounds.
 pub fn curves(plot: &Plot) -> Result<Drawing> {
     let place = |p: &[f64; 4]| {
         let y = |v| logarithm(v, plot.log_y);
@@ -151,7 +151,11 @@ pub fn curves(plot: &Plot) -> Result<Drawing> {
     let drawn = draw(&mut svg, 780, (&x, &y), false, |chart| {
         for (i, points) in series.iter().enumerate() {
             let paint = colour(i + 1);
-            if points.iter().any(|p| p[2] != p[3]) {
+            if points.len() < 3 {
+                let bar =
+                    |p: &[f64; 4]| PathElement::new(vec![(p[0], p[2]), (p[0], p[3])], paint.mix(0.5).stroke_width(3));
+                chart.draw_series(points.iter().map(bar))?;
+            } else if points.iter().any(|p| p[2] != p[3]) {
                 let upper = points.iter().map(|p| (p[0], p[3]));
                 let lower = points.iter().rev().map(|p| (p[0], p[2]));
                 chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), paint.mix(0.16))])?;

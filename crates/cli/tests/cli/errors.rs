@@ -108,3 +108,22 @@ fn wrong_lines_exit_with_2() {
         folder.fails(line);
     }
 }
+
+/// A job that is stopped ends with 130 and leaves nothing half-written.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_job_leaves_nothing() {
+    use std::process::{Command, Stdio};
+    let folder = Folder::new("interrupt");
+    let mut job = Command::new(env!("CARGO_BIN_EXE_quadrat"))
+        .args(["check", "smote", "--scale", "full", "--out", "record.json"])
+        .current_dir(folder.path("."))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(Command::new("kill").args(["-INT", &job.id().to_string()]).status().unwrap().success());
+    assert_eq!(job.wait().unwrap().code(), Some(130));
+    assert!(folder.files().is_empty(), "{:?}", folder.files());
+}
