@@ -1,1 +1,3 @@
 //! Claims of the methods for imbalanced and imperfect samples.
+
+pub mod smote;

@@ -114,19 +114,41 @@ impl Learner for Tree {
 /// A table by columns, with the order of the rows in each: sorted once, whatever the number of trees and nodes.
 pub(super) struct Sorted {
     columns: Vec<Vec<f64>>,
-    order: Vec<Vec<u32>>,
+    order: Vec<Vec<Place>>,
+}
+
+/// A row in a column's order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// How many distinct values of the column are smaller.
+    rank: u32,
+    row: u32,
 }
 
 impl Sorted {
     pub(super) fn new(x: ArrayView2<f64>) -> Self {
         let columns: Vec<Vec<f64>> = x.axis_iter(Axis(1)).map(|c| c.to_vec()).collect();
-        let order = |column: &Vec<f64>| {
-            let mut rows: Vec<u32> = (0..column.len() as u32).collect();
-            rows.sort_by(|a, b| column[*a as usize].total_cmp(&column[*b as usize]));
-            rows
-        };
-        Sorted { order: columns.iter().map(order).collect(), columns }
+        Sorted { order: columns.iter().map(|column| sort(column)).collect(), columns }
     }
+}
+
+fn sort(column: &[f64]) -> Vec<Place> {
+    // Whole numbers in the order of the values (the sign bit turned over, negative values upside down) sort faster than
+    // values that are looked up; adding 0 makes -0 the same as 0.
+    let key = |value: f64| {
+        let bits = (value + 0.0).to_bits();
+        if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    };
+    let mut keys: Vec<(u64, u32)> = column.iter().zip(0..).map(|(value, row)| (key(*value), row)).collect();
+    keys.sort_unstable();
+    let mut rank = 0;
+    let mut last = keys.first().map_or(0, |(key, _)| *key);
+    let mut place = |(key, row): (u64, u32)| {
+        rank += u32::from(key != last);
+        last = key;
+        Place { rank, row }
+    };
+    keys.into_iter().map(&mut place).collect()
 }
 
 /// A node: a leaf has no children (0 is the root, which is nobody's child).
@@ -217,8 +239,7 @@ fn extra_errors(rows: f64, errors: f64, z: f64, confidence: f64) -> f64 {
     rows * share - errors
 }
 
-/// What a split must compute for each place between two rows, fast: sums over classes of f(count), where f(c) = c log2 c
-/// for the entropy and c^2 for the Gini index. Whole counts are looked up.
+/// Impurities of sets from their class counts, fast: c log2 c of whole counts is looked up.
 struct Measure {
     criterion: Criterion,
     table: Vec<f64>,
@@ -230,24 +251,19 @@ impl Measure {
         Measure { criterion, table: (0..length).map(|c| c_log_c(c as f64)).collect() }
     }
 
-    fn f(&self, count: f64) -> f64 {
+    /// Impurity of a set times its weighted size: the entropy in bits, or the Gini index.
+    fn impurity(&self, size: f64, counts: impl Iterator<Item = f64>) -> f64 {
         match self.criterion {
-            Criterion::Gini => count * count,
-            Criterion::GainRatio => {
-                let whole = count as usize;
-                match self.table.get(whole) {
-                    Some(value) if whole as f64 == count => *value,
-                    _ => c_log_c(count),
-                }
-            }
+            Criterion::GainRatio => self.c_log_c(size) - counts.map(|c| self.c_log_c(c)).sum::<f64>(),
+            Criterion::Gini => size - counts.map(|c| c * c).sum::<f64>() / size,
         }
     }
 
-    /// Impurity of a set times its weighted size, from the size and the sum of f.
-    fn impurity(&self, size: f64, sum: f64) -> f64 {
-        match self.criterion {
-            Criterion::GainRatio => self.f(size) - sum,
-            Criterion::Gini => size - sum / size,
+    fn c_log_c(&self, count: f64) -> f64 {
+        let whole = count as usize;
+        match self.table.get(whole) {
+            Some(value) if whole as f64 == count => *value,
+            _ => c_log_c(count),
         }
     }
 }
@@ -277,33 +293,32 @@ struct Span {
 struct Grower<'a> {
     params: &'a Tree,
     sorted: &'a Sorted,
-    y: &'a [u32],
-    weights: &'a [f64],
+    /// Class and weight of each row.
+    rows: Vec<(u32, f64)>,
     classes: usize,
     measure: Measure,
     rng: Rng,
     /// The rows of each node in each column's order.
-    order: Vec<Vec<u32>>,
+    order: Vec<Vec<Place>>,
     goes_left: Vec<bool>,
-    scratch: Vec<u32>,
+    scratch: Vec<Place>,
     left_counts: Vec<f64>,
     grown: Grown,
 }
 
 impl<'a> Grower<'a> {
-    fn new(params: &'a Tree, sorted: &'a Sorted, y: &'a [u32], classes: usize, weights: &'a [f64], rng: Rng) -> Self {
-        let counted = |order: &Vec<u32>| order.iter().copied().filter(|r| weights[*r as usize] > 0.0).collect();
+    fn new(params: &'a Tree, sorted: &'a Sorted, y: &[u32], classes: usize, weights: &[f64], rng: Rng) -> Self {
+        let counted = |order: &Vec<Place>| order.iter().copied().filter(|p| weights[p.row as usize] > 0.0).collect();
         Grower {
             params,
             sorted,
-            y,
-            weights,
+            rows: y.iter().copied().zip(weights.iter().copied()).collect(),
             classes,
             measure: Measure::new(params.criterion, weights.iter().sum()),
             rng,
             order: sorted.order.iter().map(counted).collect(),
             goes_left: vec![false; y.len()],
-            scratch: Vec::with_capacity(y.len()),
+            scratch: vec![Place::default(); y.len()],
             left_counts: vec![0.0; classes],
             grown: Grown { nodes: Vec::new(), counts: Vec::new(), classes },
         }
@@ -334,8 +349,9 @@ impl<'a> Grower<'a> {
         self.grown.nodes.push(LEAF);
         let at = self.grown.counts.len();
         self.grown.counts.resize(at + self.classes, 0.0);
-        for &row in &self.order[0][start..end] {
-            self.grown.counts[at + self.y[row as usize] as usize] += self.weights[row as usize];
+        for place in &self.order[0][start..end] {
+            let (class, weight) = self.rows[place.row as usize];
+            self.grown.counts[at + class as usize] += weight;
         }
         Span { node, start, end, depth }
     }
@@ -366,17 +382,15 @@ impl<'a> Grower<'a> {
 
     /// The threshold of a column with the largest gain, if the node's rows can be split there at all.
     fn best_in_column(&mut self, column: usize, span: &Span, counts: &[f64], rows: f64) -> Option<Split> {
-        let (values, order) = (&self.sorted.columns[column], &self.order[column][span.start..span.end]);
+        let order = &self.order[column][span.start..span.end];
         let min_leaf = match self.params.criterion {
             Criterion::Gini => self.params.min_leaf,
             Criterion::GainRatio => (0.1 * rows / self.classes as f64).min(25.0).max(self.params.min_leaf),
         };
-        let measure = &self.measure;
-        let whole: f64 = counts.iter().map(|c| measure.f(*c)).sum();
-        let before = measure.impurity(rows, whole);
+        let before = self.measure.impurity(rows, counts.iter().copied());
         let left_counts = &mut self.left_counts;
         left_counts.fill(0.0);
-        let (mut left, mut left_sum, mut right_sum) = (0.0, 0.0, whole);
+        let mut left = 0.0;
         let mut thresholds = 0.0;
         let mut best = None;
         // CART splits an impure node even where one split alone gains nothing, as on an exclusive or.
@@ -385,25 +399,23 @@ impl<'a> Grower<'a> {
             Criterion::GainRatio => before - MARGIN * rows,
         };
         for pair in order.windows(2) {
-            let (row, next) = (pair[0] as usize, pair[1] as usize);
-            let (class, weight) = (self.y[row] as usize, self.weights[row]);
-            let (seen, unseen) = (left_counts[class], counts[class] - left_counts[class]);
-            left_sum += measure.f(seen + weight) - measure.f(seen);
-            right_sum += measure.f(unseen - weight) - measure.f(unseen);
-            left_counts[class] += weight;
+            let (class, weight) = self.rows[pair[0].row as usize];
+            left_counts[class as usize] += weight;
             left += weight;
-            let (value, above) = (values[row], values[next]);
-            if value == above || left < min_leaf || rows - left < min_leaf {
+            if pair[0].rank == pair[1].rank || left < min_leaf || rows - left < min_leaf {
                 continue;
             }
             thresholds += 1.0;
-            let after = measure.impurity(left, left_sum) + measure.impurity(rows - left, right_sum);
+            let right_counts = left_counts.iter().zip(counts).map(|(left, all)| all - left);
+            let after = self.measure.impurity(left, left_counts.iter().copied())
+                + self.measure.impurity(rows - left, right_counts);
             if after < least {
                 least = after - MARGIN * rows;
-                best = Some((value, above, left, after));
+                best = Some((pair, left, after));
             }
         }
-        let (value, above, left, after) = best?;
+        let (pair, left, after) = best?;
+        let [value, above] = [0, 1].map(|side| self.sorted.columns[column][pair[side].row as usize]);
         let halfway = 0.5 * value + 0.5 * above;
         let threshold = if value <= halfway && halfway < above { halfway } else { value };
         // What it costs to name the threshold, in bits per row: C4.5's charge on numeric columns.
@@ -414,23 +426,23 @@ impl<'a> Grower<'a> {
     /// Puts the rows that go left first in every column's order, both sides keeping their order; returns the border.
     fn partition(&mut self, span: &Span, split: &Split) -> usize {
         let values = &self.sorted.columns[split.column];
-        for &row in &self.order[0][span.start..span.end] {
-            self.goes_left[row as usize] = values[row as usize] <= split.threshold;
+        for place in &self.order[0][span.start..span.end] {
+            self.goes_left[place.row as usize] = values[place.row as usize] <= split.threshold;
         }
         let mut middle = span.start;
         for order in &mut self.order {
             middle = span.start;
-            self.scratch.clear();
+            let mut right = 0;
             for i in span.start..span.end {
-                let row = order[i];
-                if self.goes_left[row as usize] {
-                    order[middle] = row;
-                    middle += 1;
-                } else {
-                    self.scratch.push(row);
-                }
+                // Written to both sides and counted on one: a branch here would be mispredicted half of the time.
+                let place = order[i];
+                let goes_left = self.goes_left[place.row as usize];
+                order[middle] = place;
+                self.scratch[right] = place;
+                middle += usize::from(goes_left);
+                right += usize::from(!goes_left);
             }
-            order[middle..span.end].copy_from_slice(&self.scratch);
+            order[middle..span.end].copy_from_slice(&self.scratch[..right]);
         }
         middle
     }
