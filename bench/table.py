@@ -1,0 +1,102 @@
+"""Writes bench/RESULTS.md from the JSON files under bench/results that the scripts beside this one leave.
+
+    python bench/table.py
+"""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+HEAD = """# Side by side
+
+Written by `bench/table.py`; do not edit. Each row is one run of a script under `bench/`: Quadrat and the peer on the same
+data, in turn, in processes of their own, on two threads; medians. *Times faster* is the peer's wall-clock time over ours
+(below 1 the peer is faster). Absolute times are there to show the size of the work only: the machine was not idle, and
+both sides were slowed alike. Memory is the process's peak, data included, unless the row says *extra*, which counts
+what the call adds to it.
+
+Repeat a part with `cargo build --release -p quadrat-bench` and the script's own instructions (its first lines name the
+packages to install into an environment of their own).
+"""
+
+
+def mib(bytes_):
+    return f"{bytes_ / 2**20:,.0f} MiB"
+
+
+def seconds(value):
+    return f"{value:.3g} s" if value < 1000 else f"{value:,.0f} s"
+
+
+def line(workload, ours, memory="", peer="-", peer_seconds=None, peer_memory=""):
+    """One row; the ratio is computed here and nowhere else."""
+    if peer_seconds is None:
+        return f"| {workload} | {seconds(ours)} | {memory} | - | | | |"
+    return (f"| {workload} | {seconds(ours)} | {memory} | {peer} | {seconds(peer_seconds)} | {peer_memory} "
+            f"| **{peer_seconds / ours:.3g}** |")
+
+
+def with_peers(results, name):
+    """Files whose cases hold one run of ours and any number of peers: numeric, data."""
+    for case, found in results["cases"].items():
+        ours = found["ours"]
+        extra = lambda run: f"{mib(run['extra_bytes'])} extra" if "extra_bytes" in run else ""
+        if not found["peers"]:
+            yield line(case, ours["seconds"], extra(ours))
+        for peer, run in found["peers"].items():
+            yield line(case, ours["seconds"], extra(ours), peer, run["seconds"], extra(run))
+
+
+def flat(results, name):
+    """robust: one peer, figures side by side."""
+    for case, run in results["workloads"].items():
+        yield line(case, run["seconds"], f"{run['peak_mib']} MiB", results["peer"], run["peer_seconds"],
+                   f"{run['peer_peak_mib']} MiB")
+
+
+def listed(results, name):
+    """select: any number of peers, each with its own figures."""
+    for case, run in results["workloads"].items():
+        if not run["peers"]:
+            yield line(case, run["seconds"], f"{run['peak_mib']} MiB")
+        for peer, theirs in run["peers"].items():
+            yield line(case, run["seconds"], f"{run['peak_mib']} MiB", peer, theirs["seconds"], f"{theirs['peak_mib']} MiB")
+
+
+def pairs(results, name):
+    """sensitivity, designs: ours and at most one peer a case."""
+    peer = {"sensitivity": "numpy / scipy", "designs": "DPPy"}[name]
+    for case, run in results.items():
+        if case == "machine":
+            continue
+        theirs = run.get("peer")
+        if not theirs:
+            yield line(case, run["ours"]["seconds"], mib(run["ours"]["peak_bytes"]))
+            continue
+        guess = f", extrapolated from {theirs['extrapolated from rows']} rows" if "extrapolated from rows" in theirs else ""
+        yield line(case, run["ours"]["seconds"], mib(run["ours"]["peak_bytes"]), peer + guess, theirs["seconds"],
+                   mib(theirs["peak_bytes"]))
+
+
+SHAPES = {"numeric": with_peers, "data": with_peers, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs}
+
+
+def main():
+    text = HEAD
+    for name, rows in SHAPES.items():
+        path = HERE / "results" / f"{name}.json"
+        if not path.exists():
+            continue
+        results = json.loads(path.read_text())
+        script = "selection" if name == "select" else name
+        text += f"\n## {name} (`bench/{script}.py`)\n\n{results['machine']}\n\n"
+        text += "| workload | Quadrat | memory | peer | peer's time | peer's memory | times faster |\n|---|---|---|---|---|---|---|\n"
+        text += "".join(row + "\n" for row in rows(results, name))
+        for note in results.get("notes", []):
+            text += f"\n{note}\n"
+    (HERE / "RESULTS.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
