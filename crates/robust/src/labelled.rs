@@ -190,7 +190,7 @@ impl Resampled {
     }
 }
 
-/// A contiguous row is copied as a whole, several times faster than value by value.
+/// A contiguous row is copied as a whole rather than value by value.
 fn append(values: &mut Vec<f64>, row: ArrayView1<f64>) {
     match row.to_slice() {
         Some(row) => values.extend_from_slice(row),
