@@ -557,7 +557,7 @@ mod tests {
         let scores = (0..n).map(|_| rng.below(4) as f64 * 0.37).collect();
         let edges: Vec<(u32, u32, f64)> = (0..l)
             .flat_map(|a| (0..a).map(move |b| (a as u32, b as u32)))
-            .filter_map(|(a, b)| (rng.below(3) == 0).then(|| (a, b, 0.9 + 0.1 * rng.uniform())))
+            .map(|(a, b)| (a, b, if rng.below(3) == 0 { 0.9 + 0.1 * rng.uniform() } else { 0.0 }))
             .collect();
         (Pool::of_rows(n).with_labels(labels).with_scores(scores), LabelGraph::from_edges(l, &edges).unwrap())
     }

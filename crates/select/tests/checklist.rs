@@ -186,8 +186,6 @@ fn the_user_can_stop_long_methods() {
         if ["random", "top-score", "stratified"].contains(&name) {
             continue;
         }
-        // MIG makes no pass longer than one over the labels unless it has to cluster.
-        let pool = if name == "mig" { Pool { labels: None, ..pool.clone() } } else { pool.clone() };
         let result = selector.select(&pool, 50, Seed(1), &Stop);
         assert!(matches!(result, Err(Error::Cancelled)), "{name} went on");
     }
