@@ -12,7 +12,13 @@ pub struct Claim {
 }
 
 /// All claims, in the catalogue's order.
-pub const CLAIMS: &[Claim] = &[];
+pub const CLAIMS: &[Claim] = &[
+    Claim { slug: "mig", run: crate::select::mig::run },
+    Claim { slug: "diversify-conquer", run: crate::select::diversify_conquer::run },
+    Claim { slug: "sensitivity-sampling", run: crate::select::sensitivity_sampling::run },
+    Claim { slug: "smote", run: crate::robust::smote::run },
+    Claim { slug: "dpp-least-squares", run: crate::select::dpp_least_squares::run },
+];
 
 /// The claim of a method, or an error that offers the nearest names.
 pub fn find(slug: &str) -> Result<Claim> {

@@ -1,1 +1,6 @@
 //! Claims of the selection methods.
+
+pub mod diversify_conquer;
+pub mod dpp_least_squares;
+pub mod mig;
+pub mod sensitivity_sampling;
