@@ -58,10 +58,11 @@ pub use glue::{PoolColumns, save_selection};
 
 /// The cards of all methods in this build, area by area.
 pub fn catalogue() -> Vec<&'static Card> {
-    let mut cards = Vec::new();
-    #[cfg(feature = "select")]
-    cards.extend(select::cards());
-    #[cfg(feature = "robust")]
-    cards.extend(robust::cards());
-    cards
+    let areas: &[Vec<&'static Card>] = &[
+        #[cfg(feature = "select")]
+        select::cards(),
+        #[cfg(feature = "robust")]
+        robust::cards(),
+    ];
+    areas.concat()
 }
