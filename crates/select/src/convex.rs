@@ -117,6 +117,10 @@ impl Affine {
     /// absolute residuals). Residuals are split as r = u - v with u, v > 0, the dual is -1 < lambda < 1 with
     /// `rows^T lambda + slope = 0`, and steps lead along u (1 - lambda) = v (1 + lambda) = mu -> 0. Unlike re-weighted
     /// least squares it does not stall at residuals that are zero at the optimum.
+    ///
+    /// The bound counts what rounding leaves of dual infeasibility at its worst, for which coordinates must be such that no
+    /// minimiser is farther from 0 than twice the objective there. Where the rows are orthonormal columns, or the ball of
+    /// radius 1 is the Lewis ellipsoid of p = 1, that is so: lengths are then at most l_1 norms.
     pub fn minimise_l1(&self, tolerance: f64) -> Minimum {
         let (m, k) = (self.offset.len(), self.slope.len());
         let mut y = vec![0.0; k];
@@ -125,7 +129,6 @@ impl Affine {
         if k == 0 || size == 0.0 {
             return Minimum { y, value: size, bound: size, iterations: 0 };
         }
-        let mass = self.rows.iter().chain(&self.slope).map(|value| value.abs()).sum::<f64>();
         // Start on the central curve r = 2 mu lambda / (1 - lambda^2) of a mu that suits the residuals.
         let mu = 0.5 * size / m as f64;
         let lambda = |r: &f64| r / (mu + mu.hypot(*r));
@@ -138,7 +141,7 @@ impl Affine {
         let (mut columns, mut triangle) = (vec![0.0; k * m], vec![0.0; k * k]);
         let mut best = Minimum { y: y.clone(), value: f64::INFINITY, bound: f64::NEG_INFINITY, iterations: 0 };
         for iteration in 0..60 {
-            // Where are we? With a vanishing dual residual, lambda . offset is a lower bound on the minimum.
+            // Where are we? lambda . offset is a lower bound on the minimum up to (dual residual) . y there.
             let linear = dot(&self.slope, &y) + self.constant;
             let value = r.iter().map(|r| r.abs()).sum::<f64>() + linear;
             dual_residual.iter_mut().zip(&self.slope).for_each(|(d, s)| *d = -s);
@@ -152,11 +155,10 @@ impl Affine {
                 best.value = value;
                 best.y.copy_from_slice(&y);
             }
-            if infeasible <= 1e-12 * mass {
-                best.bound = best.bound.max(dual + self.constant);
-            }
+            best.bound = best.bound.max(dual + self.constant - 2.0 * size * infeasible);
             best.iterations = iteration;
-            if best.value - best.bound <= tolerance * best.value.abs() {
+            // Below 0 the linear part has outgrown the residuals: its signs were wrong, and there may be no minimum.
+            if best.value < 0.0 || best.value - best.bound <= tolerance * best.value {
                 break;
             }
             // Predictor: aim at mu = 0.

@@ -414,7 +414,7 @@ fn degenerate_rows_are_certified_too() {
 /// span more digits than a Gram matrix keeps.
 #[test]
 fn large_rows_over_small_ones_are_certified_too() {
-    let mut a = gaussian(600, 8, 0) / 600.0;
+    let mut a = gaussian(1500, 8, 5) / 1500.0;
     a.slice_mut(ndarray::s![..8, ..]).assign(&Array2::eye(8));
     let found = scores_of(&sensitivity(1.0), &a);
     let bound = scores_of(&lewis(1.0), &a);
