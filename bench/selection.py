@@ -164,14 +164,14 @@ WORKLOADS = {
         3,
     ),
     "facility-all-pairs-2k": (
-        ["facility-location", "neighbours=1999"],
+        ["facility-location", "neighbours=2000"],
         (points, 2_000, 50),
         [("apricot-facility", 0, True), ("submodlib-facility", 0, True)],
         100,
         3,
     ),
     "facility-all-pairs-10k": (
-        ["facility-location", "neighbours=9999"],
+        ["facility-location", "neighbours=10000"],
         (points, 10_000, 50),
         [("apricot-facility", 0, True), ("submodlib-facility", 0, True)],
         500,

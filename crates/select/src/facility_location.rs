@@ -20,7 +20,7 @@ pub(crate) static CARD: Card = Card {
               possible value). Dense regions get more rows, outliers few.",
     useful_when: "representative examples, exemplars, summarise a data set, prototypes that stand for all rows",
     cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains a pick; \
-           memory 8 x rows x neighbours bytes, twice while it is built",
+           memory 8 x rows x neighbours bytes, twice while it is built; with as many neighbours as rows, 4 x rows^2",
     params: &PARAMS,
 };
 
@@ -41,7 +41,8 @@ pub(crate) static CARD: Card = Card {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FacilityLocation {
-    /// By how many nearest rows a row can be represented (beside itself), at least 1; all rows when there are fewer.
+    /// By how many nearest rows a row can be represented (beside itself), at least 1. As many as there are rows means
+    /// all pairs, which takes 4 x rows^2 bytes.
     pub neighbours: usize,
     /// What similar means.
     pub similarity: Similarity,
@@ -70,28 +71,54 @@ impl FacilityLocation {
         {
             return Err(Error::input("bandwidth", h, "use a finite number above 0"));
         }
-        let similarities = self.similarity.to_nearest(rows::points(pool)?, self.neighbours, progress)?;
-        Ok(Represented { by: transposed(&similarities), best: vec![0.0; pool.rows] })
+        let points = rows::points(pool)?;
+        let by = if self.neighbours < pool.rows {
+            Similar::Nearest(transposed(&self.similarity.to_nearest(points, self.neighbours, progress)?))
+        } else {
+            Similar::All(self.similarity.of_all(points, progress)?)
+        };
+        Ok(Represented { by, best: vec![0.0; pool.rows] })
     }
+}
+
+/// Which rows each row represents.
+enum Similar {
+    Nearest(Csr),
+    /// Rows x rows.
+    All(Vec<f32>),
 }
 
 /// Which rows each row represents, and how well every row is represented so far.
 pub(crate) struct Represented {
-    by: Csr,
+    by: Similar,
     best: Vec<f32>,
 }
 
 impl Objective for Represented {
     fn gain(&self, row: usize) -> f64 {
-        let (represented, similarity) = self.by.row(row);
-        let growth = |(i, s): (&u32, &f32)| (f64::from(*s) - f64::from(self.best[*i as usize])).max(0.0);
-        represented.iter().zip(similarity).map(growth).sum()
+        let growth = |s: f32, best: f32| (f64::from(s) - f64::from(best)).max(0.0);
+        match &self.by {
+            Similar::Nearest(similar) => {
+                let (rows, similarity) = similar.row(row);
+                rows.iter().zip(similarity).map(|(i, s)| growth(*s, self.best[*i as usize])).sum()
+            }
+            Similar::All(similar) => {
+                similar[row * self.best.len()..].iter().zip(&self.best).map(|(s, best)| growth(*s, *best)).sum()
+            }
+        }
     }
 
     fn add(&mut self, row: usize) {
-        let (represented, similarity) = self.by.row(row);
-        for (&i, &s) in represented.iter().zip(similarity) {
-            self.best[i as usize] = self.best[i as usize].max(s);
+        match &self.by {
+            Similar::Nearest(similar) => {
+                let (rows, similarity) = similar.row(row);
+                for (&i, &s) in rows.iter().zip(similarity) {
+                    self.best[i as usize] = self.best[i as usize].max(s);
+                }
+            }
+            Similar::All(similar) => {
+                similar[row * self.best.len()..].iter().zip(&mut self.best).for_each(|(s, best)| *best = best.max(*s));
+            }
         }
     }
 }
@@ -100,7 +127,8 @@ impl Objective for Represented {
 pub(crate) fn cost(rows: usize, cols: usize, budget: usize, neighbours: usize) -> Cost {
     let (n, k) = (rows as f64, neighbours.min(rows) as f64);
     let operations = 2.0 * n * n * cols as f64 + 4.0 * n * k + 50.0 * k * budget as f64;
-    Cost { operations, bytes: n * (28.0 * k + 4.0 * cols as f64) }
+    let bytes_a_neighbour = if neighbours < rows { 28.0 } else { 4.0 };
+    Cost { operations, bytes: n * (bytes_a_neighbour * k + 8.0 * cols as f64) }
 }
 
 impl Selector for FacilityLocation {
@@ -145,9 +173,12 @@ mod tests {
     fn greedy_is_the_definition() {
         for seed in 0..30 {
             let pool = random_points(40, 2, seed);
-            for (neighbours, similarity) in
-                [(5, Similarity::default()), (39, Similarity::default()), (8, Similarity::Cosine)]
-            {
+            for (neighbours, similarity) in [
+                (5, Similarity::default()),
+                (39, Similarity::default()),
+                (40, Similarity::Cosine),
+                (8, Similarity::Cosine),
+            ] {
                 let method = FacilityLocation { neighbours, similarity };
                 let chosen = method.select(&pool, 40, Seed(0), &Silent).unwrap();
                 let naive = dense_greedy(&mut method.objective(&pool, &Silent).unwrap(), 40, 40);
@@ -173,7 +204,7 @@ mod tests {
                 .filter(|set| set.count_ones() == 4)
                 .map(|set| value(&(0..12).filter(|j| set >> j & 1 == 1).collect::<Vec<_>>()))
                 .fold(0.0, f64::max);
-            let method = FacilityLocation { neighbours: 11, similarity: Similarity::Rbf { bandwidth: Some(2.0) } };
+            let method = FacilityLocation { neighbours: 12, similarity: Similarity::Rbf { bandwidth: Some(2.0) } };
             let chosen = method.select(&pool, 4, Seed(0), &Silent).unwrap();
             let reached = value(&chosen.indices);
             assert!(
@@ -192,7 +223,7 @@ mod tests {
         let picks: Vec<usize> = serde_json::from_value(golden["picks"].clone()).unwrap();
         let gains: Vec<f64> = serde_json::from_value(golden["gains"].clone()).unwrap();
         let pool = Pool::of_points(Points::F64(Array2::from(points)));
-        let method = FacilityLocation { neighbours: pool.rows - 1, similarity: Similarity::Cosine };
+        let method = FacilityLocation { neighbours: pool.rows, similarity: Similarity::Cosine };
         let chosen = method.select(&pool, picks.len(), Seed(0), &Silent).unwrap();
         assert_eq!(chosen.indices, picks);
         for (got, want) in chosen.scores.unwrap().iter().zip(gains) {

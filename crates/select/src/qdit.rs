@@ -21,7 +21,7 @@ pub(crate) static CARD: Card = Card {
     summary: "Facility location and a quality score, weighed by alpha: 0 is all diversity, 1 is all quality.",
     useful_when: "quality scores and embeddings, trade quality against diversity, instruction tuning data",
     cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains a pick; \
-           memory 8 x rows x neighbours bytes, twice while it is built",
+           memory 8 x rows x neighbours bytes, twice while it is built; with as many neighbours as rows, 4 x rows^2",
     params: &[
         Param { name: "alpha", default: "0.7", help: "weight of quality against diversity, 0 to 1" },
         SIMILARITY[0],
