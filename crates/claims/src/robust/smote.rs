@@ -410,7 +410,7 @@ fn roc_plot(table: &Table, runs: &[Repetition]) -> Result<Plot> {
     let smote = format!("SMOTE {}%", table.level);
     let curve = |name: &str| {
         let lists: Vec<Vec<SweepPoint>> =
-            runs.iter().flat_map(|run| &run.curves).filter(|c| c.name == name).map(|c| by_setting(c)).collect();
+            runs.iter().flat_map(|run| &run.curves).filter(|c| c.name == name).map(by_setting).collect();
         SweepCurve::new(name, mean_points(&lists))
     };
     let curves = ["under", smote.as_str(), "threshold, unpruned"].map(curve);
