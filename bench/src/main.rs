@@ -88,7 +88,15 @@ fn run() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let wanted = words.next().unwrap_or_default();
     let settings = Settings::parse(words)?;
-    let workloads: Vec<Workload> = [data::workloads(), designs::workloads(), numeric::workloads(), robust::workloads(), select::workloads(), sensitivity::workloads()].concat();
+    let workloads: Vec<Workload> = [
+        data::workloads(),
+        designs::workloads(),
+        numeric::workloads(),
+        robust::workloads(),
+        select::workloads(),
+        sensitivity::workloads(),
+    ]
+    .concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {
         let names: Vec<&str> = workloads.iter().map(|(name, _)| *name).collect();
         return Err(Error::input("workload", format!("`{wanted}`"), format!("use one of {}", names.join(", "))));
