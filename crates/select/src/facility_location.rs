@@ -35,7 +35,7 @@ pub(crate) static CARD: Card = Card {
 /// use quadrat_select::{FacilityLocation, Pool, Selector};
 /// // The middle of the larger group represents most rows, then comes the smaller group.
 /// let pool = Pool::of_points(Points::F64(array![[0.0], [1.0], [2.0], [50.0], [51.0]]));
-/// let chosen = FacilityLocation { neighbours: 2, ..Default::default() }.select(&pool, 2, Seed(1), &Silent)?;
+/// let chosen = FacilityLocation { neighbours: 1, ..Default::default() }.select(&pool, 2, Seed(1), &Silent)?;
 /// assert_eq!(chosen.indices, [1, 3]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```

@@ -2,7 +2,7 @@
 
 use crate::rows::Rows;
 use ndarray::{Array2, s};
-use quadrat_core::{Error, Param, Params, Progress, Result, checkpoint};
+use quadrat_core::{Error, Param, Params, Progress, Result, checkpoint, stats};
 use quadrat_numeric::neighbours::nearest_f32;
 use quadrat_numeric::{Csr, Metric, Points};
 use rayon::prelude::*;
@@ -13,8 +13,8 @@ use std::ops::Bound;
 pub enum Similarity {
     /// exp(-distance^2 / bandwidth^2), Euclidean.
     Rbf {
-        /// Distance at which the similarity has fallen to 1/e; `None`: the root mean square distance of rows to the
-        /// farthest of their neighbours that are kept.
+        /// Distance at which the similarity has fallen to 1/e; `None`: the median distance of rows to the farthest
+        /// of their neighbours that are kept.
         bandwidth: Option<f64>,
     },
     /// The cosine of the angle between the rows, and 0 where it is negative.
@@ -99,7 +99,7 @@ impl Similarity {
             Ok::<(), Error>(())
         })?;
         let largest = |row: &[f32]| f64::from(row.iter().copied().fold(0.0, f32::max));
-        let auto = pairs.chunks(n).map(largest).sum::<f64>() / n as f64;
+        let auto = stats::median(&pairs.chunks(n).map(largest).collect::<Vec<_>>());
         pairs.par_iter_mut().for_each(|pair| *pair = self.at(f64::from(*pair), auto));
         Ok(pairs)
     }
@@ -116,7 +116,7 @@ impl Similarity {
         }
         let own: Vec<usize> = (0..n).collect();
         let near = nearest_f32(rows.view(), rows.view(), Some(&own), k, metric, progress)?;
-        let auto = (0..n).map(|i| near.squared[(i + 1) * k - 1]).sum::<f64>() / n as f64;
+        let auto = stats::median(&(0..n).map(|i| near.squared[(i + 1) * k - 1]).collect::<Vec<_>>());
         for i in 0..n {
             let (index, squared) = near.of(i);
             let mut row: Vec<(u32, f32)> = index.iter().zip(squared).map(|(j, d)| (*j, self.at(*d, auto))).collect();
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(s.row(0), (&[0, 1][..], &[1.0, e(1.0)][..]));
         assert_eq!(s.row(2), (&[1, 2][..], &[e(2.0), 1.0][..]));
         let auto = Similarity::default().to_nearest(&points, 1, &Silent).unwrap();
-        assert_eq!(auto.row(0).1[1], (-1.0_f64 / 2.0).exp() as f32, "mean of the squares 1, 1, 4 is 2");
+        assert_eq!(auto.row(0).1[1], e(1.0), "median of the squares 1, 1, 4");
         let back = transposed(&s);
         assert_eq!(back.row(1), (&[0, 1, 2][..], &[e(1.0), 1.0, e(2.0)][..]));
         assert_eq!(transposed(&back), s);
