@@ -4,6 +4,10 @@
 //! from optimal a point can be at most, instead of trusting a stopping rule.
 
 /// Minimise `sum_j |offset_j + rows_j . y|^p` over y; for p = 1 with `slope . y + constant` added.
+///
+/// Bounds count what rounding leaves of dual infeasibility at its worst, for which the coordinates must be such that |y| is
+/// at most the l_p norm of `rows . y` (for p > 2, times m^(1/2 - 1/p)). That is so where the columns are orthonormal or the
+/// unit ball is the Lewis ellipsoid of all rows; a minimiser is then within twice the norm at 0.
 pub(crate) struct Affine {
     /// m rows of k values, row-major.
     pub rows: Vec<f64>,
@@ -38,23 +42,6 @@ impl Affine {
     /// A problem with `k` unknowns and no linear part.
     pub fn new(rows: Vec<f64>, offset: Vec<f64>, k: usize) -> Self {
         Affine { rows, offset, slope: vec![0.0; k], constant: 0.0 }
-    }
-
-    /// `sum_j w_j rows_j rows_j^T` into the lower triangle of `gram`, and `sum_j t_j rows_j` added to `sum`.
-    fn accumulate(&self, w: &[f64], t: &[f64], gram: &mut [f64], sum: &mut [f64]) {
-        let k = self.slope.len();
-        gram.fill(0.0);
-        for ((row, &w), &t) in self.rows.chunks_exact(k).zip(w).zip(t) {
-            for (a, line) in gram.chunks_exact_mut(k).enumerate() {
-                let scaled = w * row[a];
-                for (g, &value) in line[..=a].iter_mut().zip(row) {
-                    *g += scaled * value;
-                }
-            }
-            for (s, &value) in sum.iter_mut().zip(row) {
-                *s += t * value;
-            }
-        }
     }
 
     /// The triangular R (its transpose in the lower triangle of `triangle`) of the weighted rows, by Gram-Schmidt on the
@@ -117,10 +104,6 @@ impl Affine {
     /// absolute residuals). Residuals are split as r = u - v with u, v > 0, the dual is -1 < lambda < 1 with
     /// `rows^T lambda + slope = 0`, and steps lead along u (1 - lambda) = v (1 + lambda) = mu -> 0. Unlike re-weighted
     /// least squares it does not stall at residuals that are zero at the optimum.
-    ///
-    /// The bound counts what rounding leaves of dual infeasibility at its worst, for which coordinates must be such that no
-    /// minimiser is farther from 0 than twice the objective there. Where the rows are orthonormal columns, or the ball of
-    /// radius 1 is the Lewis ellipsoid of p = 1, that is so: lengths are then at most l_1 norms.
     pub fn minimise_l1(&self, tolerance: f64) -> Minimum {
         let (m, k) = (self.offset.len(), self.slope.len());
         let mut y = vec![0.0; k];
@@ -225,8 +208,8 @@ impl Affine {
         best
     }
 
-    /// p > 1: iteratively re-weighted least squares with weights |r|^(p-2), whose direction is also Newton's; the step
-    /// starts at Newton's length 1/(p - 1) and is halved until the objective falls enough. The weighted residuals after
+    /// p > 1: iteratively re-weighted least squares with weights |r|^(p-2), whose direction is also Newton's. For p <= 2
+    /// whole steps never raise the objective; for p > 2 Newton's length 1/(p - 1) is halved until it falls enough. The weighted residuals after
     /// a full step are dual feasible (`rows^T lambda = 0`), so Hoelder's inequality gives the bound.
     pub fn minimise_lp(&self, p: f64, tolerance: f64) -> Minimum {
         let (m, k) = (self.offset.len(), self.slope.len());
@@ -239,7 +222,9 @@ impl Affine {
         }
         let [mut w, mut wr, mut step] = std::array::from_fn(|_| vec![0.0; m]);
         let [mut descent, mut dy, mut infeasible] = std::array::from_fn(|_| vec![0.0; k]);
-        let mut gram = vec![0.0; k * k];
+        let (mut columns, mut triangle) = (vec![0.0; k * m], vec![0.0; k * k]);
+        // No minimiser is farther from 0 than this.
+        let reach = 2.0 * best.value * (m as f64).powf((0.5 - 1.0 / p).max(0.0));
         for iteration in 1..=MOST_STEPS {
             best.iterations = iteration;
             let top = r.iter().fold(0.0_f64, |top, r| top.max(r.abs()));
@@ -251,29 +236,23 @@ impl Affine {
                 wr[j] = -w[j] * r[j];
             }
             descent.fill(0.0);
-            self.accumulate(&w, &wr, &mut gram, &mut descent);
-            factor(&mut gram, k);
-            dy.copy_from_slice(&descent);
-            solve(&gram, &mut dy);
+            self.add_combination(&wr, &mut descent);
+            self.orthogonalise(&w, &mut columns, &mut triangle);
+            self.solve_refined(&w, &triangle, &descent, &mut dy);
             self.along(&dy, &mut step);
-            // The dual point lambda = w (r + step); near an exact fit rounding leaves it infeasible and without meaning.
+            // The dual point lambda = w (r + step).
             wr.iter_mut().zip(&w).zip(&step).for_each(|((l, w), d)| *l = w * d - *l);
-            let mut mass = 0.0;
             infeasible.fill(0.0);
-            for (row, l) in self.rows.chunks_exact(k).zip(&wr) {
-                infeasible.iter_mut().zip(row).for_each(|(sum, value)| *sum += l * value);
-                mass += row.iter().map(|value| (l * value).abs()).sum::<f64>();
-            }
-            if infeasible.iter().map(|sum| sum.abs()).sum::<f64>() <= 1e-10 * mass {
-                best.bound = best.bound.max(dot(&wr, &self.offset) / norm(&wr, p / (p - 1.0)));
-            }
+            self.add_combination(&wr, &mut infeasible);
+            let lost = reach * infeasible.iter().map(|sum| sum.abs()).sum::<f64>();
+            best.bound = best.bound.max((dot(&wr, &self.offset) - lost) / norm(&wr, p / (p - 1.0)));
             if best.gap() <= tolerance {
                 break;
             }
             let objective =
                 |length: f64| r.iter().zip(&step).map(|(r, d)| ((r + length * d).abs() / top).powf(p)).sum::<f64>();
             let (start, slope) = (objective(0.0), -p * dot(&descent, &dy) / (top * top));
-            let mut length = 1.0 / (p - 1.0);
+            let mut length = (1.0 / (p - 1.0)).min(1.0);
             while objective(length) > start + 1e-4 * length * slope && length > 1e-12 {
                 length *= 0.5;
             }
@@ -325,36 +304,16 @@ pub(crate) fn norm(r: &[f64], p: f64) -> f64 {
     top * r.iter().map(|r| (r.abs() / top).powf(p)).sum::<f64>().powf(1.0 / p)
 }
 
-/// Cholesky factor in place (lower triangle). A direction that the matrix does not hold to 14 digits gets an infinite
-/// pivot and so a zero step.
-fn factor(gram: &mut [f64], k: usize) {
-    for a in 0..k {
-        let diagonal = gram[a * k + a];
-        for b in 0..=a {
-            let (above, line) = gram.split_at(a * k);
-            let row = if b == a { line } else { &above[b * k..] };
-            let rest = line[b] - dot(&line[..b], &row[..b]);
-            gram[a * k + b] = if b < a {
-                rest / gram[b * k + b]
-            } else if rest > 1e-14 * diagonal {
-                rest.sqrt()
-            } else {
-                f64::INFINITY
-            };
-        }
-    }
-}
-
-/// Solves with the factor, in place.
-fn solve(factor: &[f64], x: &mut [f64]) {
+/// Solves R^T R x = x in place.
+fn solve(triangle: &[f64], x: &mut [f64]) {
     let k = x.len();
     for a in 0..k {
-        x[a] = (x[a] - dot(&factor[a * k..a * k + a], &x[..a])) / factor[a * k + a];
+        x[a] = (x[a] - dot(&triangle[a * k..a * k + a], &x[..a])) / triangle[a * k + a];
     }
     for a in (0..k).rev() {
-        x[a] /= factor[a * k + a];
+        x[a] /= triangle[a * k + a];
         for b in 0..a {
-            x[b] -= factor[a * k + b] * x[a];
+            x[b] -= triangle[a * k + b] * x[a];
         }
     }
 }
