@@ -568,7 +568,7 @@ mod tests {
     fn weights_follow_the_formulas() {
         let mut run = refine(&[10, 10, 10], Update::Softmax { temperature: 2.0 }, 3);
         let rows = run.ask(30).unwrap();
-        let score = |row: &usize| [1.0, 3.0, -1.0][row / 10] + if row % 2 == 0 { 0.5 } else { -0.5 };
+        let score = |row: &usize| [1.0, 3.0, -1.0][row / 10] + if row.is_multiple_of(2) { 0.5 } else { -0.5 };
         run.tell(&rows, &rows.iter().map(score).collect::<Vec<_>>()).unwrap();
         let total: f64 = [1.0_f64, 3.0, -1.0].iter().map(|s| (s / 2.0).exp()).sum();
         for (w, s) in run.weights().iter().zip([1.0_f64, 3.0, -1.0]) {
