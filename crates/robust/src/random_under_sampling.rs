@@ -7,8 +7,8 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 ///
 /// [`Strategy::Percent`] is the paper's amount: at x% the other classes lose rows until the smallest class has at least
 /// x% as many rows as each of them. It refers to the rows given here: to combine it with SMOTE so that all SMOTE
-/// amounts share the same majority (the paper's curves), under-sample first; SMOTE looks at the minority alone, so the
-/// order makes no other difference.
+/// amounts share the same majority (the paper's curves), under-sample first, at 100% or
+/// less: above, the class dropped to becomes the smallest, and SMOTE would then over-sample that one.
 ///
 /// The rows keep their order. With the legacy generator they come as imbalanced-learn returns them: class by class, drawn
 /// classes in the order of the draw.

@@ -301,7 +301,7 @@ impl FinitePool {
         }
         if let Some(mu) = mu {
             let total: f64 = mu.iter().sum();
-            if mu.len() != n || mu.iter().any(|m| !(*m >= 0.0)) || (total - 1.0).abs() > 1e-6 {
+            if mu.len() != n || mu.iter().any(|m| m.is_nan() || *m < 0.0) || (total - 1.0).abs() > 1e-6 {
                 let got = format!("{} masses adding up to {total}", mu.len());
                 return Err(Error::input("mu", got, format!("give {n} masses >= 0 that add up to 1")));
             }
