@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ROOT / "target" / "release" / "quadrat-bench"
 RESULTS = ROOT / "bench" / "results" / "sensitivity.json"
 THREADS = 2
-LP_ROWS = 8
+LP_ROWS = 4
 
 # name: our workload, rows, columns, repeats
 WORKLOADS = {

@@ -38,7 +38,7 @@ def line(workload, ours, memory="", peer="-", peer_seconds=None, peer_memory="")
 
 
 def with_peers(results, name):
-    """Files whose cases hold one run of ours and any number of peers: numeric, data."""
+    """Files whose cases hold one run of ours and any number of peers: numeric."""
     for case, found in results["cases"].items():
         ours = found["ours"]
         extra = lambda run: f"{mib(run['extra_bytes'])} extra" if "extra_bytes" in run else ""
@@ -49,7 +49,7 @@ def with_peers(results, name):
 
 
 def flat(results, name):
-    """robust: one peer, figures side by side."""
+    """robust, data: one peer, figures side by side."""
     for case, run in results["workloads"].items():
         yield line(case, run["seconds"], f"{run['peak_mib']} MiB", results["peer"], run["peer_seconds"],
                    f"{run['peer_peak_mib']} MiB")
@@ -79,7 +79,7 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
-SHAPES = {"numeric": with_peers, "data": with_peers, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs}
+SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs}
 
 
 def main():
