@@ -1,6 +1,6 @@
 //! The papers' claims as programs.
 //!
-//! A claim is a function from a [`Trial`](quadrat_core::Trial) to [`Evidence`]; it measures, says what it expected, and
+//! A claim is a function from a [`Trial`](quadrat_core::Trial) to [`Evidence`](quadrat_core::Evidence); it measures, says what it expected, and
 //! leaves the verdict to the statistics in `quadrat-core`. [`CLAIMS`] lists them all; [`Record`] is what a run leaves
 //! behind under `results/`.
 

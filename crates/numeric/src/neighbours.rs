@@ -1,6 +1,6 @@
 //! Exact nearest neighbours.
 //!
-//! Two ways to the same answer. Up to [`TREE_COLUMNS`] columns a k-d tree leaves out most of the base. Beyond that a
+//! Two ways to the same answer. Up to `TREE_COLUMNS` columns a k-d tree leaves out most of the base. Beyond that a
 //! tree leaves out little, and a matrix product is the fastest way to look at every pair: blocks of queries times blocks
 //! of base rows give, in single precision, a *lower bound* of every squared distance (the product less its worst
 //! rounding error, on rows that were centred and scaled first). A base row whose bound exceeds the k-th best distance so
