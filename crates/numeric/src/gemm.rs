@@ -22,7 +22,7 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)
 }
 
-/// |a - b|^2 in single precision with eight running sums, so that it vectorises.
+/// |a - b|^2 in single precision with sixteen running sums, so that it vectorises.
 #[inline(always)]
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0_f32; 16];

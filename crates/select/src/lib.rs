@@ -28,11 +28,12 @@ mod sensitivity;
 mod similarity;
 mod stratified;
 mod top_score;
+mod weighted_fit;
 
 pub use cluster::{ClusterSelector, Clusters, Partition, Within};
 pub use d2::D2;
 pub use deita::Deita;
-pub use dpp_least_squares::{Design, DesignSampler, PoolBasis, PoolDesign, Sampler, WeightedFit, features_at};
+pub use dpp_least_squares::{Design, DesignSampler, PoolBasis, PoolDesign, Sampler, features_at};
 pub use facility_location::FacilityLocation;
 pub use feature_space::{Basis, Family, FeatureSpace, FinitePool};
 pub use graph::{LabelGraph, Normalise};
@@ -52,3 +53,4 @@ pub use sensitivity::{
 pub use similarity::Similarity;
 pub use stratified::{Allocation, Stratified};
 pub use top_score::TopScore;
+pub use weighted_fit::WeightedFit;
