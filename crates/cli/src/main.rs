@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let mut command = Cli::command();
     if let Some(card) = split.method.as_deref().and_then(|method| find(&catalogue(), method).ok()) {
         let help = format!("Parameters of {}:\n{}", card.slug, commands::show::parameters(card));
-        for verb in ["select", "balance"] {
+        for verb in card.verbs {
             let help = help.clone();
             command = command.mut_subcommand(verb, |verb| verb.after_help(help));
         }

@@ -63,6 +63,8 @@ pub struct Card {
     pub paper: &'static str,
     /// The area it belongs to.
     pub area: Area,
+    /// The verbs of the command line that run it; none for a method that is called from the library only.
+    pub verbs: &'static [&'static str],
     /// What it does, in a sentence or two.
     pub summary: &'static str,
     /// The user's own words for the trouble it mends, for the search.
@@ -166,6 +168,7 @@ mod tests {
         title: "Synthetic minority over-sampling",
         paper: "",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "New rows between neighbours of the rare class.",
         useful_when: "too few examples of one class, imbalanced labels",
         cost: "",
@@ -177,6 +180,7 @@ mod tests {
         title: "Information gain on a label graph",
         paper: "",
         area: Area::Select,
+        verbs: &["select"],
         summary: "A subset with quality and coverage.",
         useful_when: "too much data to train on",
         cost: "",

@@ -155,6 +155,7 @@ mod tests {
         title: "",
         paper: "",
         area: Area::Select,
+        verbs: &["select"],
         summary: "",
         useful_when: "",
         cost: "",

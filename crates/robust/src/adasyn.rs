@@ -55,6 +55,7 @@ impl Adasyn {
         paper: "He, Bai, Garcia, Li: ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning. IJCNN 2008, \
                 doi 10.1109/IJCNN.2008.4633969",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "SMOTE that makes more new rows where the rare class is surrounded by others, and fewer where it is \
                   among itself.",
         useful_when: "imbalanced labels, a rare class of which some examples are much harder to learn than others",

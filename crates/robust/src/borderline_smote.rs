@@ -74,6 +74,7 @@ impl BorderlineSmote {
         paper: "Han, Wang, Mao: Borderline-SMOTE: A New Over-Sampling Method in Imbalanced Data Sets Learning. ICIC \
                 2005, doi 10.1007/11538059_91",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "SMOTE that starts only from rows of the rare class whose neighbours mostly belong to other classes.",
         useful_when: "imbalanced labels, a rare class whose border with the others is what the classifier gets wrong",
         cost: "time grows with the rare class's rows times all rows times columns",

@@ -38,6 +38,7 @@ impl Chain {
         title: "Resamplers one after the other",
         paper: "A combination of methods",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "Applies resampling methods one after the other.",
         useful_when: "over-sampling and under-sampling or cleaning together",
         cost: "that of its steps, and a copy of the table between two steps",
@@ -52,6 +53,7 @@ impl Chain {
         paper: "Batista, Prati, Monard: A Study of the Behavior of Several Methods for Balancing Machine Learning \
                 Training Data. SIGKDD Explorations 6 (2004), doi 10.1145/1007730.1007735",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "Balances the classes with SMOTE, then removes both rows of every Tomek link.",
         useful_when: "imbalanced labels and classes that overlap after over-sampling",
         cost: "that of SMOTE, and the square of all rows times columns",

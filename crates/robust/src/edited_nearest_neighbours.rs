@@ -61,6 +61,7 @@ impl EditedNearestNeighbours {
         paper: "Wilson: Asymptotic Properties of Nearest Neighbor Rules Using Edited Data. IEEE Transactions on \
                 Systems, Man, and Cybernetics 2 (1972), doi 10.1109/TSMC.1972.4309137",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "Removes rows whose nearest neighbours belong to other classes.",
         useful_when: "noisy labels, mislabelled rows, classes that overlap",
         cost: "time grows with the square of the rows times columns",

@@ -36,6 +36,7 @@ impl RandomOverSampling {
         title: "Random over-sampling",
         paper: "A textbook baseline: drawing rows with replacement",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "Repeats rows of the rare classes at random.",
         useful_when: "imbalanced labels with columns of any kind, or too few rows of a class for neighbours",
         cost: "a pass over the labels",

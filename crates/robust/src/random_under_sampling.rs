@@ -43,6 +43,7 @@ impl RandomUnderSampling {
         title: "Random under-sampling",
         paper: "A textbook baseline; by per cent as in Chawla and others, JAIR 16 (2002), doi 10.1613/jair.953",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "Drops rows of the common classes at random.",
         useful_when: "imbalanced labels and more rows of the common class than needed; training takes too long",
         cost: "a pass over the labels",

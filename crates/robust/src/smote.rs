@@ -69,6 +69,7 @@ impl Smote {
         paper: "Chawla, Bowyer, Hall, Kegelmeyer: SMOTE: Synthetic Minority Over-sampling Technique. JAIR 16 (2002), \
                 doi 10.1613/jair.953",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "New rows of a rare class, on the line segments between its rows and their nearest neighbours in the \
                   class.",
         useful_when: "imbalanced labels, a rare class such as fraud or a disease, too few examples of one class, a \

@@ -59,6 +59,7 @@ impl SmoteN {
         paper: "Chawla, Bowyer, Hall, Kegelmeyer: SMOTE: Synthetic Minority Over-sampling Technique. JAIR 16 (2002), \
                 doi 10.1613/jair.953, section 6.2",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "New rows of a rare class by a vote among similar rows, for tables whose columns are all categories.",
         useful_when: "imbalanced labels, a rare class, categorical columns only",
         cost: "time grows with the square of the rare class's rows times columns times classes",

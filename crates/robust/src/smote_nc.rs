@@ -62,6 +62,7 @@ impl SmoteNc {
         paper: "Chawla, Bowyer, Hall, Kegelmeyer: SMOTE: Synthetic Minority Over-sampling Technique. JAIR 16 (2002), \
                 doi 10.1613/jair.953, section 6.1",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "New rows of a rare class: numbers between those of two neighbours, categories by a vote of the \
                   neighbours.",
         useful_when: "imbalanced labels, a rare class, a table with numeric and categorical columns",

@@ -40,6 +40,7 @@ impl TomekLinks {
         title: "Tomek links",
         paper: "Tomek: Two Modifications of CNN. IEEE Transactions on Systems, Man, and Cybernetics 6 (1976)",
         area: Area::Robust,
+        verbs: &["balance"],
         summary: "Removes rows whose nearest neighbour belongs to another class and has them as its own nearest \
                   neighbour.",
         useful_when: "classes that overlap, ambiguous or mislabelled rows on the border between classes",

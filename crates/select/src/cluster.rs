@@ -13,6 +13,7 @@ pub(crate) static CARD: Card = Card {
     title: "k-means quality sampling (kMQ)",
     paper: "Yu, Chen, Ahmadian and Fadaee, \"Diversify and Conquer\", 2024, arXiv 2409.11378: the static form",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Clusters the embeddings and gives every cluster its share of the budget; inside a cluster rows are drawn \
               uniformly, or by a quality score.",
     useful_when: "cover every region of the pool, diverse subset from embeddings, some topics dominate the data, diversity \

@@ -16,6 +16,7 @@ pub(crate) static CARD: Card = Card {
     title: "D^2 sampling (k-means++)",
     paper: "Arthur and Vassilvitskii, SODA 2007",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Rows drawn one after the other, far ones more often. A row's weight is the number of rows of the pool nearest \
               to it, so that the weighted subset clusters like the pool.",
     useful_when: "a diverse random subset, seeds for clustering, a coreset for k-means",

@@ -16,6 +16,7 @@ pub(crate) static CARD: Card = Card {
     title: "DEITA's filter: score first, near-duplicates out",
     paper: "Liu, Zeng, He, Jiang, He, What Makes Good Data for Alignment?, ICLR 2024, arXiv 2312.15685",
     area: Area::Select,
+    verbs: &["select"],
     summary: "The highest-scored rows, skipping every row whose embedding is too close to one already kept.",
     useful_when: "remove near-duplicates, deduplicate but keep the best version, quality scores and embeddings",
     cost: "time O(rows looked at x budget x features), usually little more than budget^2 x features; memory one copy of \

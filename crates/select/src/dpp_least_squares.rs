@@ -22,6 +22,7 @@ pub(crate) static CARD: Card = Card {
     paper: "Nouy, Michel: Weighted least-squares approximation with determinantal point processes and generalized volume \
             sampling, 2023, arXiv 2312.14057",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Chooses which of many expensive experiments to run so that a weighted linear fit in given features is nearly \
               as good as one on all of them; returns the weights of the fit.",
     useful_when: "choose which experiments, simulations or labels to buy, design of experiments, few measurements for a \

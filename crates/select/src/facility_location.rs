@@ -16,6 +16,7 @@ pub(crate) static CARD: Card = Card {
     paper: "Cornuejols, Fisher, Nemhauser, Management Science 1977; lazy greedy by Minoux 1978; as a choice of training \
             data: Lin and Bilmes, ACL 2009",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Rows such that every row of the pool has a similar one among them, chosen greedily (at least 63% of the best \
               possible value). Dense regions get more rows, outliers few.",
     useful_when: "representative examples, exemplars, summarise a data set, prototypes that stand for all rows",

@@ -17,6 +17,7 @@ pub(crate) static CARD: Card = Card {
     title: "Kernel herding",
     paper: "Chen, Welling, Smola, Super-Samples from Kernel Herding, UAI 2010, arXiv 1203.3472",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Rows whose distribution is as close as possible to the pool's: like a random subset, but without its luck. \
               All weights are equal.",
     useful_when: "a small subset with the same distribution as the whole, better than random subsampling, estimate means \

@@ -15,6 +15,7 @@ pub(crate) static CARD: Card = Card {
     title: "k-center greedy (farthest first)",
     paper: "Gonzalez, Theoretical Computer Science 1985; as core-set: Sener and Savarese, ICLR 2018",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Always the row farthest from those chosen so far, so that no row of the pool is far from a chosen one. Finds \
               outliers and rare cases early.",
     useful_when: "cover every corner of the data, rare and extreme cases must be in, spread-out examples, core-set",

@@ -44,7 +44,7 @@ pub use pool::{Cost, Needs, Pool, Selection, Selector};
 pub use qdit::Qdit;
 pub use random::Random;
 pub use refine::{AskTell, DiversifyConquer, IterativeRefine, RefineState, Update};
-pub use registry::{build, cards};
+pub use registry::{build, cards, selectors};
 pub use regress::{Regression, lp_regress};
 pub use sensitivity::{
     Draw, LevSens, Leverage, LeverageMode, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores,

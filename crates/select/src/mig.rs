@@ -23,6 +23,7 @@ pub(crate) static CARD: Card = Card {
     paper: "Chen, Li, Hu, Ma, Ye, Chen, Automatic Data Selection for Instruction Tuning by Maximizing Information Gain in \
             Semantic Space, Findings of ACL 2025, arXiv 2504.13835",
     area: Area::Select,
+    verbs: &["select"],
     summary: "A subset that balances quality and coverage: each further row on a topic already covered is worth less, and \
               covering a topic partly covers the topics similar to it. Rows without labels get the numbers of their \
               k-means clusters at two granularities, and their class if there is one, as labels.",

@@ -18,6 +18,7 @@ pub(crate) static CARD: Card = Card {
     title: "QDIT: quality-diversity instruction tuning",
     paper: "Bukharin et al., Data Diversity Matters for Robust Instruction Tuning, Findings of EMNLP 2024, arXiv 2311.14736",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Facility location and a quality score, weighed by alpha: 0 is all diversity, 1 is all quality.",
     useful_when: "quality scores and embeddings, trade quality against diversity, instruction tuning data",
     cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains a pick; \

@@ -9,6 +9,7 @@ pub(crate) static CARD: Card = Card {
     title: "Uniform random choice",
     paper: "textbook simple random sampling; Horvitz and Thompson, JASA 1952, for the weights",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Every subset of the given size is equally likely. Each row stands for the same number of rows of the pool.",
     useful_when: "a plain random subsample, a fair baseline, fewer rows quickly, shrink a file without any bias",
     cost: "time O(budget), memory O(budget)",

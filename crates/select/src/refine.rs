@@ -14,6 +14,7 @@ pub(crate) static CARD: Card = Card {
     title: "Diversify and Conquer: iterative cluster refinement",
     paper: "Yu, Chen, Ahmadian and Fadaee, 2024, arXiv 2409.11378",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Clusters the embeddings and draws the budget in rounds. After each round every cluster is judged by the rows \
               drawn so far, and the next round draws more where there is something to learn and less where there is junk.",
     useful_when: "junk or noisy regions in the pool, wrong labels, mixed quality sources, diverse training data for \

@@ -9,6 +9,7 @@ pub(crate) static CARD: Card = Card {
     title: "Stratified random choice",
     paper: "textbook stratified sampling (Neyman, JRSS 1934); largest remainders for the rounding",
     area: Area::Select,
+    verbs: &["select"],
     summary: "Each class gets its share of the budget, in proportion to its rows or equally; inside a class rows are drawn \
               uniformly. A row's weight is the number of rows of its class that it stands for.",
     useful_when: "keep class proportions in a subsample, the same number of rows of every class, a smaller but \

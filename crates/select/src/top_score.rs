@@ -9,6 +9,7 @@ pub(crate) static CARD: Card = Card {
     title: "Highest scores",
     paper: "textbook ranking",
     area: Area::Select,
+    verbs: &["select"],
     summary: "The rows with the highest scores, best first; of equal scores the first row.",
     useful_when: "keep the best examples by a quality score, rank rows and cut",
     cost: "time O(rows + budget log budget), memory O(rows)",

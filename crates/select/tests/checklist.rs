@@ -6,12 +6,12 @@ use ndarray::Array2;
 use proptest::prelude::*;
 use quadrat_core::{Error, Params, Progress, Seed, Silent};
 use quadrat_numeric::Points;
-use quadrat_select::{Pool, Selection, Selector, build, cards};
+use quadrat_select::{Pool, Selection, Selector, build, selectors};
 use std::collections::HashSet;
 
 /// Every selector with its default parameters.
-fn selectors() -> Vec<Box<dyn Selector>> {
-    cards().iter().map(|card| build(card.slug, &Params::none()).unwrap()).collect()
+fn every_selector() -> Vec<Box<dyn Selector>> {
+    selectors().iter().map(|card| build(card.slug, &Params::none()).unwrap()).collect()
 }
 
 /// A pool of which everything is known: points on a coarse grid (so that ties and duplicates occur), scores, classes,
@@ -56,7 +56,7 @@ fn message(result: quadrat_core::Result<Selection>, name: &str, case: &str) -> S
 #[test]
 fn bad_input_is_refused_by_all() {
     let good = pool(30);
-    for selector in selectors() {
+    for selector in every_selector() {
         let name = selector.card().slug;
         let select = |pool: &Pool, budget| selector.select(pool, budget, Seed(1), &Silent);
         for (case, pool, budget, text) in [
@@ -134,7 +134,7 @@ fn odd_input_has_a_defined_answer() {
         ("one row", pool(1), 1),
         ("two rows", pool(2), 2),
     ];
-    for selector in selectors() {
+    for selector in every_selector() {
         let name = selector.card().slug;
         for (case, pool, budget) in &cases {
             match selector.select(pool, *budget, Seed(1), &Silent) {
@@ -152,7 +152,7 @@ fn odd_input_has_a_defined_answer() {
 fn same_seed_same_bits_at_one_and_two_threads() {
     let pool = pool(3000);
     let threads = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-    for selector in selectors() {
+    for selector in every_selector() {
         let name = selector.card().slug;
         let run = || selector.select(&pool, 40, Seed(5), &Silent).unwrap();
         let (one, two) = (threads(1).install(run), threads(2).install(run));
@@ -166,7 +166,7 @@ fn same_seed_same_bits_at_one_and_two_threads() {
 #[test]
 fn defaults_on_the_card_are_the_defaults_of_the_method() {
     let pool = pool(200);
-    for card in cards() {
+    for card in selectors() {
         let typed: Params = card.params.iter().map(|param| (param.name, param.default)).collect();
         let select = |params| build(card.slug, &params).unwrap().select(&pool, 15, Seed(2), &Silent).unwrap();
         assert_eq!(select(typed), select(Params::none()), "{}", card.slug);
@@ -182,7 +182,7 @@ fn the_user_can_stop_long_methods() {
         }
     }
     let pool = pool(500);
-    for selector in selectors() {
+    for selector in every_selector() {
         let name = selector.card().slug;
         // Methods whose work is a single pass over the rows have no place to stop at.
         if ["random", "top-score", "stratified"].contains(&name) {
@@ -195,7 +195,7 @@ fn the_user_can_stop_long_methods() {
 
 #[test]
 fn costs_are_estimates_that_grow_with_the_work() {
-    for selector in selectors() {
+    for selector in every_selector() {
         let name = selector.card().slug;
         let (small, large) = (selector.cost(1_000, 10, 100), selector.cost(100_000, 10, 10_000));
         for cost in [small, large, selector.cost(0, 0, 0), selector.cost(1, 1, 1)] {
@@ -226,7 +226,7 @@ proptest! {
             .with_scores(scores)
             .with_classes((0..rows).map(|i| (i % 3) as u32).collect());
         let budget = 1 + (share * (rows - 1) as f64) as usize;
-        for selector in selectors() {
+        for selector in every_selector() {
             if let Ok(chosen) = selector.select(&pool, budget, Seed(seed), &Silent) {
                 check(selector.card().slug, &pool, budget, &chosen);
             }

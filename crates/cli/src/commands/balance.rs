@@ -6,14 +6,14 @@ use crate::output::{Reply, count, figure, seconds};
 use crate::report::{Block, Page, map};
 use quadrat::data::Table;
 use quadrat::robust::{Labelled, Reads, Resampled, Resampler};
-use quadrat::{Area, Card, LabelledColumns, Nominal, Progress, Result, Seed, checkpoint, save_resampled};
+use quadrat::{Card, LabelledColumns, Nominal, Progress, Result, Seed, checkpoint, save_resampled};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Resamples, writes kept rows and synthetic ones, and says what was done.
 pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method("balance", Area::Robust, &args.work.method, parameters)?;
+    let card = work::method("balance", &args.work.method, parameters)?;
     let resampler = quadrat::robust::build(card.slug, &work::params(parameters))?;
     let table = work::open(&args.work)?;
     let data = labelled(args, resampler.as_ref(), &table)?;

@@ -7,14 +7,14 @@ use crate::report::{Block, Page, coverage, map, svg};
 use quadrat::data::text::Lsa;
 use quadrat::data::{Categories, Missing, Table};
 use quadrat::select::{Cost, Needs, Pool, Selection};
-use quadrat::{Area, Card, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
+use quadrat::{Card, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Chooses rows, writes them and says what was done.
 pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method("select", Area::Select, &args.work.method, parameters)?;
+    let card = work::method("select", &args.work.method, parameters)?;
     let selector = quadrat::select::build(card.slug, &work::params(parameters))?;
     let table = work::open(&args.work)?;
     let budget = budget(&args.budget, table.rows())?;

@@ -27,6 +27,11 @@ fn describe(card: &Card, claims: &[Summary]) -> String {
     {
         let _ = write!(text, "\n{heading}{}{}", if heading.is_empty() { "" } else { "\n" }, wrap(body, 2, 100));
     }
+    let place = match card.verbs {
+        [] => "called from the library".to_owned(),
+        verbs => verbs.iter().map(|verb| format!("`quadrat {verb}`")).collect::<Vec<_>>().join(", "),
+    };
+    let _ = write!(text, "\nruns with\n{}", wrap(&place, 2, 100));
     if !card.params.is_empty() {
         let _ = write!(text, "\nparameters\n{}", parameters(card));
     }

@@ -5,18 +5,19 @@ use crate::output::{check_place, count, table};
 use crate::report::Block;
 use clap::CommandFactory;
 use quadrat::data::{ColumnType, Format, Table};
-use quadrat::{Area, Card, Error, Params, Result, catalogue, find, nearest};
+use quadrat::{Card, Error, Params, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
 
-/// The card of the method to use, once it is clear that it belongs to the verb and takes the parameters.
-pub fn method(verb: &str, area: Area, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
+/// The card of the method to use, once it is clear that the verb runs it and that it takes the parameters.
+pub fn method(verb: &str, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
     let all = catalogue();
-    let ours: Vec<&Card> = all.iter().copied().filter(|card| card.area == area).collect();
+    let ours: Vec<&Card> = all.iter().copied().filter(|card| card.verbs.contains(&verb)).collect();
     let Ok(card) = find(&ours, name) else {
         return match find(&all, name) {
             Ok(other) => {
-                let want =
-                    format!("`quadrat {verb}` takes methods of the area {area}: {} is of {}", other.slug, other.area);
+                let others: Vec<String> = other.verbs.iter().map(|verb| format!("`quadrat {verb}`")).collect();
+                let place = if others.is_empty() { "the library".to_owned() } else { others.join(" or ") };
+                let want = format!("{} is not a method of `quadrat {verb}`: it runs with {place}", other.slug);
                 Err(Error::input("--method", format!("`{name}`"), want))
             }
             Err(_) => find(&ours, name),

@@ -9,7 +9,10 @@ fn names_that_do_not_exist_get_the_nearest() {
     for (line, parts) in [
         ("quadrat show smoet", vec!["`smoet`", "did you mean `smote`"]),
         ("quadrat select --in train.csv --method mgi --budget 5 --out o.csv", vec!["`mgi`", "`mig`"]),
-        ("quadrat select --in train.csv --method smote --budget 5 --out o.csv", vec!["quadrat select", "robust"]),
+        (
+            "quadrat select --in train.csv --method smote --budget 5 --out o.csv",
+            vec!["quadrat select", "quadrat balance"],
+        ),
         (
             "quadrat balance --in train.csv --target lable --method smote --out o.csv",
             vec!["train.csv", "`lable`", "`label`"],

@@ -12,6 +12,7 @@ pub(crate) static CARD: Card = Card {
     title: "l_p sensitivity sampling",
     paper: "Woodruff and Yasuda, ICML 2023, arXiv 2306.00732",
     area: Area::Select,
+    verbs: &["select"],
     summary: "A few hundred weighted rows of a tall numeric table on which every l_p regression (robust for p = 1, least \
               squares for p = 2, outlier-seeking above) has nearly the same objective as on the whole table.",
     useful_when: "table too tall to fit a regression, coreset with weights, robust least absolute deviations regression \
