@@ -28,6 +28,8 @@ pub enum Command {
     Select(Select),
     /// A labelled file -> a file whose classes are balanced
     Balance(Balance),
+    /// The selectors against each other and against random, on your data
+    Compare(Compare),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -41,6 +43,7 @@ impl Command {
             | Command::Data(Data::List { json } | Data::Show { json, .. })
             | Command::Select(Select { work: Work { json, .. }, .. })
             | Command::Balance(Balance { work: Work { json, .. }, .. })
+            | Command::Compare(Compare { json, .. })
             | Command::Check(Check { json, .. }) => *json,
         }
     }
@@ -50,6 +53,7 @@ impl Command {
         match self {
             Command::Select(Select { work: Work { threads, .. }, .. })
             | Command::Balance(Balance { work: Work { threads, .. }, .. })
+            | Command::Compare(Compare { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) => None,
         }
@@ -127,13 +131,9 @@ pub struct Work {
     pub types: Vec<String>,
 }
 
+/// Which columns say what of the rows to choose from.
 #[derive(Args, Debug)]
-pub struct Select {
-    #[command(flatten)]
-    pub work: Work,
-    /// Rows to choose: a number, or a share of the input such as 2%
-    #[arg(long, value_name = "ROWS|SHARE%")]
-    pub budget: String,
+pub struct Columns {
     /// Column with each row's class
     #[arg(long, value_name = "COLUMN")]
     pub target: Option<String>,
@@ -152,6 +152,17 @@ pub struct Select {
     /// Column with each row's labels: a list, or text separated by `|`, `;` or `,`
     #[arg(long, value_name = "COLUMN")]
     pub labels: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Select {
+    #[command(flatten)]
+    pub work: Work,
+    /// Rows to choose: a number, or a share of the input such as 2%
+    #[arg(long, value_name = "ROWS|SHARE%")]
+    pub budget: String,
+    #[command(flatten)]
+    pub columns: Columns,
     /// Standardise numeric columns: `auto` does unless the method's answer is about the raw numbers
     #[arg(long, value_enum, default_value_t = Standardise::Auto)]
     pub standardise: Standardise,
@@ -182,6 +193,51 @@ pub struct Balance {
     /// Keep columns of whole numbers whole in synthetic rows
     #[arg(long)]
     pub round_integers: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// Input, as for `select`
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: String,
+    #[command(flatten)]
+    pub columns: Columns,
+    /// Numeric columns to use [default: all numeric columns without another role]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// Rows to choose, each a number or a share such as 2% of the rows that are not kept for testing
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "1%,2%,5%")]
+    pub budgets: Vec<String>,
+    /// Repetitions, each with a split of its own
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub seeds: usize,
+    /// Selectors to compare [default: all]; random and rs2 are always there
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub methods: Vec<String>,
+    /// Share of the rows that only measure
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub test_share: f64,
+    /// Rows that each training run sees, counted with repetition
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub visits: usize,
+    /// Seed of all randomness: same seed, same result
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads to use; the result does not depend on it [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// Keep what was heard in this file; if it exists, go on from there
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Types of columns that are to be read differently: integer, float, boolean, text or category
+    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
 }
 
 #[derive(Args, Debug)]

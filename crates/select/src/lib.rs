@@ -6,6 +6,7 @@
 
 mod cluster;
 mod convex;
+pub mod court;
 pub mod coverage;
 mod d2;
 mod deita;
@@ -31,6 +32,7 @@ mod top_score;
 mod weighted_fit;
 
 pub use cluster::{ClusterSelector, Clusters, Partition, Within};
+pub use court::{Case, Court, Standing, Trial};
 pub use d2::D2;
 pub use deita::Deita;
 pub use dpp_least_squares::{Design, DesignSampler, PoolBasis, PoolDesign, Sampler, features_at};

@@ -50,6 +50,20 @@ impl Pool {
         self
     }
 
+    /// The given rows, in the given order, as a pool of their own. Rows past the end are an error of the caller's and
+    /// panic like any index.
+    pub fn take(&self, rows: &[usize]) -> Pool {
+        let some = |from: &Vec<u32>| rows.iter().map(|row| from[*row]).collect();
+        Pool {
+            rows: rows.len(),
+            points: self.points.as_ref().map(|points| points.take(rows)),
+            scores: self.scores.as_ref().map(|scores| rows.iter().map(|row| scores[*row]).collect()),
+            classes: self.classes.as_ref().map(some),
+            labels: self.labels.as_ref().map(|labels| rows.iter().map(|row| labels[*row].clone()).collect()),
+            label_points: self.label_points.clone(),
+        }
+    }
+
     /// Checks that the parts agree in length, that all numbers are finite, that `budget` is between 1 and the number of
     /// rows, and that the parts `needs` asks for are there. Every selector calls it first.
     pub fn check(&self, budget: usize, needs: Needs) -> Result<()> {

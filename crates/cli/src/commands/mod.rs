@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod check;
+pub mod compare;
 pub mod data;
 pub mod list;
 pub mod select;

@@ -4,10 +4,9 @@ use super::work::{self, Classes};
 use crate::args::{Select, Standardise};
 use crate::output::{Reply, bytes, count, operations, seconds, wrap};
 use crate::report::{Block, Page, coverage, map, svg};
-use quadrat::data::text::Lsa;
 use quadrat::data::{Categories, Missing, Table};
-use quadrat::select::{Cost, Needs, Pool, Selection};
-use quadrat::{Card, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
+use quadrat::select::{Cost, Pool, Selection};
+use quadrat::{Card, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -17,8 +16,13 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
     let card = work::method("select", &args.work.method, parameters)?;
     let selector = quadrat::select::build(card.slug, &work::params(parameters))?;
     let table = work::open(&args.work)?;
-    let budget = budget(&args.budget, table.rows())?;
-    let columns = columns(args, selector.needs());
+    let budget = work::budget("--budget", &args.budget, table.rows())?;
+    let standardise = match args.standardise {
+        Standardise::Auto => !selector.needs().raw,
+        Standardise::Yes => true,
+        Standardise::No => false,
+    };
+    let columns = work::pool_columns(&args.columns, &args.work.features, standardise);
     let pool = columns.pool(&table, selector.needs(), Seed(args.work.seed), progress)?;
     let cost = selector.cost(pool.rows, pool.points.as_ref().map_or(0, |p| p.cols()), budget);
     if args.explain {
@@ -34,39 +38,6 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
     }
     let (table, columns, pool, chosen) = (&table, &columns, &pool, &chosen);
     Run { args, card, parameters, table, columns, pool, chosen, cost, took }.reply(progress)
-}
-
-/// A number of rows from `500` or `2%`.
-fn budget(text: &str, rows: usize) -> Result<usize> {
-    let wrong = || Error::input("--budget", format!("`{text}`"), format!("use 1 to {rows}, or a share such as 2%"));
-    let wanted = match text.strip_suffix('%') {
-        Some(share) => {
-            let share: f64 = share.trim().parse().map_err(|_| wrong())?;
-            if !(share > 0.0 && share <= 100.0) {
-                return Err(wrong());
-            }
-            ((share / 100.0 * rows as f64).round() as usize).max(1)
-        }
-        None => text.parse().map_err(|_| wrong())?,
-    };
-    if wanted == 0 || wanted > rows { Err(wrong()) } else { Ok(wanted) }
-}
-
-fn columns(args: &Select, needs: Needs) -> PoolColumns {
-    PoolColumns {
-        target: args.target.clone(),
-        features: args.work.features.clone(),
-        text: args.text.clone(),
-        encoder: Lsa { dims: args.text_dim },
-        embedding: args.embedding.clone(),
-        score: args.score.clone(),
-        labels: args.labels.clone(),
-        standardise: match args.standardise {
-            Standardise::Auto => !needs.raw,
-            Standardise::Yes => true,
-            Standardise::No => false,
-        },
-    }
 }
 
 fn explain(card: &Card, table: &Table, pool: &Pool, cost: Cost) -> String {
@@ -147,7 +118,7 @@ impl Run<'_> {
 
     /// How often each class occurs in the file and among the chosen rows, where classes are named.
     fn classes(&self) -> Result<Option<Classes>> {
-        let Some(target) = &self.args.target else { return Ok(None) };
+        let Some(target) = &self.args.columns.target else { return Ok(None) };
         let Categories { codes, names } = self.table.categories(target, Missing::Error)?;
         let after = work::counts(self.chosen.indices.iter().map(|row| codes[*row]), names.len());
         let before = work::counts(codes.iter().copied(), names.len());
@@ -202,23 +173,5 @@ impl Run<'_> {
             page.section("Weights", [Block::Figure { drawing: svg::histogram(weights, "weight")?, caption }]);
         }
         Ok(page)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn budgets_are_rows_or_shares() {
-        for (text, rows, expected) in
-            [("500", 1000, Some(500)), ("2%", 20_000, Some(400)), ("0.01%", 100, Some(1)), ("100 %", 7, Some(7))]
-        {
-            assert_eq!(budget(text, rows).ok(), expected, "{text}");
-        }
-        for text in ["0", "0%", "101%", "1001", "-3", "many", "NaN%", ""] {
-            let error = budget(text, 1000).unwrap_err().to_string();
-            assert!(error.contains("use 1 to 1000"), "{error}");
-        }
     }
 }

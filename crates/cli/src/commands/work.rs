@@ -1,11 +1,12 @@
 //! What `select` and `balance` have in common.
 
-use crate::args::{Cli, Work};
+use crate::args::{Cli, Columns, Work};
 use crate::output::{check_place, count, table};
 use crate::report::Block;
 use clap::CommandFactory;
+use quadrat::data::text::Lsa;
 use quadrat::data::{ColumnType, Format, Table};
-use quadrat::{Card, Error, Params, Result, catalogue, find, nearest};
+use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
 
 /// The card of the method to use, once it is clear that the verb runs it and that it takes the parameters.
@@ -50,13 +51,48 @@ pub fn open(work: &Work) -> Result<Table> {
     for path in [&work.out, &work.report].into_iter().flatten() {
         check_place(path)?;
     }
-    let overrides = work.types.iter().map(|entry| {
+    read(&work.input, &work.types)
+}
+
+/// Opens a file or a built-in set; `types` are entries COLUMN=TYPE.
+pub fn read(input: &str, types: &[String]) -> Result<Table> {
+    let overrides = types.iter().map(|entry| {
         let (name, kind) = entry
             .split_once('=')
             .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
         Ok((name.to_owned(), kind.parse::<ColumnType>()?))
     });
-    Table::open(&work.input, &overrides.collect::<Result<Vec<_>>>()?)
+    Table::open(input, &overrides.collect::<Result<Vec<_>>>()?)
+}
+
+/// A number of rows from `500` or `2%`, given under the name `option`.
+pub fn budget(option: &str, text: &str, rows: usize) -> Result<usize> {
+    let wrong = || Error::input(option, format!("`{text}`"), format!("use 1 to {rows}, or a share such as 2%"));
+    let wanted = match text.strip_suffix('%') {
+        Some(share) => {
+            let share: f64 = share.trim().parse().map_err(|_| wrong())?;
+            if !(share > 0.0 && share <= 100.0) {
+                return Err(wrong());
+            }
+            ((share / 100.0 * rows as f64).round() as usize).max(1)
+        }
+        None => text.parse().map_err(|_| wrong())?,
+    };
+    if wanted == 0 || wanted > rows { Err(wrong()) } else { Ok(wanted) }
+}
+
+/// What a selector sees of a file.
+pub fn pool_columns(columns: &Columns, features: &[String], standardise: bool) -> PoolColumns {
+    PoolColumns {
+        target: columns.target.clone(),
+        features: features.to_vec(),
+        text: columns.text.clone(),
+        encoder: Lsa { dims: columns.text_dim },
+        embedding: columns.embedding.clone(),
+        score: columns.score.clone(),
+        labels: columns.labels.clone(),
+        standardise,
+    }
 }
 
 /// How often each class occurs before and after.
@@ -116,4 +152,22 @@ pub fn in_force(card: &Card, parameters: &[(String, String)]) -> Vec<(String, St
         .iter()
         .map(|p| (p.name.to_owned(), given(p.name).map_or(p.default, |(_, value)| value.as_str()).to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_rows_or_shares() {
+        for (text, rows, expected) in
+            [("500", 1000, Some(500)), ("2%", 20_000, Some(400)), ("0.01%", 100, Some(1)), ("100 %", 7, Some(7))]
+        {
+            assert_eq!(budget("--budget", text, rows).ok(), expected, "{text}");
+        }
+        for text in ["0", "0%", "101%", "1001", "-3", "many", "NaN%", ""] {
+            let error = budget("--budget", text, 1000).unwrap_err().to_string();
+            assert!(error.contains("use 1 to 1000"), "{error}");
+        }
+    }
 }

@@ -113,19 +113,58 @@ impl Learner for Mlp {
         seed: Seed,
     ) -> Result<Box<dyn Classifier>> {
         let weights = check(x, y, classes, weights)?;
-        self.check()?;
-        let standard = Standard::fit(x, &weights);
-        let offset = Array1::from(log_shares(y, &weights, classes));
-        let z = standard.apply(x);
         let mut rows: Vec<usize> = (0..y.len()).filter(|i| weights[*i] > 0.0).collect();
-        let mean_weight = weights.iter().sum::<f64>() / rows.len() as f64;
+        let mut shuffled = |epoch| {
+            seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
+            rows.clone()
+        };
+        self.train(x, y, classes, &weights, &mut shuffled, seed)
+    }
+}
+
+impl Mlp {
+    /// Learns as [`Learner::fit`] does, but epoch `e` passes over the rows `round(e)` in the order given: for training on
+    /// another part of the table in every epoch. Columns are standardised, and classes have their share, over the whole
+    /// table.
+    ///
+    /// # Errors
+    /// As [`Learner::fit`], and a row that the table does not have.
+    pub fn fit_rounds(
+        &self,
+        x: ArrayView2<f64>,
+        y: &[u32],
+        classes: usize,
+        round: &mut dyn FnMut(usize) -> Vec<usize>,
+        seed: Seed,
+    ) -> Result<Box<dyn Classifier>> {
+        let weights = check(x, y, classes, None)?;
+        self.train(x, y, classes, &weights, round, seed)
+    }
+
+    fn train(
+        &self,
+        x: ArrayView2<f64>,
+        y: &[u32],
+        classes: usize,
+        weights: &[f64],
+        round: &mut dyn FnMut(usize) -> Vec<usize>,
+        seed: Seed,
+    ) -> Result<Box<dyn Classifier>> {
+        self.check()?;
+        let standard = Standard::fit(x, weights);
+        let offset = Array1::from(log_shares(y, weights, classes));
+        let z = standard.apply(x);
+        let mean_weight = weights.iter().sum::<f64>() / weights.iter().filter(|w| **w > 0.0).count() as f64;
 
         let mut net = Net::random(x.ncols(), self.hidden, classes, &mut seed.stream("network weights").rng(0));
         let mut first = Net::zeros(x.ncols(), self.hidden, classes);
         let mut second = first.clone();
         let mut steps = 0;
         for epoch in 0..self.epochs {
-            seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
+            let rows = round(epoch);
+            if let Some(row) = rows.iter().find(|row| **row >= y.len()) {
+                return Err(Error::input("row of a round", row, format!("the table has {} rows", y.len())));
+            }
             for batch in rows.chunks(self.batch) {
                 let y: Vec<u32> = batch.iter().map(|i| y[*i]).collect();
                 let weights: Vec<f64> = batch.iter().map(|i| weights[*i] / mean_weight).collect();
@@ -136,9 +175,7 @@ impl Learner for Mlp {
         }
         Ok(Box::new(Fitted { standard, net, offset }))
     }
-}
 
-impl Mlp {
     fn check(&self) -> Result<()> {
         for (what, value) in [("hidden", self.hidden), ("epochs", self.epochs), ("batch", self.batch)] {
             if value == 0 {
@@ -213,6 +250,22 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn rounds_that_are_the_shuffled_rows_give_the_ordinary_fit() {
+        let mut rng = Seed(2).rng(0);
+        let x = Array2::from_shape_fn((20, 3), |_| rng.normal());
+        let y: Vec<u32> = (0..20).map(|i| i % 2).collect();
+        let (mlp, seed) = (Mlp { epochs: 5, batch: 7, ..Mlp::default() }, Seed(3));
+        let mut rows: Vec<usize> = (0..20).collect();
+        let mut round = |epoch| {
+            seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
+            rows.clone()
+        };
+        let rounds = mlp.fit_rounds(x.view(), &y, 2, &mut round, seed).unwrap().probabilities(x.view());
+        assert_eq!(rounds, mlp.fit(x.view(), &y, 2, None, seed).unwrap().probabilities(x.view()));
+        assert!(mlp.fit_rounds(x.view(), &y, 2, &mut |_| vec![20], seed).is_err());
     }
 
     #[test]

@@ -1,0 +1,269 @@
+//! `quadrat compare`: the selectors against each other and against random, on the user's data.
+
+use super::work;
+use crate::args::Compare;
+use crate::output::{Reply, check_place, count, json, seconds, table, wrap, write_json};
+use crate::report::{Block, Page, svg};
+use quadrat::data::Table;
+use quadrat::select::court::{FRESH, RANDOM};
+use quadrat::select::{Case, Court, Selector, Standing, Trial, build, selectors};
+use quadrat::stats::{Interval, mean};
+use quadrat::{Error, Params, Plot, Progress, Result, Seed, Series};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Curves that a picture of accuracy against budget can carry.
+const CURVES: usize = 6;
+
+/// What a court's answer depends on, and the trials heard so far.
+#[derive(Serialize, Deserialize)]
+struct State {
+    settings: Value,
+    trials: Vec<Trial>,
+}
+
+/// Hears the selectors and prints their standings.
+pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
+    for path in [&args.state, &args.report].into_iter().flatten() {
+        check_place(path)?;
+    }
+    if args.columns.target.is_none() {
+        return Err(Error::input("--target", "nothing", "name the column with each row's class"));
+    }
+    let table = work::read(&args.input, &args.types)?;
+    let rivals = rivals(&args.methods)?;
+    let case = case(args, &table, &rivals, progress)?;
+    let mut court = Court { repeats: args.seeds, test_share: args.test_share, visits: args.visits, ..Court::default() };
+    let left = court.rows_to_choose_from(case.pool.rows)?;
+    court.budgets = args.budgets.iter().map(|text| work::budget("--budgets", text, left)).collect::<Result<_>>()?;
+    court.budgets.sort_unstable();
+    court.budgets.dedup();
+
+    let settings = json!({
+        "input": args.input,
+        "rows": case.pool.rows,
+        "target": args.columns.target,
+        "score": args.columns.score,
+        "labels": args.columns.labels,
+        "text": args.columns.text,
+        "text_dim": args.columns.text_dim,
+        "embedding": args.columns.embedding,
+        "features": args.features,
+        "types": args.types,
+        "test_share": args.test_share,
+        "visits": args.visits,
+        "seed": args.seed,
+    });
+    let before = match args.state.as_deref().filter(|path| path.exists()) {
+        Some(path) => resumed(path, &settings)?,
+        None => Vec::new(),
+    };
+    let mut keep = |trials: &[Trial]| match &args.state {
+        Some(path) => write_json(path, &json(&State { settings: settings.clone(), trials: trials.to_vec() })?),
+        None => Ok(()),
+    };
+    let trials = court.hear(&case, &rivals, before, Seed(args.seed), &mut keep, progress)?;
+    let standings: Vec<(usize, Vec<Standing>)> =
+        court.budgets.iter().map(|budget| (*budget, court.judge(&trials, *budget))).collect();
+
+    if let Some(path) = &args.report {
+        page(args, &standings, left)?.finish(path, None)?;
+    }
+    let mut text = String::new();
+    for (budget, standings) in &standings {
+        text.push_str(&format!("{}\n{}{}\n", title(*budget, left), table_of(standings), refusals(standings)));
+        text.push_str(&wrap(&verdict(standings), 0, 100));
+        text.push('\n');
+    }
+    text.push_str(&wrap(&legend(args), 0, 100));
+    if let Some(path) = &args.report {
+        text.push_str(&format!("wrote {}\n", path.display()));
+    }
+    let budgets: Vec<Value> = standings
+        .iter()
+        .map(|(budget, standings)| {
+            Ok(json!({
+                "rows": budget,
+                "share": *budget as f64 / left as f64,
+                "verdict": verdict(standings),
+                "methods": json(standings)?,
+            }))
+        })
+        .collect::<Result<_>>()?;
+    let value = json!({ "settings": settings, "seeds": args.seeds, "pool": left, "budgets": budgets });
+    Ok(Reply::new(text, value))
+}
+
+/// The selectors named, or all; random among them.
+fn rivals(named: &[String]) -> Result<Vec<Box<dyn Selector>>> {
+    let mut names: Vec<&str> = named.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        names = selectors().iter().map(|card| card.slug).collect();
+    }
+    let mut rivals: Vec<Box<dyn Selector>> = Vec::with_capacity(names.len() + 1);
+    for name in names {
+        let selector = build(name, &Params::none())?;
+        // The court trains on fresh random subsets by itself; a name and its short form are one method.
+        let slug = selector.card().slug;
+        if slug != FRESH && rivals.iter().all(|other| other.card().slug != slug) {
+            rivals.push(selector);
+        }
+    }
+    if rivals.iter().all(|rival| rival.card().slug != RANDOM) {
+        rivals.push(build(RANDOM, &Params::none())?);
+    }
+    Ok(rivals)
+}
+
+/// The rows with all that any of the rivals reads.
+fn case(args: &Compare, table: &Table, rivals: &[Box<dyn Selector>], progress: &dyn Progress) -> Result<Case> {
+    let needs = quadrat::select::Needs { points: true, ..quadrat::select::Needs::default() };
+    let pool = work::pool_columns(&args.columns, &args.features, true).pool(table, needs, Seed(args.seed), progress)?;
+    let numeric = args.columns.text.is_empty() && args.columns.embedding.is_none();
+    let raw = if numeric && rivals.iter().any(|rival| rival.needs().raw) {
+        Some(work::pool_columns(&args.columns, &args.features, false).points(table, Seed(args.seed), progress)?)
+    } else {
+        None
+    };
+    Ok(Case { pool, raw })
+}
+
+/// The trials of an earlier run with the same settings.
+fn resumed(path: &Path, settings: &Value) -> Result<Vec<Trial>> {
+    let what = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let state: State = serde_json::from_slice(&bytes).map_err(|e| Error::data(&what, None, e.to_string()))?;
+    let changed =
+        settings.as_object().and_then(|now| now.iter().find(|(name, value)| state.settings[*name] != **value));
+    match changed {
+        None => Ok(state.trials),
+        Some((name, now)) => {
+            let got = format!("a run with {name} {}, not {now}", state.settings[name]);
+            Err(Error::input(what, got, "repeat that command to go on with it, or name another --state"))
+        }
+    }
+}
+
+fn title(budget: usize, left: usize) -> String {
+    format!("{} of {} rows ({:.2}%)", count(budget), count(left), 100.0 * budget as f64 / left as f64)
+}
+
+/// Percentage points with their interval.
+fn points(interval: &Interval) -> String {
+    format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * interval.mean, 100.0 * interval.low, 100.0 * interval.high)
+}
+
+fn rows(standings: &[Standing]) -> Vec<Vec<String>> {
+    let head = ["method", "accuracy", "minus random", "minus rs2", "choose", "train", ""].map(str::to_owned).to_vec();
+    let heard = standings.iter().filter(|s| s.refused.is_none());
+    let row = |s: &Standing| {
+        let against = |name: &str, interval| if s.method == name { String::new() } else { points(interval) };
+        let word = match s.beats_random {
+            Some(true) => "better",
+            Some(false) => "worse",
+            None => "",
+        };
+        vec![
+            s.method.clone(),
+            format!("{:.1}%", 100.0 * s.accuracy),
+            against(RANDOM, &s.minus_random),
+            against(FRESH, &s.minus_rs2),
+            seconds(s.select_seconds),
+            seconds(s.train_seconds),
+            word.to_owned(),
+        ]
+    };
+    std::iter::once(head).chain(heard.map(row)).collect()
+}
+
+fn table_of(standings: &[Standing]) -> String {
+    table(&rows(standings), &[1, 2, 3, 4, 5])
+}
+
+fn refusals(standings: &[Standing]) -> String {
+    let refused =
+        standings.iter().filter_map(|s| Some(wrap(&format!("{}: {}", s.method, s.refused.as_ref()?), 2, 100)));
+    let lines: String = refused.collect();
+    if lines.is_empty() { lines } else { format!("not heard\n{lines}") }
+}
+
+/// Who beats random, in a sentence.
+fn verdict(standings: &[Standing]) -> String {
+    let rivals: Vec<&Standing> =
+        standings.iter().filter(|s| s.method != RANDOM && s.method != FRESH && s.refused.is_none()).collect();
+    let named = |which: Option<bool>| -> Vec<&str> {
+        rivals.iter().filter(|s| s.beats_random == which).map(|s| s.method.as_str()).collect()
+    };
+    let (better, worse) = (named(Some(true)), named(Some(false)));
+    let mut text = match better.as_slice() {
+        [] => format!("Random wins: none of {} selectors is better by more than chance explains", rivals.len()),
+        names => format!("{} of {} selectors beat random: {}", names.len(), rivals.len(), names.join(", ")),
+    };
+    if !worse.is_empty() {
+        text.push_str(&format!("; worse than random: {}", worse.join(", ")));
+    }
+    let spent = |s: &Standing| s.select_seconds + s.train_seconds;
+    let random = standings.iter().find(|s| s.method == RANDOM).map_or(f64::NAN, spent);
+    let times: Vec<f64> =
+        rivals.iter().filter(|s| better.contains(&s.method.as_str())).map(|s| spent(s) / random).collect();
+    if !times.is_empty() {
+        text.push_str(&format!(". Choosing and training took them {:.2} times as long as random", mean(&times)));
+    }
+    text + "."
+}
+
+fn legend(args: &Compare) -> String {
+    format!(
+        "Accuracy of a network on {}% of the rows, mean of {} splits; every run sees {} rows. Differences in percentage \
+         points with 95% intervals, paired by split; better and worse allow for the number of selectors. rs2 trains on \
+         a fresh random subset in every pass: it costs the same to train but reads all labels.",
+        100.0 * args.test_share,
+        args.seeds,
+        count(args.visits)
+    )
+}
+
+fn page(args: &Compare, standings: &[(usize, Vec<Standing>)], left: usize) -> Result<Page> {
+    let mut page = Page::new(format!("Selectors on {}", args.input), legend(args));
+    if standings.len() > 1 {
+        let drawing = svg::curves(&curves(standings))?;
+        let caption = "Accuracy against rows chosen: random, fresh random subsets, and the best selectors at the \
+                       largest budget. Bars show 95% intervals of the difference from random."
+            .to_owned();
+        page.section("Accuracy", [Block::Figure { drawing, caption }]);
+    }
+    for (budget, standings) in standings {
+        let refused = refusals(standings);
+        let mut blocks =
+            vec![Block::Text(verdict(standings)), Block::Table { rows: rows(standings), right: vec![1, 2, 3, 4, 5] }];
+        blocks.extend((!refused.is_empty()).then_some(Block::Code(refused)));
+        page.section(&title(*budget, left), blocks);
+    }
+    Ok(page)
+}
+
+fn curves(standings: &[(usize, Vec<Standing>)]) -> Plot {
+    let mut names = vec![RANDOM, FRESH];
+    let best = standings.last().into_iter().flat_map(|(_, last)| last).map(|s| s.method.as_str());
+    names.extend(best.filter(|name| ![RANDOM, FRESH].contains(name)).take(CURVES - 2));
+    let point = |budget: usize, s: &Standing| {
+        let around = |end: f64| s.accuracy + end - s.minus_random.mean;
+        [budget as f64, s.accuracy, around(s.minus_random.low), around(s.minus_random.high)]
+    };
+    let series = names.into_iter().map(|name| Series {
+        name: name.to_owned(),
+        points: standings
+            .iter()
+            .flat_map(|(budget, all)| all.iter().filter(|s| s.method == name).map(|s| point(*budget, s)))
+            .collect(),
+    });
+    Plot {
+        title: "Accuracy against rows chosen".to_owned(),
+        x: "rows chosen".to_owned(),
+        y: "accuracy".to_owned(),
+        log_x: true,
+        log_y: false,
+        series: series.collect(),
+    }
+}
