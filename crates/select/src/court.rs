@@ -9,7 +9,7 @@
 //! RS2 spends what a subset of the budget's size spends on training, but reads every label in the course of it. Where
 //! labels are what costs, it is not a rival but a ceiling.
 
-use crate::{Pool, Selection, Selector};
+use crate::{AskTell, Pool, RoundDraw, Rounds, Selection, Selector};
 use ndarray::{Array2, Axis};
 use quadrat_core::stats::{Interval, mean, t_interval};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
@@ -335,12 +335,8 @@ impl Court {
                 network.fit(x.view(), &y, split.classes, weights.as_deref(), seed)?
             }
             Choice::Fresh => {
-                let mut round = |e: usize| {
-                    let mut r: Vec<usize> = (0..split.y.len()).collect();
-                    seed.stream(FRESH).rng(e as u64).shuffle(&mut r);
-                    r.truncate(budget);
-                    r
-                };
+                let mut rounds = Rounds::new(split.y.len(), RoundDraw::WithoutReplacement, None, seed.stream(FRESH))?;
+                let mut round = |_| rounds.ask(budget);
                 network.fit_rounds(split.x.view(), &split.y, split.classes, &mut round, seed)?
             }
         };

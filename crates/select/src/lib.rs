@@ -25,6 +25,7 @@ mod refine;
 mod registry;
 mod regress;
 mod rows;
+mod rs2;
 mod sensitivity;
 mod similarity;
 mod stratified;
@@ -48,6 +49,7 @@ pub use random::Random;
 pub use refine::{AskTell, DiversifyConquer, IterativeRefine, RefineState, Update};
 pub use registry::{build, cards, selectors};
 pub use regress::{Regression, lp_regress};
+pub use rs2::{RoundDraw, Rounds, RoundsState, Rs2, cosine, iterations};
 pub use sensitivity::{
     Draw, LevSens, Leverage, LeverageMode, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores,
     Sensitivity, SensitivityMode, Uniform, inclusion_probabilities, plan,

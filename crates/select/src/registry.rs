@@ -4,9 +4,9 @@
 //! each parameter that the card lists with a typed getter (range checked, the struct's own default). Adding a line here
 //! is all that the command line, the catalogue and the checklist tests need.
 
-use crate::{ClusterSelector, DiversifyConquer, PoolDesign, ScoreSampler};
+use crate::{ClusterSelector, DiversifyConquer, PoolDesign, Rs2, ScoreSampler};
 use crate::{D2, Deita, FacilityLocation, Herding, KCenter, Mig, Qdit, Random, Selector, Stratified, TopScore};
-use crate::{cluster, dpp_least_squares, refine, sensitivity};
+use crate::{cluster, dpp_least_squares, refine, rs2, sensitivity};
 use crate::{d2, deita, facility_location, herding, k_center, mig, qdit, random, stratified, top_score};
 use quadrat_core::{Card, Error, Params, Result, nearest};
 
@@ -22,6 +22,7 @@ const METHODS: &[Method] = &[
     Method { card: &cluster::CARD, build: |p| Ok(Box::new(ClusterSelector::from_params(p)?)) },
     Method { card: &sensitivity::CARD, build: |p| Ok(Box::new(ScoreSampler::from_params(p)?)) },
     Method { card: &dpp_least_squares::CARD, build: |p| Ok(Box::new(PoolDesign::from_params(p)?)) },
+    Method { card: &rs2::CARD, build: |p| Ok(Box::new(Rs2::from_params(p)?)) },
     Method { card: &random::CARD, build: |_| Ok(Box::new(Random)) },
     Method { card: &stratified::CARD, build: |p| Ok(Box::new(Stratified::from_params(p)?)) },
     Method { card: &top_score::CARD, build: |_| Ok(Box::new(TopScore)) },

@@ -116,7 +116,7 @@ impl Learner for Mlp {
         let mut rows: Vec<usize> = (0..y.len()).filter(|i| weights[*i] > 0.0).collect();
         let mut shuffled = |epoch| {
             seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
-            rows.clone()
+            Ok(rows.clone())
         };
         self.train(x, y, classes, &weights, &mut shuffled, seed)
     }
@@ -128,13 +128,13 @@ impl Mlp {
     /// table.
     ///
     /// # Errors
-    /// As [`Learner::fit`], and a row that the table does not have.
+    /// As [`Learner::fit`], what `round` returns, and a row that the table does not have.
     pub fn fit_rounds(
         &self,
         x: ArrayView2<f64>,
         y: &[u32],
         classes: usize,
-        round: &mut dyn FnMut(usize) -> Vec<usize>,
+        round: &mut dyn FnMut(usize) -> Result<Vec<usize>>,
         seed: Seed,
     ) -> Result<Box<dyn Classifier>> {
         let weights = check(x, y, classes, None)?;
@@ -147,7 +147,7 @@ impl Mlp {
         y: &[u32],
         classes: usize,
         weights: &[f64],
-        round: &mut dyn FnMut(usize) -> Vec<usize>,
+        round: &mut dyn FnMut(usize) -> Result<Vec<usize>>,
         seed: Seed,
     ) -> Result<Box<dyn Classifier>> {
         self.check()?;
@@ -161,7 +161,7 @@ impl Mlp {
         let mut second = first.clone();
         let mut steps = 0;
         for epoch in 0..self.epochs {
-            let rows = round(epoch);
+            let rows = round(epoch)?;
             if let Some(row) = rows.iter().find(|row| **row >= y.len()) {
                 return Err(Error::input("row of a round", row, format!("the table has {} rows", y.len())));
             }
@@ -261,11 +261,11 @@ mod tests {
         let mut rows: Vec<usize> = (0..20).collect();
         let mut round = |epoch| {
             seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
-            rows.clone()
+            Ok(rows.clone())
         };
         let rounds = mlp.fit_rounds(x.view(), &y, 2, &mut round, seed).unwrap().probabilities(x.view());
         assert_eq!(rounds, mlp.fit(x.view(), &y, 2, None, seed).unwrap().probabilities(x.view()));
-        assert!(mlp.fit_rounds(x.view(), &y, 2, &mut |_| vec![20], seed).is_err());
+        assert!(mlp.fit_rounds(x.view(), &y, 2, &mut |_| Ok(vec![20]), seed).is_err());
     }
 
     #[test]

@@ -1,0 +1,473 @@
+//! RS2: a fresh random subset for every pass.
+//!
+//! Okanovic et al., "Repeated Random Sampling for Minimizing the Time-to-Accuracy of Learning", ICLR 2024
+//! (arXiv 2305.18424). To train for a fraction r of the usual cost, every round (a shortened epoch) passes over another
+//! random subset of m = r n rows, and the schedule of the learning rate is shortened to the steps that are really taken
+//! ([`cosine`] over [`iterations`]). That beats most subsets that were chosen with care, and costs nothing to choose.
+//!
+//! Choices of ours where the paper and its code leave one: when a permutation has fewer rows left than a round needs,
+//! the round takes them and is filled up from the next permutation, leaving rows that it already has for the rounds
+//! that follow (the official code goes back to the head of the same permutation and is one row short). A stratified
+//! round owes each class its exact share; what rounding keeps back is paid in later rounds, so that no class is always
+//! short.
+
+use crate::{AskTell, Cost, Needs, Pool, Selection, Selector};
+use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
+use serde::{Deserialize, Serialize};
+
+pub(crate) static CARD: Card = Card {
+    slug: "rs2",
+    aliases: &["repeated-random"],
+    title: "Repeated random subsets",
+    paper: "Okanovic et al., ICLR 2024 (arXiv 2305.18424)",
+    area: Area::Select,
+    verbs: &["select", "order"],
+    summary: "A fresh random subset for every shortened epoch; every row is seen once before any is seen twice. With \
+              `select` it gives the first round, with `order` the whole stream of row numbers for a trainer.",
+    useful_when: "train faster on a fraction of the data in each epoch, a strong random baseline, an order of samples \
+                  for an external trainer",
+    cost: "time O(rows) for each permutation, that is O(1) a row drawn; memory 4 bytes a row",
+    params: &[Param {
+        name: "draw",
+        default: "without-replacement",
+        help: "without-replacement: walk through random permutations; with-replacement: rounds are independent of each \
+               other; stratified: independent, with each class's share of rows",
+    }],
+};
+
+/// How the rows of a round are drawn. No draw repeats a row within a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoundDraw {
+    /// Every row once before any row twice, across rounds: the paper's strongest form.
+    #[default]
+    WithoutReplacement,
+    /// Each round uniform among subsets, whatever was drawn before.
+    WithReplacement,
+    /// As `WithReplacement`, with each class's share of the rows.
+    Stratified,
+}
+
+impl RoundDraw {
+    /// The draws by name.
+    pub const NAMED: [(&'static str, RoundDraw); 3] = [
+        ("without-replacement", RoundDraw::WithoutReplacement),
+        ("with-replacement", RoundDraw::WithReplacement),
+        ("stratified", RoundDraw::Stratified),
+    ];
+}
+
+/// One round as a selector; [`Rounds`] is the stream.
+///
+/// ```
+/// use quadrat_core::{Seed, Silent};
+/// use quadrat_select::{Pool, Rs2, Selector};
+/// let chosen = Rs2::default().select(&Pool::of_rows(100), 10, Seed(1), &Silent)?;
+/// assert_eq!(chosen.indices.len(), 10);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rs2 {
+    /// How rows are drawn.
+    pub draw: RoundDraw,
+}
+
+impl Rs2 {
+    pub(crate) fn from_params(params: &Params) -> Result<Self> {
+        Ok(Rs2 { draw: params.get_choice("draw", RoundDraw::default(), &RoundDraw::NAMED)? })
+    }
+}
+
+impl Selector for Rs2 {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { classes: self.draw == RoundDraw::Stratified, ..Needs::default() }
+    }
+
+    fn cost(&self, rows: usize, _cols: usize, _budget: usize) -> Cost {
+        Cost { operations: rows as f64, bytes: 4.0 * rows as f64 }
+    }
+
+    fn select(&self, pool: &Pool, budget: usize, seed: Seed, _progress: &dyn Progress) -> Result<Selection> {
+        pool.check(budget, self.needs())?;
+        let classes = pool.classes.as_deref().filter(|_| self.draw == RoundDraw::Stratified);
+        let indices = Rounds::new(pool.rows, self.draw, classes, seed)?.ask(budget)?;
+        Ok(Selection::of(indices))
+    }
+}
+
+/// All there is to know of a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundsState {
+    /// Rows to draw from.
+    pub rows: usize,
+    /// How they are drawn.
+    pub draw: RoundDraw,
+    /// Each row's class, for the stratified draw.
+    pub classes: Option<Vec<u32>>,
+    /// All draws come from it.
+    pub seed: u64,
+    /// Rounds drawn so far.
+    pub round: u64,
+    /// The permutation in use, counted from 0, and how many of its rows are spent.
+    pub permutation: (u64, usize),
+    /// Rows that a round had from the permutation before when it ran into this one: they come after that round.
+    pub held_back: Vec<u32>,
+    /// Rows that this round took from this permutation.
+    pub filled_up: usize,
+    /// What rounding still owes each class, in rows.
+    pub owed: Vec<f64>,
+}
+
+/// The stream of rounds: ask for the rows of the next round, as many as you like. Telling it scores changes nothing.
+///
+/// The same rows, draw and seed give the same stream, and a stream resumed from its state goes on as if it had never
+/// stopped. Where m divides n, the first n/m rounds without replacement, laid end to end, are one epoch of ordinary
+/// random reshuffling.
+///
+/// ```
+/// use quadrat_core::Seed;
+/// use quadrat_select::{AskTell, RoundDraw, Rounds};
+/// let mut rounds = Rounds::new(10, RoundDraw::WithoutReplacement, None, Seed(1))?;
+/// let mut seen = [rounds.ask(5)?, rounds.ask(5)?].concat();
+/// seen.sort_unstable();
+/// assert_eq!(seen, (0..10).collect::<Vec<_>>());
+/// let saved = rounds.state().clone();
+/// assert_eq!(Rounds::resume(saved)?.ask(5)?, rounds.ask(5)?);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rounds {
+    state: RoundsState,
+    /// The permutation in use.
+    order: Vec<u32>,
+    /// The rows of each class, for the stratified draw.
+    members: Vec<Vec<u32>>,
+    current: Vec<u32>,
+}
+
+impl Rounds {
+    /// A stream over `rows` rows; `classes` gives the class of each for the stratified draw and is not read otherwise.
+    ///
+    /// # Errors
+    /// No rows or more than 2^32; a stratified draw without a class for every row.
+    pub fn new(rows: usize, draw: RoundDraw, classes: Option<&[u32]>, seed: Seed) -> Result<Self> {
+        let classes = classes.filter(|_| draw == RoundDraw::Stratified).map(<[u32]>::to_vec);
+        Self::resume(RoundsState {
+            rows,
+            draw,
+            owed: vec![0.0; classes.as_deref().map_or(0, class_count)],
+            classes,
+            seed: seed.0,
+            round: 0,
+            permutation: (0, 0),
+            held_back: Vec::new(),
+            filled_up: 0,
+        })
+    }
+
+    /// The `m` rows of the next round, in random order, without any allocation once rounds of this size were drawn (the
+    /// stratified and independent draws make a short list for each class or round).
+    ///
+    /// # Errors
+    /// `m` outside 1..=rows.
+    pub fn next_round(&mut self, m: usize) -> Result<&[u32]> {
+        let n = self.state.rows;
+        if m == 0 || m > n {
+            return Err(Error::input("rows of a round", m, format!("use 1 to {n}, the number of rows")));
+        }
+        self.current.clear();
+        match self.state.draw {
+            RoundDraw::WithoutReplacement => self.walk(m),
+            RoundDraw::WithReplacement => {
+                let drawn = self.rng().sample(n, m);
+                self.current.extend(drawn.into_iter().map(|row| row as u32));
+            }
+            RoundDraw::Stratified => self.stratify(m),
+        }
+        self.state.round += 1;
+        Ok(&self.current)
+    }
+
+    fn rng(&self) -> Rng {
+        Seed(self.state.seed).stream("rs2 round").rng(self.state.round)
+    }
+
+    /// The next `m` rows of the permutation, and where it ends those of the next one.
+    fn walk(&mut self, m: usize) {
+        let spent = self.state.permutation.1;
+        let taken = m.min(self.state.rows - spent);
+        self.current.extend_from_slice(&self.order[spent..spent + taken]);
+        self.state.permutation.1 += taken;
+        if taken < m {
+            self.state.permutation = (self.state.permutation.0 + 1, m - taken);
+            self.state.held_back.clone_from(&self.current);
+            self.state.filled_up = m - taken;
+            self.permute();
+            self.current.extend_from_slice(&self.order[..m - taken]);
+        }
+    }
+
+    /// Sets up the permutation in use: shuffled, with the rows held back moved behind those that fill the round up.
+    fn permute(&mut self) {
+        self.order.clear();
+        self.order.extend(0..self.state.rows as u32);
+        Seed(self.state.seed).stream("rs2 permutation").rng(self.state.permutation.0).shuffle(&mut self.order);
+        let mut held = self.state.held_back.clone();
+        held.sort_unstable();
+        // A round has at most all rows, so there are enough that are not held back.
+        let mut first = 0;
+        for at in 0..self.order.len() {
+            if first == self.state.filled_up {
+                break;
+            }
+            if held.binary_search(&self.order[at]).is_err() {
+                self.order.swap(first, at);
+                first += 1;
+            }
+        }
+    }
+
+    /// Each class's share of `m` rows: whole rows first, the rest by largest remainder of what is owed.
+    fn stratify(&mut self, m: usize) {
+        let n = self.state.rows as f64;
+        let mut counts = Vec::with_capacity(self.members.len());
+        for (owed, members) in self.state.owed.iter_mut().zip(&self.members) {
+            *owed += m as f64 * members.len() as f64 / n;
+            // A debt a hair below a whole row is that row: sums of shares are rounded.
+            counts.push(((*owed + 1e-9).floor().max(0.0) as usize).min(members.len()));
+        }
+        let mut missing = m as i64 - counts.iter().sum::<usize>() as i64;
+        while missing != 0 {
+            let step: i64 = missing.signum();
+            let rest = |class: &usize| step as f64 * (self.state.owed[*class] - counts[*class] as f64);
+            let open = (0..counts.len())
+                .filter(|c| if step > 0 { counts[*c] < self.members[*c].len() } else { counts[*c] > 0 });
+            // The first of those that tie.
+            let Some(class) = open.reduce(|best, class| if rest(&class) > rest(&best) { class } else { best }) else {
+                break;
+            };
+            counts[class] = (counts[class] as i64 + step) as usize;
+            missing -= step;
+        }
+        let mut rng = self.rng();
+        for ((owed, members), count) in self.state.owed.iter_mut().zip(&self.members).zip(counts) {
+            *owed -= count as f64;
+            self.current.extend(rng.sample(members.len(), count).into_iter().map(|at| members[at]));
+        }
+        rng.shuffle(&mut self.current);
+    }
+}
+
+impl AskTell for Rounds {
+    type State = RoundsState;
+
+    fn ask(&mut self, m: usize) -> Result<Vec<usize>> {
+        Ok(self.next_round(m)?.iter().map(|row| *row as usize).collect())
+    }
+
+    fn tell(&mut self, rows: &[usize], scores: &[f64]) -> Result<()> {
+        if rows.len() == scores.len() {
+            return Ok(());
+        }
+        Err(Error::input("scores", scores.len(), format!("there are {} rows", rows.len())))
+    }
+
+    fn state(&self) -> &RoundsState {
+        &self.state
+    }
+
+    fn resume(state: RoundsState) -> Result<Self> {
+        let n = state.rows;
+        if n == 0 || u32::try_from(n).is_err() {
+            return Err(Error::input("rows", n, "use 1 to 4294967295"));
+        }
+        let mut members = Vec::new();
+        if state.draw == RoundDraw::Stratified {
+            let Some(classes) = state.classes.as_deref() else {
+                return Err(Error::input("classes", "nothing", "the stratified draw needs a class for each row"));
+            };
+            if classes.len() != n {
+                return Err(Error::input("classes", classes.len(), format!("there are {n} rows")));
+            }
+            members = vec![Vec::new(); class_count(classes)];
+            for (row, class) in classes.iter().enumerate() {
+                members[*class as usize].push(row as u32);
+            }
+            if state.owed.len() != members.len() || state.owed.iter().any(|owed| !owed.is_finite()) {
+                return Err(Error::input(
+                    "state, owed",
+                    format!("{:?}", state.owed),
+                    "one finite number for each class",
+                ));
+            }
+        }
+        if state.permutation.1 > n || state.held_back.iter().any(|row| *row as usize >= n) {
+            return Err(Error::input("state", "rows that do not exist", format!("there are {n} rows")));
+        }
+        let walks = state.draw == RoundDraw::WithoutReplacement;
+        let mut rounds = Rounds { state, order: Vec::new(), members, current: Vec::new() };
+        if walks {
+            rounds.permute();
+        }
+        Ok(rounds)
+    }
+}
+
+fn class_count(classes: &[u32]) -> usize {
+    classes.iter().max().map_or(0, |class| *class as usize + 1)
+}
+
+/// Steps that `rounds` rounds of `m` rows take in batches of `batch` (at least 1): what a schedule must span.
+pub fn iterations(rounds: usize, m: usize, batch: usize, drop_last: bool) -> usize {
+    let batch = batch.max(1);
+    rounds * if drop_last { m / batch } else { m.div_ceil(batch) }
+}
+
+/// The learning rate of step `step` of `iterations`, falling from `first` to `last` along half a cosine.
+pub fn cosine(step: usize, iterations: usize, first: f64, last: f64) -> f64 {
+    let share = step as f64 / iterations.max(1) as f64;
+    last + 0.5 * (first - last) * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use quadrat_core::stats::{chi_square_tail, mean, standard_deviation};
+    use std::collections::HashSet;
+
+    fn rounds(n: usize, draw: RoundDraw, classes: Option<&[u32]>, seed: u64) -> Rounds {
+        Rounds::new(n, draw, classes, Seed(seed)).unwrap()
+    }
+
+    proptest! {
+        /// Every row is drawn k times before any is drawn k + 1 times, up to the rows a round holds back when it runs
+        /// into the next permutation; rounds never repeat a row and may differ in size.
+        #[test]
+        fn without_replacement_no_row_gets_ahead(n in 1_usize..40, sizes in prop::collection::vec(1_usize..40, 1..30), seed: u64) {
+            let mut rounds = rounds(n, RoundDraw::WithoutReplacement, None, seed);
+            let mut counts = vec![0_usize; n];
+            for m in sizes.into_iter().map(|m| m.min(n)) {
+                let drawn = rounds.ask(m).unwrap();
+                prop_assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), m);
+                drawn.iter().for_each(|row| counts[*row] += 1);
+                let (low, high) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+                prop_assert!(high - low <= 1, "{:?}", counts);
+            }
+        }
+
+        #[test]
+        fn a_resumed_stream_goes_on(n in 1_usize..40, m in 1_usize..40, before in 0_usize..12, draw in 0..3, seed: u64) {
+            let draw = [RoundDraw::WithoutReplacement, RoundDraw::WithReplacement, RoundDraw::Stratified][draw as usize];
+            let classes: Vec<u32> = (0..n as u32).map(|row| row * row % 3).collect();
+            let (m, mut whole) = (m.min(n), rounds(n, draw, Some(&classes), seed));
+            for _ in 0..before {
+                whole.ask(m).unwrap();
+            }
+            let saved = serde_json::to_string(whole.state()).unwrap();
+            let mut resumed = Rounds::resume(serde_json::from_str(&saved).unwrap()).unwrap();
+            for _ in 0..5 {
+                prop_assert_eq!(resumed.ask(m).unwrap(), whole.ask(m).unwrap());
+            }
+        }
+
+        /// Rounding never owes a class a whole row, so its count over k rounds is within one row of its share.
+        #[test]
+        fn a_stratified_stream_pays_every_class_its_share(sizes in prop::collection::vec(1_usize..30, 1..6), share in 0.01..1.0_f64, seed: u64) {
+            let classes: Vec<u32> = sizes.iter().enumerate().flat_map(|(class, size)| vec![class as u32; *size]).collect();
+            let n = classes.len();
+            let m = ((share * n as f64).round() as usize).clamp(1, n);
+            let mut rounds = rounds(n, RoundDraw::Stratified, Some(&classes), seed);
+            let mut counts = vec![0_usize; sizes.len()];
+            for round in 1..=20 {
+                let drawn = rounds.ask(m).unwrap();
+                prop_assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), m);
+                drawn.iter().for_each(|row| counts[classes[*row] as usize] += 1);
+                for (count, size) in counts.iter().zip(&sizes) {
+                    let due = (round * m * size) as f64 / n as f64;
+                    prop_assert!((*count as f64 - due).abs() <= 1.0 + 1e-6, "{} {}", count, due);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_shares_are_met_exactly() {
+        let classes: Vec<u32> = (0..100).map(|row| u32::from(row >= 20) + u32::from(row >= 50)).collect();
+        let mut rounds = rounds(100, RoundDraw::Stratified, Some(&classes), 4);
+        for _ in 0..10 {
+            let drawn = rounds.ask(10).unwrap();
+            let count = |class| drawn.iter().filter(|row| classes[**row] == class).count();
+            assert_eq!([count(0), count(1), count(2)], [2, 3, 5]);
+        }
+    }
+
+    #[test]
+    fn rounds_laid_end_to_end_are_random_reshuffling() {
+        let mut rounds = rounds(60, RoundDraw::WithoutReplacement, None, 9);
+        for epoch in 0..3 {
+            let mut shuffled: Vec<usize> = (0..60).collect();
+            Seed(9).stream("rs2 permutation").rng(epoch).shuffle(&mut shuffled);
+            let laid: Vec<usize> = (0..4).flat_map(|_| rounds.ask(15).unwrap()).collect();
+            assert_eq!(laid, shuffled);
+        }
+    }
+
+    /// Distinct rows after k independent rounds number n (1 - (1 - m/n)^k) on average: the mean of 200 runs lies within
+    /// four standard errors (one false alarm in about 16,000 seeds).
+    #[test]
+    fn independent_rounds_cover_as_many_rows_as_they_should() {
+        let (n, m, k) = (50, 5, 8);
+        let distinct: Vec<f64> = (0..200)
+            .map(|seed| {
+                let mut rounds = rounds(n, RoundDraw::WithReplacement, None, seed);
+                (0..k).flat_map(|_| rounds.ask(m).unwrap()).collect::<HashSet<_>>().len() as f64
+            })
+            .collect();
+        let expected = n as f64 * (1.0 - (1.0 - m as f64 / n as f64).powi(k));
+        let se = standard_deviation(&distinct) / 200_f64.sqrt();
+        assert!((mean(&distinct) - expected).abs() < 4.0 * se, "{} {expected} {se}", mean(&distinct));
+    }
+
+    /// Every row is equally likely in every draw: chi-square over 20,000 rounds, with n - 1 degrees of freedom times
+    /// (1 - m/n) / (1 - 1/n) for draws without replacement within a round; false alarm below 1e-4 a draw.
+    #[test]
+    fn rows_are_equally_likely() {
+        let (n, m, k) = (30, 7, 20_000);
+        let classes = vec![0; n];
+        for draw in [RoundDraw::WithReplacement, RoundDraw::Stratified] {
+            let mut counts = vec![0.0; n];
+            let mut rounds = rounds(n, draw, Some(&classes), 3);
+            for _ in 0..k {
+                rounds.next_round(m).unwrap().iter().for_each(|row| counts[*row as usize] += 1.0);
+            }
+            let share = m as f64 / n as f64;
+            let variance = k as f64 * share * (1.0 - share) * n as f64 / (n as f64 - 1.0);
+            let chi: f64 = counts.iter().map(|c| (c - k as f64 * share).powi(2) / variance).sum();
+            assert!(chi_square_tail(chi, n as f64 - 1.0) > 1e-4, "{draw:?} {chi}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_spans_the_steps_taken() {
+        assert_eq!((iterations(3, 10, 4, false), iterations(3, 10, 4, true), iterations(3, 2, 4, true)), (9, 6, 0));
+        assert_eq!((cosine(0, 9, 0.1, 1e-4), cosine(9, 9, 0.1, 1e-4)), (0.1, 1e-4));
+        assert!((cosine(5, 10, 0.1, 0.0) - 0.05).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let message = |result: Result<Rounds>| result.unwrap_err().to_string();
+        assert!(message(Rounds::new(0, RoundDraw::default(), None, Seed(0))).contains("rows"));
+        assert!(message(Rounds::new(5, RoundDraw::Stratified, None, Seed(0))).contains("classes"));
+        assert!(message(Rounds::new(5, RoundDraw::Stratified, Some(&[0, 1]), Seed(0))).contains("5 rows"));
+        let mut rounds = rounds(5, RoundDraw::default(), None, 0);
+        assert!(rounds.ask(0).is_err() && rounds.ask(6).is_err() && rounds.tell(&[1], &[]).is_err());
+        let damaged = RoundsState { permutation: (0, 6), ..rounds.state().clone() };
+        assert!(Rounds::resume(damaged).is_err());
+    }
+}
