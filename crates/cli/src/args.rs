@@ -28,6 +28,8 @@ pub enum Command {
     Select(Select),
     /// A labelled file -> a file whose classes are balanced
     Balance(Balance),
+    /// A stream of row numbers for a trainer: another part of the rows in every epoch
+    Order(Order),
     /// The selectors against each other and against random, on your data
     Compare(Compare),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
@@ -43,6 +45,7 @@ impl Command {
             | Command::Data(Data::List { json } | Data::Show { json, .. })
             | Command::Select(Select { work: Work { json, .. }, .. })
             | Command::Balance(Balance { work: Work { json, .. }, .. })
+            | Command::Order(Order { json, .. })
             | Command::Compare(Compare { json, .. })
             | Command::Check(Check { json, .. }) => *json,
         }
@@ -53,6 +56,7 @@ impl Command {
         match self {
             Command::Select(Select { work: Work { threads, .. }, .. })
             | Command::Balance(Balance { work: Work { threads, .. }, .. })
+            | Command::Order(Order { threads, .. })
             | Command::Compare(Compare { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) => None,
@@ -193,6 +197,44 @@ pub struct Balance {
     /// Keep columns of whole numbers whole in synthetic rows
     #[arg(long)]
     pub round_integers: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Order {
+    /// Rows to draw from
+    #[arg(long, value_name = "N", required_unless_present = "input", conflicts_with = "input")]
+    pub rows: Option<usize>,
+    /// Input whose rows to draw from, as for `select`
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: Option<String>,
+    /// Column of the input with each row's class, for draws that keep the classes' shares
+    #[arg(long, value_name = "COLUMN", requires = "input")]
+    pub target: Option<String>,
+    /// The method; `quadrat list` shows them all
+    #[arg(long, default_value = "rs2")]
+    pub method: String,
+    /// Rows of an epoch: a number, or a share of the rows such as 10%
+    #[arg(long, value_name = "ROWS|SHARE%")]
+    pub fraction: String,
+    /// Epochs, each of that many rows
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub epochs: usize,
+    /// Where to: .npy (a matrix of unsigned integers, one row an epoch) or .txt (one row number a line)
+    /// [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Keep the stream's state in this file; if it exists, go on from there
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Seed of all randomness: same seed, same result
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads to use; the result does not depend on it [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

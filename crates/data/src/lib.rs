@@ -68,6 +68,6 @@ mod zip;
 
 pub use column::{Column, ColumnType, Missing, Values};
 pub use format::{Compression, Format};
-pub use numpy::read_embedding;
+pub use numpy::{npy_head, read_embedding};
 pub use table::{Categories, Labels, Table};
 pub use write::{write_resampled, write_selection};

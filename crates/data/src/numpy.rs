@@ -443,6 +443,12 @@ pub(crate) fn npy_bytes<'a>(columns: &[(&'a str, ArrayRef)], vector: bool) -> st
     Ok(out)
 }
 
+/// The head of an `.npy` file that holds a matrix of unsigned 32-bit integers; the numbers follow row by row, in
+/// little-endian order. For matrices that are written as they are made.
+pub fn npy_head(rows: usize, columns: usize) -> Vec<u8> {
+    header(Kind::U4, &format!("({rows}, {columns})"))
+}
+
 /// Magic, version 1.0, and the header padded so that the data starts at a multiple of 64.
 fn header(kind: Kind, shape: &str) -> Vec<u8> {
     let entries = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", kind.name());

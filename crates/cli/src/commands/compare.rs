@@ -2,7 +2,7 @@
 
 use super::work;
 use crate::args::Compare;
-use crate::output::{Reply, check_place, count, json, seconds, table, wrap, write_json};
+use crate::output::{Reply, check_place, count, json, operations as operations_of, seconds, table, wrap, write_json};
 use crate::report::{Block, Page, svg};
 use quadrat::data::Table;
 use quadrat::select::court::{FRESH, RANDOM};
@@ -12,6 +12,9 @@ use quadrat::{Error, Params, Plot, Progress, Result, Seed, Series};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
+
+/// Operations beyond which a selector is heard only if it is named: some minutes for every choice.
+const PATIENCE: f64 = 1e11;
 
 /// Curves that a picture of accuracy against budget can carry.
 const CURVES: usize = 6;
@@ -32,13 +35,29 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         return Err(Error::input("--target", "nothing", "name the column with each row's class"));
     }
     let table = work::read(&args.input, &args.types)?;
-    let rivals = rivals(&args.methods)?;
+    let mut rivals = rivals(&args.methods)?;
     let case = case(args, &table, &rivals, progress)?;
     let mut court = Court { repeats: args.seeds, test_share: args.test_share, visits: args.visits, ..Court::default() };
     let left = court.rows_to_choose_from(case.pool.rows)?;
     court.budgets = args.budgets.iter().map(|text| work::budget("--budgets", text, left)).collect::<Result<_>>()?;
     court.budgets.sort_unstable();
     court.budgets.dedup();
+
+    let most = court.budgets.last().copied().unwrap_or(1);
+    let columns = case.pool.points.as_ref().map_or(0, |points| points.cols());
+    let mut slow = Vec::new();
+    if args.methods.is_empty() {
+        rivals.retain(|rival| {
+            let operations = rival.cost(left, columns, most).operations;
+            if operations > PATIENCE {
+                slow.push(format!("{} would take about {} a choice", rival.card().slug, operations_of(operations)));
+            }
+            operations <= PATIENCE
+        });
+    }
+    for note in &slow {
+        eprintln!("quadrat: note: {note}: it is left out unless --methods names it");
+    }
 
     let settings = json!({
         "input": args.input,
@@ -91,7 +110,8 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
             }))
         })
         .collect::<Result<_>>()?;
-    let value = json!({ "settings": settings, "seeds": args.seeds, "pool": left, "budgets": budgets });
+    let value =
+        json!({ "settings": settings, "seeds": args.seeds, "pool": left, "left_out": slow, "budgets": budgets });
     Ok(Reply::new(text, value))
 }
 

@@ -5,6 +5,7 @@ pub mod check;
 pub mod compare;
 pub mod data;
 pub mod list;
+pub mod order;
 pub mod select;
 pub mod show;
 mod work;

@@ -1,0 +1,131 @@
+//! `quadrat order`: a stream of row numbers for an external trainer.
+
+use super::work;
+use crate::args::Order;
+use crate::output::{Reply, check_place, count, json, print, write_json};
+use quadrat::data::{Missing, npy_head};
+use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState};
+use quadrat::{Error, Progress, Result, Seed, checkpoint, write_atomic};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+
+/// How row numbers are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Npy,
+    Text,
+}
+
+/// Draws the epochs and writes their rows.
+pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
+    let card = work::method("order", &args.method, parameters)?;
+    let params = work::params(parameters);
+    params.check_names(card)?;
+    let draw = params.get_choice("draw", RoundDraw::default(), &RoundDraw::NAMED)?;
+    let form = form(args.out.as_deref())?;
+    for path in [&args.out, &args.state].into_iter().flatten() {
+        check_place(path)?;
+    }
+    if args.epochs == 0 {
+        return Err(Error::input("--epochs", 0, "use at least 1"));
+    }
+    let (rows, classes) = population(args)?;
+    let m = work::budget("--fraction", &args.fraction, rows)?;
+    let mut rounds = Rounds::new(rows, draw, classes.as_deref(), Seed(args.seed))?;
+    if let Some(path) = args.state.as_deref().filter(|path| path.exists()) {
+        rounds = resumed(path, rounds.state())?;
+    }
+    let first = rounds.state().round;
+
+    progress.begin("drawing rows", Some(args.epochs as u64));
+    let mut draw_all = |each: &mut dyn FnMut(&[u32]) -> Result<()>| {
+        for _ in 0..args.epochs {
+            checkpoint(progress)?;
+            each(rounds.next_round(m)?)?;
+            progress.advance(1);
+        }
+        Ok(())
+    };
+    match &args.out {
+        Some(path) => write_atomic(path, |out| {
+            let failed = |e| Error::io(path, e);
+            if form == Form::Npy {
+                out.write_all(&npy_head(args.epochs, m)).map_err(failed)?;
+            }
+            draw_all(&mut |rows| rows.iter().try_for_each(|row| write_row(out, *row, form)).map_err(failed))
+        })?,
+        None if args.json => draw_all(&mut |_| Ok(()))?,
+        None => draw_all(&mut |rows| {
+            let lines: Vec<String> = rows.iter().map(u32::to_string).collect();
+            print(&lines.join("\n"));
+            Ok(())
+        })?,
+    }
+    if let Some(path) = &args.state {
+        write_json(path, &json(rounds.state())?)?;
+    }
+    let value = json!({
+        "method": card.slug,
+        "rows": rows,
+        "epochs": args.epochs,
+        "rows_per_epoch": m,
+        "first_epoch": first,
+        "seed": rounds.state().seed,
+        "out": args.out,
+        "state": args.state,
+    });
+    let text = match &args.out {
+        Some(path) => format!(
+            "{}: {} epochs of {} of {} rows (seed {})\nwrote {}",
+            card.slug,
+            count(args.epochs),
+            count(m),
+            count(rows),
+            rounds.state().seed,
+            path.display()
+        ),
+        None => String::new(),
+    };
+    Ok(Reply::new(text, value))
+}
+
+fn form(out: Option<&Path>) -> Result<Form> {
+    let Some(path) = out else { return Ok(Form::Text) };
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("npy") => Ok(Form::Npy),
+        Some("txt") => Ok(Form::Text),
+        _ => Err(Error::input("--out", path.display(), "row numbers are written as .npy or .txt")),
+    }
+}
+
+fn write_row(out: &mut impl Write, row: u32, form: Form) -> std::io::Result<()> {
+    match form {
+        Form::Npy => out.write_all(&row.to_le_bytes()),
+        Form::Text => writeln!(out, "{row}"),
+    }
+}
+
+/// The number of rows, and their classes where a column names them.
+fn population(args: &Order) -> Result<(usize, Option<Vec<u32>>)> {
+    let Some(input) = &args.input else { return Ok((args.rows.unwrap_or(0), None)) };
+    let table = work::read(input, &[])?;
+    let classes = match &args.target {
+        Some(target) => Some(table.categories(target, Missing::Error)?.codes),
+        None => None,
+    };
+    Ok((table.rows(), classes))
+}
+
+/// The stream that was saved, if it is one over the same rows.
+fn resumed(path: &Path, fresh: &RoundsState) -> Result<Rounds> {
+    let what = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let saved: RoundsState = serde_json::from_slice(&bytes).map_err(|e| Error::data(&what, None, e.to_string()))?;
+    let key = |state: &RoundsState| (state.rows, state.draw, state.classes.clone(), state.seed);
+    if key(&saved) != key(fresh) {
+        let got = format!("a stream over {} rows, draw {:?}, seed {}", saved.rows, saved.draw, saved.seed);
+        return Err(Error::input(what, got, "repeat that command to go on with it, or name another --state"));
+    }
+    Rounds::resume(saved)
+}
