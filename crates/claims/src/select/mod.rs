@@ -3,4 +3,5 @@
 pub mod diversify_conquer;
 pub mod dpp_least_squares;
 pub mod mig;
+pub mod rs2;
 pub mod sensitivity_sampling;

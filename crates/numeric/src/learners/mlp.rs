@@ -29,13 +29,15 @@ pub struct Mlp {
     pub batch: usize,
     /// Adam's step size, above 0. Default 1e-3.
     pub learning_rate: f64,
+    /// Whether the step size falls to 0 along half a cosine, epoch by epoch. Default no.
+    pub anneal: bool,
     /// Strength of the penalty on weights, at least 0. Default 1e-4.
     pub l2: f64,
 }
 
 impl Default for Mlp {
     fn default() -> Self {
-        Mlp { hidden: 64, epochs: 100, batch: 64, learning_rate: 1e-3, l2: 1e-4 }
+        Mlp { hidden: 64, epochs: 100, batch: 64, learning_rate: 1e-3, anneal: false, l2: 1e-4 }
     }
 }
 
@@ -165,12 +167,14 @@ impl Mlp {
             if let Some(row) = rows.iter().find(|row| **row >= y.len()) {
                 return Err(Error::input("row of a round", row, format!("the table has {} rows", y.len())));
             }
+            let done = epoch as f64 / self.epochs as f64;
+            let share = if self.anneal { 0.5 * (1.0 + (std::f64::consts::PI * done).cos()) } else { 1.0 };
             for batch in rows.chunks(self.batch) {
                 let y: Vec<u32> = batch.iter().map(|i| y[*i]).collect();
                 let weights: Vec<f64> = batch.iter().map(|i| weights[*i] / mean_weight).collect();
                 let (_, slope) = net.loss(&z.select(Axis(0), batch), &y, &weights, &offset, self.l2);
                 steps += 1;
-                adam(&mut net, &slope, &mut first, &mut second, self.learning_rate, steps);
+                adam(&mut net, &slope, &mut first, &mut second, share * self.learning_rate, steps);
             }
         }
         Ok(Box::new(Fitted { standard, net, offset }))
