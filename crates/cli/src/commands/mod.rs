@@ -6,4 +6,5 @@ pub mod data;
 pub mod list;
 pub mod select;
 pub mod show;
+pub mod split;
 mod work;

@@ -1,4 +1,4 @@
-//! What `select` and `balance` have in common.
+//! What the verbs that work on files have in common.
 
 use crate::args::{Cli, Work};
 use crate::output::{check_place, count, table};
@@ -50,13 +50,18 @@ pub fn open(work: &Work) -> Result<Table> {
     for path in [&work.out, &work.report].into_iter().flatten() {
         check_place(path)?;
     }
-    let overrides = work.types.iter().map(|entry| {
+    read(&work.input, &work.types)
+}
+
+/// Opens a file, some of whose columns are to be read as `COLUMN=TYPE` says.
+pub fn read(input: &str, types: &[String]) -> Result<Table> {
+    let overrides = types.iter().map(|entry| {
         let (name, kind) = entry
             .split_once('=')
             .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
         Ok((name.to_owned(), kind.parse::<ColumnType>()?))
     });
-    Table::open(&work.input, &overrides.collect::<Result<Vec<_>>>()?)
+    Table::open(input, &overrides.collect::<Result<Vec<_>>>()?)
 }
 
 /// How often each class occurs before and after.

@@ -7,3 +7,4 @@ mod common;
 mod errors;
 mod lines;
 mod output;
+mod split;
