@@ -28,6 +28,8 @@ pub enum Command {
     Select(Select),
     /// A labelled file -> a file whose classes are balanced
     Balance(Balance),
+    /// A file -> training sets with test sets near them (interpolation) and far from them (extrapolation)
+    Split(SplitFile),
     /// A stream of row numbers for a trainer: another part of the rows in every epoch
     Order(Order),
     /// The selectors against each other and against random, on your data
@@ -45,6 +47,7 @@ impl Command {
             | Command::Data(Data::List { json } | Data::Show { json, .. })
             | Command::Select(Select { work: Work { json, .. }, .. })
             | Command::Balance(Balance { work: Work { json, .. }, .. })
+            | Command::Split(SplitFile { json, .. })
             | Command::Order(Order { json, .. })
             | Command::Compare(Compare { json, .. })
             | Command::Check(Check { json, .. }) => *json,
@@ -56,6 +59,7 @@ impl Command {
         match self {
             Command::Select(Select { work: Work { threads, .. }, .. })
             | Command::Balance(Balance { work: Work { threads, .. }, .. })
+            | Command::Split(SplitFile { threads, .. })
             | Command::Order(Order { threads, .. })
             | Command::Compare(Compare { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
@@ -197,6 +201,94 @@ pub struct Balance {
     /// Keep columns of whole numbers whole in synthetic rows
     #[arg(long)]
     pub round_integers: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct SplitFile {
+    /// The rows to cut, or with --test the training rows; a file as for `select`, or builtin:NAME
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: String,
+    /// The test rows, with the columns of the first file that are used
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<String>,
+    /// Folder to make: a folder a fold, in each the rows of either file in that file's own format
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// `extrapolation`: folds of similar rows; `resample`: training sets near and far from the rows of --test
+    #[arg(long, value_enum, default_value_t = Protocol::Extrapolation)]
+    pub protocol: Protocol,
+    /// Buckets of similar rows, each a fold's extrapolation test [default: 5]
+    #[arg(long, value_name = "N")]
+    pub folds: Option<usize>,
+    /// Buckets of equal size, and equally many training rows in every fold
+    #[arg(long)]
+    pub balanced: bool,
+    /// Starts of k-means, of which the best counts [default: 5]
+    #[arg(long, value_name = "N")]
+    pub restarts: Option<usize>,
+    /// Leave out training rows at least this similar to an extrapolation test row, such as 0.9
+    #[arg(long, value_name = "SIMILARITY", allow_negative_numbers = true)]
+    pub purge: Option<f64>,
+    /// Protocol resample: training rows on either side, one or more numbers
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub sizes: Vec<usize>,
+    /// Protocol resample: in place of sizes, how many nearest training rows of each test row [default: 10]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "sizes")]
+    pub per_query: Vec<usize>,
+    /// Protocol resample: rows among this many nearest of a test row are not far [default: as many as were taken]
+    #[arg(long, value_name = "N")]
+    pub exclude: Option<usize>,
+    /// Protocol resample: which of the far rows [default: random]
+    #[arg(long, value_enum)]
+    pub far: Option<Far>,
+    /// Text columns: joined, and turned into hashed TF-IDF features; compared by cosine
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub text: Vec<String>,
+    /// Dimensions of the features made from text
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub text_dim: usize,
+    /// A column of fixed-size lists, or (without --test) an .npy file with a row for each row; compared by cosine
+    #[arg(long, value_name = "COLUMN|FILE.npy")]
+    pub embedding: Option<String>,
+    /// Numeric columns, standardised and compared by Euclidean distance [default: all that are numeric]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// Column with each row's class, which is no feature
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// Column with each row's relevant documents (a list, or text separated by `|`, `;` or `,`): reports how many test
+    /// rows share one with the training rows
+    #[arg(long, value_name = "COLUMN")]
+    pub relevant: Option<String>,
+    /// Seed of all randomness: same seed, same result
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads to use; the result does not depend on it [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Types of columns that are to be read differently: integer, float, boolean, text or category
+    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+}
+
+/// How a file is split.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Extrapolation,
+    Resample,
+}
+
+/// Which of the rows that are far from the test rows.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Far {
+    Random,
+    Farthest,
 }
 
 #[derive(Args, Debug)]

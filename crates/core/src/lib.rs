@@ -26,7 +26,7 @@ pub use card::{Area, Card, Param, find, nearest, search};
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use evidence::{Evidence, Exact, Expectation, Finding, Measurement, Plot, Relation, Scale, Series, Trial, Verdict};
-pub use file::{write_atomic, write_atomic_bytes};
+pub use file::{check_vacant, write_atomic, write_atomic_bytes, write_atomic_folder};
 pub use params::Params;
 pub use progress::{Progress, Silent, checkpoint};
 pub use seed::{Rng, Seed};

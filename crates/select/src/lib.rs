@@ -16,6 +16,7 @@ mod feature_space;
 mod graph;
 pub mod greedy;
 mod herding;
+mod interp_extrap_split;
 mod k_center;
 mod mig;
 mod pool;
@@ -41,6 +42,10 @@ pub use facility_location::FacilityLocation;
 pub use feature_space::{Basis, Family, FeatureSpace, FinitePool};
 pub use graph::{LabelGraph, Normalise};
 pub use herding::Herding;
+pub use interp_extrap_split::{
+    Averages, Buckets, Far, FoldScores, OverlapReport, Qrel, ReSTTest, ReSTrain, RegimeSummary, Resampled,
+    SimilarityKFold, Sizes, Split, TrainingSets, nn_similarity, overlap_report, regime_contrast, regime_summary,
+};
 pub use k_center::KCenter;
 pub use mig::{Gain, Mig, Phi, Scaling, labels_from_clusters};
 pub use pool::{Cost, Needs, Pool, Selection, Selector};

@@ -8,4 +8,5 @@ pub mod list;
 pub mod order;
 pub mod select;
 pub mod show;
+pub mod split;
 mod work;

@@ -1,4 +1,4 @@
-//! What `select` and `balance` have in common.
+//! What the verbs that work on files have in common.
 
 use crate::args::{Cli, Columns, Work};
 use crate::output::{check_place, count, table};

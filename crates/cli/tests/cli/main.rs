@@ -8,3 +8,4 @@ mod errors;
 mod lines;
 mod output;
 mod rounds;
+mod split;

@@ -6,7 +6,7 @@ use crate::data::{Missing, Table, Values, write_selection};
 use crate::numeric::Points;
 use crate::select::{Needs, Pool, Selection};
 use crate::{Error, Progress, Result, Seed};
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, concatenate};
 use std::path::Path;
 
 /// The columns of a file that a selector sees, by name.
@@ -60,27 +60,62 @@ impl PoolColumns {
     /// # Errors
     /// As [`PoolColumns::pool`], and when there is nothing to make points of.
     pub fn points(&self, table: &Table, seed: Seed, progress: &dyn Progress) -> Result<Points> {
+        self.joint_points(&[table], seed, progress)
+    }
+
+    /// The points of several tables' rows, one table after the other: texts are encoded and numbers standardised
+    /// together, so that rows of different tables can be compared.
+    ///
+    /// # Errors
+    /// As [`PoolColumns::points`], a column that one of the tables lacks, embeddings of different widths, an embedding
+    /// from a file with more than one table.
+    pub fn joint_points(&self, tables: &[&Table], seed: Seed, progress: &dyn Progress) -> Result<Points> {
         let sources = [self.embedding.is_some(), !self.text.is_empty(), !self.features.is_empty()];
         if sources.iter().filter(|given| **given).count() > 1 {
             let want = "rows get their points from one of embedding, text and features";
             return Err(Error::input("columns", "more than one of the three", want));
         }
         if let Some(embedding) = &self.embedding {
-            return embedded(table, embedding);
+            if tables.len() > 1 && tables.iter().any(|table| table.column(embedding).is_err()) {
+                let want = "with more than one file, name a column that all of them have";
+                return Err(Error::input("embedding", format!("`{embedding}`"), want));
+            }
+            let parts = tables.iter().map(|table| embedded(table, embedding)).collect::<Result<Vec<_>>>()?;
+            return Ok(Points::F32(stacked(parts, embedding)?));
         }
         if !self.text.is_empty() {
-            return Ok(Points::F32(self.encoder.encode(&joined(table, &self.text)?, seed.stream("text"), progress)?));
+            let mut texts = Vec::new();
+            for table in tables {
+                texts.append(&mut joined(table, &self.text)?);
+            }
+            return Ok(Points::F32(self.encoder.encode(&texts, seed.stream("text"), progress)?));
         }
+        let Some(first) = tables.first() else {
+            return Err(Error::input("tables", "none", "give at least one"));
+        };
         let taken: Vec<&str> =
             [&self.target, &self.score, &self.labels].into_iter().flatten().map(String::as_str).collect();
-        let names = features(table, &self.features, &taken)?;
+        let names = features(first, &self.features, &taken)?;
         if names.is_empty() {
             let want = "name text columns or an embedding column, or give a file with numeric columns";
-            return Err(Error::input(format!("{}, features", table.name()), "no numeric columns", want));
+            return Err(Error::input(format!("{}, features", first.name()), "no numeric columns", want));
         }
-        let numbers = table.numeric(&names, Missing::Error)?;
+        let parts = tables.iter().map(|table| table.numeric(&names, Missing::Error)).collect::<Result<Vec<_>>>()?;
+        let numbers = stacked(parts, "features")?;
         Ok(Points::F64(if self.standardise { standardised(numbers) } else { numbers }))
     }
+}
+
+/// The rows of all parts, one after the other; a single part is not copied.
+fn stacked<T: Clone>(mut parts: Vec<Array2<T>>, what: &str) -> Result<Array2<T>> {
+    if let [_] = parts.as_slice() {
+        return Ok(parts.remove(0));
+    }
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    concatenate(Axis(0), &views).map_err(|_| {
+        let widths: Vec<String> = parts.iter().map(|part| part.ncols().to_string()).collect();
+        Error::input(what, format!("{} numbers a row", widths.join(" and ")), "all files must have equally many")
+    })
 }
 
 /// The text columns of each row, one paragraph a column.
@@ -97,9 +132,9 @@ fn joined(table: &Table, columns: &[String]) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-fn embedded(table: &Table, embedding: &str) -> Result<Points> {
+fn embedded(table: &Table, embedding: &str) -> Result<Array2<f32>> {
     if !embedding.ends_with(".npy") || table.column(embedding).is_ok() {
-        return Ok(Points::F32(table.embedding(embedding)?));
+        return table.embedding(embedding);
     }
     let beside = Table::open(embedding, &[])?;
     if beside.rows() != table.rows() {
@@ -107,7 +142,7 @@ fn embedded(table: &Table, embedding: &str) -> Result<Points> {
         return Err(Error::input(embedding, format!("{} rows", beside.rows()), want));
     }
     let column = beside.columns().first().map(|c| c.name.clone()).unwrap_or_default();
-    Ok(Points::F32(beside.embedding(&column)?))
+    beside.embedding(&column)
 }
 
 /// Mean 0 and standard deviation 1 in each column; constant columns are dropped.
