@@ -18,6 +18,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "sensitivity-sampling", run: crate::select::sensitivity_sampling::run },
     Claim { slug: "smote", run: crate::robust::smote::run },
     Claim { slug: "dpp-least-squares", run: crate::select::dpp_least_squares::run },
+    Claim { slug: "interp-extrap-split", run: crate::select::interp_extrap_split::run },
 ];
 
 /// The claim of a method, or an error that offers the nearest names.

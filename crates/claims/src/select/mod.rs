@@ -2,5 +2,6 @@
 
 pub mod diversify_conquer;
 pub mod dpp_least_squares;
+pub mod interp_extrap_split;
 pub mod mig;
 pub mod sensitivity_sampling;
