@@ -202,7 +202,7 @@ fn accuracies(trial: &Trial, set: &str, evidence: &mut Evidence) -> Result<()> {
 
 /// What must hold exactly, counted on a block of letter: everything counted is a violation.
 fn identities(trial: &Trial, evidence: &mut Evidence) -> Result<()> {
-    let rows = trial.at(300, 3000, 3000);
+    let rows = trial.at(600, 3000, 3000);
     let (x, _) = blocks(trial, "letter", rows, 1)?.remove(0);
     let x = x.mapv(|v| v as f32);
     let (train, test) = x.view().split_at(Axis(0), rows - rows / 5);
