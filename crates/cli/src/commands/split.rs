@@ -91,6 +91,9 @@ struct Files<'a> {
     test: Option<&'a Table>,
 }
 
+/// The numbers of each row's relevant documents.
+type Documents = Vec<Vec<u32>>;
+
 /// A fold, or the training sets of one size.
 struct Piece {
     /// The name of its folder.
@@ -233,7 +236,7 @@ impl Files<'_> {
     }
 
     /// The relevant documents of each row of both files, numbered alike, if a column has them.
-    fn judgements(&self) -> Result<Option<(Vec<Vec<u32>>, Vec<Vec<u32>>)>> {
+    fn judgements(&self) -> Result<Option<(Documents, Documents)>> {
         let Some(column) = &self.args.relevant else { return Ok(None) };
         let train = self.input.labels(column, None)?;
         let Some(test) = self.test else { return Ok(Some((train.rows.clone(), train.rows))) };
