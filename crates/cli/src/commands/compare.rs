@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Operations beyond which a selector is heard only if it is named: some minutes for every choice.
-const PATIENCE: f64 = 1e11;
+/// Operations beyond which a selector is heard only if it is named: minutes for every choice, of which there are
+/// budgets times seeds.
+const PATIENCE: f64 = 3e10;
 
 /// Curves that a picture of accuracy against budget can carry.
 const CURVES: usize = 6;
