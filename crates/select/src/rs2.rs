@@ -12,7 +12,7 @@
 //! short.
 
 use crate::{AskTell, Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed, checkpoint};
 use serde::{Deserialize, Serialize};
 
 pub(crate) static CARD: Card = Card {
@@ -91,8 +91,9 @@ impl Selector for Rs2 {
         Cost { operations: rows as f64, bytes: 4.0 * rows as f64 }
     }
 
-    fn select(&self, pool: &Pool, budget: usize, seed: Seed, _progress: &dyn Progress) -> Result<Selection> {
+    fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
+        checkpoint(progress)?;
         let classes = pool.classes.as_deref().filter(|_| self.draw == RoundDraw::Stratified);
         let indices = Rounds::new(pool.rows, self.draw, classes, seed)?.ask(budget)?;
         Ok(Selection::of(indices))
