@@ -5,6 +5,7 @@
 //! behind under `results/`.
 
 mod claim;
+pub mod estimate;
 mod record;
 pub mod robust;
 pub mod select;

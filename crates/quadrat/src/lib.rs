@@ -1,6 +1,6 @@
 //! A toolkit for everything a practitioner does with samples.
 //!
-//! One dependency, one feature an area (`select`, `robust`; `data` for files). The foundation (errors, seeds, progress,
+//! One dependency, one feature an area (`select`, `robust`, `estimate`; `data` for files). The foundation (errors, seeds, progress,
 //! cards, evidence) is at the top level, and the [`prelude`] brings what most programs need.
 //!
 //! A file of samples becomes a smaller one that stands for it:
@@ -45,6 +45,8 @@ pub use quadrat_core::*;
 
 #[cfg(feature = "data")]
 pub use quadrat_data as data;
+#[cfg(feature = "estimate")]
+pub use quadrat_estimate as estimate;
 pub use quadrat_numeric as numeric;
 #[cfg(feature = "robust")]
 pub use quadrat_robust as robust;
@@ -63,6 +65,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         select::cards(),
         #[cfg(feature = "robust")]
         robust::cards(),
+        #[cfg(feature = "estimate")]
+        estimate::cards(),
     ];
     areas.concat()
 }

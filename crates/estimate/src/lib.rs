@@ -1,0 +1,8 @@
+//! Estimate from samples: trustworthy numbers from few of them.
+//!
+//! A method takes closures and plain arrays and returns estimates with their standard errors. Each has a file of its own
+//! that reads as its paper; [`cards`] is the catalogue.
+
+mod registry;
+
+pub use registry::cards;
