@@ -302,6 +302,9 @@ pub struct Order {
     /// Column of the input with each row's class, for draws that keep the classes' shares
     #[arg(long, value_name = "COLUMN", requires = "input")]
     pub target: Option<String>,
+    /// Column of the input with each row's weight, for draws in proportion to it
+    #[arg(long, value_name = "COLUMN", requires = "input")]
+    pub score: Option<String>,
     /// The method; `quadrat list` shows them all
     #[arg(long, default_value = "rs2")]
     pub method: String,

@@ -54,7 +54,7 @@ pub use random::Random;
 pub use refine::{AskTell, DiversifyConquer, IterativeRefine, RefineState, Update};
 pub use registry::{build, cards, selectors};
 pub use regress::{Regression, lp_regress};
-pub use rs2::{RoundDraw, Rounds, RoundsState, Rs2, cosine, iterations};
+pub use rs2::{RoundDraw, Rounds, RoundsState, Rs2, cosine, iterations, shares};
 pub use sensitivity::{
     Draw, LevSens, Leverage, LeverageMode, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores,
     Sensitivity, SensitivityMode, Uniform, inclusion_probabilities, plan,

@@ -4,7 +4,7 @@ use super::work;
 use crate::args::Order;
 use crate::output::{Reply, check_place, count, json, print, write_json};
 use quadrat::data::{Missing, npy_head};
-use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState};
+use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState, shares};
 use quadrat::{Error, Progress, Result, Seed, checkpoint, write_atomic};
 use serde_json::json;
 use std::io::Write;
@@ -30,9 +30,9 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
     if args.epochs == 0 {
         return Err(Error::input("--epochs", 0, "use at least 1"));
     }
-    let (rows, classes) = population(args)?;
+    let mut rounds = stream(args, draw)?;
+    let rows = rounds.state().rows;
     let m = work::budget("--fraction", &args.fraction, rows)?;
-    let mut rounds = Rounds::new(rows, draw, classes.as_deref(), Seed(args.seed))?;
     if let Some(path) = args.state.as_deref().filter(|path| path.exists()) {
         rounds = resumed(path, rounds.state())?;
     }
@@ -106,15 +106,23 @@ fn write_row(out: &mut impl Write, row: u32, form: Form) -> std::io::Result<()> 
     }
 }
 
-/// The number of rows, and their classes where a column names them.
-fn population(args: &Order) -> Result<(usize, Option<Vec<u32>>)> {
-    let Some(input) = &args.input else { return Ok((args.rows.unwrap_or(0), None)) };
+/// A new stream over the rows, with the classes or weights that the draw needs.
+fn stream(args: &Order, draw: RoundDraw) -> Result<Rounds> {
+    let seed = Seed(args.seed);
+    let Some(input) = &args.input else { return Rounds::new(args.rows.unwrap_or(0), draw, None, seed) };
     let table = work::read(input, &[])?;
+    if draw == RoundDraw::Weighted {
+        let Some(score) = &args.score else {
+            return Err(Error::input("--score", "nothing", "name the column with each row's weight"));
+        };
+        let scores = table.numeric(&[score], Missing::Error)?.into_raw_vec_and_offset().0;
+        return Rounds::weighted(&shares(&scores)?, seed);
+    }
     let classes = match &args.target {
         Some(target) => Some(table.categories(target, Missing::Error)?.codes),
         None => None,
     };
-    Ok((table.rows(), classes))
+    Rounds::new(table.rows(), draw, classes.as_deref(), seed)
 }
 
 /// The stream that was saved, if it is one over the same rows.
@@ -122,8 +130,12 @@ fn resumed(path: &Path, fresh: &RoundsState) -> Result<Rounds> {
     let what = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let saved: RoundsState = serde_json::from_slice(&bytes).map_err(|e| Error::data(&what, None, e.to_string()))?;
-    let key = |state: &RoundsState| (state.rows, state.draw, state.classes.clone(), state.seed);
-    if key(&saved) != key(fresh) {
+    let same = saved.rows == fresh.rows
+        && saved.draw == fresh.draw
+        && saved.classes == fresh.classes
+        && saved.probabilities == fresh.probabilities
+        && saved.seed == fresh.seed;
+    if !same {
         let got = format!("a stream over {} rows, draw {:?}, seed {}", saved.rows, saved.draw, saved.seed);
         return Err(Error::input(what, got, "repeat that command to go on with it, or name another --state"));
     }

@@ -29,7 +29,8 @@ pub struct Mlp {
     pub batch: usize,
     /// Adam's step size, above 0. Default 1e-3.
     pub learning_rate: f64,
-    /// Whether the step size falls to 0 along half a cosine, epoch by epoch. Default no.
+    /// Whether the step size falls to 0 along half a [`cosine`], step by step: how it falls then depends on the number of
+    /// steps only, not on how epochs divide them. All epochs must have as many rows as the first. Default no.
     pub anneal: bool,
     /// Strength of the penalty on weights, at least 0. Default 1e-4.
     pub l2: f64,
@@ -161,20 +162,30 @@ impl Mlp {
         let mut net = Net::random(x.ncols(), self.hidden, classes, &mut seed.stream("network weights").rng(0));
         let mut first = Net::zeros(x.ncols(), self.hidden, classes);
         let mut second = first.clone();
-        let mut steps = 0;
+        let (mut steps, mut first_epoch) = (0, None);
         for epoch in 0..self.epochs {
             let rows = round(epoch)?;
+            let expected = *first_epoch.get_or_insert(rows.len());
+            if self.anneal && rows.len() != expected {
+                // A schedule that does not span the steps taken ends at a high rate, and the fit is worth nothing.
+                return Err(Error::input(
+                    "rows of a round",
+                    rows.len(),
+                    format!("an annealed fit needs as many in every round as in the first, {expected}"),
+                ));
+            }
+            let all_steps = self.epochs * expected.div_ceil(self.batch);
             if let Some(row) = rows.iter().find(|row| **row >= y.len()) {
                 return Err(Error::input("row of a round", row, format!("the table has {} rows", y.len())));
             }
-            let done = epoch as f64 / self.epochs as f64;
-            let share = if self.anneal { 0.5 * (1.0 + (std::f64::consts::PI * done).cos()) } else { 1.0 };
             for batch in rows.chunks(self.batch) {
                 let y: Vec<u32> = batch.iter().map(|i| y[*i]).collect();
                 let weights: Vec<f64> = batch.iter().map(|i| weights[*i] / mean_weight).collect();
                 let (_, slope) = net.loss(&z.select(Axis(0), batch), &y, &weights, &offset, self.l2);
+                let rate =
+                    if self.anneal { cosine(steps, all_steps, self.learning_rate, 0.0) } else { self.learning_rate };
                 steps += 1;
-                adam(&mut net, &slope, &mut first, &mut second, share * self.learning_rate, steps);
+                adam(&mut net, &slope, &mut first, &mut second, rate, steps as i32);
             }
         }
         Ok(Box::new(Fitted { standard, net, offset }))
@@ -194,6 +205,12 @@ impl Mlp {
         }
         Ok(())
     }
+}
+
+/// The learning rate of step `step` of `steps`, falling from `first` to `last` along half a cosine.
+pub fn cosine(step: usize, steps: usize, first: f64, last: f64) -> f64 {
+    let share = (step as f64 / steps.max(1) as f64).min(1.0);
+    last + 0.5 * (first - last) * (1.0 + (std::f64::consts::PI * share).cos())
 }
 
 /// A step of Adam with its authors' constants.
@@ -270,6 +287,27 @@ mod tests {
         let rounds = mlp.fit_rounds(x.view(), &y, 2, &mut round, seed).unwrap().probabilities(x.view());
         assert_eq!(rounds, mlp.fit(x.view(), &y, 2, None, seed).unwrap().probabilities(x.view()));
         assert!(mlp.fit_rounds(x.view(), &y, 2, &mut |_| Ok(vec![20]), seed).is_err());
+    }
+
+    #[test]
+    fn an_annealed_schedule_spans_the_steps_taken() {
+        assert_eq!((cosine(0, 9, 0.1, 1e-4), cosine(9, 9, 0.1, 1e-4), cosine(0, 0, 0.1, 0.0)), (0.1, 1e-4, 0.1));
+        assert!((cosine(5, 10, 0.1, 0.0) - 0.05).abs() < 1e-15);
+        let mut rng = Seed(4).rng(0);
+        let x = Array2::from_shape_fn((20, 3), |_| rng.normal());
+        let y: Vec<u32> = (0..20).map(|i| i % 2).collect();
+        let fit = |epochs, sizes: &[usize]| {
+            let mlp = Mlp { epochs, batch: 5, anneal: true, ..Mlp::default() };
+            let mut at = 0;
+            let mut round = |epoch: usize| {
+                at += sizes[epoch];
+                Ok((at - sizes[epoch]..at).collect())
+            };
+            mlp.fit_rounds(x.view(), &y, 2, &mut round, Seed(5)).map(|fitted| fitted.probabilities(x.view()))
+        };
+        // The same batches make the same network, however epochs divide them.
+        assert_eq!(fit(4, &[5; 4]).unwrap(), fit(1, &[20]).unwrap());
+        assert!(fit(2, &[10, 5]).unwrap_err().to_string().contains("the first, 10"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod tree;
 pub use bayes::GaussianNb;
 pub use forest::Forest;
 pub use knn::KNearest;
-pub use mlp::Mlp;
+pub use mlp::{Mlp, cosine};
 pub use softmax::Softmax;
 pub use standard::Standard;
 pub use tree::{Criterion, Tree};
