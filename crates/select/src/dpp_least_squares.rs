@@ -8,12 +8,15 @@
 //!
 //! What the paper leaves to the reader is decided so: a number of points that is no multiple of m is filled up with
 //! independent draws of the Christoffel density (for m < n < 2m that is exactly volume-rescaled sampling with w*); the
-//! constants of the paper's theorems were not used.
+//! constants of the paper's theorems were not used. Boosting (Haberstich, Nouy and Perrin, Mathematics of Computation
+//! 2022), a rival of the repeated DPP, goes on top of any sampler: of several designs the one with G nearest to the
+//! identity, and of its points only those that stability needs.
 
 use crate::weighted_fit::gram_eigenvalues;
 use crate::{Basis, Cost, Family, FeatureSpace, FinitePool, Needs, Pool, Selection, Selector};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed, checkpoint};
+use rayon::prelude::*;
 
 pub(crate) static CARD: Card = Card {
     slug: "dpp-least-squares",
@@ -45,6 +48,16 @@ pub(crate) static CARD: Card = Card {
             help: "redraw until the smallest eigenvalue of the Gram matrix is at least 1 minus this (0 to 1); none; auto is 0.5 from four points a function on",
         },
         Param { name: "max-tries", default: "100", help: "draws before giving up on the condition, at least 1" },
+        Param {
+            name: "boost",
+            default: "1",
+            help: "candidate designs in each draw, of which the one with the Gram matrix nearest to the identity is kept",
+        },
+        Param {
+            name: "prune",
+            default: "false",
+            help: "then leave out points as long as the condition holds: fewer rows than the budget, as stable",
+        },
     ],
 };
 
@@ -85,11 +98,17 @@ pub struct DesignSampler {
     pub condition: Option<f64>,
     /// How often to draw before giving up on the condition.
     pub max_tries: usize,
+    /// Candidates in each draw, of which the one with the smallest ||G - I|| is kept: 1 is no choice at all. The choice
+    /// costs unbiasedness.
+    pub boost: usize,
+    /// Whether to leave out points afterwards, each time the one without which ||G - I|| is smallest, as long as the
+    /// condition holds (none: nothing is left out). Time O(n^2 m^3).
+    pub prune: bool,
 }
 
 impl Default for DesignSampler {
     fn default() -> Self {
-        DesignSampler { sampler: Sampler::RepeatedDpp, condition: Some(0.5), max_tries: 100 }
+        DesignSampler { sampler: Sampler::RepeatedDpp, condition: Some(0.5), max_tries: 100, boost: 1, prune: false }
     }
 }
 
@@ -102,8 +121,13 @@ pub struct Design {
     pub weights: Vec<f64>,
     /// Smallest eigenvalue of G; the fit is stable when it is near 1.
     pub lambda_min: f64,
-    /// Draws that were made until the condition held.
+    /// Draws that were made until the condition held, each of as many candidates as boosting takes.
     pub tries: usize,
+}
+
+/// max |lambda - 1| over the eigenvalues of G, largest first: ||G - I|| in the operator norm.
+fn distance(eigenvalues: &[f64]) -> f64 {
+    eigenvalues.iter().map(|lambda| (lambda - 1.0).abs()).fold(0.0, f64::max)
 }
 
 impl Design {
@@ -130,15 +154,27 @@ impl DesignSampler {
         progress.begin("drawing designs", None);
         let mut best = f64::NEG_INFINITY;
         for attempt in 0..self.max_tries.max(1) {
-            checkpoint(progress)?;
-            let points = self.draw(space, n, seed.stream("design").rng(attempt as u64))?;
-            let phi = features_at(space, points.view());
-            let weights = self.weights(&phi);
-            let lambda_min = gram_eigenvalues(phi.view(), &weights)?[m - 1];
-            if self.condition.is_none_or(|delta| lambda_min >= 1.0 - delta) {
-                return Ok(Design { points, weights, lambda_min, tries: attempt + 1 });
+            let mut nearest: Option<(f64, Design)> = None;
+            for candidate in 0..self.boost.max(1) {
+                checkpoint(progress)?;
+                let item = attempt * self.boost.max(1) + candidate;
+                let points = self.draw(space, n, seed.stream("design").rng(item as u64))?;
+                let phi = features_at(space, points.view());
+                let weights = self.weights(&phi);
+                let eigenvalues = gram_eigenvalues(phi.view(), &weights)?;
+                if nearest.as_ref().is_none_or(|(least, _)| distance(&eigenvalues) < *least) {
+                    let design = Design { points, weights, lambda_min: eigenvalues[m - 1], tries: attempt + 1 };
+                    nearest = Some((distance(&eigenvalues), design));
+                }
             }
-            best = best.max(lambda_min);
+            let Some((_, design)) = nearest else { break };
+            if self.condition.is_none_or(|delta| design.lambda_min >= 1.0 - delta) {
+                return match self.condition.filter(|_| self.prune) {
+                    Some(delta) => pruned(design, space, delta, progress),
+                    None => Ok(design),
+                };
+            }
+            best = best.max(design.lambda_min);
             progress.advance(1);
         }
         let why = format!(
@@ -178,6 +214,32 @@ impl DesignSampler {
         let optimal = !matches!(self.sampler, Sampler::MonteCarlo | Sampler::Volume);
         phi.outer_iter().map(|row| if optimal { m / row.dot(&row) } else { 1.0 }).collect()
     }
+}
+
+/// The design without the points that lambda_min >= 1 - delta does not need, left out greedily.
+fn pruned(mut design: Design, space: &dyn FeatureSpace, delta: f64, progress: &dyn Progress) -> Result<Design> {
+    let phi = design.features(space);
+    let mut kept: Vec<usize> = (0..design.weights.len()).collect();
+    while kept.len() > space.len() {
+        checkpoint(progress)?;
+        let without = |left_out: usize| {
+            let rest: Vec<usize> = kept.iter().copied().filter(|row| *row != left_out).collect();
+            let weights: Vec<f64> = rest.iter().map(|row| design.weights[*row]).collect();
+            let eigenvalues = gram_eigenvalues(phi.select(Axis(0), &rest).view(), &weights)?;
+            Ok((distance(&eigenvalues), eigenvalues[space.len() - 1], left_out))
+        };
+        let choices = kept.par_iter().map(|row| without(*row)).collect::<Result<Vec<(f64, f64, usize)>>>()?;
+        // The first of those that tie.
+        let Some(&(_, lambda_min, left_out)) = choices.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
+        if lambda_min < 1.0 - delta {
+            break;
+        }
+        kept.retain(|row| *row != left_out);
+        design.lambda_min = lambda_min;
+    }
+    design.points = design.points.select(Axis(0), &kept);
+    design.weights = kept.iter().map(|row| design.weights[*row]).collect();
+    Ok(design)
 }
 
 /// One draw of the projection DPP of `space`: m points with density det(phi_j(x_i))^2 / m! under mu^m, in order.
@@ -313,12 +375,16 @@ pub struct PoolDesign {
     pub condition: Option<Option<f64>>,
     /// As in [`DesignSampler`].
     pub max_tries: usize,
+    /// As in [`DesignSampler`].
+    pub boost: usize,
+    /// As in [`DesignSampler`].
+    pub prune: bool,
 }
 
 impl Default for PoolDesign {
     fn default() -> Self {
-        let DesignSampler { sampler, max_tries, .. } = DesignSampler::default();
-        PoolDesign { basis: PoolBasis::Linear, sampler, condition: None, max_tries }
+        let DesignSampler { sampler, max_tries, boost, prune, .. } = DesignSampler::default();
+        PoolDesign { basis: PoolBasis::Linear, sampler, condition: None, max_tries, boost, prune }
     }
 }
 
@@ -341,6 +407,8 @@ impl PoolDesign {
             sampler: p.get_choice("sampler", default.sampler, &samplers)?,
             condition,
             max_tries: p.get_usize("max-tries", default.max_tries, 1..)?,
+            boost: p.get_usize("boost", default.boost, 1..)?,
+            prune: p.get_bool("prune", default.prune)?,
         })
     }
 }
@@ -370,13 +438,14 @@ impl Selector for PoolDesign {
         let space = FinitePool::span(self.basis.features(&points.to_f64())?.view(), None)?;
         let automatic = (budget >= 4 * space.len()).then_some(0.5);
         let condition = self.condition.unwrap_or(automatic);
-        let sampler = DesignSampler { sampler: self.sampler, condition, max_tries: self.max_tries };
+        let PoolDesign { sampler, max_tries, boost, prune, .. } = *self;
+        let sampler = DesignSampler { sampler, condition, max_tries, boost, prune };
         let design = sampler.design(&space, budget, seed, progress)?;
         let mut selection = Selection { weights: Some(Vec::new()), ..Selection::default() };
         let mut place = std::collections::HashMap::new();
         let weights = selection.weights.get_or_insert_default();
         for (row, w) in design.points.column(0).iter().zip(&design.weights) {
-            let weight = w * pool.rows as f64 / budget as f64;
+            let weight = w * pool.rows as f64 / design.weights.len() as f64;
             match place.entry(*row as usize) {
                 std::collections::hash_map::Entry::Occupied(at) => weights[*at.get()] += weight,
                 std::collections::hash_map::Entry::Vacant(at) => {
@@ -581,12 +650,39 @@ mod tests {
         for delta in [0.0, 1.0, f64::NAN] {
             assert!(DesignSampler { condition: Some(delta), ..sampler }.design(&space, 20, Seed(1), &Silent).is_err());
         }
-        let hopeless = DesignSampler { sampler: Sampler::MonteCarlo, condition: Some(0.01), max_tries: 3 };
+        let hopeless = DesignSampler { sampler: Sampler::MonteCarlo, condition: Some(0.01), max_tries: 3, ..sampler };
         let error = hopeless.design(&space, 10, Seed(1), &Silent).unwrap_err().to_string();
         assert!(error.contains("smallest eigenvalue"), "{error}");
         let one = Array2::ones((2, 1));
         assert!(WeightedFit::new(one.view(), &[1.0, 0.0], &[1.0, 1.0]).is_err());
         assert!(WeightedFit::new(one.view(), &[1.0], &[1.0, 1.0]).is_err());
+    }
+
+    /// Of 50 candidates the best is nearer to the identity than most; then no point can go without breaking the
+    /// condition, and what is left still fits.
+    #[test]
+    fn boosting_chooses_and_prunes() {
+        let space = Basis::total_degree(Family::Legendre, 1, 5).unwrap();
+        let far =
+            |design: &Design| distance(&gram_eigenvalues(design.features(&space).view(), &design.weights).unwrap());
+        for sampler in [Sampler::Christoffel, Sampler::RepeatedDpp] {
+            let plain = DesignSampler { sampler, condition: None, ..DesignSampler::default() };
+            let boosted = DesignSampler { boost: 50, ..plain };
+            let mut nearer = 0;
+            for seed in 0..20 {
+                let (one, best) =
+                    (plain.design(&space, 24, Seed(seed), &Silent), boosted.design(&space, 24, Seed(seed), &Silent));
+                nearer += usize::from(far(&best.unwrap()) <= far(&one.unwrap()));
+            }
+            // The first candidate of a boosted draw is the plain design, so the best is never farther.
+            assert_eq!(nearer, 20, "{sampler:?}");
+            let pruning = DesignSampler { condition: Some(0.5), prune: true, ..boosted };
+            let design = pruning.design(&space, 24, Seed(1), &Silent).unwrap();
+            assert!(design.weights.len() < 24 && design.weights.len() >= 6, "{}", design.weights.len());
+            assert_eq!(design.points.nrows(), design.weights.len());
+            let lambda = gram_eigenvalues(design.features(&space).view(), &design.weights).unwrap()[5];
+            assert!(lambda >= 0.5 && (lambda - design.lambda_min).abs() < 1e-12);
+        }
     }
 
     #[test]
