@@ -65,8 +65,8 @@ def listed(results, name):
 
 
 def pairs(results, name):
-    """sensitivity, designs: ours and at most one peer a case."""
-    peer = {"sensitivity": "numpy / scipy", "designs": "DPPy"}[name]
+    """sensitivity, designs, streams: ours and at most one peer a case."""
+    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -74,12 +74,14 @@ def pairs(results, name):
         if not theirs:
             yield line(case, run["ours"]["seconds"], mib(run["ours"]["peak_bytes"]))
             continue
+        peer = theirs.get("library") or peers[name]
         guess = f", extrapolated from {theirs['extrapolated from rows']} rows" if "extrapolated from rows" in theirs else ""
         yield line(case, run["ours"]["seconds"], mib(run["ours"]["peak_bytes"]), peer + guess, theirs["seconds"],
                    mib(theirs["peak_bytes"]))
 
 
-SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs}
+SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs,
+          "streams": pairs}
 
 
 def main():
