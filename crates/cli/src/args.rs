@@ -35,7 +35,6 @@ pub enum Command {
     Order(Order),
     /// The selectors against each other and against random, on your data
     Compare(Compare),
-    /// A hold-out set that stays honest: answers about it from a budget that is kept on disk
     #[command(subcommand)]
     Holdout(Holdout),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error

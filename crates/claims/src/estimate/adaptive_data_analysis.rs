@@ -77,7 +77,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             vote_repeats: 100,
             submissions: 400,
             questions: vec![500, 5000, 50_000],
-            domain_repeats: 10,
+            domain_repeats: 40,
             runs: 1000,
             splits: 20,
             noise_columns: 2000,
@@ -159,60 +159,31 @@ fn expected(sizes: &Sizes) -> Evidence {
     for (n, _) in &sizes.freedman {
         let at = |what: &str, signal: &str| format!("A {what}/n={n} {signal}");
         let (none, some) = ("no signal", "signal");
-        e.expect(
-            "no signal: the plain hold-out set is 0.10 too high or more (about 0.13)",
-            &at("gap", none),
-            "naive",
-            None,
-            Relation::Above(0.10),
-        );
-        e.expect(
-            "no signal: its estimate is what theory says, Phi(1.525 sqrt(k/n))",
-            &at("hold-out minus theory", none),
-            "naive",
-            None,
-            if *n == 2000 { Relation::Within(0.01) } else { Relation::Within(0.02) },
-        );
-        e.expect(
-            "no signal: Thresholdout is less than 0.04 too high (about 0.02)",
-            &at("gap", none),
-            "thresholdout",
-            None,
-            Relation::Below(0.04),
-        );
-        e.expect(
-            "no signal: Thresholdout's gap is smaller by 0.08 or more",
-            &at("gap", none),
-            "thresholdout",
-            Some("naive"),
-            Relation::Below(-0.08),
-        );
-        e.expect(
-            "signal: the plain hold-out set is 0.05 too high or more (about 0.10)",
-            &at("gap", some),
-            "naive",
-            None,
-            Relation::Above(0.05),
-        );
-        e.expect(
-            "signal: Thresholdout's classifier is as good on fresh rows, to 0.02",
-            &at("fresh", some),
-            "thresholdout",
-            Some("naive"),
-            Relation::Within(0.02),
-        );
-        e.report(
-            "no signal: noise addition at the planned scale is right on average, to 0.1",
-            &at("gap", none),
-            "gaussian planned",
-            None,
-            Relation::Within(0.1),
-        );
-    }
-    // The gap of n = d = 10,000 is that of k/n = 0.01 and so smaller; the margins above are those of n = 2000.
-    for expectation in &mut e.expectations {
-        if expectation.metric.contains("n=10000") {
-            expectation.decides = false;
+        let (mut decides, mut shows) = (Vec::new(), Vec::new());
+        let theory = "no signal: the plain estimate is what theory says, Phi(1.525 sqrt(k/n))";
+        decides.push((theory, at("hold-out minus theory", none), "naive", None, Relation::Within(0.01)));
+        if *n < 10_000 {
+            let high = "no signal: the plain hold-out set is 0.10 too high or more (about 0.13)";
+            decides.push((high, at("gap", none), "naive", None, Relation::Above(0.10)));
+            let right = "no signal: Thresholdout is less than 0.04 too high (about 0.02)";
+            decides.push((right, at("gap", none), "thresholdout", None, Relation::Below(0.04)));
+            let better = "no signal: Thresholdout's gap is smaller by 0.08 or more";
+            decides.push((better, at("gap", none), "thresholdout", Some("naive"), Relation::Below(-0.08)));
+            let high = "signal: the plain hold-out set is 0.05 too high or more (about 0.10)";
+            decides.push((high, at("gap", some), "naive", None, Relation::Above(0.05)));
+            let noisy = "no signal: noise addition at the planned scale is right on average, to 0.1";
+            shows.push((noisy, at("gap", none), "gaussian planned", None, Relation::Within(0.1)));
+        } else {
+            let better = "no signal: Thresholdout's gap is smaller";
+            decides.push((better, at("gap", none), "thresholdout", Some("naive"), Relation::Below(0.0)));
+        }
+        let as_good = "signal: Thresholdout's classifier is as good on fresh rows, to 0.02";
+        decides.push((as_good, at("fresh", some), "thresholdout", Some("naive"), Relation::Within(0.02)));
+        for (says, metric, arm, against, relation) in decides {
+            e.expect(says, &metric, arm, against, relation);
+        }
+        for (says, metric, arm, against, relation) in shows {
+            e.report(says, &metric, arm, against, relation);
         }
     }
     if let Some(k) = sizes.votes.last() {
@@ -293,6 +264,13 @@ fn expected(sizes: &Sizes) -> Evidence {
          certified; at these sizes the theory's constants are vacuous. Splitting takes part where there is at least one \
          row a question. Nothing is tuned for any arm. With 190 hold-out rows (experiment C) T is 0.29: there \
          Thresholdout can only notice gross overfitting, so C is reported and does not decide."
+            .into(),
+    );
+    e.notes.push(
+        "Changed after a first run at full scale: D had 10 repetitions, which left PMW's growth open (0.050, from -0.004 \
+         to 0.103); it has 40 now, the first ten among them. And the margins of n = 2,000 had been put to n = 10,000 as \
+         well, where theory itself says a gap of 0.061 (measured: 0.059); there only theory, the comparison and the fresh \
+         accuracy are asked now."
             .into(),
     );
     e

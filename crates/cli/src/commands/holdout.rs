@@ -111,7 +111,8 @@ pub struct Init {
     /// Ladder: `auto` (one standard error), `planned` (narrowest certified width), or the step itself [default: auto]
     #[arg(long, value_name = "auto|planned|STEP")]
     pub step: Option<String>,
-    /// Pmw: the columns whose combinations are the domain; other columns cannot be asked about
+    /// Pmw: the columns whose combinations are the domain; other columns cannot be asked about, and which values occur
+    /// in these counts as known
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub domain: Vec<String>,
     /// Column that names each row, so that predictions may come in any order
@@ -313,7 +314,7 @@ fn init(args: &Init) -> Result<Reply> {
         count(about.train)
     );
     text.push_str(&format!("answers left: {}\n", left(remaining)));
-    text.push_str(&wrap(&promise(guarantee), 0, 100));
+    text.push_str(&wrap(&promise(name, guarantee), 0, 100));
     text.push_str(&format!("wrote {}: keep it from those who ask\n", args.ledger.display()));
     if let Some(path) = &args.publish {
         text.push_str(&format!("wrote {}: for those who ask\n", path.display()));
@@ -495,6 +496,9 @@ fn publish(table: &Table, target: &str, about: &About, path: &Path) -> Result<()
 
 fn ask(args: &Ask) -> Result<Reply> {
     let mut ledger = Ledger::open(&args.ledger)?;
+    if ledger.torn() {
+        eprintln!("quadrat: note: a last line that a kill had torn was dropped; its answer was never given");
+    }
     let about: About = serde_json::from_value(ledger.header().about.clone()).map_err(|e| {
         Error::data(args.ledger.display().to_string(), None, format!("not a ledger of this command: {e}"))
     })?;
@@ -503,7 +507,8 @@ fn ask(args: &Ask) -> Result<Reply> {
     let recorded = ledger.ask(question.as_ref(), &what).map_err(exhausted)?;
     let given = given(&recorded, method);
     let Recorded { entry, cached } = recorded;
-    let mut text = format!("{what}: {}\n{}", figure(given.value), wrap(&promise(entry.answer.guarantee), 0, 100));
+    let mut text =
+        format!("{what}: {}\n{}", figure(given.value), wrap(&promise(method, entry.answer.guarantee), 0, 100));
     text.push_str(&match entry.answer.source {
         Source::Train => "from the training rows: the held-out rows agree\n".to_owned(),
         Source::Holdout => "from the held-out rows\n".to_owned(),
@@ -781,7 +786,7 @@ fn status(args: &Status) -> Result<Reply> {
         count(spent),
         left(ledger.remaining())
     );
-    text.push_str(&wrap(&promise(ledger.guarantee()), 0, 100));
+    text.push_str(&wrap(&promise(method, ledger.guarantee()), 0, 100));
     if ledger.torn() {
         text.push_str("a last line was torn by a kill; its answer was never given, and the next question drops it\n");
     }
@@ -824,18 +829,19 @@ fn left(remaining: Option<u64>) -> String {
 }
 
 /// A guarantee in words.
-fn promise(guarantee: Guarantee) -> String {
+fn promise(method: &str, guarantee: Guarantee) -> String {
+    let what = if method == "ladder" { "the best accuracy so far is" } else { "all answers together are" };
     match guarantee {
         Guarantee::Certified { half_width, .. } if half_width >= holdout::VACUOUS => {
             "certified: nothing; there are too few rows for so many questions (`quadrat holdout plan`)".to_owned()
         }
         Guarantee::Certified { half_width, confidence } => format!(
-            "certified: all answers together within ±{} of the population with probability {}",
+            "certified: {what} within ±{} of the population's with probability {}",
             figure(half_width),
             figure(confidence)
         ),
         Guarantee::Heuristic { half_width } => format!(
-            "rule of thumb: within ±{} of the population; not certified (`quadrat holdout plan` says what can be)",
+            "rule of thumb: {what} within ±{} of the population's; not certified (`quadrat holdout plan` says what can be)",
             figure(half_width)
         ),
         Guarantee::None => {

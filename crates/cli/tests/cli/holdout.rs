@@ -234,6 +234,7 @@ fn the_example_in_the_help_runs() {
     let help = folder.ok("quadrat holdout --help");
     let lines: Vec<&str> = help.lines().map(str::trim).filter(|line| line.starts_with("quadrat holdout ")).collect();
     assert_eq!(lines.len(), 4, "{help}");
+    assert!(help.contains("must own the ledger") && help.contains("predictions for ALL rows"), "{help}");
     lines.into_iter().for_each(|line| drop(folder.ok(line)));
 }
 

@@ -5,6 +5,7 @@
 //! bit a row. Bits are the common case (right or wrong, above or below), and their means are counts of bits.
 
 use quadrat_core::{Error, Result};
+use quadrat_numeric::bits;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
@@ -220,7 +221,7 @@ impl Query for Bits {
 
     fn mean(&self, rows: Range<usize>) -> Result<f64> {
         check_rows(&rows, self.len)?;
-        mean(count(&rows, &self.words, |word| *word) as f64, rows.len())
+        mean(count(&rows, &self.words, None) as f64, rows.len())
     }
 
     fn fingerprint(&self) -> Result<Fingerprint> {
@@ -258,10 +259,7 @@ impl Query for Agreement<'_> {
 
     fn mean(&self, rows: Range<usize>) -> Result<f64> {
         check_rows(&rows, self.left.len)?;
-        let first = rows.start / 64;
-        let right = &self.right.words[first.min(self.right.words.len())..];
-        let mut at = right.iter();
-        let differing = count(&rows, &self.left.words, |word| word ^ at.next().copied().unwrap_or(0));
+        let differing = count(&rows, &self.left.words, Some(&self.right.words));
         mean((rows.len() as u64 - differing) as f64, rows.len())
     }
 }
@@ -271,25 +269,23 @@ fn mask(len: usize) -> u64 {
     if len.is_multiple_of(64) { u64::MAX } else { (1 << (len % 64)) - 1 }
 }
 
-/// The number of ones among `rows` of the words that `word` makes of `words`, visited in order.
-#[inline]
-fn count(rows: &Range<usize>, words: &[u64], mut word: impl FnMut(&u64) -> u64) -> u64 {
+/// The number of ones among `rows` of `left`, or of the places where it differs from `right`.
+fn count(rows: &Range<usize>, left: &[u64], right: Option<&[u64]>) -> u64 {
     if rows.is_empty() {
         return 0;
     }
     let (first, last) = (rows.start / 64, (rows.end - 1) / 64);
-    let words = &words[first..=last];
-    let head = u64::MAX << (rows.start % 64);
-    let tail = mask(rows.end);
-    match words {
-        [only] => u64::from((word(only) & head & tail).count_ones()),
-        [start, middle @ .., end] => {
-            let mut ones = u64::from((word(start) & head).count_ones());
-            ones += middle.iter().map(|w| u64::from(word(w).count_ones())).sum::<u64>();
-            ones + u64::from((word(end) & tail).count_ones())
-        }
-        [] => 0,
+    let ones = |at: usize, mask: u64| u64::from(((left[at] ^ right.map_or(0, |right| right[at])) & mask).count_ones());
+    let (head, tail) = (u64::MAX << (rows.start % 64), mask(rows.end));
+    if first == last {
+        return ones(first, head & tail);
     }
+    let middle = first + 1..last;
+    let inner = match right {
+        None => bits::count_ones(&left[middle]),
+        Some(right) => bits::count_differing(&left[middle.clone()], &right[middle]),
+    };
+    ones(first, head) + inner + ones(last, tail)
 }
 
 /// A SHA-256, usually of a query's values.
