@@ -65,8 +65,8 @@ def listed(results, name):
 
 
 def pairs(results, name):
-    """sensitivity, designs, streams: ours and at most one peer a case."""
-    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy"}
+    """The other scripts: ours and at most one peer a case, named by the case where it differs."""
+    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -80,8 +80,16 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
-SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs,
-          "streams": pairs}
+SHAPES = {
+    "numeric": with_peers,
+    "data": flat,
+    "robust": flat,
+    "select": listed,
+    "sensitivity": pairs,
+    "designs": pairs,
+    "streams": pairs,
+    "holdout": pairs,
+}
 
 
 def main():

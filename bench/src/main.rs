@@ -9,6 +9,7 @@
 
 mod data;
 mod designs;
+mod holdout;
 mod npy;
 mod numeric;
 mod robust;
@@ -92,6 +93,7 @@ fn run() -> Result<()> {
     let workloads: Vec<Workload> = [
         data::workloads(),
         designs::workloads(),
+        holdout::workloads(),
         numeric::workloads(),
         robust::workloads(),
         select::workloads(),

@@ -69,6 +69,7 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Split(args) => with_terminal(|terminal| commands::split::run(args, terminal)),
         Command::Order(args) => with_terminal(|terminal| commands::order::run(args, parameters, terminal)),
         Command::Compare(args) => with_terminal(|terminal| commands::compare::run(args, terminal)),
+        Command::Holdout(args) => commands::holdout::run(args),
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
     }
 }

@@ -45,6 +45,16 @@ pub enum Error {
         /// What went wrong and what to do.
         why: String,
     },
+    /// A budget of answers is spent.
+    #[error("{what}: no answer is left after {answered}: {todo}")]
+    Exhausted {
+        /// Whose budget.
+        what: String,
+        /// How many answers were given.
+        answered: u64,
+        /// What is used up, and what to do.
+        todo: String,
+    },
     /// The user stopped the job.
     #[error("cancelled")]
     Cancelled,

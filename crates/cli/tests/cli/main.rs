@@ -5,6 +5,7 @@
 
 mod common;
 mod errors;
+mod holdout;
 mod lines;
 mod output;
 mod rounds;

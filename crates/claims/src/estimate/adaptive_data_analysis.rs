@@ -1,0 +1,724 @@
+//! Asked again and again, does the hold-out set still tell the truth? Feature selection on pure noise, two attacks, and
+//! questions without end over a finite domain, each with the mechanisms and with plain means.
+
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Rng, Seed, Series, Trial, checkpoint, stats};
+use quadrat_data::builtin;
+use quadrat_estimate::adaptive_data_analysis::{
+    Agreement, Bits, Holdout, Ladder, Mechanism, Naive, Noise, NoiseAddition, Pmw, Query, QueryMechanism, Reading,
+    Split, Thresholdout,
+};
+use rayon::prelude::*;
+
+/// The size of the experiments.
+struct Sizes {
+    /// (rows and variables, repetitions) of Freedman's paradox.
+    freedman: Vec<(usize, u64)>,
+    /// Votes of the voting attack, and its repetitions.
+    votes: Vec<usize>,
+    vote_repeats: u64,
+    /// Submissions of the attack on a leaderboard.
+    submissions: usize,
+    /// Questions over the finite domain, and repetitions.
+    questions: Vec<usize>,
+    domain_repeats: u64,
+    /// Attacks against a certified interval.
+    runs: u64,
+    /// Splits of the real data, and noise columns beside it.
+    splits: u64,
+    noise_columns: usize,
+}
+
+/// Variables that the classifier of Freedman's paradox combines.
+const CHOSEN: usize = 100;
+/// Variables that know the label, where any do, and how much: in units of 1/sqrt(n).
+const TRUE_VARIABLES: (usize, f64) = (20, 6.0);
+/// Rows of the voting attack.
+const VOTERS: usize = 1000;
+/// Rows of the attack on a leaderboard.
+const BOARD: usize = 4000;
+/// Bits of a row of the finite domain, and rows.
+const DOMAIN: (usize, usize) = (10, 2000);
+/// Certified coverage: rows, votes, failure probability.
+const COVERAGE: (usize, usize, f64) = (8000, 40, 0.05);
+/// Steps of forward selection.
+const STEPS: usize = 10;
+
+/// A figure: arm, metric, value.
+type Found = Vec<(String, String, f64)>;
+
+/// Runs the experiments.
+pub fn run(trial: &Trial) -> Result<Evidence> {
+    let sizes = trial.at(
+        Sizes {
+            freedman: vec![(300, 2)],
+            votes: vec![101],
+            vote_repeats: 2,
+            submissions: 50,
+            questions: vec![100, 400],
+            domain_repeats: 2,
+            runs: 4,
+            splits: 2,
+            noise_columns: 50,
+        },
+        Sizes {
+            freedman: vec![(2000, 20)],
+            votes: vec![101, 301, 501, 1001, 2001],
+            vote_repeats: 40,
+            submissions: 400,
+            questions: vec![500, 5000],
+            domain_repeats: 10,
+            runs: 200,
+            splits: 10,
+            noise_columns: 2000,
+        },
+        Sizes {
+            freedman: vec![(2000, 100), (10_000, 10)],
+            votes: vec![101, 301, 501, 1001, 2001],
+            vote_repeats: 100,
+            submissions: 400,
+            questions: vec![500, 5000, 50_000],
+            domain_repeats: 40,
+            runs: 1000,
+            splits: 20,
+            noise_columns: 2000,
+        },
+    );
+    let mut evidence = expected(&sizes);
+    let seed = trial.seed.stream("adaptive data analysis");
+    let nth = |name: &str, i: u64| seed.stream(name).stream(&i.to_string());
+    for &(n, repeats) in &sizes.freedman {
+        repeat(trial, &mut evidence, "Freedman's paradox", repeats, |i| {
+            let seed = nth(&format!("freedman {n}"), i);
+            Ok([freedman(n, false, seed.stream("none"))?, freedman(n, true, seed.stream("some"))?].concat())
+        })?;
+    }
+    repeat(trial, &mut evidence, "voting attack", sizes.vote_repeats, |i| {
+        vote_everywhere(&sizes.votes, nth("vote", i))
+    })?;
+    repeat(trial, &mut evidence, "leaderboard attack", sizes.vote_repeats, |i| {
+        leaderboard(sizes.submissions, nth("board", i))
+    })?;
+    repeat(trial, &mut evidence, "finite domain", sizes.domain_repeats, |i| {
+        finite_domain(&sizes.questions, nth("domain", i), trial)
+    })?;
+    repeat(trial, &mut evidence, "coverage", sizes.runs, |i| coverage(nth("coverage", i)))?;
+    let (x, classes, _) = builtin::labelled("breast_cancer")?;
+    repeat(trial, &mut evidence, "forward selection", sizes.splits, |i| {
+        forward_selection(&x, &classes, sizes.noise_columns, nth("real", i))
+    })?;
+    identities(&mut evidence)?;
+    evidence.plots = vec![budget_curve(&evidence, &sizes), domain_curve(&evidence, &sizes)];
+    let passes = crossings(&evidence, &sizes);
+    evidence.notes.push(passes);
+    Ok(evidence)
+}
+
+/// Runs independent repetitions in parallel and enters their figures in order.
+fn repeat(
+    trial: &Trial,
+    evidence: &mut Evidence,
+    what: &str,
+    repeats: u64,
+    one: impl Fn(u64) -> Result<Found> + Sync,
+) -> Result<()> {
+    trial.progress.begin(what, Some(repeats));
+    let outcome = |i: u64| {
+        checkpoint(trial.progress)?;
+        let found = one(i);
+        trial.progress.advance(1);
+        found
+    };
+    for (i, found) in (0..).zip((0..repeats).into_par_iter().map(outcome).collect::<Result<Vec<_>>>()?) {
+        found.iter().for_each(|(arm, metric, value)| evidence.measure(arm, metric, i, *value));
+    }
+    Ok(())
+}
+
+/// What the papers say, what is done here, and what is expected: written down before anything is measured.
+fn expected(sizes: &Sizes) -> Evidence {
+    let mut e = Evidence {
+        paper:
+            "With coordinated noise the number of valid adaptive answers is exponential in the number of rows, against \
+                linear for plain means (STOC 2015). Where variables are selected on a hold-out set of pure noise, its \
+                estimate rises far above the truth; Thresholdout's stays at it, and it finds true variables as well \
+                (Science 2015). Probing does not move the Ladder (ICML 2015)."
+                .into(),
+        experiment: format!(
+            "A: n rows, n normal variables, random labels; the {CHOSEN} variables of largest training correlation among \
+             those where training and hold-out answers pass 1/sqrt(n) with one sign vote; with and without {} true \
+             variables of bias {}/sqrt(n). B: votes of random features by the sign of their answers on {VOTERS} rows. \
+             Leaderboard: {} random submissions on {BOARD} rows, then the majority of those that looked better than \
+             chance (for the Ladder: that moved it). C: forward selection of {STEPS} variables on breast_cancer with {} \
+             columns of noise, thirds for training, hold-out, fresh. D: random questions over 2^{} combinations of bits \
+             and {} rows, then the question that their answers' errors vote for. Coverage: {} attacks against a certified \
+             interval.",
+            TRUE_VARIABLES.0, TRUE_VARIABLES.1, sizes.submissions, sizes.noise_columns, DOMAIN.0, DOMAIN.1, sizes.runs
+        ),
+        ..Evidence::default()
+    };
+    for (n, _) in &sizes.freedman {
+        let at = |what: &str, signal: &str| format!("A {what}/n={n} {signal}");
+        let (none, some) = ("no signal", "signal");
+        let (mut decides, mut shows) = (Vec::new(), Vec::new());
+        let theory = "no signal: the plain estimate is what theory says, Phi(1.525 sqrt(k/n))";
+        decides.push((theory, at("hold-out minus theory", none), "naive", None, Relation::Within(0.01)));
+        if *n < 10_000 {
+            let high = "no signal: the plain hold-out set is 0.10 too high or more (about 0.13)";
+            decides.push((high, at("gap", none), "naive", None, Relation::Above(0.10)));
+            let right = "no signal: Thresholdout is less than 0.04 too high (about 0.02)";
+            decides.push((right, at("gap", none), "thresholdout", None, Relation::Below(0.04)));
+            let better = "no signal: Thresholdout's gap is smaller by 0.08 or more";
+            decides.push((better, at("gap", none), "thresholdout", Some("naive"), Relation::Below(-0.08)));
+            let high = "signal: the plain hold-out set is 0.05 too high or more (about 0.10)";
+            decides.push((high, at("gap", some), "naive", None, Relation::Above(0.05)));
+            let noisy = "no signal: noise addition at the planned scale is right on average, to 0.1";
+            shows.push((noisy, at("gap", none), "gaussian planned", None, Relation::Within(0.1)));
+        } else {
+            let better = "no signal: Thresholdout's gap is smaller";
+            decides.push((better, at("gap", none), "thresholdout", Some("naive"), Relation::Below(0.0)));
+        }
+        let as_good = "signal: Thresholdout's classifier is as good on fresh rows, to 0.02";
+        decides.push((as_good, at("fresh", some), "thresholdout", Some("naive"), Relation::Within(0.02)));
+        for (says, metric, arm, against, relation) in decides {
+            e.expect(says, &metric, arm, against, relation);
+        }
+        for (says, metric, arm, against, relation) in shows {
+            e.report(says, &metric, arm, against, relation);
+        }
+    }
+    if let Some(k) = sizes.votes.last() {
+        for arm in ["naive", "gaussian 0.01", "gaussian 0.02", "gaussian 0.03", "gaussian 0.05"] {
+            e.expect(
+                &format!("{k} votes on {arm} gain what the formula says, to 0.01"),
+                &format!("B gain minus formula/k={k}"),
+                arm,
+                None,
+                Relation::Within(0.01),
+            );
+        }
+        e.expect(
+            &format!("Thresholdout is less than 0.1 off after {k} votes"),
+            &format!("B error/k={k}"),
+            "thresholdout",
+            None,
+            Relation::Below(0.1),
+        );
+        e.expect(
+            &format!("plain means are more than 0.3 off after {k} votes"),
+            &format!("B error/k={k}"),
+            "naive",
+            None,
+            Relation::Above(0.3),
+        );
+    }
+    e.expect("the plain board falls for the attack by 0.05", "leaderboard error", "naive", None, Relation::Above(0.05));
+    e.expect("the Ladder by less than 0.03", "leaderboard error", "ladder", None, Relation::Below(0.03));
+    e.expect(
+        "and by 0.03 less than the plain board",
+        "leaderboard error",
+        "ladder",
+        Some("naive"),
+        Relation::Below(-0.03),
+    );
+    if let (Some(first), Some(last)) = (sizes.questions.first(), sizes.questions.last()) {
+        let metric = format!("D largest error/k={last}");
+        e.expect(
+            &format!("PMW's largest error grows by less than 0.1 from {first} to {last} questions"),
+            "D growth of the largest error",
+            "pmw",
+            None,
+            Relation::Below(0.1),
+        );
+        e.expect("and is below that of plain means in the end", &metric, "pmw", Some("naive"), Relation::Below(0.0));
+        e.expect(
+            "and below that of planned Gaussian noise",
+            &metric,
+            "pmw",
+            Some("gaussian planned"),
+            Relation::Below(0.0),
+        );
+        e.report(
+            "PMW updates fewer than 200 times",
+            &format!("D updates/k={last}"),
+            "pmw",
+            None,
+            Relation::Below(200.0),
+        );
+    }
+    for arm in ["gaussian planned", "ladder planned"] {
+        e.expect(
+            &format!("{arm}: the certified interval covers 95% of the attacks or more"),
+            "covered",
+            arm,
+            None,
+            Relation::Above(1.0 - COVERAGE.2 - 1e-9),
+        );
+    }
+    e.report("C: plain means claim too much", "C claim minus fresh", "naive", None, Relation::Above(0.0));
+    for arm in ["thresholdout", "ladder"] {
+        let says = format!("C: {arm} claims less too much");
+        e.report(&says, "C claim minus fresh", arm, Some("naive"), Relation::Below(0.0));
+    }
+    e.notes.push(
+        "Thresholdout and PMW run with their experimental constants (T = 4/sqrt(n), noise 1/sqrt(n)), which are not \
+         certified; at these sizes the theory's constants are vacuous. Splitting takes part where there is at least one \
+         row a question. Nothing is tuned for any arm. With 190 hold-out rows (experiment C) T is 0.29: there \
+         Thresholdout can only notice gross overfitting, so C is reported and does not decide."
+            .into(),
+    );
+    e.notes.push(
+        "Changed after a first run at full scale: D had 10 repetitions, which left PMW's growth open (0.050, from -0.004 \
+         to 0.103); it has 40 now, the first ten among them. And the margins of n = 2,000 had been put to n = 10,000 as \
+         well, where theory itself says a gap of 0.061 (measured: 0.059); there only theory, the comparison and the fresh \
+         accuracy are asked now."
+            .into(),
+    );
+    e
+}
+
+// Experiment A: Freedman's paradox as in the Science article.
+
+/// A variable on n rows: normal, with a bias toward the label for the first few where there is a signal.
+fn variable(j: usize, y: &[f64], bias: f64, seed: Seed, column: &mut Vec<f64>) {
+    let mut rng = seed.rng(j as u64);
+    let bias = if j < TRUE_VARIABLES.0 { bias } else { 0.0 };
+    column.clear();
+    column.extend(y.iter().map(|y| rng.normal() + bias * y));
+}
+
+fn coin_flips(n: usize, seed: Seed) -> Vec<f64> {
+    let mut rng = seed.rng(0);
+    (0..n).map(|_| if rng.next_u64() & 1 == 1 { 1.0 } else { -1.0 }).collect()
+}
+
+/// Products of a normal variable with a label lie well within +-8, so correlations are questions in this range.
+const REACH: f64 = 8.0;
+
+fn freedman(n: usize, signal: bool, seed: Seed) -> Result<Found> {
+    let root = (n as f64).sqrt();
+    let bias = if signal { TRUE_VARIABLES.1 / root } else { 0.0 };
+    let parts = ["train", "holdout", "fresh"].map(|part| seed.stream(part));
+    let y = parts.map(|part| coin_flips(n, part.stream("labels")));
+    let mut column = Vec::with_capacity(n);
+    let mut correlations = |part: usize| -> Vec<f64> {
+        let one = |j: usize| {
+            variable(j, &y[part], bias, parts[part], &mut column);
+            column.iter().zip(&y[part]).map(|(x, y)| x * y).sum::<f64>() / n as f64
+        };
+        (0..n).map(one).collect()
+    };
+    let (train, holdout) = (correlations(0), correlations(1));
+    let unit = |correlation: f64| 0.5 + correlation / (2.0 * REACH);
+    let metric = |what: &str| format!("A {what}/n={n} {}", if signal { "signal" } else { "no signal" });
+
+    let mut found = Vec::new();
+    for arm in ["naive", "thresholdout", "gaussian planned"] {
+        // The authors' constants hold on the correlations' own scale.
+        let (scale, accuracy_scale) = (1.0 / (2.0 * REACH), 1.0);
+        let made = |scale: f64| -> Result<Mechanism> {
+            Ok(match arm {
+                "naive" => Naive::new(n).into(),
+                "thresholdout" => {
+                    Thresholdout::custom(n, n, Noise::Gaussian, 4.0 * scale / root, scale / root, None)?.into()
+                }
+                _ => NoiseAddition::planned(Noise::Gaussian, n, n as u64 + 1, 0.05)?.into(),
+            })
+        };
+        let (mut selector, mut judge) = (made(scale)?, made(accuracy_scale)?);
+        let mut rng = seed.stream(arm).rng(0);
+        let mut passed = Vec::new();
+        for j in 0..n {
+            let answer = selector.step(&Reading::compared(unit(holdout[j]), unit(train[j])), &mut rng)?.value;
+            let answer = (answer - 0.5) * 2.0 * REACH;
+            if train[j].abs() > 1.0 / root && answer.abs() > 1.0 / root && (train[j] > 0.0) == (answer > 0.0) {
+                passed.push(j);
+            }
+        }
+        passed.sort_by(|a, b| train[*b].abs().total_cmp(&train[*a].abs()));
+        passed.truncate(CHOSEN);
+        let accuracy: Vec<f64> = (0..3)
+            .map(|part| {
+                let mut score = vec![0.0; n];
+                for &j in &passed {
+                    variable(j, &y[part], bias, parts[part], &mut column);
+                    score.iter_mut().zip(&column).for_each(|(score, x)| *score += train[j].signum() * x);
+                }
+                score.iter().zip(&y[part]).filter(|(score, y)| *score * *y > 0.0).count() as f64 / n as f64
+            })
+            .collect();
+        let reported = judge.step(&Reading::compared(accuracy[1], accuracy[0]), &mut rng)?.value;
+        let mut figure = |what: &str, value: f64| found.push((arm.to_owned(), metric(what), value));
+        figure("training", accuracy[0]);
+        figure("reported", reported);
+        figure("fresh", accuracy[2]);
+        figure("gap", reported - accuracy[2]);
+        if arm == "naive" {
+            figure("hold-out minus theory", accuracy[1] - phi(1.525 * (CHOSEN as f64 / n as f64).sqrt()));
+        }
+    }
+    Ok(found)
+}
+
+/// P(Z <= x).
+fn phi(x: f64) -> f64 {
+    0.5 + x.signum() * 0.5 * (1.0 - stats::chi_square_tail(x * x, 1.0))
+}
+
+// Experiment B: votes.
+
+fn random_bits(n: usize, rng: &mut Rng) -> Result<Bits> {
+    Bits::from_words((0..n.div_ceil(64)).map(|_| rng.next_u64()).collect(), n)
+}
+
+/// Counts votes of columns of bits.
+struct Votes(Vec<i32>);
+
+impl Votes {
+    fn add(&mut self, column: &Bits, sign: i32) {
+        for (votes, word) in self.0.chunks_mut(64).zip(column.words()) {
+            for (bit, vote) in votes.iter_mut().enumerate() {
+                *vote += sign * (2 * (word >> bit & 1) as i32 - 1);
+            }
+        }
+    }
+
+    fn majority(&self) -> Bits {
+        Bits::from_fn(self.0.len(), |row| self.0[row] > 0)
+    }
+}
+
+/// The accuracy that k votes gain on n rows with answers of standard deviation s around the means.
+fn formula(k: usize, n: usize, s: f64) -> f64 {
+    let v = 1.0 / (4.0 * n as f64);
+    phi(2.0 * (k as f64).sqrt() * (2.0 / std::f64::consts::PI).sqrt() * v / (v + s * s).sqrt())
+}
+
+/// The voting attack on a mechanism over the last `n` of the labels' rows: the vote's accuracy there, and its answer.
+fn vote(mechanism: Mechanism, labels: &Bits, n: usize, k: usize, seed: Seed) -> Result<(f64, f64)> {
+    let rows = labels.len();
+    let mut holdout = Holdout::new(mechanism, seed.stream("noise"));
+    let mut votes = Votes(vec![0; rows]);
+    for j in 0..k {
+        let feature = random_bits(rows, &mut seed.stream("features").rng(j as u64))?;
+        let answer = holdout.ask(&Agreement::new(&feature, labels)?)?;
+        votes.add(&feature, if answer.value > 0.5 { 1 } else { -1 });
+    }
+    let voted = votes.majority();
+    let agreement = Agreement::new(&voted, labels)?;
+    Ok((agreement.mean(rows - n..rows)?, holdout.ask(&agreement)?.value))
+}
+
+fn vote_everywhere(counts: &[usize], seed: Seed) -> Result<Found> {
+    let n = VOTERS;
+    let mut found = Vec::new();
+    for &k in counts {
+        let questions = k as u64 + 1;
+        let noisy = |s: f64| NoiseAddition::new(Noise::Gaussian, n, questions, s, 0.05);
+        let mut arms: Vec<(&str, Mechanism, usize, Option<f64>)> = vec![
+            ("naive", Naive::new(n).into(), n, Some(0.0)),
+            ("gaussian 0.01", noisy(0.01)?.into(), n, Some(0.01)),
+            ("gaussian 0.02", noisy(0.02)?.into(), n, Some(0.02)),
+            ("gaussian 0.03", noisy(0.03)?.into(), n, Some(0.03)),
+            ("gaussian 0.05", noisy(0.05)?.into(), n, Some(0.05)),
+            ("gaussian planned", NoiseAddition::planned(Noise::Gaussian, n, questions, 0.05)?.into(), n, None),
+            ("thresholdout", Thresholdout::experiment(n, n, None)?.into(), 2 * n, None),
+        ];
+        if questions <= n as u64 {
+            arms.push(("split", Split::new(n, questions, 0.05)?.into(), n, None));
+        }
+        for (arm, mechanism, rows, s) in arms {
+            let seed = seed.stream(arm).stream(&k.to_string());
+            let labels = random_bits(rows, &mut seed.stream("labels").rng(0))?;
+            let (gained, reported) = vote(mechanism, &labels, n, k, seed)?;
+            let mut figure = |what: &str, value: f64| found.push((arm.to_owned(), format!("B {what}/k={k}"), value));
+            figure("error", reported - 0.5);
+            if let Some(s) = s {
+                figure("gain minus formula", gained - formula(k, n, s));
+            }
+        }
+    }
+    Ok(found)
+}
+
+// The attack on a leaderboard.
+
+fn leaderboard(k: usize, seed: Seed) -> Result<Found> {
+    let n = BOARD;
+    let wrong = |submission: &Bits, truth: &Bits| Bits::from_fn(n, |row| submission.get(row) != truth.get(row));
+    let mut found = Vec::new();
+    for arm in ["naive", "ladder", "ladder planned"] {
+        let mechanism: Mechanism = match arm {
+            "naive" => Naive::new(n).into(),
+            "ladder" => Ladder::auto(n, true)?.into(),
+            _ => Ladder::planned(n, k as u64 + 1, COVERAGE.2)?.into(),
+        };
+        let width = mechanism.guarantee().half_width();
+        let truth = random_bits(n, &mut seed.stream("truth").rng(0))?;
+        let mut holdout = Holdout::new(mechanism, seed.stream(arm));
+        let mut votes = Votes(vec![0; n]);
+        for j in 0..k {
+            let submission = random_bits(n, &mut seed.stream("submissions").rng(j as u64))?;
+            let answer = holdout.ask(&wrong(&submission, &truth))?;
+            let kept = if arm == "naive" { answer.value < 0.5 } else { answer.spent };
+            if kept {
+                votes.add(&submission, 1);
+            }
+        }
+        let last = holdout.ask(&wrong(&votes.majority(), &truth))?.value;
+        found.push((arm.to_owned(), "leaderboard error".to_owned(), 0.5 - last));
+        if let Some(width) = width.filter(|_| arm == "ladder planned") {
+            // Every submission has a loss of 1/2 in the population, so that is the least.
+            let covered = f64::from(u8::from((last - 0.5).abs() <= width));
+            found.push((arm.to_owned(), "covered".to_owned(), covered));
+            found.push((arm.to_owned(), "certified half-width".to_owned(), width));
+        }
+    }
+    Ok(found)
+}
+
+fn coverage(seed: Seed) -> Result<Found> {
+    let (n, k, beta) = COVERAGE;
+    let mechanism = NoiseAddition::planned(Noise::Gaussian, n, k as u64 + 1, beta)?;
+    let width = mechanism.guarantee().half_width().unwrap_or(1.0);
+    let labels = random_bits(n, &mut seed.stream("labels").rng(0))?;
+    let (_, reported) = vote(mechanism.into(), &labels, n, k, seed)?;
+    let covered = f64::from(u8::from((reported - 0.5).abs() <= width));
+    let arm = "gaussian planned".to_owned();
+    Ok(vec![(arm.clone(), "covered".to_owned(), covered), (arm, "certified half-width".to_owned(), width)])
+}
+
+// Experiment D: questions without end over a finite domain.
+
+fn finite_domain(counts: &[usize], seed: Seed, trial: &Trial) -> Result<Found> {
+    let (bits, n) = DOMAIN;
+    let size = 1usize << bits;
+    // A population of independent bits, and its sample.
+    let mut rng = seed.stream("population").rng(0);
+    let chances: Vec<f64> = (0..bits).map(|_| 0.2 + 0.6 * rng.uniform()).collect();
+    let chance =
+        |x: usize| chances.iter().enumerate().map(|(b, p)| if x >> b & 1 == 1 { *p } else { 1.0 - p }).product();
+    let population: Vec<f64> = (0..size).map(chance).collect();
+    let sample: Vec<u64> = rng.multinomial(n, &population).into_iter().map(|count| count as u64).collect();
+    let truth = |query: &Bits| (0..size).filter(|x| query.get(*x)).map(|x| population[x]).sum::<f64>();
+    let means = |query: &Bits| (0..size).filter(|x| query.get(*x)).map(|x| sample[x]).sum::<u64>() as f64 / n as f64;
+
+    let mut found: Found = Vec::new();
+    for arm in ["naive", "gaussian planned", "pmw"] {
+        let mut first = None;
+        for &k in counts {
+            checkpoint(trial.progress)?;
+            let mut mechanism: Mechanism = match arm {
+                "pmw" => Pmw::heuristic(&sample)?.into(),
+                "naive" => Naive::new(n).into(),
+                _ => NoiseAddition::planned(Noise::Gaussian, n, k as u64 + 1, 0.05)?.into(),
+            };
+            let noise = seed.stream(arm).stream(&k.to_string());
+            let mut updates = 0u32;
+            let mut ask = |query: &Bits, i: usize| -> Result<f64> {
+                let mut rng = noise.rng(i as u64);
+                // Naive and noisy answers need the sample's mean only, which comes from counts here.
+                let answer = match arm {
+                    "pmw" => mechanism.answer(query, &mut rng)?,
+                    _ => mechanism.step(&Reading::of(means(query)), &mut rng)?,
+                };
+                updates += u32::from(answer.spent);
+                Ok(answer.value - truth(query))
+            };
+            let (mut votes, mut largest) = (Votes(vec![0; size]), 0.0_f64);
+            for j in 0..k {
+                let query = random_bits(size, &mut seed.stream("questions").rng(j as u64))?;
+                let error = ask(&query, j)?;
+                largest = largest.max(error.abs());
+                votes.add(&query, if error > 0.0 { 1 } else { -1 });
+            }
+            largest = largest.max(ask(&votes.majority(), k)?.abs());
+            found.push((arm.to_owned(), format!("D largest error/k={k}"), largest));
+            if arm == "pmw" {
+                found.push((arm.to_owned(), format!("D updates/k={k}"), f64::from(updates)));
+            }
+            let first = *first.get_or_insert(largest);
+            if Some(&k) == counts.last() {
+                found.push((arm.to_owned(), "D growth of the largest error".to_owned(), largest - first));
+            }
+        }
+    }
+    Ok(found)
+}
+
+// Experiment C: forward selection on real data among columns of noise.
+
+fn forward_selection(x: &ndarray::Array2<f64>, classes: &[u32], noise_columns: usize, seed: Seed) -> Result<Found> {
+    let rows = classes.len();
+    let third = rows / 3;
+    let mut order: Vec<usize> = (0..rows).collect();
+    seed.stream("split").rng(0).shuffle(&mut order);
+    order.truncate(3 * third);
+    let y: Vec<f64> = order.iter().map(|row| if classes[*row] == 0 { -1.0 } else { 1.0 }).collect();
+    // Standardised by the training third and turned towards the label.
+    let mut columns: Vec<Vec<f64>> =
+        x.columns().into_iter().map(|c| order.iter().map(|row| c[*row]).collect()).collect();
+    columns.extend((0..noise_columns).map(|j| {
+        let mut rng = seed.stream("noise columns").rng(j as u64);
+        (0..order.len()).map(|_| rng.normal()).collect()
+    }));
+    for column in &mut columns {
+        let (mean, sd) = (stats::mean(&column[..third]), stats::standard_deviation(&column[..third]));
+        let correlation: f64 = column[..third].iter().zip(&y).map(|(x, y)| (x - mean) * y).sum();
+        let scale = correlation.signum() / sd.max(1e-12);
+        column.iter_mut().for_each(|value| *value = (*value - mean) * scale);
+    }
+    // A sum of columns, cut midway between the classes' means in training: right or wrong on each row.
+    let right = |score: &[f64]| -> Bits {
+        let mean = |class: f64| {
+            let of_class: Vec<f64> = (0..third).filter(|i| y[*i] == class).map(|i| score[i]).collect();
+            stats::mean(&of_class)
+        };
+        let cut = 0.5 * (mean(-1.0) + mean(1.0));
+        Bits::from_fn(score.len(), |i| (score[i] > cut) == (y[i] > 0.0))
+    };
+
+    let questions = (STEPS * columns.len()) as u64;
+    let mut found = Vec::new();
+    for arm in ["naive", "thresholdout", "gaussian planned", "ladder"] {
+        let mut mechanism: Mechanism = match arm {
+            "naive" => Naive::new(third).into(),
+            "thresholdout" => Thresholdout::experiment(third, third, None)?.into(),
+            "ladder" => Ladder::auto(third, true)?.into(),
+            _ => NoiseAddition::planned(Noise::Gaussian, third, questions, 0.05)?.into(),
+        };
+        let mut rng = seed.stream(arm).rng(0);
+        let (mut score, mut claim) = (vec![0.0; order.len()], f64::NEG_INFINITY);
+        for _ in 0..STEPS {
+            let mut best: Option<(f64, Vec<f64>)> = None;
+            for column in &columns {
+                let trial: Vec<f64> = score.iter().zip(column).map(|(a, b)| a + b).collect();
+                let right = right(&trial);
+                let on = |from: usize, to: usize| Bits::from_fn(to - from, |i| right.get(from + i));
+                let (answer, news) = match arm {
+                    "ladder" => {
+                        let losses = Bits::from_fn(third, |i| !right.get(third + i));
+                        let answer = mechanism.answer(&losses, &mut rng)?;
+                        (1.0 - answer.value, answer.spent)
+                    }
+                    "thresholdout" => (mechanism.answer(&on(0, 2 * third), &mut rng)?.value, true),
+                    _ => (mechanism.answer(&on(third, 2 * third), &mut rng)?.value, true),
+                };
+                if news && best.as_ref().is_none_or(|(value, _)| answer > *value) {
+                    best = Some((answer, trial));
+                }
+            }
+            // A board that did not move ends the search; so does a claim that did not rise.
+            match best {
+                Some((value, trial)) if value > claim => (claim, score) = (value, trial),
+                _ => break,
+            }
+        }
+        let fresh = right(&score).mean(2 * third..3 * third)?;
+        found.push((arm.to_owned(), "C claim".to_owned(), claim));
+        found.push((arm.to_owned(), "C fresh".to_owned(), fresh));
+        found.push((arm.to_owned(), "C claim minus fresh".to_owned(), claim - fresh));
+    }
+    Ok(found)
+}
+
+/// What must hold whatever the data.
+fn identities(evidence: &mut Evidence) -> Result<()> {
+    for (s, accuracy) in [(0.0, 0.870), (0.01, 0.830), (0.02, 0.758), (0.03, 0.701), (0.05, 0.633)] {
+        let name = format!("voting formula, n = 1000, k = 2000, s = {s}");
+        evidence.identity(&name, formula(2000, 1000, s), accuracy, 5e-4);
+    }
+    let truth = [1.0, 0.0, 1.0, 1.0, 1.0, 0.0];
+    let mut ladder = Ladder::auto(6, true)?;
+    for (prediction, shown) in [
+        ([0.0; 6], 2.0 / 3.0),
+        ([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 2.0 / 3.0),
+        ([1.0, 0.0, 1.0, 0.0, 0.0, 0.0], 1.0 / 3.0),
+    ] {
+        let losses: Vec<f64> = truth.iter().zip(prediction).map(|(t, p)| f64::from(*t != p)).collect();
+        let value = ladder.answer(&losses, &mut Seed(0).rng(0))?.value;
+        evidence.identity("the Ladder's board in its authors' example", value, shown, 1e-12);
+    }
+    let half: Vec<f64> = (0..400).map(|row| (f64::from(row) * 0.37).fract()).collect();
+    let mut mechanism = Thresholdout::custom(400, 400, Noise::Gaussian, 0.11, 0.01, None)?;
+    let both = [half.clone(), half.clone()].concat();
+    for i in 0..100 {
+        let value = mechanism.answer(&both, &mut Seed(1).rng(i))?.value;
+        if value.to_bits() != half.mean(0..400)?.to_bits() || i == 99 {
+            let name = "equal parts, T = 11 sigma: Thresholdout gives the training answer bit for bit";
+            evidence.identity(name, value, half.mean(0..400)?, 0.0);
+        }
+    }
+    let mut spent = Split::new(60, 2, 0.05)?;
+    let query = vec![1.0; 60];
+    let refused = (0..3).map(|i| spent.answer(&query, &mut Seed(2).rng(i)));
+    let refused = refused.filter(|answer| matches!(answer, Err(Error::Exhausted { .. }))).count();
+    evidence.identity("a budget of 2 refuses the third question", refused as f64, 1.0, 0.0);
+    Ok(())
+}
+
+fn mean_of(evidence: &Evidence, arm: &str, metric: &str) -> Option<stats::Interval> {
+    let values: Vec<f64> = evidence.values(arm, metric).into_iter().map(|(_, value)| value).collect();
+    (!values.is_empty()).then(|| stats::t_interval(&values, 0.95, 0.0))
+}
+
+const VOTE_ARMS: [&str; 8] = [
+    "naive",
+    "gaussian 0.01",
+    "gaussian 0.02",
+    "gaussian 0.03",
+    "gaussian 0.05",
+    "gaussian planned",
+    "thresholdout",
+    "split",
+];
+
+fn budget_curve(evidence: &Evidence, sizes: &Sizes) -> Plot {
+    let point = |arm: &str, k: usize| {
+        let found = mean_of(evidence, arm, &format!("B error/k={k}"))?;
+        Some([k as f64, found.mean, found.low, found.high])
+    };
+    let series = VOTE_ARMS.map(|arm| Series {
+        name: arm.to_owned(),
+        points: sizes.votes.iter().filter_map(|k| point(arm, *k)).collect(),
+    });
+    Plot {
+        title: format!("How far the answer to a vote is off, {VOTERS} rows"),
+        x: "votes".into(),
+        y: "answer minus the truth".into(),
+        log_x: true,
+        log_y: false,
+        series: series.into(),
+    }
+}
+
+fn domain_curve(evidence: &Evidence, sizes: &Sizes) -> Plot {
+    let point = |arm: &str, k: usize| {
+        let found = mean_of(evidence, arm, &format!("D largest error/k={k}"))?;
+        Some([k as f64, found.mean, found.low, found.high])
+    };
+    let series = ["naive", "gaussian planned", "pmw"].map(|arm| Series {
+        name: arm.to_owned(),
+        points: sizes.questions.iter().filter_map(|k| point(arm, *k)).collect(),
+    });
+    Plot {
+        title: format!("Largest error over a domain of 2^{}, {} rows", DOMAIN.0, DOMAIN.1),
+        x: "questions".into(),
+        y: "largest error".into(),
+        log_x: true,
+        log_y: false,
+        series: series.into(),
+    }
+}
+
+/// Where the vote's answer is off by more than 0.1 on average.
+fn crossings(evidence: &Evidence, sizes: &Sizes) -> String {
+    let of_arm = |arm: &&str| {
+        let off = |k: &&usize| mean_of(evidence, arm, &format!("B error/k={k}")).is_some_and(|e| e.mean.abs() > 0.1);
+        match sizes.votes.iter().find(off) {
+            Some(k) => format!("{arm} by {k} votes"),
+            None => format!("{arm} never"),
+        }
+    };
+    let list: Vec<String> = VOTE_ARMS.iter().map(of_arm).collect();
+    format!("Voting attack: the mean answer is more than 0.1 off for the first time: {}.", list.join(", "))
+}

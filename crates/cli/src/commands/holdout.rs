@@ -1,0 +1,851 @@
+//! `quadrat holdout`: a hold-out set behind a mechanism, with its budget in a ledger on disk.
+
+use super::work;
+use crate::output::{self, Reply, check_place, count, figure, table, wrap};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use quadrat::data::{Format, Missing, Table, Values, builtin, write_resampled};
+use quadrat::estimate::adaptive_data_analysis::{
+    self as holdout, Bits, Each, Fingerprint, Guarantee, Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Plan,
+    Pmw, Query, QueryMechanism, Recorded, Source, Split, Thresholdout, secret_seed,
+};
+use quadrat::{Error, Result, check_vacant};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const ABOUT: &str = "\
+A hold-out set that stays honest: answers about it from a budget that is kept on disk
+
+`init` takes a labelled file and puts a ledger beside it: some rows for training, the others held out, in a random split
+that the ledger keeps. Whoever runs `ask` must own the ledger; the team must not read it, for it holds the labels and the
+seed of the noise. The team gets the file that --publish writes: all rows in their order, with the target of the held-out
+rows left empty. It sends back predictions for ALL rows of that file, in its order or with its --id column, and hears an
+answer, what the answer guarantees, and how many are left.
+
+Every answer is on disk before it is shown. The same question again gets the same answer, free of charge.";
+
+const EXAMPLES: &str = "\
+Example:
+  quadrat holdout plan --rows 20000 --queries 200
+  quadrat holdout init --in builtin:pima --target class --ledger ledger --publish team.csv
+  quadrat holdout ask --ledger ledger --where class=positive
+  quadrat holdout status --ledger ledger";
+
+#[derive(Subcommand, Debug)]
+#[command(about = "A hold-out set that stays honest: answers about it from a budget that is kept on disk",
+          long_about = ABOUT, after_help = EXAMPLES)]
+pub enum Holdout {
+    /// What can be certified, before anything is asked
+    Plan(PlanArgs),
+    /// A labelled file -> a new ledger
+    Init(Init),
+    /// A question -> an answer from the budget
+    Ask(Ask),
+    /// What was asked, and what is left
+    Status(Status),
+}
+
+impl Holdout {
+    /// Whether to print JSON.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Holdout::Plan(PlanArgs { json, .. })
+            | Holdout::Init(Init { json, .. })
+            | Holdout::Ask(Ask { json, .. })
+            | Holdout::Status(Status { json, .. }) => *json,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    /// Rows that are held out
+    #[arg(long, value_name = "N")]
+    pub rows: usize,
+    /// Questions
+    #[arg(long, value_name = "N", default_value_t = QUERIES)]
+    pub queries: u64,
+    /// Probability with which all answers are valid together
+    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    pub confidence: f64,
+    /// Elements of the domain, for pmw
+    #[arg(long, value_name = "N")]
+    pub domain: Option<usize>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Questions where nobody says how many.
+const QUERIES: u64 = 100;
+
+#[derive(Args, Debug)]
+pub struct Init {
+    /// The labelled rows, in random order or not; a file as for `select`, or builtin:NAME
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: String,
+    /// Column with each row's class; needed for predictions
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// Folder to make
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: PathBuf,
+    /// Who answers
+    #[arg(long, value_enum, default_value_t = Method::Thresholdout)]
+    pub method: Method,
+    /// Share of the rows that the team may train on [default: 0.5 for thresholdout, else 0]
+    #[arg(long, value_name = "SHARE")]
+    pub train_share: Option<f64>,
+    /// Questions that will be answered, where the guarantee depends on it [default: 100]
+    #[arg(long, value_name = "N")]
+    pub queries: Option<u64>,
+    /// Thresholdout: answers that may come from the held-out rows [default: a hundredth of them, at least 10]
+    #[arg(long, value_name = "N")]
+    pub budget: Option<u64>,
+    /// Probability with which all certified answers are valid together [default: 0.95]
+    #[arg(long, value_name = "P")]
+    pub confidence: Option<f64>,
+    /// Thresholdout and pmw: the constants of the theory in place of the authors' experiments
+    #[arg(long)]
+    pub certified: bool,
+    /// Ladder: `auto` (one standard error), `planned` (narrowest certified width), or the step itself [default: auto]
+    #[arg(long, value_name = "auto|planned|STEP")]
+    pub step: Option<String>,
+    /// Pmw: the columns whose combinations are the domain; other columns cannot be asked about, and which values occur
+    /// in these counts as known
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub domain: Vec<String>,
+    /// Column that names each row, so that predictions may come in any order
+    #[arg(long, value_name = "COLUMN")]
+    pub id: Option<String>,
+    /// Write the file for the team (.csv or .tsv): the target of held-out rows is left empty
+    #[arg(long, value_name = "FILE")]
+    pub publish: Option<PathBuf>,
+    /// Types of columns that are to be read differently: integer, float, boolean, text or category
+    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who answers.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The training rows, until the held-out rows disagree
+    Thresholdout,
+    /// The held-out rows, with normal noise
+    Gaussian,
+    /// The held-out rows, with Laplace noise
+    Laplace,
+    /// The held-out rows, only for what is clearly better than before
+    Ladder,
+    /// A synthetic distribution over the combinations of a few columns, until the held-out rows disagree
+    Pmw,
+    /// The held-out rows, without protection
+    Naive,
+    /// Fresh held-out rows for every question
+    Split,
+}
+
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("question").required(true)))]
+pub struct Ask {
+    /// The ledger's folder
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: PathBuf,
+    /// A file of predictions for all rows, in the rows' order or with the ledger's id column: how accurate are they?
+    #[arg(long, value_name = "FILE", group = "question")]
+    pub predictions: Option<String>,
+    /// The column with the predictions [default: the target's name, `prediction`, or the only column]
+    #[arg(long, value_name = "COLUMN", requires = "predictions")]
+    pub column: Option<String>,
+    /// The mean of a numeric column
+    #[arg(long, value_name = "COLUMN", group = "question")]
+    pub mean: Option<String>,
+    /// The least and the largest value that count for --mean; values outside count as the nearer end
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', requires = "mean",
+          allow_negative_numbers = true, default_values_t = [0.0, 1.0])]
+    pub range: Vec<f64>,
+    /// The quadrant correlation of two columns, from -1 to 1: how much more often they are on the same side of their
+    /// training means than on different sides
+    #[arg(long, value_name = "A,B", value_delimiter = ',', group = "question")]
+    pub correlation: Vec<String>,
+    /// The share of rows with this value in this column; give it again for rows that have all of several values
+    #[arg(long = "where", value_name = "COLUMN=VALUE", group = "question")]
+    pub conditions: Vec<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Status {
+    /// The ledger's folder
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Plans, makes, asks or shows a ledger.
+pub fn run(args: &Holdout) -> Result<Reply> {
+    match args {
+        Holdout::Plan(args) => plan(args),
+        Holdout::Init(args) => init(args),
+        Holdout::Ask(args) => ask(args),
+        Holdout::Status(args) => status(args),
+    }
+}
+
+fn plan(args: &PlanArgs) -> Result<Reply> {
+    let plan = holdout::plan(args.rows, args.queries, 1.0 - args.confidence)?;
+    let beta = 1.0 - args.confidence;
+    let pmw = args.domain.map(|size| holdout::pmw_plan(args.rows, args.queries, size, beta)).transpose()?;
+    let ladder = Ladder::planned(args.rows, args.queries, beta)?;
+    let budget = default_budget(args.rows);
+    let thresholdout = Thresholdout::planned(args.rows, args.rows, args.queries, budget, beta)?;
+    let certified = |guarantee: Guarantee| guarantee.half_width().unwrap_or(1.0);
+    let mut widths = vec![
+        ("split", plan.split, "fresh rows for each question".to_owned()),
+        ("gaussian", plan.gaussian.half_width, format!("standard deviation {}", figure(plan.gaussian.scale))),
+        ("laplace", plan.laplace.half_width, format!("scale {}", figure(plan.laplace.scale))),
+        ("thresholdout", certified(thresholdout.guarantee()), format!("--certified, --budget {budget}")),
+        ("ladder", certified(ladder.guarantee()), "--step planned; of the least loss among all".to_owned()),
+    ];
+    if let Some(pmw) = &pmw {
+        widths.push(("pmw", pmw.half_width, format!("--certified, at most {} updates", pmw.updates)));
+    }
+    let head = ["method", "certified half-width", ""].map(str::to_owned).to_vec();
+    let rows = widths.iter().map(|(name, width, how)| {
+        let vacuous = if *width >= holdout::VACUOUS { " (promises nothing)" } else { "" };
+        vec![(*name).to_owned(), format!("{}{vacuous}", figure(*width)), how.clone()]
+    });
+    let mut text = format!(
+        "{} adaptive questions about {} held-out rows, all answers valid together with probability {}\n",
+        count(args.queries as usize),
+        count(args.rows),
+        args.confidence
+    );
+    text.push_str(&table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[]));
+    text.push_str(&advice(&plan));
+    if let Some(pmw) = pmw.filter(|pmw| pmw.vacuous) {
+        text.push_str(&format!("pmw promises something from about {} rows on.\n", rows_needed(pmw.rows_needed)));
+    }
+    let value = json!({
+        "plan": output::json(&plan)?,
+        "thresholdout": certified(thresholdout.guarantee()),
+        "ladder": certified(ladder.guarantee()),
+        "pmw": output::json(&pmw)?,
+    });
+    Ok(Reply::new(text, value))
+}
+
+fn advice(plan: &Plan) -> String {
+    if plan.vacuous {
+        return format!(
+            "Nothing can be certified: that takes about {} rows, or fewer questions. The default constants of \
+             thresholdout and ladder still prevent most overfitting, as a rule of thumb.\n",
+            rows_needed(plan.rows_needed)
+        );
+    }
+    format!("Of noise and fresh rows, {} is narrowest.\n", plan.best)
+}
+
+fn rows_needed(rows: f64) -> String {
+    if rows.is_finite() { count(rows as usize) } else { "more than 10^15".to_owned() }
+}
+
+/// What the ledger keeps beside the mechanism.
+#[derive(Serialize, Deserialize)]
+struct About {
+    /// The file, by its full path, or builtin:NAME.
+    input: String,
+    /// Its content's hash: questions about columns read it again.
+    sha256: String,
+    types: Vec<String>,
+    target: Option<String>,
+    /// Names of the classes.
+    classes: Vec<String>,
+    /// The class of each row of the file.
+    labels: Vec<u32>,
+    id: Option<String>,
+    /// The name of each row of the file.
+    ids: Vec<String>,
+    /// Row numbers of the file: the training rows, then the held-out rows.
+    order: Vec<u32>,
+    /// How many of them are training rows.
+    train: usize,
+    /// The columns of the domain, for pmw.
+    domain: Vec<Domain>,
+}
+
+/// A column of the domain.
+#[derive(Serialize, Deserialize)]
+struct Domain {
+    column: String,
+    values: Vec<String>,
+}
+
+fn default_budget(rows: usize) -> u64 {
+    (rows as u64 / 100).max(10)
+}
+
+fn init(args: &Init) -> Result<Reply> {
+    check_options(args)?;
+    check_vacant(&args.ledger)?;
+    let table = work::read(&args.input, &args.types)?;
+    if let Some(path) = &args.publish {
+        check_publish(args, &table, path)?;
+    }
+    let about = about(args, &table)?;
+    let mechanism = mechanism(args, &about, &table)?;
+    if let (Some(path), Some(target)) = (&args.publish, &args.target) {
+        publish(&table, target, &about, path)?;
+    }
+    let held_out = about.order.len() - about.train;
+    let (name, guarantee, remaining) = (mechanism.name(), mechanism.guarantee(), mechanism.remaining());
+    Ledger::create(&args.ledger, mechanism, output::json(&about)?)?;
+    let mut text = format!(
+        "{name}: {} rows held out of {}, {} for training\n",
+        count(held_out),
+        count(about.order.len()),
+        count(about.train)
+    );
+    text.push_str(&format!("answers left: {}\n", left(remaining)));
+    text.push_str(&wrap(&promise(name, guarantee), 0, 100));
+    text.push_str(&format!("wrote {}: keep it from those who ask\n", args.ledger.display()));
+    if let Some(path) = &args.publish {
+        text.push_str(&format!("wrote {}: for those who ask\n", path.display()));
+    }
+    let value = json!({
+        "method": name,
+        "rows": about.order.len(),
+        "train_rows": about.train,
+        "holdout_rows": held_out,
+        "remaining": remaining,
+        "guarantee": output::json(&guarantee)?,
+        "ledger": args.ledger,
+        "publish": args.publish,
+    });
+    Ok(Reply::new(text, value))
+}
+
+/// That no option of another method is given.
+fn check_options(args: &Init) -> Result<()> {
+    use Method::{Gaussian, Ladder, Laplace, Naive, Pmw, Split, Thresholdout};
+    let counted = args.certified || args.step.as_deref().is_some_and(|step| step != "auto");
+    let of: [(bool, &str, &[Method]); 5] = [
+        (args.budget.is_some(), "--budget", &[Thresholdout]),
+        (args.certified, "--certified", &[Thresholdout, Pmw]),
+        (args.step.is_some(), "--step", &[Ladder]),
+        (!args.domain.is_empty(), "--domain", &[Pmw]),
+        (args.queries.is_some() && !counted, "--queries", &[Gaussian, Laplace, Split]),
+    ];
+    for (given, option, methods) in of {
+        if given && !methods.contains(&args.method) {
+            let names: Vec<String> = methods.iter().map(|m| format!("--method {}", m.name())).collect();
+            let more = if option == "--queries" { ", --certified or --step planned" } else { "" };
+            return Err(Error::input("option", option, format!("it belongs to {}{more}", names.join(" and "))));
+        }
+    }
+    if args.confidence.is_some() && (args.method == Naive || args.queries.is_none() && !counted) {
+        let fixed = [Gaussian, Laplace, Split].contains(&args.method);
+        if !fixed {
+            let want = "it belongs to a method that certifies: gaussian, laplace, split, --certified, --step planned";
+            return Err(Error::input("option", "--confidence", want));
+        }
+    }
+    Ok(())
+}
+
+impl Method {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// The labels, the names of rows, and a random split.
+fn about(args: &Init, table: &Table) -> Result<About> {
+    let share = args.train_share.unwrap_or(if args.method == Method::Thresholdout { 0.5 } else { 0.0 });
+    if !(0.0..1.0).contains(&share) {
+        return Err(Error::input("--train-share", share, "use 0 or more and less than 1"));
+    }
+    let rows = table.rows();
+    if u32::try_from(rows).is_err() {
+        return Err(Error::input("rows", rows, "a ledger takes up to 2^32"));
+    }
+    let (mut labels, mut classes) = (Vec::new(), Vec::new());
+    if let Some(target) = &args.target {
+        let target = table.categories(target, Missing::Error)?;
+        (labels, classes) = (target.codes, target.names);
+    }
+    let mut ids = Vec::new();
+    if let Some(id) = &args.id {
+        ids = table.strings(id)?;
+        unique(&ids, &format!("{}, column `{id}`", table.name()))?;
+    }
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    secret_seed()?.rng(0).shuffle(&mut order);
+    let train = (share * rows as f64).round() as usize;
+    // Held-out rows stay in random order, since `split` takes them in turn; training rows have no order.
+    order[..train].sort_unstable();
+    unique(&args.domain, "--domain")?;
+    let mut domain = Vec::new();
+    for column in &args.domain {
+        let values = table.categories(column, Missing::Error)?.names;
+        domain.push(Domain { column: column.clone(), values });
+    }
+    Ok(About {
+        input: full_name(&args.input)?,
+        sha256: hash(&args.input)?,
+        types: args.types.clone(),
+        target: args.target.clone(),
+        classes,
+        labels,
+        id: args.id.clone(),
+        ids,
+        order,
+        train,
+        domain,
+    })
+}
+
+fn unique(ids: &[String], what: &str) -> Result<()> {
+    let mut seen = std::collections::HashSet::with_capacity(ids.len());
+    match ids.iter().find(|id| !seen.insert(id.trim())) {
+        None => Ok(()),
+        Some(id) => Err(Error::input(what, format!("`{id}` twice"), "each may be there once only")),
+    }
+}
+
+fn full_name(input: &str) -> Result<String> {
+    if input.starts_with("builtin:") {
+        return Ok(input.to_owned());
+    }
+    let path = std::path::absolute(input).map_err(|e| Error::io(input, e))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn hash(input: &str) -> Result<String> {
+    let bytes = match input.strip_prefix("builtin:") {
+        Some(name) => builtin::find(name)?.bytes()?.0,
+        None => std::fs::read(input).map_err(|e| Error::io(input, e))?,
+    };
+    Ok(Fingerprint::of_bytes(&bytes).to_string())
+}
+
+fn mechanism(args: &Init, about: &About, table: &Table) -> Result<Mechanism> {
+    let (train, rows) = (about.train, about.order.len() - about.train);
+    let queries = args.queries.unwrap_or(QUERIES);
+    let beta = 1.0 - args.confidence.unwrap_or(0.95);
+    let budget = args.budget.unwrap_or(default_budget(rows));
+    Ok(match args.method {
+        Method::Thresholdout if args.certified => Thresholdout::planned(train, rows, queries, budget, beta)?.into(),
+        Method::Thresholdout => Thresholdout::experiment(train, rows, Some(budget))?.into(),
+        Method::Gaussian => NoiseAddition::planned(Noise::Gaussian, rows, queries, beta)?.into(),
+        Method::Laplace => NoiseAddition::planned(Noise::Laplace, rows, queries, beta)?.into(),
+        Method::Ladder => ladder(args.step.as_deref().unwrap_or("auto"), rows, queries, beta)?.into(),
+        Method::Naive => Naive::new(rows).into(),
+        Method::Split => Split::new(rows, queries, beta)?.into(),
+        Method::Pmw => {
+            let counts = about.counts(table)?;
+            if args.certified { Pmw::planned(&counts, queries, beta)? } else { Pmw::heuristic(&counts)? }.into()
+        }
+    })
+}
+
+fn ladder(step: &str, rows: usize, queries: u64, beta: f64) -> Result<Ladder> {
+    match step {
+        "auto" => Ladder::auto(rows, true),
+        "planned" => Ladder::planned(rows, queries, beta),
+        step => {
+            let wrong = |_| Error::input("--step", format!("`{step}`"), "use auto, planned, or a number such as 0.01");
+            Ladder::fixed(rows, step.parse().map_err(wrong)?, queries, beta)
+        }
+    }
+}
+
+/// That the file for the team can be written as the file that was read.
+fn check_publish(args: &Init, table: &Table, path: &Path) -> Result<()> {
+    check_place(path)?;
+    let text = |format| matches!(format, Format::Csv | Format::Tsv);
+    if !text(table.format()) || !text(Format::of_path(path)?.0) {
+        let want = "it is written from .csv or .tsv to .csv or .tsv; `quadrat select --budget 100%` converts";
+        return Err(Error::input("--publish", path.display(), want));
+    }
+    if args.target.is_none() {
+        return Err(Error::input("--publish", path.display(), "name the column to leave empty with --target"));
+    }
+    Ok(())
+}
+
+/// All rows as they are, with the target of held-out rows left empty.
+fn publish(table: &Table, target: &str, about: &About, path: &Path) -> Result<()> {
+    let mut columns = Vec::new();
+    for name in table.column_names() {
+        let mut texts = table.strings(name)?;
+        if name == target {
+            about.order[about.train..].iter().for_each(|row| texts[*row as usize].clear());
+        }
+        columns.push((name.to_owned(), Values::Text(texts)));
+    }
+    write_resampled(table, &[], &columns, false, path)
+}
+
+fn ask(args: &Ask) -> Result<Reply> {
+    let mut ledger = Ledger::open(&args.ledger)?;
+    if ledger.torn() {
+        eprintln!("quadrat: note: a last line that a kill had torn was dropped; its answer was never given");
+    }
+    let about: About = serde_json::from_value(ledger.header().about.clone()).map_err(|e| {
+        Error::data(args.ledger.display().to_string(), None, format!("not a ledger of this command: {e}"))
+    })?;
+    let method = ledger.mechanism().name();
+    let (question, what) = question(args, &about, method)?;
+    let recorded = ledger.ask(question.as_ref(), &what).map_err(exhausted)?;
+    let given = given(&recorded, method);
+    let Recorded { entry, cached } = recorded;
+    let mut text =
+        format!("{what}: {}\n{}", figure(given.value), wrap(&promise(method, entry.answer.guarantee), 0, 100));
+    text.push_str(&match entry.answer.source {
+        Source::Train => "from the training rows: the held-out rows agree\n".to_owned(),
+        Source::Holdout => "from the held-out rows\n".to_owned(),
+        Source::Synthetic => "from the synthetic distribution: the held-out rows agree\n".to_owned(),
+        Source::Unchanged => "unchanged: not clearly better than the best before\n".to_owned(),
+    });
+    let cost = if cached { "on record before, free" } else { "now on record" };
+    text.push_str(&format!("answer {}, {cost}; answers left: {}\n", entry.n + 1, left(ledger.remaining())));
+    let value = json!({
+        "method": method,
+        "question": what,
+        "value": given.value,
+        "half_width": given.half_width,
+        "guarantee": output::json(&entry.answer.guarantee)?,
+        "source": output::json(&entry.answer.source)?,
+        "spent": entry.answer.spent,
+        "number": entry.n + 1,
+        "cached": cached,
+        "answered": ledger.entries().len(),
+        "remaining": ledger.remaining(),
+    });
+    Ok(Reply::new(text, value))
+}
+
+/// An answer as it is shown.
+struct Given {
+    value: f64,
+    half_width: Option<f64>,
+}
+
+/// The ladder keeps losses; people ask for accuracies.
+fn given(recorded: &Recorded, method: &str) -> Given {
+    let answer = recorded.entry.answer;
+    let value = if method == "ladder" { 1.0 - answer.value } else { answer.value };
+    Given { value, half_width: answer.guarantee.half_width() }
+}
+
+fn exhausted(error: Error) -> Error {
+    match error {
+        Error::Exhausted { what, answered, todo } => {
+            let todo = format!(
+                "{todo} (`quadrat holdout init` on a file of them). Questions that were answered can be asked again"
+            );
+            Error::Exhausted { what, answered, todo }
+        }
+        other => other,
+    }
+}
+
+/// What is asked: the query over the mechanism's rows, and in words.
+fn question(args: &Ask, about: &About, method: &str) -> Result<(Box<dyn Query>, String)> {
+    let only = |fits: bool, takes: &str| match fits {
+        true => Ok(()),
+        false => Err(Error::input("question", format!("to a ledger of {method}"), format!("it answers {takes} only"))),
+    };
+    only(method != "pmw" || !args.conditions.is_empty(), "--where")?;
+    only(method != "ladder" || args.predictions.is_some(), "--predictions")?;
+    // Thresholdout looks at the training rows too, the others at the held-out rows alone.
+    let rows = if method == "thresholdout" { &about.order[..] } else { &about.order[about.train..] };
+    let bits = |bit: &dyn Fn(usize) -> bool| Bits::from_fn(rows.len(), |at| bit(rows[at] as usize));
+    if let Some(file) = &args.predictions {
+        let right = about.right(file, args.column.as_deref())?;
+        let query = if method == "ladder" { bits(&|row| !right[row]) } else { bits(&|row| right[row]) };
+        return Ok((Box::new(query), format!("accuracy of {file}")));
+    }
+    let table = about.table()?;
+    if !args.conditions.is_empty() {
+        let conditions = args.conditions.iter().map(|text| condition(text)).collect::<Result<Vec<_>>>()?;
+        let what = format!("share of rows with {}", args.conditions.join(" and "));
+        if method == "pmw" {
+            return Ok((Box::new(about.marginal(&conditions)?), what));
+        }
+        let mut all = vec![true; table.rows()];
+        for (column, wanted) in conditions {
+            let found = table.categories(column, Missing::Error)?;
+            let wanted = value_among(&found.names, wanted, column)?;
+            all.iter_mut().zip(&found.codes).for_each(|(all, code)| *all &= *code as usize == wanted);
+        }
+        return Ok((Box::new(bits(&|row| all[row])), what));
+    }
+    if let Some(column) = &args.mean {
+        let &[low, high] = args.range.as_slice() else {
+            return Err(Error::input("--range", format!("{} numbers", args.range.len()), "write LOW,HIGH"));
+        };
+        let values = numbers(&table, column)?;
+        let values: Vec<f64> = rows.iter().map(|row| values[*row as usize].max(low).min(high)).collect();
+        let what = format!("mean of {column} between {low} and {high}");
+        return Ok((Box::new(Each::new(values.len(), (low, high), move |row| values[row])), what));
+    }
+    let [a, b] = args.correlation.as_slice() else {
+        return Err(Error::input("--correlation", args.correlation.join(","), "name two columns: A,B"));
+    };
+    let sides = [about.above_training_mean(&table, a)?, about.above_training_mean(&table, b)?];
+    let same = bits(&|row| sides[0][row] == sides[1][row]);
+    let sign = move |row| if same.get(row) { 1.0 } else { -1.0 };
+    Ok((Box::new(Each::new(rows.len(), (-1.0, 1.0), sign)), format!("quadrant correlation of {a} and {b}")))
+}
+
+fn condition(text: &str) -> Result<(&str, &str)> {
+    text.split_once('=')
+        .map(|(column, value)| (column.trim(), value.trim()))
+        .ok_or_else(|| Error::input("--where", format!("`{text}`"), "write COLUMN=VALUE"))
+}
+
+/// The number of a value among names: as it is written, or as a number of the same value.
+fn value_among(names: &[String], wanted: &str, column: &str) -> Result<usize> {
+    let number = wanted.parse::<f64>().ok();
+    let same = |name: &String| {
+        let name = name.trim();
+        name == wanted || number.is_some_and(|number| name.parse::<f64>().is_ok_and(|other| other == number))
+    };
+    names.iter().position(same).ok_or_else(|| {
+        let near = quadrat::nearest(wanted, names.iter().map(String::as_str));
+        Error::input(format!("column `{column}`"), format!("`{wanted}`"), format!("its values are {}", near.join(", ")))
+    })
+}
+
+/// A column as numbers; one of two names as 0 and 1.
+fn numbers(table: &Table, column: &str) -> Result<Vec<f64>> {
+    if !table.column(column)?.kind.is_numeric() {
+        let found = table.categories(column, Missing::Error)?;
+        if found.names.len() == 2 {
+            return Ok(found.codes.into_iter().map(f64::from).collect());
+        }
+    }
+    Ok(table.numeric(&[column], Missing::Error)?.into_raw_vec_and_offset().0)
+}
+
+impl About {
+    /// The file, unless it changed.
+    fn table(&self) -> Result<Table> {
+        if hash(&self.input)? != self.sha256 {
+            let want = "questions about columns need the file as it was; predictions can still be asked about";
+            return Err(Error::input(&self.input, "another content than when the ledger was made", want));
+        }
+        work::read(&self.input, &self.types)
+    }
+
+    /// Whether each row of the file is predicted right.
+    fn right(&self, file: &str, column: Option<&str>) -> Result<Vec<bool>> {
+        if self.target.is_none() {
+            return Err(Error::input("--predictions", file, "the ledger was made without --target: there is no label"));
+        }
+        let table = work::read(file, &[])?;
+        let id = self.id.as_deref().filter(|id| table.column_names().contains(id));
+        let column = match column {
+            Some(column) => column,
+            None => self.predictions_column(&table, id)?,
+        };
+        let predictions = table.categories(column, Missing::Error)?;
+        let place = |name: &String| value_among(&self.classes, name.trim(), &format!("{file}, {column}"));
+        let codes = predictions.names.iter().map(place).collect::<Result<Vec<usize>>>()?;
+        let rows = self.rows_of(&table, id)?;
+        let right = |(row, label): (usize, &u32)| codes[predictions.codes[rows[row]] as usize] == *label as usize;
+        Ok(self.labels.iter().enumerate().map(right).collect())
+    }
+
+    fn predictions_column<'a>(&self, table: &'a Table, id: Option<&str>) -> Result<&'a str> {
+        let names = table.column_names();
+        let known = [self.target.as_deref().unwrap_or_default(), "prediction", "predictions"];
+        let found = known.iter().find_map(|known| names.iter().find(|name| *name == known).copied());
+        let others: Vec<&str> = names.iter().copied().filter(|name| Some(*name) != id).collect();
+        match (found, others.as_slice()) {
+            (Some(found), _) => Ok(found),
+            (None, [only]) => Ok(only),
+            _ => Err(Error::input(
+                format!("{}, column of predictions", table.name()),
+                format!("columns {}", names.join(", ")),
+                format!("name it with --column, or call it `{}`", known[0]),
+            )),
+        }
+    }
+
+    /// For each row of the file, the row of the predictions.
+    fn rows_of(&self, table: &Table, id: Option<&str>) -> Result<Vec<usize>> {
+        let rows = self.labels.len();
+        let Some(id) = id else {
+            if table.rows() != rows {
+                let want = match &self.id {
+                    Some(id) => format!("predict all {rows} rows in their order, or add the column `{id}`"),
+                    None => format!("predict all {rows} rows of the file, training rows too, in their order"),
+                };
+                return Err(Error::input(table.name(), format!("{} rows", table.rows()), want));
+            }
+            return Ok((0..rows).collect());
+        };
+        let given = table.strings(id)?;
+        unique(&given, &format!("{}, column `{id}`", table.name()))?;
+        let place: std::collections::HashMap<&str, usize> =
+            given.iter().enumerate().map(|(row, id)| (id.trim(), row)).collect();
+        let find = |name: &String| {
+            place.get(name.trim()).copied().ok_or_else(|| {
+                let want = format!("predict all {rows} rows of the file, training rows too");
+                Error::input(format!("{}, column `{id}`", table.name()), format!("no `{name}`"), want)
+            })
+        };
+        self.ids.iter().map(find).collect()
+    }
+
+    /// Whether each row of the file is above the mean of the training rows: the analyst knows those.
+    fn above_training_mean(&self, table: &Table, column: &str) -> Result<Vec<bool>> {
+        if self.train == 0 {
+            let want = "a correlation needs the means of training rows: make the ledger with --train-share";
+            return Err(Error::input("--correlation", "a ledger without training rows", want));
+        }
+        let values = numbers(table, column)?;
+        let mean = self.order[..self.train].iter().map(|row| values[*row as usize]).sum::<f64>() / self.train as f64;
+        Ok(values.into_iter().map(|value| value > mean).collect())
+    }
+
+    /// The size of the domain.
+    fn size(&self) -> Result<usize> {
+        if self.domain.is_empty() {
+            return Err(Error::input("--domain", "nothing", "name the columns that pmw may be asked about"));
+        }
+        let size = self.domain.iter().try_fold(1usize, |size, column| size.checked_mul(column.values.len()));
+        size.filter(|size| *size <= 1 << 20).ok_or_else(|| {
+            let sizes: Vec<String> = self.domain.iter().map(|c| format!("{}: {}", c.column, c.values.len())).collect();
+            let want = "use columns whose numbers of values multiply to at most 2^20 = 1,048,576";
+            Error::input("--domain", sizes.join(", "), want)
+        })
+    }
+
+    /// Held-out rows on each element of the domain.
+    fn counts(&self, table: &Table) -> Result<Vec<u64>> {
+        let mut counts = vec![0; self.size()?];
+        let columns =
+            self.domain.iter().map(|c| table.categories(&c.column, Missing::Error)).collect::<Result<Vec<_>>>()?;
+        for row in &self.order[self.train..] {
+            let element = columns.iter().fold(0, |at, c| at * c.names.len() + c.codes[*row as usize] as usize);
+            counts[element] += 1;
+        }
+        Ok(counts)
+    }
+
+    /// The elements of the domain that fulfil all conditions.
+    fn marginal(&self, conditions: &[(&str, &str)]) -> Result<Bits> {
+        let mut wanted: Vec<Option<usize>> = vec![None; self.domain.len()];
+        for (column, value) in conditions {
+            let Some(at) = self.domain.iter().position(|c| c.column == *column) else {
+                let names: Vec<&str> = self.domain.iter().map(|c| c.column.as_str()).collect();
+                let want = format!("pmw knows the columns of --domain only: {}", names.join(", "));
+                return Err(Error::input("--where", format!("`{column}`"), want));
+            };
+            let value = value_among(&self.domain[at].values, value, column)?;
+            if wanted[at].is_some_and(|other| other != value) {
+                return Err(Error::input("--where", format!("two values of `{column}`"), "give one value a column"));
+            }
+            wanted[at] = Some(value);
+        }
+        Ok(Bits::from_fn(self.size()?, |element| {
+            let mut rest = element;
+            self.domain.iter().zip(&wanted).rev().all(|(column, wanted)| {
+                let value = rest % column.values.len();
+                rest /= column.values.len();
+                wanted.is_none_or(|wanted| wanted == value)
+            })
+        }))
+    }
+}
+
+fn status(args: &Status) -> Result<Reply> {
+    let ledger = Ledger::read(&args.ledger)?;
+    let method = ledger.mechanism().name();
+    let about = &ledger.header().about;
+    let rows = |key: &str| about.get(key).and_then(Value::as_array).map_or(0, Vec::len);
+    let train = about.get("train").and_then(Value::as_u64).unwrap_or(0) as usize;
+    let held_out = rows("order").saturating_sub(train);
+    let spent = ledger.entries().iter().filter(|entry| entry.answer.spent).count();
+    let mut text = format!(
+        "{method}: {} rows held out, {} for training\nanswered: {}, of which {} cost a part of the budget; answers left: {}\n",
+        count(held_out),
+        count(train),
+        count(ledger.entries().len()),
+        count(spent),
+        left(ledger.remaining())
+    );
+    text.push_str(&wrap(&promise(method, ledger.guarantee()), 0, 100));
+    if ledger.torn() {
+        text.push_str("a last line was torn by a kill; its answer was never given, and the next question drops it\n");
+    }
+    let shown = |entry: &holdout::Entry| given(&Recorded { entry: entry.clone(), cached: true }, method);
+    const LAST: usize = 20;
+    let head = ["answer", "question", "value", "from"].map(str::to_owned).to_vec();
+    let skipped = ledger.entries().len().saturating_sub(LAST);
+    let lines = ledger.entries()[skipped..].iter().map(|entry| {
+        let source = format!("{:?}", entry.answer.source).to_lowercase();
+        vec![count(entry.n as usize + 1), entry.what.clone(), figure(shown(entry).value), source]
+    });
+    if !ledger.entries().is_empty() {
+        text.push_str(&table(&std::iter::once(head).chain(lines).collect::<Vec<_>>(), &[0, 2]));
+    }
+    let answers = ledger.entries().iter().map(|entry| {
+        let given = shown(entry);
+        json!({
+            "number": entry.n + 1, "question": entry.what, "value": given.value, "half_width": given.half_width,
+            "source": entry.answer.source, "spent": entry.answer.spent, "time": entry.time,
+        })
+    });
+    let value = json!({
+        "method": method,
+        "target": about.get("target"),
+        "train_rows": train,
+        "holdout_rows": held_out,
+        "created": ledger.header().created,
+        "answered": ledger.entries().len(),
+        "spent": spent,
+        "remaining": ledger.remaining(),
+        "guarantee": output::json(&ledger.guarantee())?,
+        "torn": ledger.torn(),
+        "answers": answers.collect::<Vec<_>>(),
+    });
+    Ok(Reply::new(text, value))
+}
+
+fn left(remaining: Option<u64>) -> String {
+    remaining.map_or_else(|| "no limit".to_owned(), |n| count(n as usize))
+}
+
+/// A guarantee in words.
+fn promise(method: &str, guarantee: Guarantee) -> String {
+    let what = if method == "ladder" { "the best accuracy so far is" } else { "all answers together are" };
+    match guarantee {
+        Guarantee::Certified { half_width, .. } if half_width >= holdout::VACUOUS => {
+            "certified: nothing; there are too few rows for so many questions (`quadrat holdout plan`)".to_owned()
+        }
+        Guarantee::Certified { half_width, confidence } => format!(
+            "certified: {what} within ±{} of the population's with probability {}",
+            figure(half_width),
+            figure(confidence)
+        ),
+        Guarantee::Heuristic { half_width } => format!(
+            "rule of thumb: {what} within ±{} of the population's; not certified (`quadrat holdout plan` says what can be)",
+            figure(half_width)
+        ),
+        Guarantee::None => {
+            "guaranteed: nothing, once a question depends on an answer (choose another --method)".to_owned()
+        }
+    }
+}
