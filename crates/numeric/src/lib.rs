@@ -7,6 +7,7 @@
 pub mod approximate;
 mod gemm;
 pub mod kmeans;
+pub mod lasso;
 pub mod learners;
 pub mod linalg;
 pub mod metrics;
@@ -18,6 +19,7 @@ mod tree;
 
 pub use approximate::IvfIndex;
 pub use kmeans::{Clustering, Init, KMeans};
+pub use lasso::Lasso;
 pub use neighbours::{Metric, Neighbours};
 pub use points::Points;
 pub use sparse::Csr;
