@@ -4,6 +4,7 @@
 //! `--name value` pair that the verb itself does not know is set aside first ([`split`]) and handed to the method,
 //! which says what it takes.
 
+use crate::commands::allocate::Allocate;
 use crate::commands::holdout::Holdout;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub enum Command {
     Split(SplitFile),
     /// A stream of row numbers for a trainer: another part of the rows in every epoch
     Order(Order),
+    /// Labelled rows of many tasks -> how many to buy of each source task for the good of one target task
+    Allocate(Allocate),
     /// The selectors against each other and against random, on your data
     Compare(Compare),
     #[command(subcommand)]
@@ -52,6 +55,7 @@ impl Command {
             | Command::Balance(Balance { work: Work { json, .. }, .. })
             | Command::Split(SplitFile { json, .. })
             | Command::Order(Order { json, .. })
+            | Command::Allocate(Allocate { json, .. })
             | Command::Compare(Compare { json, .. })
             | Command::Check(Check { json, .. }) => *json,
             Command::Holdout(holdout) => holdout.wants_json(),
@@ -65,6 +69,7 @@ impl Command {
             | Command::Balance(Balance { work: Work { threads, .. }, .. })
             | Command::Split(SplitFile { threads, .. })
             | Command::Order(Order { threads, .. })
+            | Command::Allocate(Allocate { threads, .. })
             | Command::Compare(Compare { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,

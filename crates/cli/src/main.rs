@@ -68,6 +68,7 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Balance(args) => with_terminal(|terminal| commands::balance::run(args, parameters, terminal)),
         Command::Split(args) => with_terminal(|terminal| commands::split::run(args, terminal)),
         Command::Order(args) => with_terminal(|terminal| commands::order::run(args, parameters, terminal)),
+        Command::Allocate(args) => with_terminal(|terminal| commands::allocate::run(args, terminal)),
         Command::Compare(args) => with_terminal(|terminal| commands::compare::run(args, terminal)),
         Command::Holdout(args) => commands::holdout::run(args),
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),

@@ -8,6 +8,7 @@ pub mod approximate;
 pub mod bits;
 mod gemm;
 pub mod kmeans;
+pub mod lasso;
 pub mod learners;
 pub mod linalg;
 pub mod metrics;
@@ -19,6 +20,7 @@ mod tree;
 
 pub use approximate::IvfIndex;
 pub use kmeans::{Clustering, Init, KMeans};
+pub use lasso::Lasso;
 pub use neighbours::{Metric, Neighbours};
 pub use points::Points;
 pub use sparse::Csr;

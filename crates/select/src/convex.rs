@@ -281,7 +281,7 @@ fn reach_zero(x: f64, dx: f64) -> f64 {
 }
 
 /// a . b for long slices, with eight running sums.
-fn dot8(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot8(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];
     for (a, b) in a.iter().zip(b) {
