@@ -54,7 +54,7 @@ mod quadratic_form;
 mod reference;
 
 pub use fits::{FEWEST, Fit, Law, required_bias, sankaran};
-pub use posterior::{GpPosterior, Kernel, MOST_ROWS, Rows, median_distance};
+pub use posterior::{GpPosterior, Kernel, MOST_ROWS, Rows, median_distance, residual_variance};
 pub use quadratic_form::QuadraticForm;
 pub use reference::reference_error;
 

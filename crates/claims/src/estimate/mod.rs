@@ -1,1 +1,3 @@
 //! Claims of the estimation methods.
+
+pub mod inductive_bias;

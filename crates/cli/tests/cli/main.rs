@@ -5,6 +5,7 @@
 
 mod common;
 mod errors;
+mod inductive_bias;
 mod lines;
 mod output;
 mod rounds;

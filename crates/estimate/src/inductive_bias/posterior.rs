@@ -79,6 +79,21 @@ pub struct GpPosterior {
     pub jitter: f64,
 }
 
+/// The variance that least squares leaves in the outputs, each brought back to its degrees of freedom; 0 where there are
+/// no more rows than columns, for then linear functions fit them all. The `noise` under which linear functions fit.
+///
+/// # Errors
+/// As [`GpPosterior::new`].
+pub fn residual_variance(train: Rows) -> Result<f64> {
+    let (n, free) = (train.x.nrows(), train.x.ncols() + 1);
+    if n <= free {
+        return Ok(0.0);
+    }
+    let first = Rows { x: train.x.slice(s![..1, ..]), y: train.y.slice(s![..1, ..]) };
+    let fit = GpPosterior::new(Kernel::Linear, 0.0, train, first)?;
+    Ok(fit.training_error * n as f64 / (n - free) as f64)
+}
+
 /// Training rows beyond which the covariance, 8 n^2 bytes, is refused.
 pub const MOST_ROWS: usize = 20_000;
 
@@ -353,6 +368,9 @@ mod tests {
         // Linear functions cannot go through 40 points of a sine: the training error says so.
         let linear = posterior(Kernel::Linear, &train, &test);
         assert!(linear.training_error > 0.1, "{}", linear.training_error);
+        let variance = residual_variance(of(&train)).unwrap();
+        assert!((variance - linear.training_error * 40.0 / 36.0).abs() < 1e-12);
+        assert_eq!(residual_variance(of(&rows(4, 3, 8))).unwrap(), 0.0);
         // The residual is that of the posterior mean at the training rows.
         let again = posterior(UNIT, &train, &train);
         assert!((again.mean_error - again.training_error).abs() < 1e-9);
