@@ -5,6 +5,7 @@
 //! which says what it takes.
 
 use crate::commands::allocate::Allocate;
+use crate::commands::estimate::Estimate;
 use crate::commands::holdout::Holdout;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -40,6 +41,9 @@ pub enum Command {
     Compare(Compare),
     #[command(subcommand)]
     Holdout(Holdout),
+    /// Expectations of a model from few runs, with errors
+    #[command(subcommand)]
+    Estimate(Estimate),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -59,6 +63,7 @@ impl Command {
             | Command::Compare(Compare { json, .. })
             | Command::Check(Check { json, .. }) => *json,
             Command::Holdout(holdout) => holdout.wants_json(),
+            Command::Estimate(estimate) => estimate.wants_json(),
         }
     }
 
@@ -73,6 +78,7 @@ impl Command {
             | Command::Compare(Compare { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
+            Command::Estimate(estimate) => estimate.threads(),
         }
     }
 }

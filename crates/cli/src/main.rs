@@ -11,6 +11,7 @@ mod terminal;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, FromArgMatches};
+use commands::estimate::Estimate;
 use output::Reply;
 use quadrat::{Error, Result, catalogue, find};
 use std::process::ExitCode;
@@ -71,6 +72,9 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Allocate(args) => with_terminal(|terminal| commands::allocate::run(args, terminal)),
         Command::Compare(args) => with_terminal(|terminal| commands::compare::run(args, terminal)),
         Command::Holdout(args) => commands::holdout::run(args),
+        Command::Estimate(Estimate::InductiveBias(args)) => {
+            with_terminal(|terminal| commands::estimate::inductive_bias::run(args, terminal))
+        }
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
     }
 }

@@ -78,6 +78,25 @@ pub fn chi_square_tail(x: f64, df: f64) -> f64 {
     0.5 * puruspe::erfc(z / std::f64::consts::SQRT_2)
 }
 
+/// The exact interval at the given level of a probability after `hits` of `n` trials (Clopper and Pearson 1934): both
+/// ends are probabilities, the lower one 0 for no hit, the upper one 1 for no miss.
+pub fn clopper_pearson(hits: usize, n: usize, level: f64) -> (f64, f64) {
+    // P(at least h hits) at probability p, which grows with p.
+    let at_least = |h: usize, p: f64| puruspe::betai(h as f64, (n - h + 1) as f64, p);
+    let solve = |h: usize, tail: f64| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..100 {
+            let middle = 0.5 * (low + high);
+            if at_least(h, middle) < tail { low = middle } else { high = middle }
+        }
+        0.5 * (low + high)
+    };
+    let tail = 0.5 - 0.5 * level;
+    let low = if hits == 0 { 0.0 } else { solve(hits, tail) };
+    let high = if hits >= n { 1.0 } else { solve(hits + 1, 1.0 - tail) };
+    (low, high)
+}
+
 /// An estimate with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
@@ -148,6 +167,21 @@ mod tests {
         assert!((chi_square_tail(3.841459, 1.0) - 0.05).abs() < 1e-6);
         assert!((chi_square_tail(1651.9, 1559.0) - 0.05).abs() < 1e-3);
         assert_eq!(student_cdf(f64::INFINITY, 3.0), 1.0);
+    }
+
+    #[test]
+    fn exact_intervals_of_a_share() {
+        // scipy.stats.binomtest(k, n).proportion_ci(0.95, "exact").
+        for (hits, n, low, high) in [
+            (0, 20, 0.0, 0.168_433),
+            (3, 20, 0.032_071, 0.378_927),
+            (20, 20, 0.831_567, 1.0),
+            (50, 1000, 0.037_332, 0.065_391),
+        ] {
+            let found = clopper_pearson(hits, n, 0.95);
+            assert!((found.0 - low).abs() < 1e-5 && (found.1 - high).abs() < 1e-5, "{hits} of {n}: {found:?}");
+        }
+        assert_eq!(clopper_pearson(0, 0, 0.95), (0.0, 1.0));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! that reads as its paper; [`cards`] is the catalogue.
 
 pub mod adaptive_data_analysis;
+pub mod inductive_bias;
 mod registry;
 
 pub use registry::cards;

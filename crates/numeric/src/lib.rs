@@ -15,7 +15,9 @@ pub mod metrics;
 pub mod neighbours;
 pub mod points;
 mod prepare;
+pub mod simplex;
 pub mod sparse;
+pub mod special;
 mod tree;
 
 pub use approximate::IvfIndex;

@@ -8,6 +8,7 @@ use crate::prepare;
 use crate::sparse::Csr;
 use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Solve;
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Result, Seed};
@@ -186,6 +187,38 @@ pub fn cholesky(a: ArrayView2<f64>) -> Result<Array2<f64>> {
         Error::numeric("Cholesky factor", "the matrix is not positive definite; add a small ridge to its diagonal")
     })?;
     Ok(from_faer(factor.L()))
+}
+
+/// X with L X = B for a lower triangular L, such as that of [`cholesky`]; what is above its diagonal is not read.
+///
+/// Cost: rows^2 x columns of B, by blocks of its columns on all threads.
+///
+/// # Errors
+/// `l` that is not square or has a 0 on its diagonal, `b` of another height.
+///
+/// ```
+/// use ndarray::array;
+/// use quadrat_numeric::linalg::solve_lower;
+/// let x = solve_lower(array![[2.0, 0.0], [1.0, 4.0]].view(), array![[2.0], [9.0]].view())?;
+/// assert_eq!(x, array![[1.0], [2.0]]);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+pub fn solve_lower(l: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Array2<f64>> {
+    const COLUMNS: usize = 128;
+    check_square(l)?;
+    check_inner(l, b)?;
+    if let Some(row) = l.diag().iter().position(|v| *v == 0.0 || !v.is_finite()) {
+        return Err(Error::numeric("triangular system", format!("the diagonal's entry {row} is 0 or not finite")));
+    }
+    let factor = to_faer(l);
+    let block = |block: usize| {
+        let columns = block * COLUMNS..b.ncols().min((block + 1) * COLUMNS);
+        let mut x = to_faer(b.slice(s![.., columns]));
+        solve_lower_triangular_in_place(factor.as_ref(), x.as_mut(), Par::Seq);
+        x
+    };
+    let blocks: Vec<Mat<f64>> = (0..b.ncols().div_ceil(COLUMNS)).into_par_iter().map(block).collect();
+    Ok(Array2::from_shape_fn(b.raw_dim(), |(i, j)| blocks[j / COLUMNS][(i, j % COLUMNS)]))
 }
 
 /// X with A X = B, by LU with partial pivoting.

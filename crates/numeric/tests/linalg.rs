@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use quadrat_core::{Seed, stats};
 use quadrat_numeric::Csr;
 use quadrat_numeric::linalg::{
-    Pca, cholesky, gram, orthonormal, product, product_squared_lengths, sketch, solve, symmetric_eigen, thin_r,
-    truncated_svd, whitening,
+    Pca, cholesky, gram, orthonormal, product, product_squared_lengths, sketch, solve, solve_lower, symmetric_eigen,
+    thin_r, truncated_svd, whitening,
 };
 
 fn normal(n: usize, d: usize, seed: u64) -> Array2<f64> {
@@ -66,6 +66,7 @@ proptest! {
         assert_near(&l.dot(&l.t()), &a, 1e-11 * d as f64);
         let b = normal(d, 2, seed ^ 2);
         assert_near(&a.dot(&solve(a.view(), b.view()).unwrap()), &b, 1e-8);
+        assert_near(&l.dot(&solve_lower(l.view(), b.view()).unwrap()), &b, 1e-9);
         let (values, vectors) = symmetric_eigen(a.view()).unwrap();
         prop_assert!(values.is_sorted_by(|a, b| a >= b));
         assert_near(&vectors.t().dot(&vectors), &Array2::eye(d), 1e-12 * (d + 1) as f64);
@@ -241,6 +242,10 @@ fn bad_inputs_are_named() {
         (cholesky(x.view()).unwrap_err(), "matrix: got 4 rows, 3 columns"),
         (cholesky((-&singular).view()).unwrap_err(), "Cholesky factor: the matrix is not positive definite"),
         (solve(singular.view(), array![[1.0], [2.0]].view()).unwrap_err(), "linear system: the matrix is singular"),
+        (
+            solve_lower(array![[0.0]].view(), array![[1.0]].view()).unwrap_err(),
+            "triangular system: the diagonal's entry 0",
+        ),
         (symmetric_eigen(array![[f64::NAN]].view()).unwrap_err(), "matrix, row 0, column 0: got NaN"),
         (whitening(nan.view(), None).unwrap_err(), "matrix, row 2, column 0: got NaN"),
         (whitening(x.view(), Some(&[1.0, -1.0, 1.0, 1.0])).unwrap_err(), "weight of row 1: got -1"),

@@ -5,6 +5,7 @@ pub mod balance;
 pub mod check;
 pub mod compare;
 pub mod data;
+pub mod estimate;
 pub mod holdout;
 pub mod list;
 pub mod order;

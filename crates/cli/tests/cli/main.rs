@@ -7,6 +7,7 @@ mod allocate;
 mod common;
 mod errors;
 mod holdout;
+mod inductive_bias;
 mod lines;
 mod output;
 mod rounds;

@@ -9,7 +9,9 @@
 //! | [`KNearest`] | class shares of the neighbours | weigh votes | standardised |
 //! | [`Mlp`] | softmax of one hidden layer | weigh the loss | standardised |
 //!
-//! All share these rules:
+//! [`MlpRegressor`] stands apart: a network for numbers, on the squared error.
+//!
+//! All classifiers share these rules:
 //! - A row of weight 2 counts as two rows, a row of weight 0 as none; no weights means weight 1 for every row.
 //! - A class without (weighted) rows gets probability 0, except from a tree that smooths its leaves; a table of one
 //!   class gives a classifier that always says so.
@@ -31,6 +33,7 @@ mod bayes;
 mod forest;
 mod knn;
 mod mlp;
+mod regressor;
 mod softmax;
 mod standard;
 mod tree;
@@ -39,6 +42,7 @@ pub use bayes::GaussianNb;
 pub use forest::Forest;
 pub use knn::KNearest;
 pub use mlp::{Mlp, cosine};
+pub use regressor::{FittedRegressor, MlpRegressor};
 pub use softmax::Softmax;
 pub use standard::Standard;
 pub use tree::{Criterion, Tree};

@@ -1,0 +1,171 @@
+//! A file as a task: standardised inputs, outputs, and splits into training and test rows.
+
+use super::{InductiveBias, Kind};
+use crate::commands::work;
+use crate::output::count;
+use ndarray::{Array2, Axis};
+use quadrat::data::{Categories, ColumnType, Missing, Table};
+use quadrat::estimate::inductive_bias::Rows;
+use quadrat::numeric::learners::Standard;
+use quadrat::{Error, Result, Seed};
+
+/// Most different whole numbers that count as classes.
+const MOST_CLASSES: usize = 20;
+
+/// Inputs and outputs of all rows.
+pub struct Task {
+    /// Names of the classes, none in a regression.
+    pub classes: Vec<String>,
+    /// Names of the inputs.
+    pub features: Vec<String>,
+    /// What a user should know.
+    pub notes: Vec<String>,
+    x: Array2<f64>,
+    y: Array2<f64>,
+    /// Rows of the second file, where there is one.
+    test: Option<(Array2<f64>, Array2<f64>)>,
+}
+
+/// Training and test rows. Inputs are standardised by the training rows; so are the outputs of a regression.
+pub struct Split {
+    train: (Array2<f64>, Array2<f64>),
+    test: (Array2<f64>, Array2<f64>),
+    /// An error in the target's units over one in the split's.
+    pub scale: f64,
+    /// Variance of the outputs, in the target's units.
+    pub spread: f64,
+}
+
+impl Split {
+    pub fn train(&self) -> Rows<'_> {
+        Rows { x: self.train.0.view(), y: self.train.1.view() }
+    }
+
+    pub fn test(&self) -> Rows<'_> {
+        Rows { x: self.test.0.view(), y: self.test.1.view() }
+    }
+
+    /// A mean squared error of the split in the target's units.
+    pub fn own_units(&self, error: f64) -> f64 {
+        error * self.scale
+    }
+}
+
+impl Task {
+    /// Reads the files.
+    pub fn read(args: &InductiveBias) -> Result<Task> {
+        let table = work::read(&args.input, &args.types)?;
+        let test = args.test.as_ref().map(|file| work::read(file, &args.types)).transpose()?;
+        let column = table.column(&args.target)?;
+        let named = match (args.task, column.kind) {
+            (Kind::Classification, _) => true,
+            (Kind::Regression, _) => false,
+            (Kind::Auto, ColumnType::Integer) => {
+                table.categories(&args.target, Missing::Error)?.names.len() <= MOST_CLASSES
+            }
+            (Kind::Auto, kind) => kind != ColumnType::Float,
+        };
+        let mut features: Vec<String> = args.features.clone();
+        let mut notes = Vec::new();
+        if features.is_empty() {
+            let all = table.numeric_columns().into_iter().filter(|name| *name != args.target);
+            features = all.map(str::to_owned).collect();
+            let others = table.columns().len() - 1 - features.len();
+            if others > 0 {
+                notes.push(format!("{} columns that are not numeric are left out", count(others)));
+            }
+        }
+        if features.contains(&args.target) {
+            return Err(Error::input("--features", &args.target, "the target cannot be a feature"));
+        }
+        if features.is_empty() {
+            let what = format!("{}, features", table.name());
+            return Err(Error::input(what, "no numeric columns", "give a file with numeric columns"));
+        }
+        let classes = if named { table.categories(&args.target, Missing::Error)?.names } else { Vec::new() };
+        if named && classes.len() < 2 {
+            return Err(Error::input("--target", format!("one class, {classes:?}"), "a task needs at least two"));
+        }
+        let read = |table: &Table| -> Result<(Array2<f64>, Array2<f64>)> {
+            let x = table.numeric(&features, Missing::Error)?;
+            let y = if named {
+                one_hot(table, &args.target, &classes)?
+            } else {
+                table.numeric(&[&args.target], Missing::Error)?
+            };
+            Ok((x, y))
+        };
+        let (x, y) = read(&table)?;
+        let test = test.as_ref().map(read).transpose()?;
+        Ok(Task { classes, features, notes, x, y, test })
+    }
+
+    /// Random splits of the input, or the one that the user's files make.
+    pub fn splits(&self, args: &InductiveBias, repeats: usize) -> Result<Vec<Split>> {
+        let stream = Seed(args.seed).stream("train and test");
+        let pick = |from: (&Array2<f64>, &Array2<f64>), rows: &[usize]| {
+            let rows = &rows[..rows.len().min(args.max_rows)];
+            (from.0.select(Axis(0), rows), from.1.select(Axis(0), rows))
+        };
+        let n = self.x.nrows();
+        let shuffled = |n: usize, item: u64| {
+            let mut rows: Vec<usize> = (0..n).collect();
+            stream.rng(item).shuffle(&mut rows);
+            rows
+        };
+        if let Some((x, y)) = &self.test {
+            let train = pick((&self.x, &self.y), &shuffled(n, 0));
+            return Ok(vec![self.split(train, pick((x, y), &shuffled(x.nrows(), 1)))?]);
+        }
+        let tests = ((args.test_share * n as f64).round() as usize).max(1);
+        if n < tests + 3 {
+            let want =
+                "a split needs at least 3 training rows and a test row: give more rows, or a smaller --test-share";
+            return Err(Error::input(format!("{}, rows", args.input), n, want));
+        }
+        (0..repeats as u64)
+            .map(|repeat| {
+                let rows = shuffled(n, repeat);
+                let (test, train) = rows.split_at(tests);
+                self.split(pick((&self.x, &self.y), train), pick((&self.x, &self.y), test))
+            })
+            .collect()
+    }
+
+    fn split(&self, train: (Array2<f64>, Array2<f64>), test: (Array2<f64>, Array2<f64>)) -> Result<Split> {
+        let standard = Standard::fit(train.0.view(), &vec![1.0; train.0.nrows()]);
+        let (x, test_x) = (standard.apply(train.0.view()), standard.apply(test.0.view()));
+        let rows = train.1.nrows() as f64;
+        let mean = train.1.sum_axis(Axis(0)) / rows;
+        let spread = (&train.1 - &mean).iter().map(|v| v * v).sum::<f64>() / train.1.len() as f64;
+        if !(spread.is_finite() && (spread > 0.0 || !self.classes.is_empty())) {
+            let want = "a target that does not vary (or whose variance overflows) leaves nothing to learn";
+            return Err(Error::input("--target", format!("a variance of {spread}"), want));
+        }
+        if !self.classes.is_empty() {
+            return Ok(Split { train: (x, train.1), test: (test_x, test.1), scale: 1.0, spread });
+        }
+        let root = spread.sqrt();
+        let outputs = |y: Array2<f64>| (y - &mean) / root;
+        Ok(Split { train: (x, outputs(train.1)), test: (test_x, outputs(test.1)), scale: spread, spread })
+    }
+}
+
+/// A column of 0 and 1 for each of the classes.
+fn one_hot(table: &Table, target: &str, classes: &[String]) -> Result<Array2<f64>> {
+    let Categories { codes, names } = table.categories(target, Missing::Error)?;
+    let places = names
+        .iter()
+        .map(|name| {
+            classes.iter().position(|class| class == name).ok_or_else(|| {
+                let what = format!("{}, column `{target}`", table.name());
+                Error::input(what, format!("`{name}`"), "no training row has that class: remove its rows")
+            })
+        })
+        .collect::<Result<Vec<usize>>>()?;
+    let mut y = Array2::zeros((codes.len(), classes.len()));
+    for (mut row, code) in y.outer_iter_mut().zip(codes) {
+        row[places[code as usize]] = 1.0;
+    }
+    Ok(y)
+}

@@ -1,0 +1,28 @@
+//! `quadrat estimate`: one file an estimator.
+
+pub mod inductive_bias;
+
+use clap::Subcommand;
+use inductive_bias::InductiveBias;
+
+#[derive(Subcommand, Debug)]
+pub enum Estimate {
+    /// Bits beyond the training set that generalising takes, within a space of hypotheses
+    InductiveBias(InductiveBias),
+}
+
+impl Estimate {
+    /// Whether to print JSON.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Estimate::InductiveBias(args) => args.json,
+        }
+    }
+
+    /// How many threads to use, where the user says so.
+    pub fn threads(&self) -> Option<usize> {
+        match self {
+            Estimate::InductiveBias(args) => args.threads,
+        }
+    }
+}
