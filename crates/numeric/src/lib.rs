@@ -5,6 +5,7 @@
 //! (decompositions, learners). All results are independent of the number of threads.
 
 pub mod approximate;
+mod decompose;
 mod gemm;
 pub mod kmeans;
 pub mod learners;
