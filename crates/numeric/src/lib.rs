@@ -18,6 +18,7 @@ pub mod sparse;
 mod tree;
 
 pub use approximate::IvfIndex;
+pub use gemm::vectorised;
 pub use kmeans::{Clustering, Init, KMeans};
 pub use neighbours::{Metric, Neighbours};
 pub use points::Points;
