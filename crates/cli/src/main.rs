@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
+    hide_caught_panics();
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let split = args::split(&Cli::command(), arguments);
     let mut command = Cli::command();
@@ -51,6 +52,16 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// A damaged file can make its reader panic. That is caught and reported as any other error, once.
+fn hide_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !quadrat::data::panic_becomes_error() {
+            usual(panic);
+        }
+    }));
 }
 
 fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {

@@ -1,17 +1,29 @@
 //! Progress bars for people, and the way a job is stopped.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use quadrat::{Error, Progress, Result};
+use quadrat::{Error, Progress, Result, Silent};
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Progress on the terminal: a bar where standard error is one, nothing in a pipe. Ctrl-C (or a polite kill) asks the
 /// job to stop at its next checkpoint; a second one ends the program at once.
+#[derive(Clone)]
 pub struct Terminal {
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
+}
+
+/// The one that is open.
+static OPEN: OnceLock<Terminal> = OnceLock::new();
+
+/// The open terminal, for what outlives the call it is made in: files report to it whenever they are read.
+pub fn open_one() -> Arc<dyn Progress + Send> {
+    match OPEN.get() {
+        Some(terminal) => Arc::new(terminal.clone()),
+        None => Arc::new(Silent),
+    }
 }
 
 /// What the shell is told after Ctrl-C.
@@ -30,7 +42,8 @@ impl Terminal {
         .map_err(|e| Error::input("Ctrl-C", e, "its handler could not be installed"))?;
         let target =
             if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Ok(Terminal { bar: ProgressBar::with_draw_target(None, target), stop })
+        let terminal = Terminal { bar: ProgressBar::with_draw_target(None, target), stop };
+        Ok(OPEN.get_or_init(|| terminal).clone())
     }
 
     /// Takes the bar off the screen.

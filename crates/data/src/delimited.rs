@@ -12,7 +12,7 @@ use arrow_array::ArrayRef;
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, LargeStringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use memchr::{memchr, memchr_iter, memchr2};
-use quadrat_core::{Error, Result};
+use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -35,10 +35,16 @@ const PART_BYTES: usize = 1 << 18;
 
 impl Delimited {
     /// Finds the rows, checks that each has as many fields as the header, and infers the types.
-    pub(crate) fn parse(file: &str, bytes: Vec<u8>, separator: u8, overrides: &[(String, ColumnType)]) -> Result<Self> {
+    pub(crate) fn parse(
+        file: &str,
+        bytes: Vec<u8>,
+        separator: u8,
+        overrides: &[(String, ColumnType)],
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let text = utf8(file, bytes)?;
         let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        let rows = find_rows(file, text.as_bytes(), separator, &mut at)?;
+        let rows = find_rows(file, text.as_bytes(), separator, &mut at, progress)?;
         let Some((&header, starts)) = rows.split_first().filter(|(_, rest)| rest.len() > 1) else {
             let (line, why) = if rows.len() < 2 {
                 (None, "the file is empty: there must be a first row with the columns' names, then one row a sample")
@@ -61,7 +67,7 @@ impl Delimited {
             schema: Arc::new(Schema::empty()),
             parts,
         };
-        let kinds = csv.infer()?;
+        let kinds = csv.infer(progress)?;
         for (column, inferred) in csv.columns.iter_mut().zip(kinds) {
             column.kind = overrides.iter().find(|(name, _)| *name == column.name).map_or(inferred, |(_, kind)| *kind);
         }
@@ -94,8 +100,14 @@ impl Delimited {
     }
 
     /// One look at every cell: the narrowest type that holds a whole column.
-    fn infer(&self) -> Result<Vec<ColumnType>> {
-        let seen: Vec<Result<Vec<Seen>>> = self.parts.par_iter().map(|part| self.look_at(part.clone())).collect();
+    fn infer(&self, progress: &dyn Progress) -> Result<Vec<ColumnType>> {
+        progress.begin("looking at the cells", Some(self.parts.len() as u64));
+        let look = |part: &Range<usize>| {
+            checkpoint(progress)?;
+            progress.advance(1);
+            self.look_at(part.clone())
+        };
+        let seen: Vec<Result<Vec<Seen>>> = self.parts.par_iter().map(look).collect();
         let mut total = vec![Seen::default(); self.columns.len()];
         for part in seen {
             for (total, part) in total.iter_mut().zip(part?) {
@@ -212,11 +224,16 @@ pub(crate) fn content(row: &str) -> &str {
 }
 
 /// Where each row starts, then where the last one ends. Blank lines are no rows.
-fn find_rows(file: &str, text: &[u8], separator: u8, at: &mut usize) -> Result<Vec<usize>> {
+fn find_rows(file: &str, text: &[u8], separator: u8, at: &mut usize, progress: &dyn Progress) -> Result<Vec<usize>> {
     let mut starts = Vec::new();
     let mut quote = memchr(b'"', text).unwrap_or(text.len());
+    let mut look_again = 0;
     while *at < text.len() {
         let start = *at;
+        if start >= look_again {
+            checkpoint(progress)?;
+            look_again = start + (1 << 24);
+        }
         let line_end = memchr(b'\n', &text[start..]).map_or(text.len(), |n| start + n + 1);
         if quote < start {
             quote = memchr(b'"', &text[start..]).map_or(text.len(), |n| start + n);

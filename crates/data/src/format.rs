@@ -1,9 +1,8 @@
 //! Which format a file has, and the compression around it.
 
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use quadrat_core::{Error, Result};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// A file format.
@@ -109,20 +108,6 @@ fn by_magic(bytes: &[u8]) -> Option<Format> {
         [b'{', ..] => Some(Format::Jsonl),
         _ => None,
     }
-}
-
-/// Takes the compression off, which the content's first bytes tell, whatever the name says.
-pub(crate) fn decompress(name: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let mut plain = Vec::new();
-    let done = match bytes.as_slice() {
-        [0x1f, 0x8b, ..] => MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            zstd::stream::read::Decoder::new(bytes.as_slice()).and_then(|mut d| d.read_to_end(&mut plain))
-        }
-        _ => return Ok(bytes),
-    };
-    done.map_err(|e| Error::data(name, None, format!("damaged compression: {e}")))?;
-    Ok(plain)
 }
 
 /// A writer that compresses as the output's name asks.

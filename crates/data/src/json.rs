@@ -4,7 +4,7 @@
 //! last bit, and long texts skipped at the speed of `memchr`. As Python's `json` does, `NaN` and the infinities are
 //! taken for numbers.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// A value, still as it is spelt.
@@ -31,16 +31,24 @@ pub(crate) struct Malformed {
 
 type Scan<T> = std::result::Result<T, Malformed>;
 
+/// Takes the members of an object.
+type Visit<'v, 'a> = &'v mut dyn FnMut(&'a str, usize, Value<'a>) -> Scan<()>;
+
 /// Nesting deeper than this is refused rather than let it exhaust the stack.
 const DEEPEST: usize = 128;
 
-/// Visits the members of the one object that `text` is: raw key (see [`unescape`]) and value.
-pub(crate) fn members<'a>(text: &'a str, visit: &mut dyn FnMut(&'a str, Value<'a>) -> Scan<()>) -> Scan<()> {
+/// Visits the members of the one object that `text` is: raw key (see [`unescape`]), where the value starts, and value.
+pub(crate) fn members<'a>(text: &'a str, visit: Visit<'_, 'a>) -> Scan<()> {
     let mut scanner = Scanner { text, at: 0, depth: 0 };
     scanner.space();
     scanner.expect(b'{', "expected an object: { ... }")?;
     scanner.object(visit)?;
     scanner.end()
+}
+
+/// The value that starts at a place where [`members`] found one.
+pub(crate) fn value_at(text: &str, at: usize) -> Option<Value<'_>> {
+    Scanner { text, at, depth: 1 }.value().ok()
 }
 
 /// Visits the elements of the one array that `text` is.
@@ -90,12 +98,50 @@ pub(crate) fn labels(text: &str) -> Option<Vec<String>> {
     (scanned.is_ok() && !others).then_some(labels)
 }
 
-/// A string without its escapes; `None` when an escape stands for no character.
+/// A string without its escapes; `None` when an escape stands for no character, or when there are control characters
+/// among escapes.
 pub(crate) fn unescape(raw: &str) -> Option<Cow<'_, str>> {
-    if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(raw));
+    let Some(first) = memchr(b'\\', raw.as_bytes()) else { return Some(Cow::Borrowed(raw)) };
+    if raw.bytes().fold(false, |control, b| control | (b < b' ')) {
+        return None;
     }
-    serde_json::from_str::<String>(&format!("\"{raw}\"")).ok().map(Cow::Owned)
+    let mut text = String::with_capacity(raw.len());
+    text.push_str(&raw[..first]);
+    let mut rest = &raw[first..];
+    while let Some(escaped) = rest.strip_prefix('\\') {
+        let (c, after) = escape(escaped)?;
+        text.push(c);
+        let plain = memchr(b'\\', after.as_bytes()).unwrap_or(after.len());
+        text.push_str(&after[..plain]);
+        rest = &after[plain..];
+    }
+    Some(Cow::Owned(text))
+}
+
+/// The character that an escape stands for, and what follows it; `escaped` starts after the backslash.
+fn escape(escaped: &str) -> Option<(char, &str)> {
+    let unit = |s: &str| u16::from_str_radix(s.get(..4)?, 16).ok();
+    let c = match escaped.as_bytes().first()? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let first = unit(&escaped[1..])?;
+            if !(0xd800..0xdc00).contains(&first) {
+                return Some((char::from_u32(u32::from(first))?, &escaped[5..]));
+            }
+            let second = escaped[5..].strip_prefix("\\u")?;
+            let c = char::decode_utf16([first, unit(second)?]).next()?.ok()?;
+            return Some((c, &second[4..]));
+        }
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        _ => return None,
+    };
+    Some((c, &escaped[1..]))
 }
 
 /// `text` as a JSON string.
@@ -150,7 +196,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// After the opening brace.
-    fn object(&mut self, visit: &mut dyn FnMut(&'a str, Value<'a>) -> Scan<()>) -> Scan<()> {
+    fn object(&mut self, visit: Visit<'_, 'a>) -> Scan<()> {
         self.space();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -162,8 +208,10 @@ impl<'a> Scanner<'a> {
             let key = self.string()?;
             self.space();
             self.expect(b':', "expected a colon after the key")?;
+            self.space();
+            let at = self.at;
             let value = self.value()?;
-            visit(key, value)?;
+            visit(key, at, value)?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -205,7 +253,7 @@ impl<'a> Scanner<'a> {
                 self.string().map(Value::Text)
             }
             Some(b'{') => {
-                self.nested(|s| s.object(&mut |_, _| Ok(())))?;
+                self.nested(|s| s.object(&mut |_, _, _| Ok(())))?;
                 Ok(Value::Object(&self.text[start..self.at]))
             }
             Some(b'[') => {
@@ -326,7 +374,8 @@ mod tests {
     fn members_come_as_they_are_spelt() {
         let mut seen = Vec::new();
         let text = r#" {"a" : 1.50, "b\n":"x\"y","c":[1, 2],"d":{"e":null},"f":true,"g":NaN} "#;
-        members(text, &mut |key, value| {
+        members(text, &mut |key, at, value| {
+            assert_eq!(value_at(text, at), Some(value));
             seen.push((key, value));
             Ok(())
         })
@@ -366,6 +415,19 @@ mod tests {
         #[test]
         fn accepts_what_json_is(text in r#"([\[\]{}:,"0-9eE.+ -]|null|true|"a":|\\n|\\x){0,12}"#) {
             prop_assert_eq!(scan(&text).is_ok(), serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
+        }
+
+        // Quotation marks without a backslash end a string and cannot be inside.
+        #[test]
+        fn escapes_stand_for_what_json_says(
+            raw in r#"([a-zé/☃\t]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\\ud[89a-f][0-9a-f]{2}|\\){0,8}"#
+        ) {
+            let json = serde_json::from_str::<String>(&format!("\"{raw}\"")).ok();
+            if raw.contains('\\') {
+                prop_assert_eq!(unescape(&raw).map(Cow::into_owned), json, "{}", raw);
+            } else {
+                prop_assert_eq!(unescape(&raw), Some(Cow::Borrowed(raw.as_str())));
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! JSON Lines: one object a line.
 //!
-//! As with CSV the file stays in memory as it is, with the place of each line, and keys are found again when they are
-//! asked for. Opening looks at every line once, so that a malformed one is found before any work is done, and every
-//! key becomes a column even when it comes late.
+//! As with CSV the file stays in memory as it is, with the place of each line. Opening looks at every line once, so that
+//! a malformed one is found before any work is done, and every key becomes a column even when it comes late. Where lines
+//! are long it also notes where each value starts, so that a question about one key does not search the texts of the
+//! others again.
 
 use crate::delimited::{content, line_of, parts, utf8};
 use crate::json::{self, Malformed, Value, unescape};
@@ -14,7 +15,7 @@ use arrow_array::builder::{
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use memchr::memchr;
-use quadrat_core::{Error, Result};
+use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,14 +30,34 @@ pub(crate) struct Jsonl {
     columns: Vec<Column>,
     schema: SchemaRef,
     parts: Vec<Range<usize>>,
+    /// One a part; `None` where looking again is cheaper than remembering.
+    places: Vec<Option<Places>>,
 }
+
+/// Where the values of a part's lines start.
+#[derive(Default)]
+struct Places {
+    /// Of each line its first member, and at last the number of members.
+    lines: Vec<u32>,
+    /// The column of each member and where in the line its value starts. A key that a line repeats is one member.
+    members: Vec<(u32, u32)>,
+}
+
+/// Places may take this share of the text's bytes, one in so many: with shorter values, reading them is most of the
+/// work and finding them little.
+const PLACES_SHARE: usize = 8;
 
 /// Parts of about this many bytes are decoded at a time: they stay in a core's cache.
 const PART_BYTES: usize = 1 << 18;
 
 impl Jsonl {
     /// Finds the lines, checks that each is an object, and infers the types of its keys.
-    pub(crate) fn parse(file: &str, bytes: Vec<u8>, overrides: &[(String, ColumnType)]) -> Result<Self> {
+    pub(crate) fn parse(
+        file: &str,
+        bytes: Vec<u8>,
+        overrides: &[(String, ColumnType)],
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let text = utf8(file, bytes)?;
         let starts = find_lines(&text);
         if starts.len() < 2 {
@@ -44,8 +65,11 @@ impl Jsonl {
         }
         let parts = parts(&starts, PART_BYTES);
         let schema = Arc::new(Schema::empty());
-        let mut jsonl = Jsonl { file: file.to_owned(), text, starts, columns: Vec::new(), schema, parts };
-        for (name, seen) in jsonl.infer()? {
+        let (columns, places) = (Vec::new(), Vec::new());
+        let mut jsonl = Jsonl { file: file.to_owned(), text, starts, columns, schema, parts, places };
+        let (keys, places) = jsonl.infer(progress)?;
+        jsonl.places = places;
+        for (name, seen) in keys {
             let kind = overrides.iter().find(|(n, _)| *n == name).map_or_else(|| seen.kind(), |(_, kind)| *kind);
             jsonl.columns.push(Column { name, kind });
         }
@@ -66,49 +90,130 @@ impl Jsonl {
         content(&self.text[self.starts[row]..self.starts[row + 1]])
     }
 
-    /// Every key, in the order of first appearance, with what its values look like.
-    fn infer(&self) -> Result<Vec<(String, Seen)>> {
-        let looked: Vec<Result<Keys>> = self.parts.par_iter().map(|part| self.look_at(part.clone())).collect();
+    /// Every key, in the order of first appearance, with what its values look like, and the places of each part.
+    fn infer(&self, progress: &dyn Progress) -> Result<(Vec<(String, Seen)>, Vec<Option<Places>>)> {
+        progress.begin("looking at the lines", Some(self.parts.len() as u64));
+        let look = |part: &Range<usize>| {
+            checkpoint(progress)?;
+            progress.advance(1);
+            self.look_at(part.clone())
+        };
+        let looked: Vec<Result<(Keys, Option<Places>)>> = self.parts.par_iter().map(look).collect();
         let mut keys: Vec<(String, Seen)> = Vec::new();
-        let mut place: HashMap<Cow<str>, usize> = HashMap::new();
+        let mut column: HashMap<Cow<str>, u32> = HashMap::new();
+        let mut all_places = Vec::with_capacity(looked.len());
         for part in looked {
-            for (key, seen) in part? {
-                match place.get(&key) {
-                    Some(&at) => keys[at].1.merge(seen),
+            let (part, mut places) = part?;
+            let mut columns = Vec::with_capacity(part.len());
+            for (key, seen) in part {
+                match column.get(&key) {
+                    Some(&at) => keys[at as usize].1.merge(seen),
                     None => {
+                        column.insert(key.clone(), keys.len() as u32);
                         keys.push((key.to_string(), seen));
-                        place.insert(key, keys.len() - 1);
                     }
                 }
+                columns.push(column[&key]);
             }
+            for (key, _) in places.iter_mut().flat_map(|places| &mut places.members) {
+                *key = columns[*key as usize];
+            }
+            all_places.push(places);
         }
-        Ok(keys)
+        Ok((keys, all_places))
     }
 
-    fn look_at(&self, rows: Range<usize>) -> Result<Keys<'_>> {
+    /// The keys of a part's lines and the places of their values, by the key's number in this part.
+    fn look_at(&self, rows: Range<usize>) -> Result<(Keys<'_>, Option<Places>)> {
         let mut order = Order::default();
         let mut seen: Vec<Seen> = Vec::new();
-        for row in rows {
+        // The line that each key was last seen in, counted from 1.
+        let mut last: Vec<u32> = Vec::new();
+        let mut places = Places::default();
+        for (line, row) in (1..).zip(rows.clone()) {
             order.next = 0;
-            self.members(row, &mut |raw, value| {
+            let first = places.members.len();
+            places.lines.push(first as u32);
+            self.members(row, &mut |raw, start, value| {
                 let at = order.number(raw)?;
                 if at == seen.len() {
                     seen.push(Seen::default());
+                    last.push(0);
                 }
                 seen[at].add(value);
+                let member = (at as u32, start as u32);
+                if last[at] == line {
+                    places.members[first..].iter_mut().filter(|m| m.0 == member.0).for_each(|m| *m = member);
+                } else {
+                    places.members.push(member);
+                    last[at] = line;
+                }
                 Ok(())
             })?;
         }
-        Ok(order.keys.into_iter().zip(seen).collect())
+        places.lines.push(places.members.len() as u32);
+        let bytes = self.starts[rows.end] - self.starts[rows.start];
+        let size = 4 * places.lines.len() + 8 * places.members.len();
+        let short = size <= bytes / PLACES_SHARE && u32::try_from(bytes).is_ok();
+        let places = short.then(|| {
+            places.members.shrink_to_fit();
+            places
+        });
+        Ok((order.keys.into_iter().zip(seen).collect(), places))
     }
 
     fn members<'a>(
         &'a self,
         row: usize,
-        visit: &mut dyn FnMut(&'a str, Value<'a>) -> std::result::Result<(), Malformed>,
+        visit: &mut dyn FnMut(&'a str, usize, Value<'a>) -> std::result::Result<(), Malformed>,
     ) -> Result<()> {
         json::members(self.row(row), visit).map_err(|Malformed { at, why }| {
             Error::data(&self.file, self.line(row), format!("not a JSON object: {why} (at character {})", at + 1))
+        })
+    }
+
+    /// Hands out the values of `columns` row by row, null where a row lacks the key: `each` gets the row's number.
+    fn values<'a>(
+        &'a self,
+        part: usize,
+        rows: Option<&[usize]>,
+        columns: &[usize],
+        each: &mut dyn FnMut(usize, &[Value<'a>]) -> Result<()>,
+    ) -> Result<()> {
+        let mut of_column: Vec<Option<usize>> = vec![None; self.columns.len()];
+        columns.iter().enumerate().for_each(|(at, &column)| of_column[column] = Some(at));
+        let of_name = columns.iter().enumerate().map(|(at, &c)| (self.columns[c].name.as_str(), at)).collect();
+        let mut finder = Finder { jsonl: self, of_column, of_name, order: Order::default(), of_key: Vec::new() };
+        let mut values = vec![Value::Null; columns.len()];
+        let span = self.parts[part].clone();
+        let mut one = |row: usize| {
+            values.fill(Value::Null);
+            match &self.places[part] {
+                Some(places) => finder.look_up(row, places, row - span.start, &mut values),
+                None => finder.search(row, &mut values)?,
+            }
+            each(row, &values)
+        };
+        match rows {
+            Some(rows) => rows.iter().try_for_each(|&row| one(row)),
+            None => span.clone().try_for_each(one),
+        }
+    }
+
+    /// The texts of a column of a part: of each row the value's spelling, without the quotation marks and escapes of a
+    /// text.
+    pub(crate) fn texts(
+        &self,
+        part: usize,
+        column: usize,
+        each: &mut dyn FnMut(Option<Cow<str>>) -> Result<()>,
+    ) -> Result<()> {
+        self.values(part, None, &[column], &mut |row, values| {
+            let text = spelling(values[0]);
+            if text.is_none() && !is_null(values[0]) {
+                return Err(self.wrong(row, column, values[0]));
+            }
+            each(text)
         })
     }
 
@@ -131,41 +236,58 @@ impl Source for Jsonl {
 
     fn read(&self, part: usize, rows: Option<&[usize]>, columns: &[usize], form: Form, visit: Visit) -> Result<()> {
         let mut builders: Vec<Builder> = columns.iter().map(|&c| Builder::new(self.columns[c].kind, form)).collect();
-        let place: HashMap<&str, usize> =
-            columns.iter().enumerate().map(|(at, &c)| (self.columns[c].name.as_str(), at)).collect();
-        let mut order = Order::default();
-        // Which of the wanted columns each key is.
-        let mut wanted: Vec<Option<usize>> = Vec::new();
-        let mut values: Vec<Value> = vec![Value::Null; columns.len()];
-        let mut read = |row: usize| -> Result<()> {
-            values.fill(Value::Null);
-            order.next = 0;
-            self.members(row, &mut |raw, value| {
-                let at = order.number(raw)?;
-                if at == wanted.len() {
-                    wanted.push(place.get(order.keys[at].as_ref()).copied());
-                }
-                if let Some(column) = wanted[at] {
-                    values[column] = value;
-                }
-                Ok(())
-            })?;
+        self.values(part, rows, columns, &mut |row, values| {
             for ((&value, builder), &column) in values.iter().zip(&mut builders).zip(columns) {
                 if !builder.push(value) {
                     return Err(self.wrong(row, column, value));
                 }
             }
             Ok(())
-        };
-        match rows {
-            Some(rows) => rows.iter().try_for_each(|&row| read(row))?,
-            None => self.parts[part].clone().try_for_each(read)?,
-        }
+        })?;
         visit(builders.into_iter().map(Builder::finish).collect())
     }
 
     fn line(&self, row: usize) -> u64 {
         line_of(&self.text, self.starts[row])
+    }
+}
+
+/// Finds the wanted values of a line.
+struct Finder<'a> {
+    jsonl: &'a Jsonl,
+    /// The place among the wanted columns of each column, of each wanted name, and of each key met while searching.
+    of_column: Vec<Option<usize>>,
+    of_name: HashMap<&'a str, usize>,
+    order: Order<'a>,
+    of_key: Vec<Option<usize>>,
+}
+
+impl<'a> Finder<'a> {
+    fn look_up(&self, row: usize, places: &Places, line: usize, values: &mut [Value<'a>]) {
+        // The line end may stay: to look for it would touch a far end of memory for nothing.
+        let text = &self.jsonl.text[self.jsonl.starts[row]..self.jsonl.starts[row + 1]];
+        let span = places.lines[line] as usize..places.lines[line + 1] as usize;
+        for &(column, start) in &places.members[span] {
+            if let Some(at) = self.of_column[column as usize] {
+                // The line has been scanned, so there is a value.
+                values[at] = json::value_at(text, start as usize).unwrap_or(Value::Null);
+            }
+        }
+    }
+
+    fn search(&mut self, row: usize, values: &mut [Value<'a>]) -> Result<()> {
+        let Finder { jsonl, of_name, order, of_key, .. } = self;
+        order.next = 0;
+        jsonl.members(row, &mut |raw, _, value| {
+            let key = order.number(raw)?;
+            if key == of_key.len() {
+                of_key.push(of_name.get(order.keys[key].as_ref()).copied());
+            }
+            if let Some(at) = of_key[key] {
+                values[at] = value;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -315,6 +437,10 @@ fn spelling(value: Value) -> Option<Cow<str>> {
     }
 }
 
+fn is_null(value: Value) -> bool {
+    matches!(value, Value::Null | Value::Number("NaN"))
+}
+
 enum Builder {
     Integer(Int64Builder),
     Float(Float64Builder),
@@ -343,7 +469,6 @@ impl Builder {
     /// Appends a value; `false` when it does not fit.
     fn push(&mut self, value: Value) -> bool {
         let text = spelling(value);
-        let null = matches!(value, Value::Null | Value::Number("NaN"));
         match (self, &text) {
             (Builder::Text(b), text) => b.append_option(text.as_deref()),
             (Builder::Integer(b), None) => b.append_null(),
@@ -378,7 +503,7 @@ impl Builder {
                 None => return false,
             },
         }
-        null || text.is_some()
+        text.is_some() || is_null(value)
     }
 
     fn finish(self) -> ArrayRef {
@@ -389,6 +514,71 @@ impl Builder {
             Builder::Text(mut b) => Arc::new(b.finish()),
             Builder::Tags(mut b) => Arc::new(b.finish()),
             Builder::Embedding(mut b, _) => Arc::new(b.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Missing, Table};
+    use proptest::prelude::*;
+
+    /// Lines as they might come: few keys, some missing, some twice, values of every kind.
+    fn lines() -> impl Strategy<Value = Vec<Vec<(&'static str, String)>>> {
+        let value = prop_oneof![
+            Just("null".to_owned()),
+            Just("NaN".to_owned()),
+            "-?[1-9][0-9]{0,3}(\\.[0-9]{1,3})?",
+            "true|false",
+            r#""([a-z\\é☃ ]|\\["\\n/]|\\u00e9|\\ud83d\\ude00){0,6}""#,
+            r#"\[("a"|1|null|\{"k":"a"\})\]"#,
+        ];
+        let key = prop::sample::select(vec!["a", "b", "a\\u0062", "\\u0063"]);
+        prop::collection::vec(prop::collection::vec((key, value), 1..5), 1..30)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        // The same values among short lines, whose places are not kept, and among long ones, whose places are.
+        #[test]
+        fn places_change_no_answer(rows in lines()) {
+            let text = |filler: usize| -> String {
+                let filler = format!("\"filler\":\"{}\"", "f\\\"".repeat(filler));
+                let line = |members: &Vec<(&str, String)>| {
+                    let members: Vec<String> = members.iter().map(|(key, value)| format!("\"{key}\" : {value}")).collect();
+                    format!("{{{filler}, {}}}\n", members.join(","))
+                };
+                rows.iter().map(line).collect()
+            };
+            let parse = |filler| Jsonl::parse("a.jsonl", text(filler).into_bytes(), &[], &quadrat_core::Silent).unwrap();
+            prop_assert!(parse(0).places[0].is_none() && parse(300).places[0].is_some());
+            let (short, long) = [0, 300]
+                .map(|filler| Table::from_bytes("a.jsonl", text(filler).into_bytes(), &[]).unwrap())
+                .into();
+            prop_assert_eq!(short.columns(), long.columns());
+            let shown = |r: Result<Vec<String>>| r.map_err(|e| e.to_string());
+            for name in short.column_names().into_iter().skip(1) {
+                prop_assert_eq!(shown(short.strings(name)), shown(long.strings(name)));
+                let numbers = |t: &Table| t.numeric(&[name], Missing::Keep).map(|x| format!("{x}")).map_err(|e| e.to_string());
+                prop_assert_eq!(numbers(&short), numbers(&long));
+                // Of a key that a line repeats the last value counts; the last spelling of a key is as good as any.
+                let decoded = |key: &str| unescape(key).unwrap().into_owned();
+                let last = |row: &Vec<(&str, String)>| {
+                    row.iter().rev().find(|(key, _)| decoded(key) == name).map_or(String::new(), |(_, v)| v.clone())
+                };
+                let Ok(found) = short.strings(name) else { continue };
+                for (row, found) in rows.iter().zip(found) {
+                    let spelt = last(row);
+                    let wanted = match serde_json::from_str::<serde_json::Value>(&spelt) {
+                        Ok(serde_json::Value::String(text)) => text,
+                        Ok(serde_json::Value::Null) | Err(_) => String::new(),
+                        Ok(_) => spelt,
+                    };
+                    prop_assert_eq!(found, wanted);
+                }
+            }
         }
     }
 }

@@ -51,6 +51,7 @@
 
 mod arrays;
 pub mod builtin;
+mod bytes;
 mod cell;
 mod column;
 mod delimited;
@@ -69,5 +70,6 @@ mod zip;
 pub use column::{Column, ColumnType, Missing, Values};
 pub use format::{Compression, Format};
 pub use numpy::{npy_head, read_embedding};
+pub use parquet_file::panic_becomes_error;
 pub use table::{Categories, Labels, Table};
 pub use write::{write_resampled, write_selection};

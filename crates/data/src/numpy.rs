@@ -4,14 +4,14 @@
 //! their first dimension are columns (one dimension) or embeddings (two). Bytes stay as they are until asked for.
 
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType, arrays, zip};
+use crate::{Column, ColumnType, arrays, bytes, zip};
 use arrow_array::builder::LargeStringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeListArray, PrimitiveArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use ndarray::Array2;
-use quadrat_core::{Error, Result};
+use quadrat_core::{Error, Result, Silent};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -152,8 +152,8 @@ impl Source for Numpy {
 pub fn read_embedding(path: &Path, rows: usize) -> Result<Array2<f32>> {
     let name = path.display().to_string();
     let error = |why: String| Error::data(&name, None, why);
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let mut bytes = crate::format::decompress(&name, bytes)?;
+    let bytes = bytes::read(path, &Silent)?;
+    let mut bytes = bytes::decompress(&name, bytes, &Silent)?;
     if bytes.starts_with(b"PK") {
         let mut entries = zip::read(&bytes).map_err(error)?;
         match entries.pop().filter(|_| entries.is_empty()) {

@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use quadrat_core::{Error, Result};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -135,10 +136,24 @@ impl Source for ParquetFile {
     }
 }
 
+thread_local! {
+    /// Whether this thread is in a step that [`guarded`] runs.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread, now, would be caught and become an error. The reader of Parquet panics on some damaged
+/// files; a program that does not want to see the message of such a panic asks this in its panic hook.
+pub fn panic_becomes_error() -> bool {
+    GUARDED.get()
+}
+
 /// Runs a step of the Parquet reader. It panics on some damaged files (an unknown type in the footer, a page that does
 /// not decode), which must be an error to us like any other damage.
 fn guarded<T>(file: &str, step: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
-    let why = match catch_unwind(AssertUnwindSafe(step)) {
+    let outside = GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(step));
+    GUARDED.set(outside);
+    let why = match done {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(e)) => e.to_string(),
         Err(_) => "the content contradicts itself".to_owned(),

@@ -1,20 +1,23 @@
 //! A file of samples, and its columns on demand.
 
 use crate::delimited::Delimited;
-use crate::format::{self, Format};
+use crate::format::Format;
 use crate::jsonl::Jsonl;
 use crate::numpy::Numpy;
 use crate::parquet_file::{Origin, ParquetFile};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType, Missing, arrays, builtin, cell, json};
+use crate::{Column, ColumnType, Missing, arrays, builtin, bytes, cell, json};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_select::interleave::interleave;
 use ndarray::Array2;
-use quadrat_core::{Error, Result, nearest};
+use quadrat_core::{Error, Progress, Result, Silent, checkpoint, nearest};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A file of samples: one row a sample, columns decoded when they are asked for.
 ///
@@ -25,6 +28,7 @@ pub struct Table {
     format: Format,
     columns: Vec<Column>,
     pub(crate) body: Body,
+    progress: Arc<dyn Progress + Send>,
 }
 
 pub(crate) enum Body {
@@ -62,17 +66,37 @@ impl Table {
     /// A file that cannot be read, is no table of its format, or has no rows; an override of an unknown column or one
     /// that the column's values contradict.
     pub fn open(name: &str, overrides: &[(String, ColumnType)]) -> Result<Table> {
+        Table::open_with(name, overrides, Arc::new(Silent))
+    }
+
+    /// [`Table::open`] that reports to `progress` and stops when it says so, as do all later reads and writes of the
+    /// table's rows.
+    ///
+    /// # Errors
+    /// As [`Table::open`], and [`Error::Cancelled`].
+    pub fn open_with(
+        name: &str,
+        overrides: &[(String, ColumnType)],
+        progress: Arc<dyn Progress + Send>,
+    ) -> Result<Table> {
         if let Some(set) = name.strip_prefix("builtin:") {
             let table = builtin::find(set)?.table(overrides)?;
-            return Ok(Table { name: name.to_owned(), ..table });
+            return Ok(Table { name: name.to_owned(), progress, ..table });
         }
         let path = Path::new(name);
         if Format::of_path(path).is_ok_and(|(format, _)| format == Format::Parquet) {
             let parquet = ParquetFile::open(name, Origin::Path(path.to_path_buf()), overrides)?;
-            return Table::new(name, Format::Parquet, Body::Parquet(parquet), overrides);
+            return Table::new(name, Format::Parquet, Body::Parquet(parquet), overrides, progress);
         }
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        Table::from_bytes(name, bytes, overrides)
+        Table::parse(name, bytes::read(path, &*progress)?, overrides, progress)
+    }
+
+    /// Opens another file, which reports to the same progress as this one.
+    ///
+    /// # Errors
+    /// As [`Table::open_with`].
+    pub fn open_beside(&self, name: &str) -> Result<Table> {
+        Table::open_with(name, &[], Arc::clone(&self.progress))
     }
 
     /// A table from a file's content; `name` is what messages call it, and its ending tells the format.
@@ -80,27 +104,42 @@ impl Table {
     /// # Errors
     /// As [`Table::open`].
     pub fn from_bytes(name: &str, bytes: Vec<u8>, overrides: &[(String, ColumnType)]) -> Result<Table> {
-        let bytes = format::decompress(name, bytes)?;
+        Table::parse(name, bytes, overrides, Arc::new(Silent))
+    }
+
+    fn parse(
+        name: &str,
+        bytes: Vec<u8>,
+        overrides: &[(String, ColumnType)],
+        progress: Arc<dyn Progress + Send>,
+    ) -> Result<Table> {
+        let bytes = bytes::decompress(name, bytes, &*progress)?;
         let format = Format::of_content(name, &bytes)?;
         let body = match format {
-            Format::Csv => Body::Delimited(Delimited::parse(name, bytes, b',', overrides)?),
-            Format::Tsv => Body::Delimited(Delimited::parse(name, bytes, b'\t', overrides)?),
-            Format::Jsonl => Body::Jsonl(Jsonl::parse(name, bytes, overrides)?),
+            Format::Csv => Body::Delimited(Delimited::parse(name, bytes, b',', overrides, &*progress)?),
+            Format::Tsv => Body::Delimited(Delimited::parse(name, bytes, b'\t', overrides, &*progress)?),
+            Format::Jsonl => Body::Jsonl(Jsonl::parse(name, bytes, overrides, &*progress)?),
             Format::Parquet => Body::Parquet(ParquetFile::open(name, Origin::Memory(bytes.into()), overrides)?),
             Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
             Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
         };
-        Table::new(name, format, body, overrides)
+        Table::new(name, format, body, overrides, progress)
     }
 
-    fn new(name: &str, format: Format, body: Body, overrides: &[(String, ColumnType)]) -> Result<Table> {
+    fn new(
+        name: &str,
+        format: Format,
+        body: Body,
+        overrides: &[(String, ColumnType)],
+        progress: Arc<dyn Progress + Send>,
+    ) -> Result<Table> {
         let columns = match &body {
             Body::Delimited(csv) => csv.columns().to_vec(),
             Body::Jsonl(jsonl) => jsonl.columns().to_vec(),
             Body::Parquet(parquet) => parquet.columns().to_vec(),
             Body::Numpy(numpy) => numpy.columns().to_vec(),
         };
-        let table = Table { name: name.to_owned(), format, columns, body };
+        let table = Table { name: name.to_owned(), format, columns, body, progress };
         for (column, _) in overrides {
             table.index(column)?;
         }
@@ -180,7 +219,7 @@ impl Table {
         let mut values = self.zeros::<f64>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
             let mut row = self.source().parts()[part].start;
-            self.source().read(part, None, &columns, Form::Native, &mut |batch| {
+            self.read(part, None, &columns, Form::Native, &mut |batch| {
                 let numbers: Vec<Float64Array> =
                     batch.iter().zip(&columns).map(|(array, &c)| self.numbers(array, row, c)).collect::<Result<_>>()?;
                 let length = batch.first().map_or(0, |array| array.len());
@@ -206,9 +245,18 @@ impl Table {
     /// # Errors
     /// An unknown column.
     pub fn strings(&self, name: &str) -> Result<Vec<String>> {
-        let parts =
-            self.each_part(name, |_, texts| Ok(texts.map(|t| t.unwrap_or_default().to_owned()).collect::<Vec<_>>()))?;
-        Ok(parts.into_iter().flatten().collect())
+        let column = self.index(name)?;
+        let mut texts = self.zeros::<String>(1)?;
+        self.fill(&mut texts, 1, |part, rows| {
+            let mut rows = rows.iter_mut();
+            self.texts(part, column, &mut |text| {
+                if let Some(row) = rows.next() {
+                    *row = text.unwrap_or_default().into_owned();
+                }
+                Ok(())
+            })
+        })?;
+        Ok(texts)
     }
 
     /// A column as categories, whatever its type: numbers count as equal when they are spelt alike.
@@ -217,16 +265,12 @@ impl Table {
     /// An unknown column; a missing value unless `missing` keeps it as the category with the empty name.
     pub fn categories(&self, name: &str, missing: Missing) -> Result<Categories> {
         let column = self.index(name)?;
-        let parts = self.each_part(name, |first, texts| {
-            let mut names = Names::default();
-            let mut codes = Vec::new();
-            for (i, text) in texts.enumerate() {
-                match text {
-                    None if missing == Missing::Error => return Err(self.missing(first + i, column)),
-                    _ => codes.push(names.code(text.unwrap_or_default())),
-                }
+        let parts = self.each_part(name, |(names, codes): &mut (Names, Vec<u32>), row, text| {
+            if text.is_none() && missing == Missing::Error {
+                return Err(self.missing(row, column));
             }
-            Ok((names, codes))
+            codes.push(names.code(text.as_deref().unwrap_or_default()));
+            Ok(())
         })?;
         let (names, renamed) = Names::merge(parts.iter().map(|(names, _)| names));
         let codes = parts.iter().zip(renamed).flat_map(|((_, codes), new)| codes.iter().map(move |c| new[*c as usize]));
@@ -245,23 +289,19 @@ impl Table {
             Some(separator) => separator,
             None => self.usual_separator(name)?,
         };
-        let parts = self.each_part(name, |first, texts| {
-            let mut names = Names::default();
-            let mut rows = Vec::new();
-            for (i, text) in texts.enumerate() {
-                let text = text.unwrap_or_default().trim();
-                let labels: Vec<String> = if text.starts_with('[') {
-                    json::labels(text).ok_or_else(|| {
-                        self.error(first + i, column, "a list must be JSON: [\"a\", \"b\"], of texts or numbers")
-                    })?
-                } else if separator.is_empty() {
-                    vec![text.to_owned()]
-                } else {
-                    text.split(separator).map(|label| label.trim().to_owned()).collect()
-                };
-                rows.push(labels.iter().filter(|l| !l.is_empty()).map(|l| names.code(l)).collect::<Vec<u32>>());
-            }
-            Ok((names, rows))
+        let parts = self.each_part(name, |(names, rows): &mut (Names, Vec<Vec<u32>>), row, text| {
+            let text = text.as_deref().unwrap_or_default().trim();
+            let labels: Vec<String> = if text.starts_with('[') {
+                json::labels(text).ok_or_else(|| {
+                    self.error(row, column, "a list must be JSON: [\"a\", \"b\"], of texts or numbers")
+                })?
+            } else if separator.is_empty() {
+                vec![text.to_owned()]
+            } else {
+                text.split(separator).map(|label| label.trim().to_owned()).collect()
+            };
+            rows.push(labels.iter().filter(|l| !l.is_empty()).map(|l| names.code(l)).collect());
+            Ok(())
         })?;
         let (names, renamed) = Names::merge(parts.iter().map(|(names, _)| names));
         let rows = parts.iter().zip(renamed).flat_map(|((_, rows), new)| {
@@ -278,14 +318,12 @@ impl Table {
     /// The first of the usual separators that a column of texts holds; none when labels come as lists or alone.
     fn usual_separator(&self, name: &str) -> Result<&'static str> {
         const USUAL: [&str; 3] = ["|", ";", ","];
-        let parts = self.each_part(name, |_, texts| {
-            let mut found = [false; 3];
-            for text in texts.flatten().filter(|t| !t.trim_start().starts_with('[')) {
-                for (found, separator) in found.iter_mut().zip(USUAL) {
-                    *found |= text.contains(separator);
-                }
+        let parts = self.each_part(name, |found: &mut [bool; 3], _, text| {
+            let text = text.as_deref().filter(|text| !text.trim_start().starts_with('['));
+            for (found, separator) in found.iter_mut().zip(USUAL) {
+                *found |= text.is_some_and(|text| text.contains(separator));
             }
-            Ok(found)
+            Ok(())
         })?;
         Ok((0..3).find(|&s| parts.iter().any(|found| found[s])).map_or("", |s| USUAL[s]))
     }
@@ -312,7 +350,7 @@ impl Table {
         let mut values = self.zeros::<f32>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
             let mut row = self.source().parts()[part].start;
-            self.source().read(part, None, &[column], Form::Native, &mut |batch| {
+            self.read(part, None, &[column], Form::Native, &mut |batch| {
                 for array in batch {
                     for i in 0..array.len() {
                         let Some((target, rest)) = std::mem::take(&mut chunk).split_at_mut_checked(width) else {
@@ -332,7 +370,7 @@ impl Table {
     fn first_width(&self, column: usize) -> Result<usize> {
         let mut width = Err(self.missing(0, column));
         let first = self.source().parts().iter().position(|part| !part.is_empty()).unwrap_or(0);
-        self.source().read(first, Some(&[0]), &[column], Form::Native, &mut |batch| {
+        self.read(first, Some(&[0]), &[column], Form::Native, &mut |batch| {
             if let Some(array) = batch.first().filter(|array| !array.is_empty()) {
                 width = arrays::width(array, 0).map_err(|why| self.error(0, column, &why));
             }
@@ -355,35 +393,58 @@ impl Table {
             chunks.push(chunk);
             rest = others;
         }
-        let done: Vec<Result<()>> =
-            chunks.into_par_iter().enumerate().map(|(part, chunk)| decode(part, chunk)).collect();
+        self.progress.begin("reading columns", Some(chunks.len() as u64));
+        let decode = |(part, chunk)| {
+            decode(part, chunk)?;
+            self.progress.advance(1);
+            Ok(())
+        };
+        let done: Vec<Result<()>> = chunks.into_par_iter().enumerate().map(decode).collect();
         done.into_iter().collect()
     }
 
-    /// `decode` on the texts of each part, in parallel; it gets the part's first row and an iterator.
-    fn each_part<T: Send>(
+    /// Parts decode in parallel, each into a `T` of its own: `take` gets every row's number and text, in order.
+    fn each_part<T: Default + Send>(
         &self,
         name: &str,
-        decode: impl Fn(usize, &mut dyn Iterator<Item = Option<&str>>) -> Result<T> + Sync,
+        take: impl Fn(&mut T, usize, Option<Cow<str>>) -> Result<()> + Sync,
     ) -> Result<Vec<T>> {
         let column = self.index(name)?;
-        let parts: Vec<Result<Vec<T>>> = (0..self.source().parts().len())
-            .into_par_iter()
-            .map(|part| {
-                let mut row = self.source().parts()[part].start;
-                let mut decoded = Vec::new();
-                self.source().read(part, None, &[column], Form::Text, &mut |batch| {
-                    for array in batch {
-                        decoded.push(decode(row, &mut array.as_string::<i64>().iter())?);
-                        row += array.len();
-                    }
-                    Ok(())
-                })?;
-                Ok(decoded)
-            })
-            .collect();
-        let parts: Vec<Vec<T>> = parts.into_iter().collect::<Result<_>>()?;
-        Ok(parts.into_iter().flatten().collect())
+        let parts = self.source().parts();
+        self.progress.begin("reading columns", Some(parts.len() as u64));
+        let decode = |part: &Range<usize>, number: usize| -> Result<T> {
+            let mut taken = T::default();
+            let mut row = part.start;
+            self.texts(number, column, &mut |text| {
+                take(&mut taken, row, text)?;
+                row += 1;
+                Ok(())
+            })?;
+            self.progress.advance(1);
+            Ok(taken)
+        };
+        let decoded: Vec<Result<T>> = parts.par_iter().enumerate().map(|(number, part)| decode(part, number)).collect();
+        decoded.into_iter().collect()
+    }
+
+    /// The texts of a column of a part, one a row. JSON Lines hands out its own; others make a column of them first.
+    fn texts(&self, part: usize, column: usize, each: &mut dyn FnMut(Option<Cow<str>>) -> Result<()>) -> Result<()> {
+        if let Body::Jsonl(jsonl) = &self.body {
+            checkpoint(&*self.progress)?;
+            return jsonl.texts(part, column, each);
+        }
+        self.read(part, None, &[column], Form::Text, &mut |batch| {
+            batch.iter().flat_map(|array| array.as_string::<i64>()).try_for_each(|text| each(text.map(Cow::Borrowed)))
+        })
+    }
+
+    /// [`Source::read`], with a look at the progress before each batch.
+    fn read(&self, part: usize, rows: Option<&[usize]>, columns: &[usize], form: Form, visit: Visit) -> Result<()> {
+        checkpoint(&*self.progress)?;
+        self.source().read(part, rows, columns, form, &mut |batch| {
+            checkpoint(&*self.progress)?;
+            visit(batch)
+        })
     }
 
     /// Hands the given rows, in the given order, to `each` in batches of all columns. Rows in ascending order stream
@@ -413,7 +474,7 @@ impl Table {
                 .par_iter()
                 .map(|(part, wanted)| {
                     let mut batches = Vec::new();
-                    self.source().read(*part, Some(wanted), &columns, form, &mut |batch| {
+                    self.read(*part, Some(wanted), &columns, form, &mut |batch| {
                         batches.push(batch);
                         Ok(())
                     })?;
@@ -499,20 +560,12 @@ impl Table {
         }
     }
 
-    /// Room for `width` numbers a row, or an error when there is no such memory: a damaged file may declare any number
-    /// of rows.
+    /// Room for `width` values a row, all the default.
     fn zeros<T: Clone + Default>(&self, width: usize) -> Result<Vec<T>> {
-        let mut trial: Vec<T> = Vec::new();
-        let room = self.rows().checked_mul(width).filter(|n| trial.try_reserve_exact(*n).is_ok());
-        std::hint::black_box(&trial);
-        drop(trial);
-        match room {
-            Some(n) => Ok(vec![T::default(); n]),
-            None => {
-                let why = format!("no memory for {} rows of {width} numbers; use fewer columns or rows", self.rows());
-                Err(Error::data(&self.name, None, why))
-            }
-        }
+        self.rows().checked_mul(width).and_then(bytes::zeros).ok_or_else(|| {
+            let why = format!("no memory for {} rows of {width} values; use fewer columns or rows", self.rows());
+            Error::data(&self.name, None, why)
+        })
     }
 
     fn shaped<T>(&self, width: usize, values: Vec<T>) -> Result<Array2<T>> {

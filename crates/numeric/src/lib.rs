@@ -6,6 +6,7 @@
 
 pub mod approximate;
 pub mod bits;
+mod decompose;
 mod gemm;
 pub mod kmeans;
 pub mod lasso;
@@ -21,6 +22,7 @@ pub mod special;
 mod tree;
 
 pub use approximate::IvfIndex;
+pub use gemm::vectorised;
 pub use kmeans::{Clustering, Init, KMeans};
 pub use lasso::Lasso;
 pub use neighbours::{Metric, Neighbours};

@@ -4,12 +4,11 @@
 //! all threads and gives the same bits on any number of them. What is left is columns x columns and done on one thread.
 
 use crate::gemm::vectorised;
-use crate::prepare;
 use crate::sparse::Csr;
+use crate::{decompose, prepare};
 use faer::linalg::matmul::matmul;
-use faer::linalg::solvers::Solve;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
-use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Result, Seed};
 use rayon::prelude::*;
@@ -19,9 +18,7 @@ const BLOCK: usize = 1024;
 /// Sums of products that are kept apart: the most threads a [`gram`] can use.
 const PARTS: usize = 16;
 
-/// A result of faer's to or from ndarray. faer's own threads are switched off wherever a decomposition starts.
 fn to_faer(a: ArrayView2<f64>) -> Mat<f64> {
-    faer::set_global_parallelism(Par::Seq);
     Mat::from_fn(a.nrows(), a.ncols(), |i, j| a[[i, j]])
 }
 
@@ -153,11 +150,10 @@ fn with_ref<R>(a: ArrayView2<f64>, work: impl FnOnce(MatRef<f64>) -> R) -> R {
 /// Cost: 2 x rows x columns^2. As accurate as a QR of the whole.
 pub fn thin_r(x: ArrayView2<f64>) -> Array2<f64> {
     let (n, d) = x.dim();
-    faer::set_global_parallelism(Par::Seq);
     let rows = BLOCK.max(4 * d);
     let of_block = |block: usize| {
         let block = x.slice(s![block * rows..n.min((block + 1) * rows), ..]);
-        from_faer(to_faer(block).qr().thin_R())
+        from_faer(decompose::qr_r(to_faer(block)).as_ref())
     };
     let stacked: Vec<Array2<f64>> = (0..n.div_ceil(rows)).into_par_iter().map(of_block).collect();
     if stacked.len() > 1 {
@@ -182,11 +178,10 @@ pub fn thin_r(x: ArrayView2<f64>) -> Array2<f64> {
 /// `a` that is not square, or not positive definite to working precision.
 pub fn cholesky(a: ArrayView2<f64>) -> Result<Array2<f64>> {
     check_square(a)?;
-    let factor = to_faer(a).llt(Side::Lower);
-    let factor = factor.map_err(|_| {
+    let factor = decompose::cholesky_l(to_faer(a)).ok_or_else(|| {
         Error::numeric("Cholesky factor", "the matrix is not positive definite; add a small ridge to its diagonal")
     })?;
-    Ok(from_faer(factor.L()))
+    Ok(from_faer(factor.as_ref()))
 }
 
 /// X with L X = B for a lower triangular L, such as that of [`cholesky`]; what is above its diagonal is not read.
@@ -228,7 +223,7 @@ pub fn solve_lower(l: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Array2<f64>
 pub fn solve(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Array2<f64>> {
     check_square(a)?;
     check_inner(a, b)?;
-    let x = from_faer(to_faer(a).partial_piv_lu().solve(to_faer(b)).as_ref());
+    let x = from_faer(decompose::lu_solved(to_faer(a), to_faer(b)).as_ref());
     if x.iter().all(|v| v.is_finite()) {
         return Ok(x);
     }
@@ -243,11 +238,10 @@ pub fn solve(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Array2<f64>> {
 pub fn symmetric_eigen(a: ArrayView2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
     check_square(a)?;
     prepare::check_finite("matrix", a)?;
-    let eigen = to_faer(a).self_adjoint_eigen(Side::Lower);
-    let eigen = eigen.map_err(|_| Error::numeric("eigenvalues", "the iteration did not converge"))?;
+    let eigen = decompose::eigen(to_faer(a).as_ref());
+    let (mut values, vectors) = eigen.ok_or_else(|| Error::numeric("eigenvalues", "the iteration did not converge"))?;
     let d = a.nrows();
-    let values: Vec<f64> = (0..d).rev().map(|i| eigen.S()[i]).collect();
-    let vectors = eigen.U();
+    values.reverse();
     Ok((values, signed(Array2::from_shape_fn((d, d), |(i, j)| vectors[(i, d - 1 - j)]))))
 }
 
@@ -319,10 +313,11 @@ pub fn whitening(x: ArrayView2<f64>, weights: Option<&[f64]>) -> Result<Array2<f
             }
         };
         factor.outer_iter_mut().for_each(|mut row| row.iter_mut().zip(&inverse).for_each(|(v, i)| *v *= i));
-        let svd = to_faer(factor.view()).thin_svd();
-        let svd = svd.map_err(|_| Error::numeric("singular values", "the iteration did not converge"))?;
-        values = (0..factor.nrows().min(d)).map(|i| svd.S()[i] * svd.S()[i]).collect();
-        vectors = signed(from_faer(svd.V()));
+        let svd = decompose::right_svd(to_faer(factor.view()).as_ref());
+        let (singular, right) =
+            svd.ok_or_else(|| Error::numeric("singular values", "the iteration did not converge"))?;
+        values = singular.iter().map(|s| s * s).collect();
+        vectors = signed(from_faer(right.as_ref()));
     }
     let floor = (x.nrows().max(d) as f64 * f64::EPSILON).powi(2) * values.first().copied().unwrap_or(0.0);
     let rank = values.iter().filter(|v| **v > floor && **v > 0.0).count();

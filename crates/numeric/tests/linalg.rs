@@ -26,6 +26,18 @@ fn leverage(x: &Array2<f64>) -> Vec<f64> {
     product_squared_lengths(x.view(), whitening(x.view(), None).unwrap().view()).unwrap()
 }
 
+#[test]
+fn the_parallelism_of_the_program_around_is_left_alone() {
+    let before = faer::get_global_parallelism();
+    faer::set_global_parallelism(faer::Par::rayon(3));
+    let x = normal(200, 5, 1);
+    let a = gram(x.view(), None).unwrap();
+    assert!(thin_r(x.view()).nrows() == 5 && cholesky(a.view()).is_ok() && symmetric_eigen(a.view()).is_ok());
+    assert!(solve(a.view(), a.view()).is_ok() && whitening(x.slice(s![..3, ..]), None).is_ok());
+    assert_eq!(format!("{:?}", faer::get_global_parallelism()), format!("{:?}", faer::Par::rayon(3)));
+    faer::set_global_parallelism(before);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 

@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView1, Axis};
 use quadrat_core::{Card, Error, Progress, Result, Seed};
+use rayon::prelude::*;
 
 /// A table of numbers with a class for each row. Nominal columns hold their category's number: equal numbers are the
 /// same category, and nothing else about them counts.
@@ -175,26 +176,38 @@ impl Resampled {
     /// The whole table, kept rows copied out of `from`.
     pub fn table(&self, from: &Labelled) -> Labelled {
         let columns = from.x.ncols();
-        let mut values = Vec::with_capacity(self.origin.len() * columns);
-        let mut made = self.synthetic.axis_iter(Axis(0));
-        for origin in &self.origin {
-            match origin {
-                Origin::Kept(row) => append(&mut values, from.x.row(*row)),
-                Origin::Synthetic { .. } => made.next().into_iter().for_each(|row| append(&mut values, row)),
-            }
+        // How many synthetic rows there are before each block.
+        let mut before = vec![0];
+        for block in self.origin.chunks(BLOCK) {
+            let made = block.iter().filter(|origin| matches!(origin, Origin::Synthetic { .. })).count();
+            before.push(before[before.len() - 1] + made);
         }
-        // The lengths agree by construction; a table put together by hand with too few synthetic rows gets zeros.
-        values.resize(self.origin.len() * columns, 0.0);
+        // A table put together by hand with too few synthetic rows gets zeros.
+        let mut values = vec![0.0; self.origin.len() * columns];
+        let blocks = values.par_chunks_mut((BLOCK * columns).max(1)).zip(self.origin.par_chunks(BLOCK));
+        blocks.zip(before).for_each(|((rows, origins), first)| {
+            let (_, later) = self.synthetic.view().split_at(Axis(0), first.min(self.synthetic.nrows()));
+            let mut made = later.axis_iter(Axis(0));
+            for (to, origin) in rows.chunks_exact_mut(columns).zip(origins) {
+                match origin {
+                    Origin::Kept(row) => copy(to, from.x.row(*row)),
+                    Origin::Synthetic { .. } => made.next().into_iter().for_each(|row| copy(to, row)),
+                }
+            }
+        });
         let x = Array2::from_shape_vec((self.origin.len(), columns), values).unwrap_or_default();
         from.with_rows(x, self.y.clone())
     }
 }
 
+/// Rows that a thread copies at a time.
+const BLOCK: usize = 4096;
+
 /// A contiguous row is copied as a whole rather than value by value.
-fn append(values: &mut Vec<f64>, row: ArrayView1<f64>) {
+fn copy(to: &mut [f64], row: ArrayView1<f64>) {
     match row.to_slice() {
-        Some(row) => values.extend_from_slice(row),
-        None => values.extend(row),
+        Some(row) if row.len() == to.len() => to.copy_from_slice(row),
+        _ => to.iter_mut().zip(row).for_each(|(to, v)| *to = *v),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Both minimisers return the point together with a lower bound on the minimum from duality, so a caller knows how far
 //! from optimal a point can be at most, instead of trusting a stopping rule.
 
+use quadrat_numeric::vectorised;
+
 /// Minimise `sum_j |offset_j + rows_j . y|^p` over y; for p = 1 with `slope . y + constant` added.
 ///
 /// Bounds count what rounding leaves of dual infeasibility at its worst, for which the coordinates must be such that |y| is
@@ -46,6 +48,7 @@ impl Affine {
 
     /// The triangular R (its transpose in the lower triangle of `triangle`) of the weighted rows, by Gram-Schmidt on the
     /// columns. The weights of interior points span more than the sixteen digits that their Gram matrix would keep.
+    #[inline(always)]
     fn orthogonalise(&self, w: &[f64], columns: &mut [f64], triangle: &mut [f64]) {
         let (m, k) = (self.offset.len(), self.slope.len());
         for (j, (row, w)) in self.rows.chunks_exact(k).zip(w).enumerate() {
@@ -69,6 +72,7 @@ impl Affine {
     }
 
     /// `sum_j w_j rows_j (rows_j . x)` subtracted from `out`.
+    #[inline(always)]
     fn subtract_product(&self, w: &[f64], x: &[f64], out: &mut [f64]) {
         for (row, w) in self.rows.chunks_exact(x.len()).zip(w) {
             let pull = w * dot(row, x);
@@ -77,6 +81,7 @@ impl Affine {
     }
 
     /// Solves `rows^T W rows x = rhs` with that triangle, and once more for what rounding left.
+    #[inline(always)]
     fn solve_refined(&self, w: &[f64], triangle: &[f64], rhs: &[f64], x: &mut [f64]) {
         x.copy_from_slice(rhs);
         solve(triangle, x);
@@ -87,6 +92,7 @@ impl Affine {
     }
 
     /// `sum_j t_j rows_j` added to `sum`.
+    #[inline(always)]
     fn add_combination(&self, t: &[f64], sum: &mut [f64]) {
         for (row, t) in self.rows.chunks_exact(sum.len()).zip(t) {
             sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += t * value);
@@ -94,6 +100,7 @@ impl Affine {
     }
 
     /// `rows . direction`.
+    #[inline(always)]
     fn along(&self, direction: &[f64], out: &mut [f64]) {
         for (row, out) in self.rows.chunks_exact(direction.len()).zip(out) {
             *out = dot(row, direction);
@@ -105,6 +112,14 @@ impl Affine {
     /// `rows^T lambda + slope = 0`, and steps lead along u (1 - lambda) = v (1 + lambda) = mu -> 0. Unlike re-weighted
     /// least squares it does not stall at residuals that are zero at the optimum.
     pub fn minimise_l1(&self, tolerance: f64) -> Minimum {
+        vectorised(
+            #[inline(always)]
+            || self.follow_centre(tolerance),
+        )
+    }
+
+    #[inline(always)]
+    fn follow_centre(&self, tolerance: f64) -> Minimum {
         let (m, k) = (self.offset.len(), self.slope.len());
         let mut y = vec![0.0; k];
         let mut r = self.offset.clone();
@@ -212,6 +227,14 @@ impl Affine {
     /// whole steps never raise the objective; for p > 2 Newton's length 1/(p - 1) is halved until it falls enough. The weighted residuals after
     /// a full step are dual feasible (`rows^T lambda = 0`), so Hoelder's inequality gives the bound.
     pub fn minimise_lp(&self, p: f64, tolerance: f64) -> Minimum {
+        vectorised(
+            #[inline(always)]
+            || self.reweight(p, tolerance),
+        )
+    }
+
+    #[inline(always)]
+    fn reweight(&self, p: f64, tolerance: f64) -> Minimum {
         let (m, k) = (self.offset.len(), self.slope.len());
         let mut y = vec![0.0; k];
         let mut r = self.offset.clone();
@@ -231,27 +254,38 @@ impl Affine {
             if top == 0.0 {
                 break;
             }
+            // x^(p-2), kept from infinity at 0 for p < 2, and x^p, which is not affected by that.
+            let weight = |x: f64| power(x.max(1e-10), p - 2.0);
+            let mut start = 0.0;
             for j in 0..m {
-                w[j] = (r[j].abs() / top).max(1e-10).powf(p - 2.0);
+                let x = r[j].abs() / top;
+                w[j] = weight(x);
                 wr[j] = -w[j] * r[j];
+                start += w[j] * x * x;
             }
             descent.fill(0.0);
             self.add_combination(&wr, &mut descent);
             self.orthogonalise(&w, &mut columns, &mut triangle);
             self.solve_refined(&w, &triangle, &descent, &mut dy);
             self.along(&dy, &mut step);
-            // The dual point lambda = w (r + step).
-            wr.iter_mut().zip(&w).zip(&step).for_each(|((l, w), d)| *l = w * d - *l);
-            infeasible.fill(0.0);
-            self.add_combination(&wr, &mut infeasible);
-            let lost = reach * infeasible.iter().map(|sum| sum.abs()).sum::<f64>();
-            best.bound = best.bound.max((dot(&wr, &self.offset) - lost) / norm(&wr, p / (p - 1.0)));
-            if best.gap() <= tolerance {
-                break;
+            let slope = -p * dot(&descent, &dy) / (top * top);
+            // The gap is no smaller than what the step promises, so as long as that is much, the bound is not worth its
+            // powers.
+            if -slope <= tolerance.sqrt() * start {
+                // The dual point lambda = w (r + step).
+                wr.iter_mut().zip(&w).zip(&step).for_each(|((l, w), d)| *l = w * d - *l);
+                infeasible.fill(0.0);
+                self.add_combination(&wr, &mut infeasible);
+                let lost = reach * infeasible.iter().map(|sum| sum.abs()).sum::<f64>();
+                best.bound = best.bound.max((dot(&wr, &self.offset) - lost) / norm(&wr, p / (p - 1.0)));
+                if best.gap() <= tolerance {
+                    break;
+                }
             }
-            let objective =
-                |length: f64| r.iter().zip(&step).map(|(r, d)| ((r + length * d).abs() / top).powf(p)).sum::<f64>();
-            let (start, slope) = (objective(0.0), -p * dot(&descent, &dy) / (top * top));
+            let objective = |length: f64| -> f64 {
+                let moved = r.iter().zip(&step).map(|(r, d)| (r + length * d).abs() / top);
+                moved.map(|x| weight(x) * x * x).sum()
+            };
             let mut length = (1.0 / (p - 1.0)).min(1.0);
             while objective(length) > start + 1e-4 * length * slope && length > 1e-12 {
                 length *= 0.5;
@@ -276,11 +310,13 @@ const MOST_STEPS: usize = 500;
 const SHY: f64 = 0.9995;
 
 /// How far one may go from `x > 0` along `dx` until it is 0.
+#[inline(always)]
 fn reach_zero(x: f64, dx: f64) -> f64 {
     if dx < 0.0 { -x / dx } else { f64::INFINITY }
 }
 
 /// a . b for long slices, with eight running sums.
+#[inline(always)]
 pub(crate) fn dot8(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];
@@ -291,17 +327,31 @@ pub(crate) fn dot8(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// a . b
+#[inline(always)]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// x^p for x > 0; where 2 p is whole, without a logarithm.
+#[inline(always)]
+fn power(x: f64, p: f64) -> f64 {
+    let twice = 2.0 * p;
+    if twice != twice.trunc() || twice.abs() > 16.0 {
+        return x.powf(p);
+    }
+    let whole = x.powi(p.floor() as i32);
+    if twice.rem_euclid(2.0) == 1.0 { whole * x.sqrt() } else { whole }
+}
+
 /// The l_p norm, scaled so that no power overflows.
+#[inline(always)]
 pub(crate) fn norm(r: &[f64], p: f64) -> f64 {
     let top = r.iter().fold(0.0_f64, |top, r| top.max(r.abs()));
     if top == 0.0 {
         return 0.0;
     }
-    top * r.iter().map(|r| (r.abs() / top).powf(p)).sum::<f64>().powf(1.0 / p)
+    let powers = r.iter().map(|r| r.abs() / top).map(|x| if x > 0.0 { power(x, p) } else { 0.0 });
+    top * powers.sum::<f64>().powf(1.0 / p)
 }
 
 /// Solves R^T R x = x in place.

@@ -3,6 +3,7 @@
 use crate::args::{Cli, Columns, Work};
 use crate::output::{check_place, count, table};
 use crate::report::Block;
+use crate::terminal;
 use clap::CommandFactory;
 use quadrat::data::text::Lsa;
 use quadrat::data::{ColumnType, Format, Table};
@@ -62,7 +63,7 @@ pub fn read(input: &str, types: &[String]) -> Result<Table> {
             .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
         Ok((name.to_owned(), kind.parse::<ColumnType>()?))
     });
-    Table::open(input, &overrides.collect::<Result<Vec<_>>>()?)
+    Table::open_with(input, &overrides.collect::<Result<Vec<_>>>()?, terminal::open_one())
 }
 
 /// A number of rows from `500` or `2%`, given under the name `option`.

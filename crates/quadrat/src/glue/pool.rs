@@ -136,7 +136,7 @@ fn embedded(table: &Table, embedding: &str) -> Result<Array2<f32>> {
     if !embedding.ends_with(".npy") || table.column(embedding).is_ok() {
         return table.embedding(embedding);
     }
-    let beside = Table::open(embedding, &[])?;
+    let beside = table.open_beside(embedding)?;
     if beside.rows() != table.rows() {
         let want = format!("{} has {} rows", table.name(), table.rows());
         return Err(Error::input(embedding, format!("{} rows", beside.rows()), want));

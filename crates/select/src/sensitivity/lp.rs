@@ -31,8 +31,8 @@ pub enum SensitivityMode {
 /// convex problem (a linear programme for p = 1), which is solved in the coordinates where the Lewis ellipsoid is round:
 /// there `x = a_i / |a_i|^2` is already within a factor `d^|1/2 - 1/p|`. Rows are independent and run in parallel.
 ///
-/// Cost: exact, for n rows, about n^2 d operations times 10 for p = 1 and times 10 d otherwise; approximate, n problems
-/// on `16 r^max(1, p/2) (1 + ln r)` rows each, for rank r.
+/// Cost: exact, for n rows, about n^2 d operations times 100 for p = 1 and n^2 d^2 times some 20 otherwise (more towards
+/// p = 1); approximate, n problems on `16 r^max(1, p/2) (1 + ln r)` rows each, for rank r.
 ///
 /// ```
 /// use ndarray::array;
@@ -60,7 +60,7 @@ impl Default for Sensitivity {
 }
 
 /// Operations that `Auto` spends on exact or approximate problems: about a minute on two cores.
-const AFFORDABLE: f64 = 2e11;
+const AFFORDABLE: f64 = 3.6e11;
 
 /// What every exact answer is certified to, relative to itself.
 const CERTIFIED: f64 = 1e-8;
@@ -69,9 +69,16 @@ impl Sensitivity {
     /// Operations of the mode that `Auto` picks, or of the given one; the mode itself; the size of the sample it uses.
     fn choose(&self, n: usize, d: usize) -> (f64, SensitivityMode, usize) {
         let (size, dims) = (n as f64, d as f64);
-        // Problems in d dimensions: passes over all rows and ten steps on a sixteenth of them, or ten steps on all.
-        let problem =
-            |rows: f64| if self.p == 1.0 { rows * dims * (5.0 + dims) } else { 10.0 * rows * dims * (dims + 10.0) };
+        // A step of the minimiser on one row: an orthogonalisation, two solves and some twenty element-wise passes.
+        let step = 2.0 * dims * dims + 16.0 * dims + 100.0;
+        // p = 1: about twenty steps; where there are many rows two guesses on average, each with passes over all of them
+        // and steps on those it leaves free. p < 2: steps gain a factor of 2 - p each. p > 2: a dozen.
+        let problem = |rows: f64| match self.p {
+            1.0 if rows <= 64.0 * dims => 20.0 * rows * step,
+            1.0 => 12.0 * rows * dims + 2.0 * 20.0 * (rows / 16.0).max(32.0 * dims) * step,
+            p if p < 2.0 => (-20.0 / (2.0 - p).ln()).clamp(5.0, 500.0) * rows * step,
+            _ => 12.0 * rows * step,
+        };
         let sample = (16.0 * dims.powf((0.5 * self.p).max(1.0)) * (1.0 + dims.ln())).ceil().min(size);
         let lewis = LewisWeights { p: self.p, ..LewisWeights::default() }.operations(n, d);
         let costs = [
@@ -318,6 +325,19 @@ pub struct LevSens {
     pub sensitivity: Sensitivity,
 }
 
+impl LevSens {
+    /// Both scores together, from those of the same rows.
+    pub fn of(p: f64, sensitivities: Scores, leverage: &Scores) -> Scores {
+        let mut found = sensitivities;
+        let (by_leverage, by_sensitivity) =
+            if p <= 2.0 { (1.0, 1.0) } else { (1.0 / leverage.total(), 1.0 / found.total()) };
+        for (value, leverage) in found.values.iter_mut().zip(&leverage.values) {
+            *value = by_sensitivity * *value + by_leverage * leverage;
+        }
+        found
+    }
+}
+
 impl RowScores for LevSens {
     fn name(&self) -> &'static str {
         "lev-sens"
@@ -328,14 +348,8 @@ impl RowScores for LevSens {
     }
 
     fn scores(&self, a: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<Scores> {
-        let mut found = self.sensitivity.scores(a, seed, progress)?;
-        let leverage = Leverage::default().scores(a, seed, progress)?;
-        let (by_leverage, by_sensitivity) =
-            if self.p() <= 2.0 { (1.0, 1.0) } else { (1.0 / leverage.total(), 1.0 / found.total()) };
-        for (value, leverage) in found.values.iter_mut().zip(&leverage.values) {
-            *value = by_sensitivity * *value + by_leverage * leverage;
-        }
-        Ok(found)
+        let sensitivities = self.sensitivity.scores(a, seed, progress)?;
+        Ok(LevSens::of(self.p(), sensitivities, &Leverage::default().scores(a, seed, progress)?))
     }
 
     fn operations(&self, n: usize, d: usize) -> f64 {

@@ -19,7 +19,7 @@ pub(crate) static CARD: Card = Card {
                   with outliers, importance scores of rows, leverage scores, which rows influence the fit, subsample \
                   with weights without losing rare rows",
     cost: "Time n d^2 per pass: 2 passes for leverage, about 30 for Lewis weights; exact sensitivities solve one convex \
-           problem a row (about 0.5 ms a row at p = 1 and 20,000 x 10), approximate ones a problem on a fixed number of \
+           problem a row (about 5 ms a row at p = 1 and 20,000 x 10 on two cores), approximate ones a problem on a fixed number of \
            rows. Memory: one copy of the table in double precision.",
     params: &[
         Param {

@@ -1,0 +1,37 @@
+//! Panics of the Parquet reader are announced as caught, so that a program can keep quiet about them. A test of its own
+//! process: it replaces the panic hook.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+use quadrat_data::{Table, panic_becomes_error, write_selection};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static ANNOUNCED: AtomicUsize = AtomicUsize::new(0);
+static SURPRISES: AtomicUsize = AtomicUsize::new(0);
+
+#[test]
+fn panics_on_damaged_footers_are_announced() {
+    let csv = b"a,b\n1,x\n2,y\n".to_vec();
+    let path = std::env::temp_dir().join(format!("quadrat-panics-{}.parquet", std::process::id()));
+    write_selection(&Table::from_bytes("a.csv", csv, &[]).unwrap(), &[0, 1], &[], &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {
+        let count = if panic_becomes_error() { &ANNOUNCED } else { &SURPRISES };
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
+    for at in 4..bytes.len() {
+        for byte in [0, 0xff, bytes[at] ^ 1, bytes[at] ^ 0x40] {
+            let mut damaged = bytes.clone();
+            damaged[at] = byte;
+            if let Ok(table) = Table::from_bytes("a.parquet", damaged, &[]) {
+                table.column_names().iter().for_each(|column| drop(table.strings(column)));
+            }
+        }
+    }
+    std::panic::set_hook(usual);
+    assert_eq!(SURPRISES.load(Ordering::SeqCst), 0);
+    assert!(!panic_becomes_error());
+    println!("{} panics, all announced", ANNOUNCED.load(Ordering::SeqCst));
+}
