@@ -18,6 +18,7 @@ pub mod greedy;
 mod herding;
 mod interp_extrap_split;
 mod k_center;
+mod learned_active;
 mod mig;
 mod pool;
 mod qdit;
@@ -47,6 +48,10 @@ pub use interp_extrap_split::{
     SimilarityKFold, Sizes, Split, TrainingSets, nn_similarity, overlap_report, regime_contrast, regime_summary,
 };
 pub use k_center::KCenter;
+pub use learned_active::{
+    AnswerTable, Classical, Family as ReplyFamily, Game, Grid, LearnedPolicy, Level, LinearBandit, QueryPolicy,
+    QueryProblem, Reply, Rule, Session, SessionState, Trained, Trainer, mean_losses, play, worst_loss,
+};
 pub use mig::{Gain, Mig, Phi, Scaling, labels_from_clusters};
 pub use pool::{Cost, Needs, Pool, Selection, Selector};
 pub use qdit::Qdit;
