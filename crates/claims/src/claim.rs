@@ -20,6 +20,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "dpp-least-squares", run: crate::select::dpp_least_squares::run },
     Claim { slug: "rs2", run: crate::select::rs2::run },
     Claim { slug: "interp-extrap-split", run: crate::select::interp_extrap_split::run },
+    Claim { slug: "learned-active", run: crate::select::learned_active::run },
 ];
 
 /// The claim of a method, or an error that offers the nearest names.
