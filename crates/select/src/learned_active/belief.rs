@@ -328,27 +328,28 @@ impl<'a> Belief<'a> {
                     continue;
                 }
                 let (mean, other) = (&grid.mean[g * n..][..n], &grid.second[g * n..][..n]);
-                for x in 0..n {
-                    first[x] += w * mean[x];
-                    second[x] += w * other[x];
+                for ((first, second), (mean, other)) in first.iter_mut().zip(&mut *second).zip(mean.iter().zip(other)) {
+                    *first += w * mean;
+                    *second += w * other;
                 }
             }
         }
-        let groups = grid.groups();
         self.expected.fill(0.0);
-        let over_all = groups * n;
-        self.gain[over_all..].fill(0.0);
-        for at in 0..groups {
-            let (first, second, mass) = (&self.first[at * n..][..n], &self.second[at * n..][..n], self.group[at]);
-            for x in 0..n {
-                self.gain[at * n + x] = information(grid.family, first[x], second[x]);
-                self.expected[x] += mass * first[x];
+        let (gains, over_all) = self.gain.split_at_mut(grid.groups() * n);
+        over_all.fill(0.0);
+        let columns = self.first.chunks_exact(n).zip(self.second.chunks_exact(n));
+        for ((gains, mass), (first, second)) in gains.chunks_exact_mut(n).zip(&self.group).zip(columns) {
+            let totals = self.expected.iter_mut().zip(over_all.iter_mut());
+            for ((gain, (expected, all)), (first, second)) in gains.iter_mut().zip(totals).zip(first.iter().zip(second))
+            {
+                *gain = information(grid.family, *first, *second);
+                *expected += mass * first;
                 // The second columns over all groups gather here until the first ones are complete.
-                self.gain[over_all + x] += mass * second[x];
+                *all += mass * second;
             }
         }
-        for x in 0..n {
-            self.gain[over_all + x] = information(grid.family, self.expected[x], self.gain[over_all + x]);
+        for (gain, expected) in over_all.iter_mut().zip(&self.expected) {
+            *gain = information(grid.family, *expected, *gain);
         }
     }
 

@@ -188,8 +188,8 @@ fn top_two(belief: &mut Belief, value: &mut [f32], rng: &mut Rng) {
         let mut drawn = (f64::INFINITY, 0);
         let mut start = 0;
         for (end, mass) in grid.ends().iter().zip(group) {
-            for g in start..*end {
-                let w = f64::from(mass * within[g]).max(1e-30);
+            for (g, w) in within.iter().enumerate().take(*end).skip(start) {
+                let w = f64::from(mass * w).max(1e-30);
                 if avoid.is_some_and(|z| grid.best(g) == z) {
                     continue;
                 }
