@@ -34,6 +34,8 @@ pub enum Command {
     Order(Order),
     /// The selectors against each other and against random, on your data
     Compare(Compare),
+    /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
+    Ask(crate::commands::ask::Ask),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -50,6 +52,7 @@ impl Command {
             | Command::Split(SplitFile { json, .. })
             | Command::Order(Order { json, .. })
             | Command::Compare(Compare { json, .. })
+            | Command::Ask(crate::commands::ask::Ask { json, .. })
             | Command::Check(Check { json, .. }) => *json,
         }
     }
@@ -62,6 +65,7 @@ impl Command {
             | Command::Split(SplitFile { threads, .. })
             | Command::Order(Order { threads, .. })
             | Command::Compare(Compare { threads, .. })
+            | Command::Ask(crate::commands::ask::Ask { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) => None,
         }

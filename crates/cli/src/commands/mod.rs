@@ -1,5 +1,6 @@
 //! One file a verb: open, build, run, write, report.
 
+pub mod ask;
 pub mod balance;
 pub mod check;
 pub mod compare;
