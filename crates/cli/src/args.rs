@@ -44,6 +44,8 @@ pub enum Command {
     /// Expectations of a model from few runs, with errors
     #[command(subcommand)]
     Estimate(Estimate),
+    /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
+    Ask(crate::commands::ask::Ask),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -61,6 +63,7 @@ impl Command {
             | Command::Order(Order { json, .. })
             | Command::Allocate(Allocate { json, .. })
             | Command::Compare(Compare { json, .. })
+            | Command::Ask(crate::commands::ask::Ask { json, .. })
             | Command::Check(Check { json, .. }) => *json,
             Command::Holdout(holdout) => holdout.wants_json(),
             Command::Estimate(estimate) => estimate.wants_json(),
@@ -76,6 +79,7 @@ impl Command {
             | Command::Order(Order { threads, .. })
             | Command::Allocate(Allocate { threads, .. })
             | Command::Compare(Compare { threads, .. })
+            | Command::Ask(crate::commands::ask::Ask { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
             Command::Estimate(estimate) => estimate.threads(),

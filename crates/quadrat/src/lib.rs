@@ -56,7 +56,7 @@ pub use quadrat_select as select;
 #[cfg(all(feature = "data", feature = "robust"))]
 pub use glue::{LabelledColumns, Nominal, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]
-pub use glue::{PoolColumns, save_selection};
+pub use glue::{PoolColumns, Questions, save_selection};
 
 /// The cards of all methods in this build, area by area.
 pub fn catalogue() -> Vec<&'static Card> {

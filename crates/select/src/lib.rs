@@ -19,6 +19,7 @@ mod herding;
 mod interp_extrap_split;
 mod k_center;
 mod lasso_mtrl;
+mod learned_active;
 mod mig;
 mod pool;
 mod qdit;
@@ -50,6 +51,10 @@ pub use interp_extrap_split::{
 pub use k_center::KCenter;
 pub use lasso_mtrl::{
     Head, LinearMtl, Penalty, Relevance, Representation, Rule, Task, TaskAllocator, TaskBuying, TaskPredictor,
+};
+pub use learned_active::{
+    AnswerTable, Classical, Family as ReplyFamily, Game, Grid, LearnedPolicy, Level, LinearBandit, QueryPolicy,
+    QueryProblem, QueryRule, Reply, Session, SessionState, Trained, Trainer, mean_losses, play, worst_loss,
 };
 pub use mig::{Gain, Mig, Phi, Scaling, labels_from_clusters};
 pub use pool::{Cost, Needs, Pool, Selection, Selector};

@@ -8,8 +8,8 @@ use crate::{ClusterSelector, DiversifyConquer, PoolDesign, Rs2, ScoreSampler};
 use crate::{D2, Deita, FacilityLocation, Herding, KCenter, Mig, Qdit, Random, Selector, Stratified, TopScore};
 use crate::{cluster, dpp_least_squares, refine, rs2, sensitivity};
 use crate::{
-    d2, deita, facility_location, herding, interp_extrap_split, k_center, lasso_mtrl, mig, qdit, random, stratified,
-    top_score,
+    d2, deita, facility_location, herding, interp_extrap_split, k_center, lasso_mtrl, learned_active, mig, qdit,
+    random, stratified, top_score,
 };
 use quadrat_core::{Card, Error, Params, Result, nearest};
 
@@ -38,7 +38,7 @@ const METHODS: &[Method] = &[
 ];
 
 /// Methods of this area that are no selectors: each has its own interface, and its card says where.
-const OTHERS: &[&Card] = &[&interp_extrap_split::CARD, &lasso_mtrl::CARD];
+const OTHERS: &[&Card] = &[&interp_extrap_split::CARD, &lasso_mtrl::CARD, &learned_active::CARD];
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static Card> {

@@ -1,6 +1,7 @@
 //! One file a verb: open, build, run, write, report.
 
 pub mod allocate;
+pub mod ask;
 pub mod balance;
 pub mod check;
 pub mod compare;

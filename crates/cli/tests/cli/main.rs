@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod allocate;
+mod ask;
 mod common;
 mod errors;
 mod holdout;

@@ -7,11 +7,15 @@
 mod labelled;
 #[cfg(feature = "select")]
 mod pool;
+#[cfg(feature = "select")]
+mod questions;
 
 #[cfg(feature = "robust")]
 pub use labelled::{LabelledColumns, Nominal, save_resampled};
 #[cfg(feature = "select")]
 pub use pool::{PoolColumns, save_selection};
+#[cfg(feature = "select")]
+pub use questions::Questions;
 
 use crate::Result;
 use crate::data::Table;
