@@ -9,6 +9,7 @@ mod gemm;
 pub mod kmeans;
 pub mod learners;
 pub mod linalg;
+pub mod low_discrepancy;
 pub mod metrics;
 pub mod neighbours;
 pub mod points;
