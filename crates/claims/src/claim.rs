@@ -19,6 +19,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "smote", run: crate::robust::smote::run },
     Claim { slug: "dpp-least-squares", run: crate::select::dpp_least_squares::run },
     Claim { slug: "rs2", run: crate::select::rs2::run },
+    Claim { slug: "adaptive-iscv", run: crate::estimate::adaptive_iscv::run },
     Claim { slug: "interp-extrap-split", run: crate::select::interp_extrap_split::run },
 ];
 

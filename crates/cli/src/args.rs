@@ -4,6 +4,7 @@
 //! `--name value` pair that the verb itself does not know is set aside first ([`split`]) and handed to the method,
 //! which says what it takes.
 
+use crate::commands::estimate::Estimate;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -34,6 +35,9 @@ pub enum Command {
     Order(Order),
     /// The selectors against each other and against random, on your data
     Compare(Compare),
+    /// Expectations of a model from few runs, with errors
+    #[command(subcommand)]
+    Estimate(Estimate),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -51,6 +55,7 @@ impl Command {
             | Command::Order(Order { json, .. })
             | Command::Compare(Compare { json, .. })
             | Command::Check(Check { json, .. }) => *json,
+            Command::Estimate(estimate) => estimate.wants_json(),
         }
     }
 
@@ -63,6 +68,7 @@ impl Command {
             | Command::Order(Order { threads, .. })
             | Command::Compare(Compare { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
+            Command::Estimate(estimate) => estimate.threads(),
             Command::List(_) | Command::Show(_) | Command::Data(_) => None,
         }
     }

@@ -11,6 +11,7 @@ mod terminal;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, FromArgMatches};
+use commands::estimate::Estimate;
 use output::Reply;
 use quadrat::{Error, Result, catalogue, find};
 use std::process::ExitCode;
@@ -69,6 +70,9 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Split(args) => with_terminal(|terminal| commands::split::run(args, terminal)),
         Command::Order(args) => with_terminal(|terminal| commands::order::run(args, parameters, terminal)),
         Command::Compare(args) => with_terminal(|terminal| commands::compare::run(args, terminal)),
+        Command::Estimate(Estimate::Sobol(args)) => {
+            with_terminal(|terminal| commands::estimate::sobol::run(args, terminal))
+        }
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
     }
 }

@@ -3,6 +3,15 @@
 //! A method takes closures and plain arrays and returns estimates with their standard errors. Each has a file of its own
 //! that reads as its paper; [`cards`] is the catalogue.
 
+mod adaptive_iscv;
+pub mod functions;
+mod laws;
 mod registry;
+pub mod sobol;
 
+pub use adaptive_iscv::{
+    AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
+    ln_densities,
+};
+pub use laws::{Inputs, Law};
 pub use registry::cards;

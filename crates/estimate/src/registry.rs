@@ -4,6 +4,6 @@ use quadrat_core::Card;
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static Card> {
-    const CARDS: &[&Card] = &[];
+    const CARDS: &[&Card] = &[&crate::adaptive_iscv::CARD];
     CARDS.to_vec()
 }

@@ -1,1 +1,3 @@
 //! Claims of the estimation methods.
+
+pub mod adaptive_iscv;

@@ -4,6 +4,7 @@ pub mod balance;
 pub mod check;
 pub mod compare;
 pub mod data;
+pub mod estimate;
 pub mod list;
 pub mod order;
 pub mod select;
