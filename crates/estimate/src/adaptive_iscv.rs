@@ -17,7 +17,8 @@
 //!
 //! Choices of ours: the ridge of a fit is 1e-6 of the input's own variance (the authors add 1e-6, which depends on units);
 //! the weights come from a multiplicative update with an optimality bound in place of SLSQP; a signed phi_j is fitted by
-//! |phi_j|, or split into its two parts ([`Signed`]), where the published code takes the root of negative numbers.
+//! |phi_j|, or split into its two parts ([`Signed`]), where the published code takes the root of negative numbers; a share
+//! of h_0 can be kept in every round against tails heavier than those of the normals (`defence`).
 
 mod normals;
 mod problem;
@@ -111,6 +112,9 @@ pub struct AdaptiveIscv {
     pub keep_best: bool,
     /// How a phi_j with both signs is fitted.
     pub signed: Signed,
+    /// Share of every round that is drawn from h_0, 0 to below 1 (ours; the paper has none). Above 0 no point can weigh
+    /// more than 1 / defence times what it would under h_0, which guards against targets with tails heavier than normal.
+    pub defence: f64,
 }
 
 impl Default for AdaptiveIscv {
@@ -123,6 +127,7 @@ impl Default for AdaptiveIscv {
             adapt_frac: 0.5,
             keep_best: false,
             signed: Signed::Absolute,
+            defence: 0.0,
         }
     }
 }
@@ -164,11 +169,12 @@ struct Part {
     sign: Option<f64>,
 }
 
-/// What points are drawn from: g_a, or h_0 while there is no g.
+/// What points are drawn from: g_a mixed with a share `defence` of h_0, or h_0 alone while there is no g.
 #[derive(Clone)]
 struct Proposal {
     g: Vec<NormalMixture>,
     a: Vec<f64>,
+    defence: f64,
 }
 
 /// A proposal with the coefficients of its control variates and the variance V_j of one term.
@@ -198,7 +204,7 @@ impl AdaptiveIscv {
         progress.begin("adaptive sampling", Some(self.budget as u64));
 
         // 1. A first sample from h_0 gives I, V and a first b and a.
-        let h0 = Proposal { g: Vec::new(), a: Vec::new() };
+        let h0 = Proposal { g: Vec::new(), a: Vec::new(), defence: 1.0 };
         let first = evaluate(problem, h0.draw(problem, batch, seed.stream("round 1")))?;
         let parts = self.parts(&first.y);
         let m = parts.len();
@@ -208,7 +214,7 @@ impl AdaptiveIscv {
         // ln of the sum over the rounds of (points drawn) x (density drawn from), at every point.
         let mut ln_sum: Vec<f64> = h0.ln_density(&points).iter().map(|ln| ln + (batch as f64).ln()).collect();
         let terms = Terms::of(&points, &h0);
-        check_mass(&terms.t, &parts)?;
+        check_mass(problem, &terms.t, &parts)?;
         let mut now = Adapted { proposal: h0.clone(), b: terms.means(), variance: terms.variances() };
         now.proposal.a = simplex(now.b.iter().zip(&w).map(|(i, w)| w.sqrt() * i.abs()).collect());
         let mut past = vec![h0];
@@ -226,10 +232,16 @@ impl AdaptiveIscv {
             let g: Vec<NormalMixture> = (0..m)
                 .into_par_iter()
                 .map(|j| {
-                    let c: Vec<f64> = wy.column(j).iter().map(|r| r.abs()).collect();
+                    let mut c: Vec<f64> = wy.column(j).iter().map(|r| r.abs()).collect();
+                    if c.iter().all(|c| *c == 0.0) {
+                        // A target that has not been seen and may not exist: any g_j leaves it unbiased.
+                        c.fill(1.0);
+                    }
                     let rng = &mut fits.rng(j as u64);
                     let g = NormalMixture::fit(points.x.view(), &c, self.family, self.covariance, &scales, rng);
-                    g.ok_or_else(|| Error::numeric(name(parts[j]), "its weights overflow; rescale its values"))
+                    g.ok_or_else(|| {
+                        Error::numeric(problem.name(parts[j].target), "its weights overflow; rescale its values")
+                    })
                 })
                 .collect::<Result<_>>()?;
 
@@ -242,13 +254,14 @@ impl AdaptiveIscv {
             };
             let c: Vec<f64> = wy.rows().into_iter().zip(relative.rows()).map(|(wy, g)| squares(wy, g)).collect();
             let start = now.proposal.a.iter().map(|a| 0.5 * a + 0.5 / m as f64).collect();
-            let proposal = Proposal { g, a: best_weights(&c, &relative, start) };
+            let a = best_weights(&c, &relative, start);
+            let proposal = Proposal { g, a, defence: self.defence };
 
             // 4. New points from g_a; the old ones learn of the new density, the new ones of all.
             let new = evaluate(problem, proposal.draw(problem, batch, seed.stream(&round)))?.split(&parts);
             let ln_batch = (batch as f64).ln();
-            for (sum, ln_g) in ln_sum.iter_mut().zip(ln_g.rows()) {
-                *sum = ln_add(*sum, ln_batch + ln_mixed(ln_g, &proposal.a));
+            for (sum, ln) in ln_sum.iter_mut().zip(proposal.ln_mixture(&ln_g, &points)) {
+                *sum = ln_add(*sum, ln_batch + ln);
             }
             past.push(proposal.clone());
             let mut ln_new = vec![f64::NEG_INFINITY; batch];
@@ -286,7 +299,7 @@ impl AdaptiveIscv {
         let mut estimate = joined(problem.targets(), &parts, &terms, &now)?;
         estimate.n_evals = self.budget;
         estimate.rounds = past.len();
-        estimate.warnings = self.warnings(problem.dim(), batch, &estimate);
+        estimate.warnings = self.warnings(problem, batch, &estimate);
         Ok(estimate)
     }
 
@@ -300,6 +313,9 @@ impl AdaptiveIscv {
             let want =
                 "shares of the budget: the batch's above 0, the adaptation's at least twice that and at most 0.9";
             return Err(Error::input("adaptation", got, want));
+        }
+        if !(0.0..1.0).contains(&self.defence) {
+            return Err(Error::input("defence", self.defence, "use a share of at least 0 and below 1"));
         }
         if self.family == Family::Mixture(0) {
             return Err(Error::input("family", "a mixture of 0 normals", "use at least 1"));
@@ -331,40 +347,40 @@ impl AdaptiveIscv {
         y.columns().into_iter().enumerate().flat_map(part).collect()
     }
 
-    fn warnings(&self, dim: usize, batch: usize, estimate: &MultiEstimate) -> Vec<String> {
+    fn warnings(&self, problem: &dyn Problem, batch: usize, estimate: &MultiEstimate) -> Vec<String> {
+        let dim = problem.dim();
         let mut warnings = Vec::new();
         if batch < 10 * dim {
             let safer = (10.0 * dim as f64 / self.batch_frac).ceil();
             warnings.push(format!(
-                "{batch} points a round are few to fit densities in {dim} dimensions; {safer} points in all would give                  10 a dimension"
+                "{batch} points a round are few to fit densities in {dim} dimensions; {safer} points in all would give \
+                 10 a dimension"
             ));
         }
-        let few = estimate.ess.iter().enumerate().filter(|(_, ess)| **ess < 30.0);
-        let few: Vec<String> = few.map(|(j, _)| (j + 1).to_string()).collect();
+        let few = estimate.ess.iter().enumerate().filter(|(_, ess)| **ess > 0.0 && **ess < 30.0);
+        let few: Vec<String> = few.map(|(j, _)| problem.name(j)).collect();
         if !few.is_empty() {
             let few = few.join(", ");
-            warnings
-                .push(format!("fewer than 30 effective points carry target {few}: do not trust its standard error"));
+            warnings.push(format!("fewer than 30 effective points carry {few}: do not trust the standard error"));
         }
         warnings
     }
 }
 
-fn name(part: Part) -> String {
-    format!("target {}", part.target + 1)
-}
-
 /// Every part must have been seen.
-fn check_mass(wy: &Array2<f64>, parts: &[Part]) -> Result<()> {
+fn check_mass(problem: &dyn Problem, wy: &Array2<f64>, parts: &[Part]) -> Result<()> {
     for (part, column) in parts.iter().zip(wy.columns()) {
         let mass: f64 = column.iter().map(|r| r.abs()).sum();
-        if mass == 0.0 {
+        if mass == 0.0 && !problem.may_vanish(part.target) {
             let why = "never hit: it is zero at every point of the first round; widen the initial distribution, or give \
                        a larger budget";
-            return Err(Error::numeric(name(*part), why));
+            return Err(Error::numeric(problem.name(part.target), why));
         }
         if !mass.is_finite() {
-            return Err(Error::numeric(name(*part), "its values overflow when they are summed; rescale them"));
+            return Err(Error::numeric(
+                problem.name(part.target),
+                "its values overflow when they are summed; rescale them",
+            ));
         }
     }
     Ok(())
@@ -400,7 +416,7 @@ impl Proposal {
         if let Some(rows) = x.as_slice_mut() {
             rows.par_chunks_mut(d).enumerate().with_min_len(64).for_each(|(i, x)| {
                 let mut rng = seed.rng(i as u64);
-                if self.g.is_empty() {
+                if self.defence > 0.0 && rng.uniform() < self.defence {
                     let target = rng.below(targets);
                     problem.draw(target, &mut rng, x);
                 } else {
@@ -411,13 +427,23 @@ impl Proposal {
         x
     }
 
-    /// The logarithm of the density at the points. h_0 is the shared density, or the equal mixture of all.
+    /// The logarithm of the density at the points.
     fn ln_density(&self, points: &Points) -> Vec<f64> {
-        if self.g.is_empty() {
-            let even = vec![1.0 / points.ln_f.ncols() as f64; points.ln_f.ncols()];
-            return points.ln_f.rows().into_iter().map(|ln_f| ln_mixed(ln_f, &even)).collect();
-        }
-        ln_densities(&self.g, points.x.view()).rows().into_iter().map(|ln_g| ln_mixed(ln_g, &self.a)).collect()
+        self.ln_mixture(&ln_densities(&self.g, points.x.view()), points)
+    }
+
+    /// [`Proposal::ln_density`] from the ln g_j.
+    fn ln_mixture(&self, ln_g: &Array2<f64>, points: &Points) -> Vec<f64> {
+        // h_0 is the shared density, or the equal mixture of all.
+        let laws = points.ln_f.ncols();
+        let even = vec![1.0 / laws as f64; laws];
+        let (ln_h0, ln_ga) = (self.defence.ln(), (1.0 - self.defence).ln());
+        let mix = |(ln_g, ln_f): (ArrayView1<f64>, ArrayView1<f64>)| {
+            let h0 = if self.defence > 0.0 { ln_h0 + ln_mixed(ln_f, &even) } else { f64::NEG_INFINITY };
+            let ga = if self.g.is_empty() { f64::NEG_INFINITY } else { ln_ga + ln_mixed(ln_g, &self.a) };
+            ln_add(h0, ga)
+        };
+        ln_g.rows().into_iter().zip(points.ln_f.rows()).map(mix).collect()
     }
 }
 
@@ -510,7 +536,7 @@ impl Terms {
             return Terms { u: Array2::ones(t.dim()), t };
         }
         let mut u = ln_densities(&proposal.g, points.x.view());
-        let ln_density: Vec<f64> = u.rows().into_iter().map(|ln_g| ln_mixed(ln_g, &proposal.a)).collect();
+        let ln_density = proposal.ln_mixture(&u, points);
         u.rows_mut().into_iter().zip(&ln_density).for_each(|(mut u, ln)| u.mapv_inplace(|ln_g| (ln_g - ln).exp()));
         Terms { t: points.ratios(&ln_density), u }
     }

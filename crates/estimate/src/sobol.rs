@@ -16,12 +16,15 @@ mod design;
 mod iscv;
 mod moments;
 
+#[cfg(test)]
+mod tests;
+
 pub use design::{DesignPoints, Saltelli, check_design, indices_of_design};
 pub use iscv::SobolIscv;
 
 use crate::laws::Law;
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Error, Result, nearest};
+use quadrat_core::{Error, Result};
 use serde::Serialize;
 
 /// A named input of a model.
@@ -125,12 +128,4 @@ fn check_outputs(x: ArrayView2<f64>, y: &Array2<f64>) -> Result<()> {
         return Err(Error::input(what, value, "a model must return finite numbers"));
     }
     Ok(())
-}
-
-/// The input called `name`, or an error that offers the nearest.
-pub fn find_input<'a>(inputs: &'a [Input], name: &str) -> Result<(usize, &'a Input)> {
-    inputs.iter().enumerate().find(|(_, input)| input.name == name).ok_or_else(|| {
-        let near = nearest(name, inputs.iter().map(|input| input.name.as_str()));
-        Error::input("input", format!("`{name}`"), format!("did you mean {}?", near.join(" or ")))
-    })
 }

@@ -8,4 +8,5 @@ mod errors;
 mod lines;
 mod output;
 mod rounds;
+mod sobol;
 mod split;

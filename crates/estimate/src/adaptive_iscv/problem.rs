@@ -24,6 +24,16 @@ pub trait Problem: Sync {
 
     /// Draws a point from f_j into `x` (d numbers).
     fn draw(&self, target: usize, rng: &mut Rng, x: &mut [f64]);
+
+    /// What errors and warnings call a target.
+    fn name(&self, target: usize) -> String {
+        format!("target {}", target + 1)
+    }
+
+    /// Whether phi_j may be zero everywhere, so that a first round of zeros is no error.
+    fn may_vanish(&self, _target: usize) -> bool {
+        false
+    }
 }
 
 /// A [`Problem`] of closures over single points, which are called in parallel.

@@ -32,13 +32,17 @@ impl Moments<'_> {
     ) -> Result<OutputIndices> {
         let means = means(self.rows);
         let variance = variance(&means);
-        // A constant leaves rounding errors only.
-        let noise = 1e-13 * (shift / scale).abs().max(means[1].sqrt());
+        // A constant leaves rounding errors only. Weighted terms can bring the difference q - m^2 to 0 or below by chance.
+        let noise = 1e-13 * (shift / scale).abs().max(means[1].abs().sqrt());
         if variance <= noise * noise {
-            return Err(Error::numeric(
-                "Sobol' indices",
-                format!("the output is the same ({shift}) at every point; indices share out a variance that it lacks"),
-            ));
+            let why = if self.product {
+                "the estimate of the output's variance is not positive: the sample is too small, or the output's tails \
+                 are too heavy; use more calls, or Saltelli's design"
+                    .to_owned()
+            } else {
+                format!("the output is {shift} at every point: indices share out a variance that it lacks")
+            };
+            return Err(Error::numeric("Sobol' indices", why));
         }
         let values = self.values(&means);
         let errors = if resamples < 2 {
