@@ -19,6 +19,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "smote", run: crate::robust::smote::run },
     Claim { slug: "dpp-least-squares", run: crate::select::dpp_least_squares::run },
     Claim { slug: "rs2", run: crate::select::rs2::run },
+    Claim { slug: "adaptive-iscv", run: crate::estimate::adaptive_iscv::run },
     Claim { slug: "interp-extrap-split", run: crate::select::interp_extrap_split::run },
     Claim { slug: "adaptive-data-analysis", run: crate::estimate::adaptive_data_analysis::run },
     Claim { slug: "lasso-mtrl", run: crate::select::lasso_mtrl::run },

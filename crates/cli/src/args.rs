@@ -5,6 +5,7 @@
 //! which says what it takes.
 
 use crate::commands::allocate::Allocate;
+use crate::commands::ask::Ask;
 use crate::commands::estimate::Estimate;
 use crate::commands::holdout::Holdout;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -41,11 +42,11 @@ pub enum Command {
     Compare(Compare),
     #[command(subcommand)]
     Holdout(Holdout),
-    /// Expectations of a model from few runs, with errors
+    /// Numbers with their errors: which inputs a model's variance comes from, how hard a task is to generalise on
     #[command(subcommand)]
     Estimate(Estimate),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
-    Ask(crate::commands::ask::Ask),
+    Ask(Ask),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -63,7 +64,7 @@ impl Command {
             | Command::Order(Order { json, .. })
             | Command::Allocate(Allocate { json, .. })
             | Command::Compare(Compare { json, .. })
-            | Command::Ask(crate::commands::ask::Ask { json, .. })
+            | Command::Ask(Ask { json, .. })
             | Command::Check(Check { json, .. }) => *json,
             Command::Holdout(holdout) => holdout.wants_json(),
             Command::Estimate(estimate) => estimate.wants_json(),
@@ -79,7 +80,7 @@ impl Command {
             | Command::Order(Order { threads, .. })
             | Command::Allocate(Allocate { threads, .. })
             | Command::Compare(Compare { threads, .. })
-            | Command::Ask(crate::commands::ask::Ask { threads, .. })
+            | Command::Ask(Ask { threads, .. })
             | Command::Check(Check { threads, .. }) => *threads,
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
             Command::Estimate(estimate) => estimate.threads(),

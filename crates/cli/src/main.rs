@@ -24,7 +24,8 @@ fn main() -> ExitCode {
     let mut command = Cli::command();
     if let Some(card) = split.method.as_deref().and_then(|method| find(&catalogue(), method).ok()) {
         let help = format!("Parameters of {}:\n{}", card.slug, commands::show::parameters(card));
-        for verb in card.verbs {
+        // `estimate sobol` and its like parse their own options: a method's help goes to the verbs of one word.
+        for verb in card.verbs.iter().filter(|verb| !verb.contains(' ')) {
             let help = help.clone();
             command = command.mut_subcommand(verb, |verb| verb.after_help(help));
         }
@@ -88,6 +89,9 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         }
         Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| commands::ask::train(args, terminal)),
         Command::Ask(args) => commands::ask::play(args),
+        Command::Estimate(Estimate::Sobol(args)) => {
+            with_terminal(|terminal| commands::estimate::sobol::run(args, terminal))
+        }
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
     }
 }

@@ -4,7 +4,16 @@
 //! that reads as its paper; [`cards`] is the catalogue.
 
 pub mod adaptive_data_analysis;
+mod adaptive_iscv;
+pub mod functions;
 pub mod inductive_bias;
+mod laws;
 mod registry;
+pub mod sobol;
 
+pub use adaptive_iscv::{
+    AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
+    ln_densities,
+};
+pub use laws::{Inputs, Law};
 pub use registry::cards;

@@ -12,6 +12,7 @@ pub mod kmeans;
 pub mod lasso;
 pub mod learners;
 pub mod linalg;
+pub mod low_discrepancy;
 pub mod metrics;
 pub mod neighbours;
 pub mod points;

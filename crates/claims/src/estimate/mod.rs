@@ -1,4 +1,5 @@
 //! Claims of the estimation methods.
 
 pub mod adaptive_data_analysis;
+pub mod adaptive_iscv;
 pub mod inductive_bias;

@@ -12,4 +12,5 @@ mod inductive_bias;
 mod lines;
 mod output;
 mod rounds;
+mod sobol;
 mod split;

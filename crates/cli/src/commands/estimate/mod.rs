@@ -1,14 +1,18 @@
 //! `quadrat estimate`: one file an estimator.
 
 pub mod inductive_bias;
+pub mod sobol;
 
 use clap::Subcommand;
 use inductive_bias::InductiveBias;
+use sobol::Sobol;
 
 #[derive(Subcommand, Debug)]
 pub enum Estimate {
     /// Bits beyond the training set that generalising takes, within a space of hypotheses
     InductiveBias(InductiveBias),
+    /// Sobol' indices of a model: which inputs its output's variance comes from, with errors
+    Sobol(Sobol),
 }
 
 impl Estimate {
@@ -16,6 +20,7 @@ impl Estimate {
     pub fn wants_json(&self) -> bool {
         match self {
             Estimate::InductiveBias(args) => args.json,
+            Estimate::Sobol(args) => args.json,
         }
     }
 
@@ -23,6 +28,7 @@ impl Estimate {
     pub fn threads(&self) -> Option<usize> {
         match self {
             Estimate::InductiveBias(args) => args.threads,
+            Estimate::Sobol(args) => args.threads,
         }
     }
 }
