@@ -65,8 +65,8 @@ def listed(results, name):
 
 
 def pairs(results, name):
-    """sensitivity, designs: ours and at most one peer a case."""
-    peer = {"sensitivity": "numpy / scipy", "designs": "DPPy"}[name]
+    """sensitivity, designs, bias: ours and at most one peer a case."""
+    peer = {"sensitivity": "numpy / scipy", "designs": "DPPy", "bias": "numpy / scipy"}[name]
     for case, run in results.items():
         if case == "machine":
             continue
@@ -79,7 +79,7 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
-SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs}
+SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs, "bias": pairs}
 
 
 def main():

@@ -8,8 +8,8 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_estimate::inductive_bias::{
-    Fit, GpPosterior, HypothesisSampler, Kernel, Retrain, Rows, Unit, median_distance, reference_error, required_bias,
-    residual_variance,
+    Fit, GpPosterior, HypothesisSampler, Kernel, Law, Retrain, Rows, Unit, median_distance, reference_error,
+    required_bias, residual_variance, sankaran,
 };
 use quadrat_numeric::learners::{MlpRegressor, Standard};
 use quadrat_numeric::linalg::Pca;
@@ -283,20 +283,19 @@ impl Plan {
 fn compare(space: &GpPosterior, r: usize, seed: Seed, trial: &Trial, figures: &mut Vec<Figure>) -> Result<()> {
     let losses = space.sample_losses(trial.at(500, 10_000, 10_000), seed, trial.progress)?;
     let quantile = stats::quantile(&losses, 0.01);
+    let law = Law::noncentral(&losses)?;
     for (name, eps) in [("1% quantile of samples", quantile), ("a third of the 1% quantile", quantile / 3.0)] {
         let metric = nats("r =", r, name);
-        let exact = space.required_bias_exact(eps, Unit::Nats)?.value;
-        figures.push(("exact".to_owned(), metric.clone(), exact));
-        for (arm, fit) in [
-            ("ncx2 fit", Fit::Ncx2),
-            ("gamma fit", Fit::Gamma),
-            ("normal fit", Fit::Normal),
-            ("ncx2 fit, half square", Fit::SankaranHalfSquare),
-            ("empirical", Fit::Empirical),
-        ] {
-            let bias = required_bias(&losses, eps, fit, Unit::Nats, seed)?;
-            if bias.value.is_finite() {
-                figures.push((arm.to_owned(), metric.clone(), bias.value));
+        let mut figure = |arm: &str, value: f64| figures.push((arm.to_owned(), metric.clone(), value));
+        figure("exact", space.required_bias_exact(eps, Unit::Nats)?.value);
+        figure("ncx2 fit", -law.log_cdf(eps));
+        if let Law::Ncx2 { df, nc, scale } = law {
+            figure("ncx2 fit, half square", 0.5 * sankaran(eps / scale, df, nc).powi(2));
+        }
+        for (arm, fit) in [("gamma fit", Fit::Gamma), ("normal fit", Fit::Normal), ("empirical", Fit::Empirical)] {
+            let value = required_bias(&losses, eps, fit, Unit::Nats, seed)?.value;
+            if value.is_finite() {
+                figure(arm, value);
             }
         }
     }
@@ -341,11 +340,7 @@ fn families(
         let metric = format!("nats/families, {name}");
         figures.push(("kernel".to_owned(), metric.clone(), kernel.required_bias_exact(eps, Unit::Nats)?.value));
         for (arm, losses) in [("MLP", &mlp_losses), ("CNN", &cnn_losses)] {
-            figures.push((
-                arm.to_owned(),
-                metric.clone(),
-                required_bias(losses, eps, Fit::Ncx2, Unit::Nats, seed)?.value,
-            ));
+            figures.push((arm.to_owned(), metric.clone(), -Law::noncentral(losses)?.log_cdf(eps)));
             let share = losses.iter().filter(|loss| **loss <= eps).count() as f64 / losses.len() as f64;
             figures.push((arm.to_owned(), format!("share of errors below/families, {name}"), share));
         }

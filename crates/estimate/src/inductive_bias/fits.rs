@@ -68,6 +68,16 @@ pub enum Law {
 }
 
 impl Law {
+    /// The scaled non-central chi-square of greatest likelihood, without an interval: milliseconds for 10,000 errors.
+    ///
+    /// # Errors
+    /// As [`required_bias`].
+    pub fn noncentral(losses: &[f64]) -> Result<Law> {
+        check(losses)?;
+        let sample = Sample::new(losses);
+        Ok(sample.likelihood(&sample.all()).fit(false).law(sample.unit))
+    }
+
     /// ln P(e <= `eps`).
     pub fn log_cdf(self, eps: f64) -> f64 {
         match self {
@@ -421,11 +431,7 @@ mod tests {
         for &(df, nc, scale, their_likelihood) in SCIPY {
             let law = Law::Ncx2 { df, nc, scale };
             let losses: Vec<f64> = (0..1000).map(|i| quantile(law, (f64::from(i) + 0.5) / 1000.0)).collect();
-            let sample = Sample::new(&losses);
-            let Law::Ncx2 { df: d, nc: l, scale: s } = sample.likelihood(&sample.all()).fit(false).law(sample.unit)
-            else {
-                unreachable!()
-            };
+            let Law::Ncx2 { df: d, nc: l, scale: s } = Law::noncentral(&losses).unwrap() else { unreachable!() };
             let ours = direct(&losses, d, l, s);
             assert!(ours > their_likelihood - 1e-6 * their_likelihood.abs(), "{df} {nc}: {ours} {their_likelihood}");
             let eps = quantile(law, 0.01);
