@@ -66,7 +66,7 @@ def listed(results, name):
 
 def pairs(results, name):
     """The other scripts: ours and at most one peer a case, named by the case where it differs."""
-    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy"}
+    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -89,6 +89,7 @@ SHAPES = {
     "designs": pairs,
     "streams": pairs,
     "holdout": pairs,
+    "bias": pairs,
 }
 
 

@@ -7,6 +7,7 @@
 //! to [`Figures`]. The function makes its data first and wraps only the work itself in [`measure`], so neither the time
 //! nor the memory of making data counts. `threads=N` (default 2) sizes the thread pool of every workload.
 
+mod bias;
 mod data;
 mod designs;
 mod holdout;
@@ -91,6 +92,7 @@ fn run() -> Result<()> {
     let wanted = words.next().unwrap_or_default();
     let settings = Settings::parse(words)?;
     let workloads: Vec<Workload> = [
+        bias::workloads(),
         data::workloads(),
         designs::workloads(),
         holdout::workloads(),

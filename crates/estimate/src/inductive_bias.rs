@@ -26,6 +26,9 @@
 //! - Where no function of the space fits the training rows (linear functions of few columns), "fits" needs a width:
 //!   `noise`, the variance of what the outputs have beyond the function. With 0, `training_error` says how far the space
 //!   is from fitting.
+//! - Functions too smooth for the target, made to go through all training rows, are certain and wrong between them: their
+//!   information runs into millions and depends on the jitter. Such a figure says that the space does not suit the task,
+//!   not how hard the task is; allow for `noise`, or take a shorter length scale.
 //! - Errors are true means over rows and outputs. The authors' network code divides a sum of batch means by the number of
 //!   rows, which makes its scale depend on the batch.
 //! - The base distribution is part of the definition: results depend on the kernel's length scale and on the inputs'

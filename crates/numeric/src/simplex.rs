@@ -12,8 +12,8 @@ pub struct Minimum {
 }
 
 /// The simplex method of Nelder and Mead (1965) from `start`, whose first simplex steps by `step` along each axis. It
-/// ends when the values at the corners differ by less than `tolerance` (absolute) and the corners by less than its root
-/// (relative to 1 + size), or after `calls` calls.
+/// ends when the values at the corners differ by less than `tolerance` (absolute) and the corners by less than a hundred
+/// times its root (relative to 1 + size, so that a search along a flat valley ends), or after `calls` calls.
 ///
 /// A value that is not a number counts as infinite, so a function may refuse points. The function must be finite at
 /// `start`; where it is not, the start is returned.
@@ -55,7 +55,7 @@ pub fn nelder_mead(
             let reach = corners.iter().map(|c| (c.1[axis] - best.1[axis]).abs()).fold(0.0, f64::max);
             reach / (1.0 + best.1[axis].abs())
         };
-        let near = worst.0 - best.0 < tolerance && (0..n).all(|axis| apart(axis) < tolerance.sqrt());
+        let near = worst.0 - best.0 < tolerance && (0..n).all(|axis| apart(axis) < 100.0 * tolerance.sqrt());
         if near || used >= calls {
             break;
         }

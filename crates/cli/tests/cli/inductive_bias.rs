@@ -40,9 +40,11 @@ fn the_line_of_the_guide_works_and_repeats() {
 #[test]
 fn spaces_and_fits_are_compared_on_a_test_file() {
     let folder = Folder::new("bias-test");
-    folder.write("train.csv", &train_csv(90));
-    folder.write("test.csv", &train_csv(60));
-    let line = "quadrat estimate inductive-bias --in train.csv --test test.csv --target label --eps 0.05 --json";
+    let all = train_csv(150);
+    let lines: Vec<&str> = all.lines().collect();
+    folder.write("train.csv", &lines[..91].join("\n"));
+    folder.write("test.csv", &[&lines[..1], &lines[91..]].concat().join("\n"));
+    let line = "quadrat estimate inductive-bias --in train.csv --test test.csv --target label --eps 0.002 --json";
     let exact = folder.json(line);
     assert_eq!(exact["classes"].as_array().unwrap().len(), 2);
     assert!(exact["bias"][0]["interval"].is_null(), "nothing is sampled: {exact}");

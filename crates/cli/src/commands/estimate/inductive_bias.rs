@@ -44,17 +44,17 @@ pub struct InductiveBias {
     #[arg(long, default_value = "kernel:rbf")]
     pub space: String,
     /// Test errors to reach (mean squared error, in the target's units) [default: that of ridge on random features]
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', allow_negative_numbers = true)]
     pub eps: Vec<f64>,
     /// What information is counted in
     #[arg(long, value_enum, default_value_t = InUnit::Bits)]
     pub unit: InUnit,
     /// kernel:rbf: length scale, in standard deviations of the features [default: median distance between rows]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub sigma: Option<f64>,
     /// Kernels: variance of the target beyond the function [default: 0, so functions go through the training rows;
     /// for kernel:linear what least squares leaves]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub noise: Option<f64>,
     /// exact (kernels), or the law fitted to sampled errors: ncx2, sankaran, sankaran-half-square, gamma, normal,
     /// empirical [default: exact for kernels, ncx2 for networks]
