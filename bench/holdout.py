@@ -8,8 +8,8 @@ No maintained package answers adaptive questions, so the peer is the mechanism w
 one question after the other, since each depends on the answer before. Both sides draw their own 0/1 data outside the
 timed part: 1,000 columns of predictions and one of labels over 10,000 rows, as contiguous columns. A question is the
 agreement of a column with the labels; which column comes next depends on the last answer. numpy counts with
-`count_nonzero(column == labels)` on booleans, the fastest of the ways tried (`mean()` is several times slower). Every run is a fresh process,
-ours and the peer's in turn.
+`count_nonzero(column == labels)` on booleans, the fastest of three ways tried (5 us of processor time a question; packed
+bits with `bitwise_count` take 9, `mean()` takes 23). Every run is a fresh process, ours and the peer's in turn.
 """
 
 import argparse
