@@ -50,6 +50,9 @@ const PLACES_SHARE: usize = 8;
 /// Parts of about this many bytes are decoded at a time: they stay in a core's cache.
 const PART_BYTES: usize = 1 << 18;
 
+/// The keys with what their values look like, and the places of each part.
+type Inferred = (Vec<(String, Seen)>, Vec<Option<Places>>);
+
 impl Jsonl {
     /// Finds the lines, checks that each is an object, and infers the types of its keys.
     pub(crate) fn parse(
@@ -91,7 +94,7 @@ impl Jsonl {
     }
 
     /// Every key, in the order of first appearance, with what its values look like, and the places of each part.
-    fn infer(&self, progress: &dyn Progress) -> Result<(Vec<(String, Seen)>, Vec<Option<Places>>)> {
+    fn infer(&self, progress: &dyn Progress) -> Result<Inferred> {
         progress.begin("looking at the lines", Some(self.parts.len() as u64));
         let look = |part: &Range<usize>| {
             checkpoint(progress)?;

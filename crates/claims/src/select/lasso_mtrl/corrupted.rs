@@ -146,20 +146,18 @@ impl Plan {
         let found = jobs.par_iter().map(one).collect::<Result<Vec<_>>>()?;
         for (place, target) in targets.iter().enumerate() {
             let of_target = &found[place * self.repeats as usize..(place + 1) * self.repeats as usize];
-            let arms = of_target.first().map_or(0, Vec::len);
+            let arms: Vec<&str> = of_target.first().into_iter().flatten().map(|score| score.arm).collect();
             let mean = |arm: usize, what: fn(&Score) -> f64| {
                 stats::mean(&of_target.iter().map(|scores| what(&scores[arm])).collect::<Vec<_>>())
             };
             let id = *target as u64;
-            for arm in 0..arms {
-                let name = of_target[0][arm].arm;
+            for (arm, name) in arms.iter().enumerate() {
                 evidence.measure(name, "auc", id, mean(arm, |s| s.auc));
                 evidence.measure(name, "squared error", id, mean(arm, |s| s.squared));
                 evidence.measure(name, "sources in use", id, mean(arm, |s| s.used as f64));
             }
-            let auc_of = |name: &str| {
-                (0..arms).find(|arm| of_target[0][*arm].arm == name).map_or(f64::NAN, |arm| mean(arm, |s| s.auc))
-            };
+            let auc_of =
+                |name: &str| arms.iter().position(|arm| *arm == name).map_or(f64::NAN, |arm| mean(arm, |s| s.auc));
             for (arm, rival) in [("l1", "l2"), ("l1, 8 sources", "l2, 8 sources")] {
                 evidence.measure(arm, "auc gained on l2", id, auc_of(arm) - auc_of(rival));
             }
