@@ -32,6 +32,10 @@
 //! and is fitted anew, too). The true risk is the least `sum nu_m^2 / n_m` over all mixtures, not that of one nu; l1 minimises it over all
 //! n (Elfving's theorem on optimal designs), the l2 rule's bound overstates it.
 //!
+//! What the claim found: the sparse rule needs heads that are known well. With about as many first rows a source as the
+//! representation has dimensions, l1 picks the sources that noise favours, and the l2 rule, which spreads, did better;
+//! with five times as many, l1 did.
+//!
 //! The theory takes noise and covariance to be the same in all tasks: labels should be in one unit. [`LinearMtl`] brings
 //! the rows of each task to one scale.
 

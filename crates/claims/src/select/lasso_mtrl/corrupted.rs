@@ -128,6 +128,14 @@ impl Plan {
              source` and the arms of 8 sources spend the first quarter on all sources like the others."
                 .into(),
         );
+        evidence.notes.push(
+            "B, written after the full run, our best explanation of why l1 loses there: a quarter of the budget is 12 labels \
+             a source, one of them positive, for heads of 10 dimensions. The heads are mostly noise, l1 bets on the 9 sources \
+             that noise favours, l2 spreads over 51. A shows the same where heads are equally poorly known: with two sources \
+             of strength 1 and 10 first rows a source (N = 2,000) the estimated l1 is behind the estimated l2 too, with 25 \
+             and 100 (N = 5,000 and 20,000) it is ahead, and with known heads it is ahead at every N."
+                .into(),
+        );
     }
 
     pub fn run(&self, trial: &Trial, evidence: &mut Evidence) -> Result<()> {
