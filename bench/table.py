@@ -79,7 +79,14 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
-SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs}
+def tasks(results, name):
+    """tasks: any number of peers a case, time only."""
+    for case, run in results["workloads"].items():
+        for peer, theirs in run["peers"].items():
+            yield line(case, run["seconds"], mib(run["peak_bytes"]), peer, theirs["seconds"], mib(theirs["peak_bytes"]))
+
+
+SHAPES = {"numeric": with_peers, "data": flat, "robust": flat, "select": listed, "sensitivity": pairs, "designs": pairs, "tasks": tasks}
 
 
 def main():

@@ -14,6 +14,7 @@ mod numeric;
 mod robust;
 mod select;
 mod sensitivity;
+mod tasks;
 
 use quadrat_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -95,6 +96,7 @@ fn run() -> Result<()> {
         robust::workloads(),
         select::workloads(),
         sensitivity::workloads(),
+        tasks::workloads(),
     ]
     .concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {
