@@ -80,6 +80,13 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
+def tasks(results, name):
+    """tasks: any number of peers a case, time only."""
+    for case, run in results["workloads"].items():
+        for peer, theirs in run["peers"].items():
+            yield line(case, run["seconds"], mib(run["peak_bytes"]), peer, theirs["seconds"], mib(theirs["peak_bytes"]))
+
+
 SHAPES = {
     "numeric": with_peers,
     "data": flat,
@@ -90,6 +97,7 @@ SHAPES = {
     "streams": pairs,
     "holdout": pairs,
     "bias": pairs,
+    "tasks": tasks,
 }
 
 

@@ -17,6 +17,7 @@ mod robust;
 mod select;
 mod sensitivity;
 mod streams;
+mod tasks;
 
 use quadrat_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -101,6 +102,7 @@ fn run() -> Result<()> {
         select::workloads(),
         sensitivity::workloads(),
         streams::workloads(),
+        tasks::workloads(),
     ]
     .concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {

@@ -79,16 +79,42 @@ impl LassoPath {
 ///
 /// # Errors
 /// As [`Lasso::fit`](super::Lasso::fit); a path that does not end within 100 breakpoints for each row or column, of which
-/// there are fewer.
+/// there are fewer, or that misses the conditions of optimality, as happens, seldom, where many columns of small whole
+/// numbers tie exactly.
 pub fn lasso_path(a: ArrayView2<f64>, b: &[f64], lambda_min: f64, max_support: Option<usize>) -> Result<LassoPath> {
     check_penalty(lambda_min)?;
     let problem = Problem::new(a, b)?;
     let mut path = Homotopy::new(&problem).run(lambda_min * problem.penalty, max_support.unwrap_or(usize::MAX))?;
+    verify(&problem, &path)?;
     for knot in &mut path.knots {
         knot.lambda /= problem.penalty;
         knot.x.iter_mut().for_each(|(_, value)| *value *= problem.coefficient);
     }
     Ok(path)
+}
+
+/// Whether every breakpoint is optimal; then so is all between, for the conditions are linear in the penalty.
+///
+/// Many columns that reach the edge at once can leave the wrong ones in use, and a wrong path must not pass for one.
+fn verify(problem: &Problem, path: &LassoPath) -> Result<()> {
+    /// Of the largest penalty.
+    const MISSED: f64 = 1e-8;
+    let top = path.lambda_max();
+    let mut correlations = vec![0.0; problem.len()];
+    for knot in &path.knots {
+        let mut residual = problem.b.clone();
+        for (j, x) in &knot.x {
+            residual.iter_mut().zip(problem.column(*j)).for_each(|(r, a)| *r -= x * a);
+        }
+        problem.correlations(&residual, &mut correlations);
+        let above = correlations.iter().fold(0.0, |most: f64, c| most.max(c.abs())) - knot.lambda;
+        let off = |(j, x): &(usize, f64)| (correlations[*j] - knot.lambda * x.signum()).abs();
+        if knot.x.iter().map(off).fold(above, f64::max) > MISSED * top {
+            let why = "too many columns tie exactly for the path to find its way; use `Lasso` at one penalty";
+            return Err(Error::numeric("Lasso path", why));
+        }
+    }
+    Ok(())
 }
 
 /// The x with the smallest l1 norm among those with A x = b: sparse, with at most as many coefficients as `a` has rows.

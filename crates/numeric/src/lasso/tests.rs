@@ -61,7 +61,11 @@ proptest! {
     #[test]
     fn the_path_is_optimal(n in 1_usize..12, p in 1_usize..40, ties: bool, seed: u64) {
         let (a, b) = if ties { whole(n, p, seed) } else { normal(n, p, seed) };
-        let path = lasso_path(a.view(), &b, 0.0, None).unwrap();
+        // Whole numbers may tie beyond what the path can follow: then it says so.
+        let Ok(path) = lasso_path(a.view(), &b, 0.0, None) else {
+            prop_assert!(ties);
+            return Ok(());
+        };
         prop_assert!(path.knots.windows(2).all(|pair| pair[0].lambda > pair[1].lambda));
         let top = path.lambda_max();
         prop_assert!(violation(&a, &b, 1.5 * top, &path.at(1.5 * top)) == 0.0);
@@ -78,7 +82,11 @@ proptest! {
     #[test]
     fn descent_meets_the_path(n in 1_usize..12, p in 1_usize..40, share in 0.01_f64..1.2, ties: bool, seed: u64) {
         let (a, b) = if ties { whole(n, p, seed) } else { normal(n, p, seed) };
-        let path = lasso_path(a.view(), &b, 0.0, None).unwrap();
+        // Whole numbers may tie beyond what the path can follow: then it says so.
+        let Ok(path) = lasso_path(a.view(), &b, 0.0, None) else {
+            prop_assert!(ties);
+            return Ok(());
+        };
         let lambda = share * path.lambda_max();
         let fit = Lasso { lambda, tol: 1e-12, max_iter: 200_000 }.fit(a.view(), &b).unwrap();
         let objective = |x: &[f64]| {
