@@ -93,26 +93,38 @@ pub fn lasso_path(a: ArrayView2<f64>, b: &[f64], lambda_min: f64, max_support: O
     Ok(path)
 }
 
-/// Whether every breakpoint is optimal; then so is all between, for the conditions are linear in the penalty.
+/// Whether the conditions hold at both ends of every stretch, for all coefficients in use on it; then they hold between,
+/// for they are linear in the penalty.
 ///
 /// Many columns that reach the edge at once can leave the wrong ones in use, and a wrong path must not pass for one.
 fn verify(problem: &Problem, path: &LassoPath) -> Result<()> {
     /// Of the largest penalty.
-    const MISSED: f64 = 1e-8;
-    let top = path.lambda_max();
-    let mut correlations = vec![0.0; problem.len()];
-    for knot in &path.knots {
+    const MISSED: f64 = 5e-9;
+    let most = MISSED * path.lambda_max();
+    let correlations = |knot: &Knot| {
         let mut residual = problem.b.clone();
         for (j, x) in &knot.x {
             residual.iter_mut().zip(problem.column(*j)).for_each(|(r, a)| *r -= x * a);
         }
-        problem.correlations(&residual, &mut correlations);
-        let above = correlations.iter().fold(0.0, |most: f64, c| most.max(c.abs())) - knot.lambda;
-        let off = |(j, x): &(usize, f64)| (correlations[*j] - knot.lambda * x.signum()).abs();
-        if knot.x.iter().map(off).fold(above, f64::max) > MISSED * top {
+        let mut found = vec![0.0; problem.len()];
+        problem.correlations(&residual, &mut found);
+        found
+    };
+    let mut before: Option<(&Knot, Vec<f64>)> = None;
+    for knot in &path.knots {
+        let here = correlations(knot);
+        let mut holds = here.iter().all(|c| c.abs() <= knot.lambda + most);
+        if let Some((last, there)) = &before {
+            holds &= last.x.iter().chain(&knot.x).all(|(j, x)| {
+                let off = |c: &[f64], lambda: f64| (c[*j] - lambda * x.signum()).abs();
+                off(there, last.lambda).max(off(&here, knot.lambda)) <= most
+            });
+        }
+        if !holds {
             let why = "too many columns tie exactly for the path to find its way; use `Lasso` at one penalty";
             return Err(Error::numeric("Lasso path", why));
         }
+        before = Some((knot, here));
     }
     Ok(())
 }
