@@ -10,6 +10,7 @@ mod decompose;
 mod gemm;
 pub mod kmeans;
 pub mod lasso;
+pub mod layers;
 pub mod learners;
 pub mod linalg;
 pub mod low_discrepancy;

@@ -1,8 +1,9 @@
 //! A network with one hidden layer.
 
 use super::{Classifier, Learner, Standard, check, log_shares, softmax};
-use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
-use quadrat_core::{Error, Result, Rng, Seed};
+use crate::layers::{Activation, Adam, Layers, Start};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use quadrat_core::{Error, Result, Seed};
 
 /// One hidden layer of rectified units under a softmax, trained by Adam (Kingma and Ba 2015) on shuffled mini-batches,
 /// on columns that are standardised inside ([`Standard`]).
@@ -42,62 +43,42 @@ impl Default for Mlp {
     }
 }
 
-/// Weights of columns to hidden units, their biases, weights of hidden units to classes, their biases. Derivatives and
-/// Adam's moments have the same shapes.
-#[derive(Clone)]
-struct Net([Array2<f64>; 4]);
+/// Logits of the classes, above their `offset`.
+fn logits(net: &Layers<f64>, z: &Array2<f64>, offset: &Array1<f64>) -> Array2<f64> {
+    net.outputs(z.view()) + offset
+}
 
-impl Net {
-    fn zeros(columns: usize, hidden: usize, classes: usize) -> Net {
-        Net([(columns, hidden), (1, hidden), (hidden, classes), (1, classes)].map(Array2::zeros))
+/// The objective of a batch; its derivatives are added to `slope`. Every row's class must have a finite offset.
+fn loss(
+    net: &Layers<f64>,
+    z: Array2<f64>,
+    y: &[u32],
+    weights: &[f64],
+    offset: &Array1<f64>,
+    l2: f64,
+    slope: &mut Layers<f64>,
+) -> f64 {
+    let rows = y.len() as f64;
+    let mut values = net.forward(z);
+    let mut delta = values.pop().unwrap_or_default() + offset;
+    let mut loss = 0.0;
+    for ((mut p, &class), weight) in delta.axis_iter_mut(Axis(0)).zip(y).zip(weights) {
+        let logit = p[class as usize];
+        loss += weight / rows * (softmax(p.view_mut()) - logit);
+        p[class as usize] -= 1.0;
+        p *= *weight / rows;
     }
-
-    /// Weights of variance 2 / inputs (He et al. 2015), so that rectified units keep the variance of what they read.
-    fn random(columns: usize, hidden: usize, classes: usize, rng: &mut Rng) -> Net {
-        let mut net = Net::zeros(columns, hidden, classes);
-        for (layer, inputs) in [(0, columns), (2, hidden)] {
-            let scale = (2.0 / inputs as f64).sqrt();
-            net.0[layer].mapv_inplace(|_| scale * rng.normal());
-        }
-        net
+    net.backward(&values, delta, slope);
+    for ((weights, _), (slope, _)) in net.layers.iter().zip(&mut slope.layers) {
+        slope.scaled_add(l2, weights);
+        loss += 0.5 * l2 * weights.iter().map(|w| w * w).sum::<f64>();
     }
-
-    fn hidden(&self, z: &Array2<f64>) -> Array2<f64> {
-        (z.dot(&self.0[0]) + &self.0[1]).mapv_into(|h| h.max(0.0))
-    }
-
-    /// Logits of the classes, above `offset`.
-    fn logits(&self, hidden: &Array2<f64>, offset: &Array1<f64>) -> Array2<f64> {
-        hidden.dot(&self.0[2]) + &self.0[3] + offset
-    }
-
-    /// The objective of a batch and its derivatives. Every row's class must have a finite offset.
-    fn loss(&self, z: &Array2<f64>, y: &[u32], weights: &[f64], offset: &Array1<f64>, l2: f64) -> (f64, Net) {
-        let rows = y.len() as f64;
-        let hidden = self.hidden(z);
-        let mut d_logits = self.logits(&hidden, offset);
-        let mut loss = 0.0;
-        for ((mut p, &class), weight) in d_logits.axis_iter_mut(Axis(0)).zip(y).zip(weights) {
-            let logit = p[class as usize];
-            loss += weight / rows * (softmax(p.view_mut()) - logit);
-            p[class as usize] -= 1.0;
-            p *= *weight / rows;
-        }
-        let mut d_hidden = d_logits.dot(&self.0[2].t());
-        d_hidden.zip_mut_with(&hidden, |d, h| *d = if *h > 0.0 { *d } else { 0.0 });
-        let sum = |d: &Array2<f64>| d.sum_axis(Axis(0)).insert_axis(Axis(0));
-        let mut slope = Net([z.t().dot(&d_hidden), sum(&d_hidden), hidden.t().dot(&d_logits), sum(&d_logits)]);
-        for layer in [0, 2] {
-            slope.0[layer].scaled_add(l2, &self.0[layer]);
-            loss += 0.5 * l2 * self.0[layer].iter().map(|w| w * w).sum::<f64>();
-        }
-        (loss, slope)
-    }
+    loss
 }
 
 struct Fitted {
     standard: Standard,
-    net: Net,
+    net: Layers<f64>,
     /// Log shares of the classes, which the biases are relative to: minus infinity where a class had no rows.
     offset: Array1<f64>,
 }
@@ -159,9 +140,10 @@ impl Mlp {
         let z = standard.apply(x);
         let mean_weight = weights.iter().sum::<f64>() / weights.iter().filter(|w| **w > 0.0).count() as f64;
 
-        let mut net = Net::random(x.ncols(), self.hidden, classes, &mut seed.stream("network weights").rng(0));
-        let mut first = Net::zeros(x.ncols(), self.hidden, classes);
-        let mut second = first.clone();
+        let sizes = [x.ncols(), self.hidden, classes];
+        let mut rng = seed.stream("network weights").rng(0);
+        let mut net = Layers::random(&sizes, Activation::Relu, Start::He, &mut rng);
+        let (mut adam, mut slope) = (Adam::new(&net), net.zeros());
         let (mut steps, mut first_epoch) = (0, None);
         for epoch in 0..self.epochs {
             let rows = round(epoch)?;
@@ -181,11 +163,11 @@ impl Mlp {
             for batch in rows.chunks(self.batch) {
                 let y: Vec<u32> = batch.iter().map(|i| y[*i]).collect();
                 let weights: Vec<f64> = batch.iter().map(|i| weights[*i] / mean_weight).collect();
-                let (_, slope) = net.loss(&z.select(Axis(0), batch), &y, &weights, &offset, self.l2);
+                loss(&net, z.select(Axis(0), batch), &y, &weights, &offset, self.l2, &mut slope);
                 let rate =
                     if self.anneal { cosine(steps, all_steps, self.learning_rate, 0.0) } else { self.learning_rate };
                 steps += 1;
-                adam(&mut net, &slope, &mut first, &mut second, rate, steps as i32);
+                adam.step(&mut net, &mut slope, rate);
             }
         }
         Ok(Box::new(Fitted { standard, net, offset }))
@@ -213,24 +195,9 @@ pub fn cosine(step: usize, steps: usize, first: f64, last: f64) -> f64 {
     last + 0.5 * (first - last) * (1.0 + (std::f64::consts::PI * share).cos())
 }
 
-/// A step of Adam with its authors' constants.
-fn adam(net: &mut Net, slope: &Net, first: &mut Net, second: &mut Net, rate: f64, step: i32) {
-    const BETA: (f64, f64) = (0.9, 0.999);
-    let correction = (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step));
-    for layer in 0..net.0.len() {
-        Zip::from(&mut net.0[layer]).and(&slope.0[layer]).and(&mut first.0[layer]).and(&mut second.0[layer]).for_each(
-            |w, g, m, v| {
-                *m = BETA.0 * *m + (1.0 - BETA.0) * g;
-                *v = BETA.1 * *v + (1.0 - BETA.1) * g * g;
-                *w -= rate * (*m / correction.0) / ((*v / correction.1).sqrt() + 1e-8);
-            },
-        );
-    }
-}
-
 impl Classifier for Fitted {
     fn probabilities(&self, x: ArrayView2<f64>) -> Array2<f64> {
-        let mut p = self.net.logits(&self.net.hidden(&self.standard.apply(x)), &self.offset);
+        let mut p = logits(&self.net, &self.standard.apply(x), &self.offset);
         for row in p.axis_iter_mut(Axis(0)) {
             softmax(row);
         }
@@ -250,25 +217,21 @@ mod tests {
         let y = [0, 1, 2, 1, 0, 2, 1];
         let weights = [1.0, 0.5, 2.0, 1.0, 0.3, 1.2, 0.9];
         let offset = array![-1.0, -0.5, -2.0];
-        let mut net = Net::random(3, 5, 3, &mut rng);
-        net.0[1].mapv_inplace(|_| 0.1 * rng.normal());
-        let (_, slope) = net.loss(&z, &y, &weights, &offset, 0.1);
+        let mut net = Layers::random(&[3, 5, 3], Activation::Relu, Start::He, &mut rng);
+        net.layers[0].1.mapv_inplace(|_| 0.1 * rng.normal());
+        let mut slope = net.zeros();
+        loss(&net, z.clone(), &y, &weights, &offset, 0.1, &mut slope);
         let h = 1e-6;
-        for layer in 0..4 {
-            for at in ndarray::indices(net.0[layer].dim()) {
-                let mut moved = |by: f64| {
-                    let before = net.0[layer][at];
-                    net.0[layer][at] = before + by;
-                    let loss = net.loss(&z, &y, &weights, &offset, 0.1).0;
-                    net.0[layer][at] = before;
-                    loss
+        for layer in 0..2 {
+            for at in ndarray::indices(net.layers[layer].0.dim()) {
+                let moved = |by: f64| {
+                    let mut other = net.clone();
+                    other.layers[layer].0[at] += by;
+                    loss(&other, z.clone(), &y, &weights, &offset, 0.1, &mut net.zeros())
                 };
                 let difference = (moved(h) - moved(-h)) / (2.0 * h);
-                assert!(
-                    (difference - slope.0[layer][at]).abs() < 1e-7,
-                    "{layer} {at:?}: {difference} {}",
-                    slope.0[layer][at]
-                );
+                let slope = slope.layers[layer].0[at];
+                assert!((difference - slope).abs() < 1e-7, "{layer} {at:?}: {difference} {slope}");
             }
         }
     }

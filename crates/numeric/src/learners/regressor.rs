@@ -1,9 +1,10 @@
 //! A network for numbers.
 
 use super::Standard;
+use crate::layers::{Activation, Adam, Layers, Start};
 use crate::prepare;
-use ndarray::{Array2, ArrayView2, Axis, Zip};
-use quadrat_core::{Error, Result, Rng, Seed};
+use ndarray::{Array2, ArrayView2, Axis};
+use quadrat_core::{Error, Result, Seed};
 
 /// Layers of rectified units under a linear one, trained by Adam (Kingma and Ba 2015) on the mean squared error over
 /// rows and outputs, in shuffled mini-batches, on columns that are standardised inside ([`Standard`]).
@@ -40,67 +41,27 @@ impl Default for MlpRegressor {
     }
 }
 
-/// Weights (inputs x outputs) and biases of each layer; derivatives and Adam's moments have the same shapes.
-#[derive(Clone)]
-struct Layers(Vec<(Array2<f64>, Array2<f64>)>);
-
-impl Layers {
-    fn random(sizes: &[usize], rng: &mut Rng) -> Layers {
-        let layer = |pair: &[usize]| {
-            let reach = 1.0 / (pair[0] as f64).sqrt();
-            let mut draw = |rows| Array2::from_shape_simple_fn((rows, pair[1]), || reach * (2.0 * rng.uniform() - 1.0));
-            (draw(pair[0]), draw(1))
-        };
-        Layers(sizes.windows(2).map(layer).collect())
-    }
-
-    fn zeros(&self) -> Layers {
-        Layers(self.0.iter().map(|(w, b)| (Array2::zeros(w.raw_dim()), Array2::zeros(b.raw_dim()))).collect())
-    }
-
-    /// What each layer is given, and at last the output.
-    fn forward(&self, z: Array2<f64>) -> Vec<Array2<f64>> {
-        let mut values = vec![z];
-        for (at, (weights, bias)) in self.0.iter().enumerate() {
-            let mut next = values[at].dot(weights) + bias;
-            if at + 1 < self.0.len() {
-                next.mapv_inplace(|v| v.max(0.0));
-            }
-            values.push(next);
-        }
-        values
-    }
-
-    /// The mean squared error of a batch and its derivatives.
-    fn loss(&self, z: Array2<f64>, y: &Array2<f64>) -> (f64, Layers) {
-        let values = self.forward(z);
-        let mut delta = &values[self.0.len()] - y;
-        let loss = delta.iter().map(|d| d * d).sum::<f64>() / delta.len() as f64;
-        delta *= 2.0 / delta.len() as f64;
-        let mut slope = Vec::with_capacity(self.0.len());
-        for (at, (weights, _)) in self.0.iter().enumerate().rev() {
-            slope.push((values[at].t().dot(&delta), delta.sum_axis(Axis(0)).insert_axis(Axis(0))));
-            if at > 0 {
-                delta = delta.dot(&weights.t());
-                delta.zip_mut_with(&values[at], |d, v| *d = if *v > 0.0 { *d } else { 0.0 });
-            }
-        }
-        slope.reverse();
-        (loss, Layers(slope))
-    }
+/// The mean squared error of a batch; its derivatives are added to `slope`.
+fn loss(net: &Layers<f64>, z: Array2<f64>, y: &Array2<f64>, slope: &mut Layers<f64>) -> f64 {
+    let mut values = net.forward(z);
+    let mut delta = values.pop().unwrap_or_default() - y;
+    let loss = delta.iter().map(|d| d * d).sum::<f64>() / delta.len() as f64;
+    delta *= 2.0 / delta.len() as f64;
+    net.backward(&values, delta, slope);
+    loss
 }
 
 /// What an [`MlpRegressor`] learnt.
 pub struct FittedRegressor {
     standard: Standard,
-    layers: Layers,
+    layers: Layers<f64>,
 }
 
 impl FittedRegressor {
     /// Outputs of each row: rows x outputs. Rows must have the columns of the fitted table: fewer are an error of the
     /// caller's and panic like any index.
     pub fn predict(&self, x: ArrayView2<f64>) -> Array2<f64> {
-        self.layers.forward(self.standard.apply(x)).pop().unwrap_or_default()
+        self.layers.outputs(self.standard.apply(x).view())
     }
 }
 
@@ -121,36 +82,18 @@ impl MlpRegressor {
         let mut sizes = vec![x.ncols()];
         sizes.resize(self.depth + 2, self.width);
         sizes.push(y.ncols());
-        let mut layers = Layers::random(&sizes, &mut seed.stream("network weights").rng(0));
-        let (mut first, mut second) = (layers.zeros(), layers.zeros());
+        let mut rng = seed.stream("network weights").rng(0);
+        let mut layers = Layers::random(&sizes, Activation::Relu, Start::Uniform, &mut rng);
+        let (mut adam, mut slope) = (Adam::new(&layers), layers.zeros());
         let mut rows: Vec<usize> = (0..x.nrows()).collect();
-        let mut steps = 0;
         for epoch in 0..self.epochs {
             seed.stream("network batches").rng(epoch as u64).shuffle(&mut rows);
             for batch in rows.chunks(self.batch) {
-                let (_, slope) = layers.loss(z.select(Axis(0), batch), &y.select(Axis(0), batch));
-                steps += 1;
-                self.step(&mut layers, &slope, &mut first, &mut second, steps);
+                loss(&layers, z.select(Axis(0), batch), &y.select(Axis(0), batch), &mut slope);
+                adam.step(&mut layers, &mut slope, self.learning_rate);
             }
         }
         Ok(FittedRegressor { standard, layers })
-    }
-
-    /// A step of Adam with its authors' constants.
-    fn step(&self, layers: &mut Layers, slope: &Layers, first: &mut Layers, second: &mut Layers, step: i32) {
-        const BETA: (f64, f64) = (0.9, 0.999);
-        let correction = (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step));
-        let move_by = |w: &mut Array2<f64>, g: &Array2<f64>, m: &mut Array2<f64>, v: &mut Array2<f64>| {
-            Zip::from(w).and(g).and(m).and(v).for_each(|w, g, m, v| {
-                *m = BETA.0 * *m + (1.0 - BETA.0) * g;
-                *v = BETA.1 * *v + (1.0 - BETA.1) * g * g;
-                *w -= self.learning_rate * (*m / correction.0) / ((*v / correction.1).sqrt() + 1e-8);
-            });
-        };
-        for (at, layer) in layers.0.iter_mut().enumerate() {
-            move_by(&mut layer.0, &slope.0[at].0, &mut first.0[at].0, &mut second.0[at].0);
-            move_by(&mut layer.1, &slope.0[at].1, &mut first.0[at].1, &mut second.0[at].1);
-        }
     }
 
     fn check(&self) -> Result<()> {
@@ -175,28 +118,18 @@ mod tests {
         let mut rng = Seed(1).rng(0);
         let z = Array2::from_shape_simple_fn((6, 3), || rng.normal());
         let y = Array2::from_shape_simple_fn((6, 2), || rng.normal());
-        let layers = Layers::random(&[3, 5, 4, 2], &mut rng);
-        let (_, slope) = layers.loss(z.clone(), &y);
+        let net = Layers::random(&[3, 5, 2], Activation::Relu, Start::Uniform, &mut rng);
+        let mut slope = net.zeros();
+        loss(&net, z.clone(), &y, &mut slope);
         let h = 1e-6;
-        for at in 0..3 {
-            for place in ndarray::indices(layers.0[at].0.dim()) {
-                let moved = |by: f64| {
-                    let mut other = layers.clone();
-                    other.0[at].0[place] += by;
-                    other.loss(z.clone(), &y).0
-                };
-                let difference = (moved(h) - moved(-h)) / (2.0 * h);
-                assert!((difference - slope.0[at].0[place]).abs() < 1e-7, "{at} {place:?}");
-            }
-            for place in ndarray::indices(layers.0[at].1.dim()) {
-                let moved = |by: f64| {
-                    let mut other = layers.clone();
-                    other.0[at].1[place] += by;
-                    other.loss(z.clone(), &y).0
-                };
-                let difference = (moved(h) - moved(-h)) / (2.0 * h);
-                assert!((difference - slope.0[at].1[place]).abs() < 1e-7, "bias {at} {place:?}");
-            }
+        for place in ndarray::indices(net.layers[1].0.dim()) {
+            let moved = |by: f64| {
+                let mut other = net.clone();
+                other.layers[1].0[place] += by;
+                loss(&other, z.clone(), &y, &mut net.zeros())
+            };
+            let difference = (moved(h) - moved(-h)) / (2.0 * h);
+            assert!((difference - slope.layers[1].0[place]).abs() < 1e-7, "{place:?}");
         }
     }
 
