@@ -45,7 +45,7 @@ impl Real for f32 {
 /// 1 - 2 / (e^2|x| + 1).
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
-    const NEAR: [f32; 5] = [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1];
+    const NEAR: [f32; 5] = [-5.704_989e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -0.333_332_8];
     let square = x * x;
     let near = NEAR.iter().fold(0.0, |sum, c| sum * square + c) * square * x + x;
     // Above 10 the result is 1 in single precision, and e^20 is still an ordinary number.
@@ -96,7 +96,7 @@ impl Activation {
         match self {
             Activation::Relu => delta.zip_mut_with(value, |d, v| *d = if *v > zero { *d } else { zero }),
             Activation::LeakyRelu => delta.zip_mut_with(value, |d, v| *d = if *v > zero { *d } else { leak * *d }),
-            Activation::Tanh => delta.zip_mut_with(value, |d, v| *d = *d * (one - *v * *v)),
+            Activation::Tanh => delta.zip_mut_with(value, |d, v| *d *= one - *v * *v),
         }
     }
 }
