@@ -4,7 +4,7 @@
 //! score of +9 is as exact as one of -9. [`Inputs`] couples laws by a Gaussian copula; couples of normals are then jointly
 //! normal with the correlations given.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Error, Result, nearest, stats};
 use quadrat_numeric::linalg::cholesky;
 use std::collections::BTreeMap;
@@ -391,9 +391,12 @@ impl Inputs {
     pub fn ln_pdf(&self, x: &[f64]) -> f64 {
         let marginal: f64 = x.iter().zip(&self.laws).map(|(x, law)| law.ln_pdf(*x)).sum();
         let Some(copula) = self.copula.as_ref().filter(|_| marginal > f64::NEG_INFINITY) else { return marginal };
-        let z: Array1<f64> = x.iter().zip(&self.laws).map(|(x, law)| law.score(*x)).collect();
-        let independent = copula.inverse.dot(&z);
-        marginal + copula.ln_det - 0.5 * (independent.dot(&independent) - z.dot(&z))
+        let z: Vec<f64> = x.iter().zip(&self.laws).map(|(x, law)| law.score(*x)).collect();
+        let squares = copula.inverse.rows().into_iter().enumerate().map(|(i, row)| {
+            let independent: f64 = row.iter().zip(&z[..=i]).map(|(l, z)| l * z).sum();
+            independent * independent - z[i] * z[i]
+        });
+        marginal + copula.ln_det - 0.5 * squares.sum::<f64>()
     }
 }
 

@@ -2,7 +2,7 @@
 //! Monte Carlo, and does each of its parts pull its weight?
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
-use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial, checkpoint, stats};
 use quadrat_estimate::functions::{Benchmark, beam, beam_candidate, beam_model, g_function, ishigami};
 use quadrat_estimate::sobol::{DesignPoints, Saltelli, SobolEstimate, SobolIscv};
 use quadrat_estimate::{
@@ -402,14 +402,36 @@ impl Method {
     }
 }
 
-/// Sum of squared errors of all indices that are known, and how many of the intervals cover.
-fn score(model: &Benchmark, found: &SobolEstimate) -> (f64, usize, usize) {
+/// How a run did.
+struct Score {
+    /// Sum of squared errors of all indices that are known.
+    squares: f64,
+    /// Share of their intervals that cover.
+    covered: f64,
+    /// How many are known.
+    known: usize,
+    /// Whether there was no estimate.
+    failed: bool,
+}
+
+/// A run that ends without an estimate (its estimate of the output's variance is not positive) counts as one that says 0
+/// of every index: leaving it out would favour the method that fails.
+fn score(model: &Benchmark, found: Result<SobolEstimate>) -> Result<Score> {
+    let truth = || model.first.iter().chain(&model.total);
+    let known = truth().count();
+    let found = match found {
+        Ok(found) => found,
+        Err(Error::Numeric { .. }) => {
+            let squares = truth().map(|truth| truth * truth).sum();
+            return Ok(Score { squares, covered: 0.0, known, failed: true });
+        }
+        Err(error) => return Err(error),
+    };
     let output = &found.outputs[0];
-    let pairs = output.first.iter().zip(&model.first).chain(output.total.iter().zip(&model.total));
-    pairs.fold((0.0, 0, 0), |(error, covered, all), (index, truth)| {
-        let covers = index.low <= *truth && *truth <= index.high;
-        (error + (index.value - truth).powi(2), covered + usize::from(covers), all + 1)
-    })
+    let pairs = || output.first.iter().zip(&model.first).chain(output.total.iter().zip(&model.total));
+    let covering = pairs().filter(|(index, truth)| index.low <= **truth && **truth <= index.high).count();
+    let squares = pairs().map(|(index, truth)| (index.value - truth).powi(2)).sum();
+    Ok(Score { squares, covered: covering as f64 / known as f64, known, failed: false })
 }
 
 fn indices(trial: &Trial, evidence: &mut Evidence, model: &Benchmark, calls: usize, repeats: u64) -> Result<()> {
@@ -438,15 +460,25 @@ fn indices(trial: &Trial, evidence: &mut Evidence, model: &Benchmark, calls: usi
     let runs = repeat(trial, model.name, repeats, |seed| {
         rivals(calls)
             .iter()
-            .map(|(arm, method)| Ok((*arm, score(model, &method.run(model, seed.stream(arm))?))))
+            .map(|(arm, method)| Ok((*arm, score(model, method.run(model, seed.stream(arm)))?)))
             .collect::<Result<Vec<_>>>()
     })?;
     for (repeat, run) in (0..).zip(&runs) {
-        for (arm, (squares, covered, all)) in run {
-            evidence.measure(arm, &error, repeat, *squares);
+        for (arm, score) in run {
+            evidence.measure(arm, &error, repeat, score.squares);
             if model.name != "beam" {
-                evidence.measure(arm, &cover, repeat, *covered as f64 / *all as f64);
+                evidence.measure(arm, &cover, repeat, score.covered);
             }
+        }
+    }
+    for (i, (arm, _)) in rivals(calls).iter().enumerate() {
+        let failed = runs.iter().filter(|run| run[i].1.failed).count();
+        if failed > 0 {
+            evidence.notes.push(format!(
+                "{}: {failed} of {repeats} runs of `{arm}` ended without an estimate, because that of the output's variance \
+                 was not positive; they count as an estimate of 0 for every index.",
+                model.name
+            ));
         }
     }
     Ok(())
@@ -465,12 +497,10 @@ fn errors_by_calls(trial: &Trial, model: &Benchmark) -> Result<Vec<Series>> {
         let runs = repeat(trial, &what, repeats, |seed| {
             let named = rivals(calls);
             let heard = named.iter().filter(|(arm, _)| *arm != PUBLISHED);
-            heard
-                .map(|(arm, method)| Ok(score(model, &method.run(model, seed.stream(arm))?)))
-                .collect::<Result<Vec<_>>>()
+            heard.map(|(arm, method)| score(model, method.run(model, seed.stream(arm)))).collect::<Result<Vec<_>>>()
         })?;
         for (i, series) in series.iter_mut().enumerate() {
-            let squares: Vec<f64> = runs.iter().map(|run| run[i].0 / run[i].2 as f64).collect();
+            let squares: Vec<f64> = runs.iter().map(|run| run[i].squares / run[i].known as f64).collect();
             let root = stats::mean(&squares).sqrt();
             series.points.push([calls as f64, root, root, root]);
         }
