@@ -80,6 +80,16 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
+def sobol(results, name):
+    """sobol: our two methods and three peers a case, with the error beside the time."""
+    error = lambda side: f"error {side['rmse']:.2g}, {mib(side['peak_bytes'])}"
+    for case, sides in results["cases"].items():
+        for peer in (side for side in sides if side not in ("saltelli", "iscv", "repeats")):
+            ours, theirs = sides["saltelli"], sides[peer]
+            yield line(f"{case}, 20 analyses", ours["seconds"], error(ours), peer, theirs["seconds"], error(theirs))
+        yield line(f"{case}, 20 analyses, adaptive", sides["iscv"]["seconds"], error(sides["iscv"]))
+
+
 def tasks(results, name):
     """tasks: any number of peers a case, time only."""
     for case, run in results["workloads"].items():
@@ -95,8 +105,10 @@ SHAPES = {
     "sensitivity": pairs,
     "designs": pairs,
     "streams": pairs,
+    "asking": pairs,
     "holdout": pairs,
     "bias": pairs,
+    "sobol": sobol,
     "tasks": tasks,
 }
 

@@ -7,6 +7,7 @@
 //! to [`Figures`]. The function makes its data first and wraps only the work itself in [`measure`], so neither the time
 //! nor the memory of making data counts. `threads=N` (default 2) sizes the thread pool of every workload.
 
+mod asking;
 mod bias;
 mod data;
 mod designs;
@@ -16,6 +17,7 @@ mod numeric;
 mod robust;
 mod select;
 mod sensitivity;
+mod sobol;
 mod streams;
 mod tasks;
 
@@ -93,6 +95,7 @@ fn run() -> Result<()> {
     let wanted = words.next().unwrap_or_default();
     let settings = Settings::parse(words)?;
     let workloads: Vec<Workload> = [
+        asking::workloads(),
         bias::workloads(),
         data::workloads(),
         designs::workloads(),
@@ -101,6 +104,7 @@ fn run() -> Result<()> {
         robust::workloads(),
         select::workloads(),
         sensitivity::workloads(),
+        sobol::workloads(),
         streams::workloads(),
         tasks::workloads(),
     ]
