@@ -97,6 +97,20 @@ impl Task {
         };
         let (x, y) = read(&table)?;
         let test = test.as_ref().map(read).transpose()?;
+        // What --max-rows leaves out.
+        let parts: Vec<(&str, usize)> = match &test {
+            Some((test, _)) => vec![("training", x.nrows()), ("test", test.nrows())],
+            None => {
+                let tests = test_rows(args, x.nrows());
+                vec![("training", x.nrows() - tests), ("test", tests)]
+            }
+        };
+        for (part, rows) in parts.into_iter().filter(|(_, rows)| *rows > args.max_rows) {
+            let most = args.max_rows;
+            notes.push(format!(
+                "of {rows} {part} rows a random {most} are used: --max-rows {rows} takes all, in more time"
+            ));
+        }
         Ok(Task { classes, features, notes, x, y, test })
     }
 
@@ -117,7 +131,7 @@ impl Task {
             let train = pick((&self.x, &self.y), &shuffled(n, 0));
             return Ok(vec![self.split(train, pick((x, y), &shuffled(x.nrows(), 1)))?]);
         }
-        let tests = ((args.test_share * n as f64).round() as usize).max(1);
+        let tests = test_rows(args, n);
         if n < tests + 3 {
             let want =
                 "a split needs at least 3 training rows and a test row: give more rows, or a smaller --test-share";
@@ -149,6 +163,11 @@ impl Task {
         let outputs = |y: Array2<f64>| (y - &mean) / root;
         Ok(Split { train: (x, outputs(train.1)), test: (test_x, outputs(test.1)), scale: spread, spread })
     }
+}
+
+/// Test rows of `n`, where the user's file has no split of its own; at most `n`.
+fn test_rows(args: &InductiveBias, n: usize) -> usize {
+    ((args.test_share * n as f64).round() as usize).clamp(1, n.max(1))
 }
 
 /// A column of 0 and 1 for each of the classes.
