@@ -52,40 +52,51 @@ pub enum Command {
 }
 
 impl Command {
+    /// Seed, threads and form of the answer, of the verbs that compute something.
+    fn run(&self) -> Option<&Run> {
+        match self {
+            Command::Select(args) => Some(&args.work.run),
+            Command::Balance(args) => Some(&args.work.run),
+            Command::Split(args) => Some(&args.run),
+            Command::Order(args) => Some(&args.run),
+            Command::Allocate(args) => Some(&args.run),
+            Command::Compare(args) => Some(&args.run),
+            Command::Ask(args) => Some(&args.run),
+            Command::Check(args) => Some(&args.run),
+            Command::Estimate(args) => Some(args.run()),
+            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
+        }
+    }
+
     /// Whether to print JSON.
     pub fn wants_json(&self) -> bool {
         match self {
             Command::List(List { json, .. })
             | Command::Show(Show { json, .. })
-            | Command::Data(Data::List { json } | Data::Show { json, .. })
-            | Command::Select(Select { work: Work { json, .. }, .. })
-            | Command::Balance(Balance { work: Work { json, .. }, .. })
-            | Command::Split(SplitFile { json, .. })
-            | Command::Order(Order { json, .. })
-            | Command::Allocate(Allocate { json, .. })
-            | Command::Compare(Compare { json, .. })
-            | Command::Ask(Ask { json, .. })
-            | Command::Check(Check { json, .. }) => *json,
+            | Command::Data(Data::List { json } | Data::Show { json, .. }) => *json,
             Command::Holdout(holdout) => holdout.wants_json(),
-            Command::Estimate(estimate) => estimate.wants_json(),
+            _ => self.run().is_some_and(|run| run.json),
         }
     }
 
     /// How many threads to use, where the user says so.
     pub fn threads(&self) -> Option<usize> {
-        match self {
-            Command::Select(Select { work: Work { threads, .. }, .. })
-            | Command::Balance(Balance { work: Work { threads, .. }, .. })
-            | Command::Split(SplitFile { threads, .. })
-            | Command::Order(Order { threads, .. })
-            | Command::Allocate(Allocate { threads, .. })
-            | Command::Compare(Compare { threads, .. })
-            | Command::Ask(Ask { threads, .. })
-            | Command::Check(Check { threads, .. }) => *threads,
-            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
-            Command::Estimate(estimate) => estimate.threads(),
-        }
+        self.run().and_then(|run| run.threads)
     }
+}
+
+/// Flags of every verb that computes something.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Seed of all randomness: same seed, same result
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads to use; the result does not depend on it [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -142,15 +153,8 @@ pub struct Work {
     /// Numeric columns to use [default: all numeric columns without another role]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub features: Vec<String>,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -280,15 +284,8 @@ pub struct SplitFile {
     /// rows share one with the training rows
     #[arg(long, value_name = "COLUMN")]
     pub relevant: Option<String>,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -341,15 +338,8 @@ pub struct Order {
     /// Keep the stream's state in this file; if it exists, go on from there
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
 }
 
 #[derive(Args, Debug)]
@@ -377,15 +367,8 @@ pub struct Compare {
     /// Rows that each training run sees, counted with repetition
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub visits: usize,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of tables
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Keep what was heard in this file; if it exists, go on from there
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -408,15 +391,8 @@ pub struct Check {
     /// How large: `smoke` takes seconds and gives no verdict, `quick` up to 2 minutes, `full` up to 15
     #[arg(long, value_enum, default_value_t = Scale::Quick)]
     pub scale: Scale,
-    /// Seed of all randomness
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of tables
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Write the records as JSON
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

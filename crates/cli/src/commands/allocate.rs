@@ -1,6 +1,7 @@
 //! `quadrat allocate`: labelled rows of many tasks, or their heads -> how many rows to buy of each source task.
 
 use super::work;
+use crate::args::Run;
 use crate::output::{Reply, check_place, count, figure, table};
 use clap::{Args, ValueEnum};
 use ndarray::{Array2, Axis};
@@ -75,15 +76,8 @@ pub struct Allocate {
     /// Output file: a row a source with what to buy; its ending chooses the format
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Seed of all randomness (the folds of `--lambda cv`): same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Types of columns that are to be read differently: integer, float, boolean, text or category
     #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
     pub types: Vec<String>,
@@ -164,7 +158,7 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
         standardise: true,
         ..PoolColumns::default()
     };
-    let x = columns.points(&file, Seed(args.seed), progress)?.to_f64().into_owned();
+    let x = columns.points(&file, Seed(args.run.seed), progress)?.to_f64().into_owned();
     let y = labels(&file, target)?;
     let mut rows = vec![Vec::new(); tasks.names.len()];
     tasks.codes.iter().enumerate().for_each(|(row, task)| rows[*task as usize].push(row));
@@ -185,7 +179,7 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
     let representation = mtl.fit(&sources, progress)?;
     let head = representation.head(&target)?;
     let lambda = match args.lambda.as_str() {
-        "cv" => representation.choose_penalty(&target, FOLDS.min(target.y.len()), Seed(args.seed))?,
+        "cv" => representation.choose_penalty(&target, FOLDS.min(target.y.len()), Seed(args.run.seed))?,
         _ => share(&args.lambda)?,
     };
     Ok(Known {
@@ -211,7 +205,7 @@ fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
         standardise: false,
         ..PoolColumns::default()
     };
-    let x = columns.points(&file, Seed(args.seed), &quadrat::Silent)?.to_f64().into_owned();
+    let x = columns.points(&file, Seed(args.run.seed), &quadrat::Silent)?.to_f64().into_owned();
     let row_of = |code: usize| tasks.codes.iter().position(|found| *found as usize == code).unwrap_or_default();
     let others: Vec<usize> = (0..tasks.names.len()).filter(|code| *code != ours).collect();
     let rows: Vec<usize> = others.iter().map(|code| row_of(*code)).collect();

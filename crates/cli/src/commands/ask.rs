@@ -1,6 +1,7 @@
 //! `quadrat ask`: twenty questions on any table of items.
 
 use super::work;
+use crate::args::Run;
 use crate::output::{Reply, check_place, json, print, table, write_json};
 use clap::Args;
 use quadrat::select::{AnswerTable, Classical, LearnedPolicy, QueryPolicy, QueryProblem, QueryRule};
@@ -14,7 +15,9 @@ use std::path::{Path, PathBuf};
 /// How many items the end shows.
 const BEST: usize = 5;
 
-const EXAMPLE: &str = "Examples:
+const EXAMPLE: &str = "With --json questions go to standard error, and the object comes at the end.
+
+Examples:
   quadrat ask --in builtin:zoo --noise 0.1
   quadrat ask --in builtin:zoo --answers y,n,y --json
   quadrat ask --in builtin:zoo --questions 12 --train zoo.json
@@ -66,15 +69,8 @@ pub struct Ask {
     /// Of training: units of the network
     #[arg(long, value_name = "N", default_value_t = Trainer::default().hidden, requires = "train")]
     pub hidden: usize,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object at the end; questions go to standard error
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Types of columns that are to be read differently: integer, float, boolean, text or category
     #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
     pub types: Vec<String>,
@@ -127,7 +123,7 @@ pub fn train(args: &Ask, progress: &dyn Progress) -> Result<Reply> {
         no_repeat: !args.repeat,
         ..Trainer::default()
     };
-    let trained = trainer.train(&problem, args.questions, Seed(args.seed), progress)?;
+    let trained = trainer.train(&problem, args.questions, Seed(args.run.seed), progress)?;
     let file = PolicyFile { questions, items, policy: trained.policy };
     write_json(path, &json(&file)?)?;
     let percent = |share: f64| format!("{:.1}%", 100.0 * share);
@@ -149,7 +145,7 @@ pub fn train(args: &Ask, progress: &dyn Progress) -> Result<Reply> {
         "questions": file.questions.len(),
         "asked": file.policy.questions(),
         "noise": args.noise,
-        "seed": args.seed,
+        "seed": args.run.seed,
         "levels": trained.levels.iter().map(level).collect::<Vec<_>>(),
         "out": path,
     });
@@ -175,9 +171,9 @@ pub fn play(args: &Ask) -> Result<Reply> {
     });
     let mut session = match args.state.as_deref().filter(|path| path.exists()) {
         Some(path) => Session::resume(&*policy, saved(path, &settings)?)?,
-        None => Session::start(&*policy, args.questions, Seed(args.seed))?,
+        None => Session::start(&*policy, args.questions, Seed(args.run.seed))?,
     };
-    let mut answers = Answers { given: args.answers.as_deref().map(<[String]>::iter), aside: args.json };
+    let mut answers = Answers { given: args.answers.as_deref().map(<[String]>::iter), aside: args.run.json };
     loop {
         let likely = session.chances().into_iter().fold(0.0, f64::max);
         if likely >= args.confidence {

@@ -18,7 +18,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     let table = work::open(&args.work)?;
     let data = labelled(args, resampler.as_ref(), &table)?;
     let started = Instant::now();
-    let made = resampler.resample(&data, Seed(args.work.seed), progress)?;
+    let made = resampler.resample(&data, Seed(args.work.run.seed), progress)?;
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {
@@ -104,7 +104,7 @@ impl Run<'_> {
             count(made.origin.len()),
             count(made.synthetic.nrows()),
             seconds(self.took),
-            args.work.seed
+            args.work.run.seed
         );
         text.push_str(&classes.table("before", "after"));
         for path in [&args.work.out, &args.work.report].into_iter().flatten() {
@@ -119,7 +119,7 @@ impl Run<'_> {
         let value = json!({
             "method": card.slug,
             "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
-            "seed": args.work.seed,
+            "seed": args.work.run.seed,
             "input": self.table.name(),
             "rows": self.table.rows(),
             "kept": kept,
@@ -143,7 +143,7 @@ impl Run<'_> {
             ("Rows before".to_owned(), count(table.rows())),
             ("Rows after".to_owned(), count(made.origin.len())),
             ("New rows".to_owned(), count(made.synthetic.nrows())),
-            ("Seed".to_owned(), args.work.seed.to_string()),
+            ("Seed".to_owned(), args.work.run.seed.to_string()),
             ("Time".to_owned(), seconds(self.took)),
         ];
         page.blocks.push(Block::Facts(facts));
@@ -153,7 +153,7 @@ impl Run<'_> {
         let series = vec!["before".to_owned(), "after".to_owned()];
         page.section("Classes before and after", [Block::Bars { series, rows }]);
         if !data.columns.is_empty() {
-            page.section("Map", map::of_resampled(data, made, Seed(args.work.seed))?);
+            page.section("Map", map::of_resampled(data, made, Seed(args.work.run.seed))?);
         }
         Ok(page)
     }

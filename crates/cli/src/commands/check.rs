@@ -22,21 +22,21 @@ pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
     };
     let mut records = Vec::with_capacity(claims.len());
     for claim in claims {
-        let trial = Trial { seed: Seed(args.seed), scale: args.scale.into(), progress };
+        let trial = Trial { seed: Seed(args.run.seed), scale: args.scale.into(), progress };
         let started = Instant::now();
         let evidence = (claim.run)(&trial)?;
-        let record = Record::new(claim.slug, trial.scale, args.seed, started.elapsed().as_secs_f64(), evidence);
+        let record = Record::new(claim.slug, trial.scale, args.run.seed, started.elapsed().as_secs_f64(), evidence);
         if let Some(folder) = &args.record {
             record.write(folder)?;
         }
-        if !args.json {
+        if !args.run.json {
             output::print(&format!("{}\n", describe(&record)));
         }
         records.push(record);
     }
     let value = serde_json::json!({
         "scale": Scale::from(args.scale),
-        "seed": args.seed,
+        "seed": args.run.seed,
         "holds": records.iter().all(holds),
         "records": json(&records)?,
     });

@@ -73,7 +73,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         "types": args.types,
         "test_share": args.test_share,
         "visits": args.visits,
-        "seed": args.seed,
+        "seed": args.run.seed,
     });
     let before = match args.state.as_deref().filter(|path| path.exists()) {
         Some(path) => resumed(path, &settings)?,
@@ -83,7 +83,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         Some(path) => write_json(path, &json(&State { settings: settings.clone(), trials: trials.to_vec() })?),
         None => Ok(()),
     };
-    let trials = court.hear(&case, &rivals, before, Seed(args.seed), &mut keep, progress)?;
+    let trials = court.hear(&case, &rivals, before, Seed(args.run.seed), &mut keep, progress)?;
     let standings: Vec<(usize, Vec<Standing>)> =
         court.budgets.iter().map(|budget| (*budget, court.judge(&trials, *budget))).collect();
 
@@ -140,10 +140,11 @@ fn rivals(named: &[String]) -> Result<Vec<Box<dyn Selector>>> {
 /// The rows with all that any of the rivals reads.
 fn case(args: &Compare, table: &Table, rivals: &[Box<dyn Selector>], progress: &dyn Progress) -> Result<Case> {
     let needs = quadrat::select::Needs { points: true, ..quadrat::select::Needs::default() };
-    let pool = work::pool_columns(&args.columns, &args.features, true).pool(table, needs, Seed(args.seed), progress)?;
+    let pool =
+        work::pool_columns(&args.columns, &args.features, true).pool(table, needs, Seed(args.run.seed), progress)?;
     let numeric = args.columns.text.is_empty() && args.columns.embedding.is_none();
     let raw = if numeric && rivals.iter().any(|rival| rival.needs().raw) {
-        Some(work::pool_columns(&args.columns, &args.features, false).points(table, Seed(args.seed), progress)?)
+        Some(work::pool_columns(&args.columns, &args.features, false).points(table, Seed(args.run.seed), progress)?)
     } else {
         None
     };

@@ -55,7 +55,7 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
             }
             draw_all(&mut |rows| rows.iter().try_for_each(|row| write_row(out, *row, form)).map_err(failed))
         })?,
-        None if args.json => draw_all(&mut |_| Ok(()))?,
+        None if args.run.json => draw_all(&mut |_| Ok(()))?,
         None => draw_all(&mut |rows| {
             let lines: Vec<String> = rows.iter().map(u32::to_string).collect();
             print(&lines.join("\n"));
@@ -108,7 +108,7 @@ fn write_row(out: &mut impl Write, row: u32, form: Form) -> std::io::Result<()> 
 
 /// A new stream over the rows, with the classes or weights that the draw needs.
 fn stream(args: &Order, draw: RoundDraw) -> Result<Rounds> {
-    let seed = Seed(args.seed);
+    let seed = Seed(args.run.seed);
     let Some(input) = &args.input else { return Rounds::new(args.rows.unwrap_or(0), draw, None, seed) };
     let table = work::read(input, &[])?;
     if draw == RoundDraw::Weighted {

@@ -23,13 +23,13 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         Standardise::No => false,
     };
     let columns = work::pool_columns(&args.columns, &args.work.features, standardise);
-    let pool = columns.pool(&table, selector.needs(), Seed(args.work.seed), progress)?;
+    let pool = columns.pool(&table, selector.needs(), Seed(args.work.run.seed), progress)?;
     let cost = selector.cost(pool.rows, pool.points.as_ref().map_or(0, |p| p.cols()), budget);
     if args.explain {
         eprintln!("{}", explain(card, &table, &pool, cost));
     }
     let started = Instant::now();
-    let chosen = selector.select(&pool, budget, Seed(args.work.seed), progress)?;
+    let chosen = selector.select(&pool, budget, Seed(args.work.run.seed), progress)?;
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {
@@ -77,7 +77,7 @@ impl Run<'_> {
             count(self.table.rows()),
             self.table.name(),
             seconds(self.took),
-            args.work.seed
+            args.work.run.seed
         );
         let notes: Vec<Vec<String>> =
             chosen.notes.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
@@ -85,7 +85,7 @@ impl Run<'_> {
         let mut value = json!({
             "method": card.slug,
             "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
-            "seed": args.work.seed,
+            "seed": args.work.run.seed,
             "input": self.table.name(),
             "rows": self.table.rows(),
             "chosen": chosen.indices.len(),
@@ -133,7 +133,7 @@ impl Run<'_> {
             ("Method".to_owned(), format!("{} ({})", card.title, card.slug)),
             ("Rows in the file".to_owned(), rows.1),
             ("Rows chosen".to_owned(), rows.0),
-            ("Seed".to_owned(), args.work.seed.to_string()),
+            ("Seed".to_owned(), args.work.run.seed.to_string()),
             ("Time".to_owned(), seconds(self.took)),
         ];
         facts.extend(chosen.notes.iter().cloned());
@@ -151,7 +151,7 @@ impl Run<'_> {
             page.section("Classes before and after", [Block::Bars { series, rows: rows.collect() }]);
         }
         // A method that needs no points gets a map all the same, if the file has any.
-        let seed = Seed(args.work.seed);
+        let seed = Seed(args.work.run.seed);
         let read;
         let points = match &pool.points {
             Some(points) => Some(points),

@@ -135,7 +135,7 @@ impl Files<'_> {
             ..PoolColumns::default()
         };
         let tables: Vec<&Table> = std::iter::once(*input).chain(*test).collect();
-        let (seed, metric) = (Seed(args.seed), self.metric());
+        let (seed, metric) = (Seed(args.run.seed), self.metric());
         let points = columns.joint_points(&tables, seed, progress)?.to_f32().into_owned();
         let (train_rows, test_rows) = points.view().split_at(Axis(0), input.rows());
         let test_rows = if test.is_some() { test_rows } else { train_rows };
@@ -354,7 +354,7 @@ impl Run<'_> {
         if let Some(test) = test {
             text.push_str(&format!(" and {} of {}", count(test.rows()), test.name()));
         }
-        text.push_str(&format!(" in {} (seed {})\n", seconds(self.took), args.seed));
+        text.push_str(&format!(" in {} (seed {})\n", seconds(self.took), args.run.seed));
         text.push_str(&table(&self.overview(), &[2, 3, 4, 5, 6, 7, 8]));
         text.push_str(&format!("{}\n", self.legend()));
         for path in [&args.out, &args.report].into_iter().flatten() {
@@ -378,7 +378,7 @@ impl Run<'_> {
             "protocol": self.protocol(),
             "similarity": self.measure(),
             "near_duplicate_from": NEAR_DUPLICATE,
-            "seed": args.seed,
+            "seed": args.run.seed,
             "input": input.name(),
             "rows": input.rows(),
             "test": test.map(Table::name),
@@ -443,7 +443,7 @@ impl Run<'_> {
             ("Protocol".to_owned(), self.protocol().to_owned()),
             ("Rows".to_owned(), count(input.rows())),
             ("Similarity".to_owned(), self.measure().to_owned()),
-            ("Seed".to_owned(), args.seed.to_string()),
+            ("Seed".to_owned(), args.run.seed.to_string()),
             ("Time".to_owned(), seconds(self.took)),
         ];
         if let Some(test) = test {

@@ -56,6 +56,8 @@ fn spaces_and_fits_are_compared_on_a_test_file() {
     assert!((a - b).abs() < 0.5 * a.max(1.0), "{a} {b}");
     let linear = folder.json(&format!("{line} --space kernel:linear"));
     assert!(linear["noise"].as_f64().unwrap() > 0.0 && linear["sigma"].is_null());
+    let few = folder.json(&format!("{line} --max-rows 40"));
+    assert!(few["notes"].to_string().contains("of 90 training rows a random 40 are used"), "{few}");
     let network = folder.json(&format!("{line} --space network:8 --samples 50 --epochs 5"));
     assert!(network["bias"][0]["value"].is_number() && network["splits"] == 1, "{network}");
 }

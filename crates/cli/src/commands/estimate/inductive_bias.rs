@@ -2,6 +2,7 @@
 
 mod task;
 
+use crate::args::Run;
 use crate::output::{Reply, check_place, count, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
@@ -75,15 +76,8 @@ pub struct InductiveBias {
     /// Numeric columns to use, standardised [default: all that are numeric but the target]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub features: Vec<String>,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads to use; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -133,7 +127,7 @@ pub fn run(args: &InductiveBias, progress: &dyn Progress) -> Result<Reply> {
         check_place(report)?;
     }
     let started = Instant::now();
-    let seed = Seed(args.seed);
+    let seed = Seed(args.run.seed);
     let task = Task::read(args)?;
     let splits =
         task.splits(args, args.repeats.unwrap_or(if matches!(space, Space::Network { .. }) { 1 } else { 5 }))?;
@@ -450,7 +444,7 @@ impl Outcome<'_> {
             "eps_given": !self.args.eps.is_empty(),
             "bias": bias,
             "notes": notes,
-            "seed": self.args.seed,
+            "seed": self.args.run.seed,
             "seconds": took,
         });
         Ok(Reply::new(text, value))

@@ -3,6 +3,7 @@
 pub mod inductive_bias;
 pub mod sobol;
 
+use crate::args::Run;
 use clap::Subcommand;
 use inductive_bias::InductiveBias;
 use sobol::Sobol;
@@ -16,19 +17,11 @@ pub enum Estimate {
 }
 
 impl Estimate {
-    /// Whether to print JSON.
-    pub fn wants_json(&self) -> bool {
+    /// Seed, threads and form of the answer.
+    pub fn run(&self) -> &Run {
         match self {
-            Estimate::InductiveBias(args) => args.json,
-            Estimate::Sobol(args) => args.json,
-        }
-    }
-
-    /// How many threads to use, where the user says so.
-    pub fn threads(&self) -> Option<usize> {
-        match self {
-            Estimate::InductiveBias(args) => args.threads,
-            Estimate::Sobol(args) => args.threads,
+            Estimate::InductiveBias(args) => &args.run,
+            Estimate::Sobol(args) => &args.run,
         }
     }
 }

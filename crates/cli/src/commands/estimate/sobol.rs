@@ -3,6 +3,7 @@
 mod problem;
 mod program;
 
+use crate::args::Run;
 use crate::commands::work;
 use crate::output::{Reply, check_place, count, figure, json, table, wrap};
 use crate::report::{Block, Page};
@@ -49,15 +50,8 @@ pub struct Sobol {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE", conflicts_with = "write_design")]
     pub report: Option<PathBuf>,
-    /// Seed of all randomness: same seed, same result
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Runs of the program at a time; the result does not depend on it [default: all cores]
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub run: Run,
 }
 
 const HELP: &str = "\
@@ -70,6 +64,8 @@ A problem file lists the inputs, one key a line:
 Laws: uniform (min max), normal (mean sd), lognormal (mu sigma, or mean sd), triangular (min mode max),
 truncated-normal (mean sd min max), gumbel (location scale), weibull (shape scale [location]),
 beta (a b [min max]).
+
+With --command, --threads says how many of your program run at a time.
 
 Examples:
   quadrat estimate sobol --problem problem.toml --command './model {x1} {x2} {x3}' --calls 4000 --seed 1
@@ -116,7 +112,7 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
         (Some(command), _) => {
             let program = Program::parse(command, &inputs)?;
             let model = |x: ndarray::ArrayView2<f64>| program.run(x, progress);
-            let seed = Seed(args.seed);
+            let seed = Seed(args.run.seed);
             let estimate = match args.method {
                 Method::Saltelli => saltelli.estimate(&inputs, &model, seed, progress)?,
                 Method::AdaptiveIscv => {
@@ -146,7 +142,7 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
 
 /// The design, one run a row.
 fn write_design(args: &Sobol, path: &Path, saltelli: &Saltelli, inputs: &[Input]) -> Result<Reply> {
-    let design = saltelli.design(inputs, Seed(args.seed))?;
+    let design = saltelli.design(inputs, Seed(args.run.seed))?;
     write_atomic(path, |out| {
         let names: Vec<String> = inputs.iter().map(|input| field(&input.name)).collect();
         writeln!(out, "{}", names.join(",")).map_err(|e| Error::io(path, e))?;
@@ -164,10 +160,10 @@ fn write_design(args: &Sobol, path: &Path, saltelli: &Saltelli, inputs: &[Input]
         count(rows),
         path.display(),
         count(rows / (inputs.len() + 2)),
-        args.seed
+        args.run.seed
     );
     let value = json!({
-        "design": path, "rows": rows, "base_points": rows / (inputs.len() + 2), "seed": args.seed,
+        "design": path, "rows": rows, "base_points": rows / (inputs.len() + 2), "seed": args.run.seed,
         "inputs": inputs.iter().map(|input| &input.name).collect::<Vec<_>>(),
     });
     Ok(Reply::new(text, value))
@@ -195,7 +191,7 @@ fn read_results(
     let in_file = |e: Error| Error::data(file, None, e.to_string());
     check_design(inputs, design.view()).map_err(in_file)?;
     let y = results.numeric(&outputs, Missing::Error)?;
-    let seed = Seed(args.seed);
+    let seed = Seed(args.run.seed);
     Ok((
         indices_of_design(inputs, y.view(), args.resamples, seed, progress).map_err(|e| match e {
             Error::Cancelled => e,
@@ -245,7 +241,7 @@ const LEGEND: &str = "first: share of the output's variance that the input expla
                       has any part. Estimates near 0 can be negative by chance.";
 
 fn heading(args: &Sobol, estimate: &SobolEstimate) -> String {
-    format!("{} runs, {}, seed {}", count(estimate.calls), args.method.name(), args.seed)
+    format!("{} runs, {}, seed {}", count(estimate.calls), args.method.name(), args.run.seed)
 }
 
 fn reply(args: &Sobol, names: &[String], estimate: &SobolEstimate) -> Result<Reply> {
@@ -268,7 +264,7 @@ fn reply(args: &Sobol, names: &[String], estimate: &SobolEstimate) -> Result<Rep
         })
         .collect::<Result<_>>()?;
     let value = json!({
-        "method": args.method.name(), "problem": args.problem, "calls": estimate.calls, "seed": args.seed,
+        "method": args.method.name(), "problem": args.problem, "calls": estimate.calls, "seed": args.run.seed,
         "outputs": outputs, "warnings": estimate.warnings, "out": args.out,
     });
     Ok(Reply::new(text, value))

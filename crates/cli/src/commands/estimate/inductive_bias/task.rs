@@ -116,7 +116,7 @@ impl Task {
 
     /// Random splits of the input, or the one that the user's files make.
     pub fn splits(&self, args: &InductiveBias, repeats: usize) -> Result<Vec<Split>> {
-        let stream = Seed(args.seed).stream("train and test");
+        let stream = Seed(args.run.seed).stream("train and test");
         let pick = |from: (&Array2<f64>, &Array2<f64>), rows: &[usize]| {
             let rows = &rows[..rows.len().min(args.max_rows)];
             (from.0.select(Axis(0), rows), from.1.select(Axis(0), rows))
