@@ -14,6 +14,7 @@ mod holdout;
 mod npy;
 mod numeric;
 mod robust;
+mod score;
 mod select;
 mod sensitivity;
 mod streams;
@@ -99,6 +100,7 @@ fn run() -> Result<()> {
         holdout::workloads(),
         numeric::workloads(),
         robust::workloads(),
+        score::workloads(),
         select::workloads(),
         sensitivity::workloads(),
         streams::workloads(),
