@@ -14,6 +14,9 @@
 //! **What is learnt is p_s, not p**: variances are larger by s^2, and a sampler that is driven by this score draws from
 //! p_s. Log-density ratios are path integrals of the score ([`ScoreModel::log_ratio`]); [`crate::chains`] samples from it.
 //!
+//! The criteria differ by s^2 E (r - x) . Lap r to leading order. Where r = x + s^2 g(x), as at the optimum, both factors are
+//! of second order, so they differ by s^6 only; for an arbitrary r they do not agree.
+//!
 //! What the reconstruction error |r(x) - x|^2 is not: an energy. It is the squared length of the score, small at every
 //! stationary point of the density, saddles and minima included.
 //!
@@ -22,7 +25,8 @@
 //!   and r(x) - x is no difference of nearly equal numbers. `skip: false` is the paper's r(x) = net(x).
 //! - Noise comes in pairs, +e and -e on the same row: unbiased as before, while the part of the gradient that is odd in e,
 //!   nearly all of its noise for small s, cancels.
-//! - Adam's step size falls to 0 along half a cosine: division by s^2 enlarges whatever error is left.
+//! - Adam's step size falls from 0.01 to 0 along half a cosine: division by s^2 enlarges whatever error is left. On eight
+//!   modes in the plane with s = 0.05, the usual 0.001 leaves a relative error of 0.27 after 5,000 steps, 0.01 one of 0.10.
 //! - Columns are standardised first; s counts in standard deviations of the columns. Weights are not tied.
 //! - Several noises at once (to tame the far regions that narrow noise never visits): a row that was moved by noise t is
 //!   to be taken back by the share (s / t)^2 of the way, s the smallest. Then (r(x) - x) / s^2 is the score of the equal
@@ -78,7 +82,8 @@ pub(crate) static CARD: Card = Card {
         Param {
             name: "noise",
             default: "auto",
-            help: "s in standard deviations of the columns; several as 0.1,0.4; auto: the one of 0.05, 0.1, 0.2, 0.4 that fits held-out rows best",
+            help: "s in standard deviations of the columns; several as 0.1,0.4; auto: the one of 0.05, 0.1, 0.2, 0.4 that fits \
+                   held-out rows best",
         },
         Param {
             name: "criterion",
@@ -176,7 +181,7 @@ impl Default for ScoreAutoencoder {
             skip: true,
             steps: 5000,
             batch: 128,
-            learning_rate: 1e-3,
+            learning_rate: 1e-2,
             standardise: true,
         }
     }
@@ -395,7 +400,7 @@ impl AutoencoderScore {
     /// As [`reconstruct`](Self::reconstruct); a tolerance that is not above 0.
     pub fn modes(&self, x: ArrayView2<f64>, tolerance: f64, most: usize) -> Result<Array2<f64>> {
         check_columns(self.dims(), x)?;
-        if !(tolerance > 0.0) {
+        if tolerance.is_nan() || tolerance <= 0.0 {
             return Err(Error::input("tolerance", tolerance, "it must be above 0"));
         }
         let mut at = x.to_owned();
