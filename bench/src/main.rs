@@ -15,6 +15,7 @@ mod holdout;
 mod npy;
 mod numeric;
 mod robust;
+mod score;
 mod select;
 mod sensitivity;
 mod sobol;
@@ -102,6 +103,7 @@ fn run() -> Result<()> {
         holdout::workloads(),
         numeric::workloads(),
         robust::workloads(),
+        score::workloads(),
         select::workloads(),
         sensitivity::workloads(),
         sobol::workloads(),

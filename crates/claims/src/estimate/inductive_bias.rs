@@ -3,6 +3,7 @@
 mod cnn;
 mod identities;
 
+use super::rank_correlation;
 use cnn::{Cnn, SIDE};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
@@ -410,14 +411,4 @@ fn standardised(y: Array2<f64>) -> Array2<f64> {
 
 fn square(predicted: ArrayView2<f64>, y: ArrayView2<f64>) -> f64 {
     (&predicted - &y).iter().map(|e| e * e).sum::<f64>() / y.len() as f64
-}
-
-/// Spearman's rank correlation, for values without ties.
-fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
-    let ranks = |values: &[f64]| -> Vec<f64> {
-        values.iter().map(|v| values.iter().filter(|other| *other < v).count() as f64).collect()
-    };
-    let (a, b) = (ranks(a), ranks(b));
-    let n = a.len() as f64;
-    1.0 - 6.0 * a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / (n * (n * n - 1.0))
 }
