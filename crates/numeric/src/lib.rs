@@ -21,6 +21,7 @@ mod prepare;
 pub mod simplex;
 pub mod sparse;
 pub mod special;
+pub mod transport;
 mod tree;
 
 pub use approximate::IvfIndex;
