@@ -18,6 +18,7 @@ mod select;
 mod sensitivity;
 mod streams;
 mod tasks;
+mod transport;
 
 use quadrat_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -103,6 +104,7 @@ fn run() -> Result<()> {
         sensitivity::workloads(),
         streams::workloads(),
         tasks::workloads(),
+        transport::workloads(),
     ]
     .concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {

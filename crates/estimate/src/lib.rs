@@ -6,8 +6,10 @@
 pub mod adaptive_data_analysis;
 mod adaptive_iscv;
 pub mod functions;
+mod generative;
 pub mod inductive_bias;
 mod laws;
+pub mod perturbed_likelihood;
 mod registry;
 pub mod sobol;
 
@@ -15,5 +17,6 @@ pub use adaptive_iscv::{
     AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
     ln_densities,
 };
+pub use generative::GenerativeModel;
 pub use laws::{Inputs, Law};
 pub use registry::cards;
