@@ -66,7 +66,8 @@ def listed(results, name):
 
 def pairs(results, name):
     """The other scripts: ours and at most one peer a case, named by the case where it differs."""
-    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy"}
+    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy",
+             "transport": "POT"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -98,6 +99,7 @@ SHAPES = {
     "holdout": pairs,
     "bias": pairs,
     "tasks": tasks,
+    "transport": pairs,
 }
 
 

@@ -11,7 +11,7 @@ pub fn workloads() -> Vec<Workload> {
     vec![("transport-exact", exact), ("transport-sliced", sliced)]
 }
 
-/// `in=FOLDER size=N columns=D`: the files that the peer reads too.
+/// `in=FOLDER data=NAME`: the files that the peer reads too.
 fn read(settings: &Settings) -> Result<[Array2<f64>; 2]> {
     let folder = settings.text("in", ".");
     let name = settings.text("data", "square");

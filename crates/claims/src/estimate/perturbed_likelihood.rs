@@ -172,7 +172,7 @@ impl Plan {
             ..Evidence::default()
         };
         for model in self.models {
-            let arm = |way| model.arm(way);
+            let arm = |way: &str| model.arm(way);
             let name = model.name();
             evidence.expect(
                 &format!("{name}: chosen noise beats no noise, with as many starts to choose from"),
