@@ -151,6 +151,79 @@ pub fn bootstrap_interval(values: &[f64], level: f64, resamples: usize, seed: Se
     Interval { mean: mean_of, se: standard_deviation(&means), low, high }
 }
 
+/// How many times wider the spread over all halves of chains is than within a half: split R-hat (Gelman et al. 2013), 1
+/// when all halves look alike. `chains` hold one quantity's draws, all of the same length.
+///
+/// NaN for fewer than four draws a chain and for draws that are not finite; 1 when no draw differs from another, infinite
+/// when only the halves differ.
+pub fn split_r_hat(chains: &[Vec<f64>]) -> f64 {
+    let halves = halves(chains);
+    if halves.is_empty() {
+        return f64::NAN;
+    }
+    let (within, total) = spreads(&halves);
+    if total == 0.0 { 1.0 } else { (total / within).sqrt() }
+}
+
+/// How many independent draws the draws of `chains` are worth for the mean of one quantity (Vehtari et al. 2021, with
+/// Geyer's initial monotone sequence over halves of chains). All chains have the same length.
+///
+/// NaN for fewer than four draws a chain and for draws that are not finite; the number of draws when none differs from
+/// another. At most the number of draws times its base-10 logarithm: antithetic chains are worth more than they count.
+/// O(draws * lags until the correlation is lost).
+pub fn effective_sample_size(chains: &[Vec<f64>]) -> f64 {
+    let halves = halves(chains);
+    let Some(n) = halves.first().map(|half| half.len()) else { return f64::NAN };
+    let draws = (n * halves.len()) as f64;
+    let (within, total) = spreads(&halves);
+    if total == 0.0 {
+        return draws;
+    }
+    let centred: Vec<Vec<f64>> = halves
+        .iter()
+        .map(|half| {
+            let m = mean(half);
+            half.iter().map(|v| v - m).collect()
+        })
+        .collect();
+    // The correlation of draws `lag` apart: what the variance lacks, where between-chain spread counts as correlation.
+    let correlation = |lag: usize| {
+        let product = |half: &Vec<f64>| half[lag..].iter().zip(half).map(|(a, b)| a * b).sum::<f64>() / n as f64;
+        let covariance = centred.iter().map(product).sum::<f64>() / halves.len() as f64;
+        1.0 - (within - covariance) / total
+    };
+    // Sums of pairs are positive and fall for a reversible chain; what does not is noise.
+    let (mut sum, mut least) = (0.0, f64::INFINITY);
+    for pair in 0..n / 2 {
+        let first = if pair == 0 { 1.0 } else { correlation(2 * pair) };
+        let both = first + correlation(2 * pair + 1);
+        if !(both > 0.0) {
+            break;
+        }
+        least = least.min(both);
+        sum += least;
+    }
+    draws / (2.0 * sum - 1.0).max(1.0 / draws.log10())
+}
+
+/// The first and the last half of each chain, the middle draw of an odd number left out; none if halves are shorter than
+/// two, differ in length or hold values that are not finite.
+fn halves(chains: &[Vec<f64>]) -> Vec<&[f64]> {
+    let n = chains.first().map_or(0, Vec::len);
+    if n < 4 || chains.iter().any(|chain| chain.len() != n || chain.iter().any(|v| !v.is_finite())) {
+        return Vec::new();
+    }
+    chains.iter().flat_map(|chain| [&chain[..n / 2], &chain[n - n / 2..]]).collect()
+}
+
+/// The mean variance within the parts, and the variance over all that also counts how their means differ.
+fn spreads(parts: &[&[f64]]) -> (f64, f64) {
+    let n = parts[0].len() as f64;
+    let within = mean(&parts.iter().map(|part| variance(part)).collect::<Vec<f64>>());
+    let between = variance(&parts.iter().map(|part| mean(part)).collect::<Vec<f64>>());
+    (within, within * (n - 1.0) / n + between)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +288,69 @@ mod tests {
         assert_eq!(t_interval(&[1.0], 0.95, 0.0).high, f64::INFINITY);
         let flat = t_interval(&[2.0; 4], 0.95, 0.0);
         assert_eq!((flat.low, flat.high), (2.0, 2.0));
+    }
+
+    /// Autoregressive chains of lag-one correlation `a`: of n draws (1 - a) / (1 + a) n count.
+    fn autoregressive(a: f64, chains: u64, n: usize, seed: Seed) -> Vec<Vec<f64>> {
+        let chain = |c| {
+            let mut rng = seed.rng(c);
+            let mut x = rng.normal();
+            let mut next = || {
+                x = a * x + (1.0 - a * a).sqrt() * rng.normal();
+                x
+            };
+            (0..n).map(|_| next()).collect()
+        };
+        (0..chains).map(chain).collect()
+    }
+
+    #[test]
+    fn effective_sizes_of_autoregressive_chains() {
+        for a in [0.0, 0.5, 0.9, -0.3] {
+            let chains = autoregressive(a, 4, 20_000, Seed(3));
+            let expected = 80_000.0 * (1.0 - a) / (1.0 + a);
+            let ess = effective_sample_size(&chains);
+            // The estimate's own error is some 3% here; 20% is far outside.
+            assert!((ess / expected - 1.0).abs() < 0.2, "{a}: {ess} {expected}");
+            assert!((split_r_hat(&chains) - 1.0).abs() < 0.005, "{a}");
+        }
+        // Chains that stay apart are worth about as many draws as there are chains.
+        let mut apart = autoregressive(0.0, 4, 1000, Seed(4));
+        apart.iter_mut().enumerate().for_each(|(c, chain)| chain.iter_mut().for_each(|v| *v += 10.0 * c as f64));
+        assert!(split_r_hat(&apart) > 5.0 && effective_sample_size(&apart) < 10.0);
+    }
+
+    #[test]
+    fn diagnostics_of_degenerate_chains_are_defined() {
+        assert!(split_r_hat(&[vec![1.0; 3]]).is_nan() && effective_sample_size(&[]).is_nan());
+        assert!(split_r_hat(&[vec![1.0, f64::NAN, 2.0, 3.0]]).is_nan());
+        assert_eq!((split_r_hat(&[vec![2.0; 9], vec![2.0; 9]]), effective_sample_size(&[vec![2.0; 10]])), (1.0, 10.0));
+        assert_eq!(split_r_hat(&[vec![1.0; 4], vec![2.0; 4]]), f64::INFINITY);
+        assert!(effective_sample_size(&[vec![1.0; 4], vec![2.0; 4]]) <= 4.0);
+    }
+
+    /// arviz 0.23.4: `rhat(x, method="split")` and `ess(x, method="mean")` of these made-up chains.
+    #[test]
+    fn diagnostics_of_another_library() {
+        type Rule = fn(f64, f64) -> f64;
+        let golden: [(Rule, f64, f64); 3] = [
+            (
+                |i, c| (0.7 * i * (c + 1.0)).sin() + 0.3 * (0.05 * i).cos() + 0.1 * c,
+                1.004_191_640_455_411_6,
+                417.933_258_869_003,
+            ),
+            (
+                |i, c| (0.7 * i * (c + 1.0)).sin() + 0.002 * i * c + (0.37 * i * i).cos(),
+                1.016_972_259_574_159_3,
+                555.051_287_209_485_4,
+            ),
+            (|i, c| (0.11 * i + c).sin() + (0.37 * i * i).cos(), 0.997_886_496_865_776_1, 64.241_975_415_949),
+        ];
+        for (rule, r_hat, ess) in golden {
+            let chain = |c: u32| (0..200).map(|i| rule(f64::from(i), f64::from(c))).collect();
+            let chains: Vec<Vec<f64>> = (0..3).map(chain).collect();
+            assert!((split_r_hat(&chains) - r_hat).abs() < 1e-9, "{}", split_r_hat(&chains));
+            assert!((effective_sample_size(&chains) - ess).abs() < 1e-6 * ess, "{}", effective_sample_size(&chains));
+        }
     }
 }
