@@ -5,18 +5,23 @@
 
 pub mod adaptive_data_analysis;
 mod adaptive_iscv;
+pub mod autoencoder_score;
+pub mod chains;
 pub mod functions;
+mod generators;
 mod generative;
 pub mod inductive_bias;
 mod laws;
 pub mod perturbed_likelihood;
 mod registry;
+pub mod score;
 pub mod sobol;
 
 pub use adaptive_iscv::{
     AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
     ln_densities,
 };
+pub use generators::{Generated, Generator};
 pub use generative::GenerativeModel;
 pub use laws::{Inputs, Law};
-pub use registry::cards;
+pub use registry::{build_generator, cards};

@@ -1,6 +1,9 @@
-//! The list of methods: one line a method. Each has its own interface, and its card says where.
+//! The list of methods: one line a method. Each has its own interface, and its card says where; those that make rows share
+//! one.
 
-use quadrat_core::Card;
+use crate::Generator;
+use crate::autoencoder_score::AutoencoderGenerator;
+use quadrat_core::{Card, Error, Params, Result, nearest};
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static Card> {
@@ -8,7 +11,77 @@ pub fn cards() -> Vec<&'static Card> {
         &crate::adaptive_iscv::CARD,
         &crate::adaptive_data_analysis::CARD,
         &crate::inductive_bias::CARD,
+        &crate::autoencoder_score::CARD,
         &crate::perturbed_likelihood::CARD,
     ];
     CARDS.to_vec()
+}
+
+/// How a generator is made from parameters as typed.
+struct Maker {
+    card: &'static Card,
+    build: fn(&Params) -> Result<Box<dyn Generator>>,
+}
+
+const GENERATORS: &[Maker] =
+    &[Maker { card: &crate::autoencoder_score::CARD, build: |p| Ok(Box::new(AutoencoderGenerator::from_params(p)?)) }];
+
+/// The generator called `name`, with its parameters as typed.
+///
+/// # Errors
+/// An unknown name (the nearest are offered), parameters that the method does not take, values out of range.
+///
+/// ```
+/// use quadrat_core::Params;
+/// assert!(quadrat_estimate::build_generator("autoencoder-score", &Params::from([("noise", "0.1")])).is_ok());
+/// ```
+pub fn build_generator(name: &str, params: &Params) -> Result<Box<dyn Generator>> {
+    let Some(maker) = GENERATORS.iter().find(|maker| maker.card.is_called(name)) else {
+        let near = nearest(name, GENERATORS.iter().map(|maker| maker.card.slug));
+        return Err(Error::input(
+            "method",
+            format!("`{name}`"),
+            format!("methods that make rows: {}", near.join(", ")),
+        ));
+    };
+    (maker.build)(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_that_say_so_can_be_built_and_the_defaults_are_theirs() {
+        for card in cards() {
+            let built = build_generator(card.slug, &Params::none());
+            assert_eq!(built.is_ok(), card.verbs.contains(&"sample"), "{}", card.slug);
+            if built.is_ok() {
+                let defaults: Params = card.params.iter().map(|p| (p.name, p.default)).collect();
+                assert!(build_generator(card.slug, &defaults).is_ok(), "{}", card.slug);
+            }
+        }
+        assert!(build_generator("autoencoder-scor", &Params::none()).is_err());
+        for (name, value) in [
+            ("noise", "a"),
+            ("noise", ""),
+            ("hidden", "-3"),
+            ("criterion", "best"),
+            ("sampler", "gibbs"),
+            ("quadrature", "gauss:0"),
+            ("chains", "1"),
+            ("thin", "0"),
+            ("step", "0"),
+            ("guard", "-1"),
+            ("sigma", "1"),
+        ] {
+            assert!(build_generator("autoencoder-score", &Params::from([(name, value)])).is_err(), "{name} {value}");
+        }
+        let parsed =
+            AutoencoderGenerator::from_params(&Params::from([("noise", "0.1, 0.4"), ("hidden", "8,8")])).unwrap();
+        assert_eq!((parsed.learner.noise, parsed.learner.hidden), (vec![0.1, 0.4], vec![8, 8]));
+        assert!(parsed.choose.is_empty());
+        let defaults: Params = crate::autoencoder_score::CARD.params.iter().map(|p| (p.name, p.default)).collect();
+        assert_eq!(AutoencoderGenerator::from_params(&defaults).unwrap(), AutoencoderGenerator::default());
+    }
 }
