@@ -32,6 +32,8 @@ pub enum Command {
     Select(Select),
     /// A labelled file -> a file whose classes are balanced
     Balance(Balance),
+    /// Rows of numbers -> new rows from the law that a method learns of them
+    Sample(Sample),
     /// A file -> training sets with test sets near them (interpolation) and far from them (extrapolation)
     Split(SplitFile),
     /// A stream of row numbers for a trainer: another part of the rows in every epoch
@@ -60,6 +62,7 @@ impl Command {
             | Command::Data(Data::List { json } | Data::Show { json, .. })
             | Command::Select(Select { work: Work { json, .. }, .. })
             | Command::Balance(Balance { work: Work { json, .. }, .. })
+            | Command::Sample(Sample { work: Work { json, .. }, .. })
             | Command::Split(SplitFile { json, .. })
             | Command::Order(Order { json, .. })
             | Command::Allocate(Allocate { json, .. })
@@ -76,6 +79,7 @@ impl Command {
         match self {
             Command::Select(Select { work: Work { threads, .. }, .. })
             | Command::Balance(Balance { work: Work { threads, .. }, .. })
+            | Command::Sample(Sample { work: Work { threads, .. }, .. })
             | Command::Split(SplitFile { threads, .. })
             | Command::Order(Order { threads, .. })
             | Command::Allocate(Allocate { threads, .. })
@@ -221,6 +225,15 @@ pub struct Balance {
     /// Keep columns of whole numbers whole in synthetic rows
     #[arg(long)]
     pub round_integers: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Sample {
+    #[command(flatten)]
+    pub work: Work,
+    /// Rows to draw
+    #[arg(long, value_name = "N")]
+    pub rows: usize,
 }
 
 #[derive(Args, Debug)]
@@ -456,7 +469,7 @@ pub struct Split {
     pub method: Option<String>,
 }
 
-/// Sets the method's options aside: those of `select` and `balance` that `command` does not list.
+/// Sets the method's options aside: those of verbs with a `--method` that `command` does not list.
 pub fn split(command: &clap::Command, arguments: impl IntoIterator<Item = String>) -> Split {
     let mut left = arguments.into_iter().peekable();
     let mut split = Split { own: left.by_ref().take(2).collect(), parameters: Vec::new(), method: None };

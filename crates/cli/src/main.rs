@@ -79,6 +79,7 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Data(args) => commands::data::run(args),
         Command::Select(args) => with_terminal(|terminal| commands::select::run(args, parameters, terminal)),
         Command::Balance(args) => with_terminal(|terminal| commands::balance::run(args, parameters, terminal)),
+        Command::Sample(args) => with_terminal(|terminal| commands::sample::run(args, parameters, terminal)),
         Command::Split(args) => with_terminal(|terminal| commands::split::run(args, terminal)),
         Command::Order(args) => with_terminal(|terminal| commands::order::run(args, parameters, terminal)),
         Command::Allocate(args) => with_terminal(|terminal| commands::allocate::run(args, terminal)),

@@ -72,4 +72,4 @@ pub use format::{Compression, Format};
 pub use numpy::{npy_head, read_embedding};
 pub use parquet_file::panic_becomes_error;
 pub use table::{Categories, Labels, Table};
-pub use write::{write_resampled, write_selection};
+pub use write::{write_columns, write_resampled, write_selection};

@@ -86,6 +86,27 @@ pub fn write_resampled(
     write(table, &Rows { kept, added: &[], synthetic: &synthetic, made }, path)
 }
 
+/// Writes columns of numbers that belong to no table, in the format that the file's ending says. The file is whole or
+/// absent.
+///
+/// # Errors
+/// Columns of different lengths; a folder that does not exist.
+pub fn write_columns(columns: &[(String, Vec<f64>)], path: &Path) -> Result<()> {
+    let rows = columns.first().map_or(0, |(_, values)| values.len());
+    if let Some((name, values)) = columns.iter().find(|(_, values)| values.len() != rows) {
+        let got = format!("{} values", values.len());
+        return Err(Error::input(format!("column `{name}`"), got, format!("the first has {rows}")));
+    }
+    let (format, compression) = Format::of_path(path)?;
+    let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)).collect();
+    let arrays = columns.iter().map(|(_, values)| Values::Float(values.clone()).to_array()).collect();
+    write_atomic(path, |file| {
+        let mut sink = Sink::new(format, compression, Arc::new(Schema::new(fields)), file, path)?;
+        sink.write(arrays)?;
+        sink.finish()
+    })
+}
+
 /// What to write.
 struct Rows<'a> {
     kept: &'a [usize],

@@ -10,6 +10,7 @@ pub mod estimate;
 pub mod holdout;
 pub mod list;
 pub mod order;
+pub mod sample;
 pub mod select;
 pub mod show;
 pub mod split;

@@ -26,6 +26,19 @@ pub fn of_selection(points: &Points, chosen: &[usize], seed: Seed) -> Result<Vec
     figure(&layers, points.rows(), chosen.len())
 }
 
+/// Rows and the ones that were drawn after them.
+pub fn of_new(x: &Array2<f64>, new: &Array2<f64>, seed: Seed) -> Result<Vec<Block>> {
+    let mut rng = seed.stream("map").rng(0);
+    let mut part = |x: &Array2<f64>, most| x.select(Axis(0), &rng.sample(x.nrows(), most));
+    let (old_rows, new_rows) = (part(x, BACKGROUND), part(new, FOREGROUND));
+    let frame = Frame::of(&old_rows, true);
+    let old = old_rows.nrows();
+    let rows = concatenate(Axis(0), &[old_rows.view(), new_rows.view()]).unwrap_or(old_rows);
+    let places = flatten(&frame.apply(rows), seed)?;
+    let (old, drawn) = places.split_at(old);
+    figure(&[layer("rows", old, 0, 5), layer("new rows", drawn, 1, 6)], x.nrows(), new.nrows())
+}
+
 /// The rows by class, with the synthetic ones.
 pub fn of_resampled(data: &Labelled, made: &Resampled, seed: Seed) -> Result<Vec<Block>> {
     let mut rng = seed.stream("map").rng(0);

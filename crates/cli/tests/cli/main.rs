@@ -12,5 +12,6 @@ mod inductive_bias;
 mod lines;
 mod output;
 mod rounds;
+mod sample;
 mod sobol;
 mod split;
