@@ -9,7 +9,6 @@ pub mod autoencoder_score;
 pub mod chains;
 pub mod functions;
 mod generators;
-mod generative;
 pub mod inductive_bias;
 mod laws;
 pub mod perturbed_likelihood;
@@ -21,7 +20,6 @@ pub use adaptive_iscv::{
     AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
     ln_densities,
 };
-pub use generators::{Generated, Generator};
-pub use generative::GenerativeModel;
+pub use generators::{Generated, GenerativeModel, Generator};
 pub use laws::{Inputs, Law};
 pub use registry::{build_generator, cards};

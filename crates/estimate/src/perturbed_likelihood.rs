@@ -9,7 +9,7 @@
 //! distribution using deep generative models", JMLR 24, 2023 (arXiv 2105.04046). In its order:
 //! 1. perturb the rows, x~ = x + t e ([`InstanceNoise`]);
 //! 2. maximise sum ln p(x~) over the decoder f and s, or a bound on it ([`Bound`]);
-//! 3. generate f(Z), without s ([`Generator::sample`]);
+//! 3. generate f(Z), without s ([`GenerativeModel::sample`](crate::GenerativeModel::sample));
 //! 4. choose t by the Wasserstein distance from generated rows to rows held out ([`Noise`]), never by the likelihood,
 //!    which is not comparable across t.
 //!
@@ -39,7 +39,7 @@
 //! # Ok::<(), quadrat_core::Error>(())
 //! ```
 
-mod generator;
+mod fitted;
 mod quadrature;
 mod training;
 mod variational;
@@ -47,7 +47,7 @@ mod variational;
 #[cfg(test)]
 mod tests;
 
-pub use generator::Generator;
+pub use fitted::Fitted;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
@@ -220,7 +220,7 @@ impl PerturbedMle {
     ///
     /// # Errors
     /// Unknown names and values out of range.
-    pub fn build(params: &Params) -> Result<PerturbedMle> {
+    pub fn from_params(params: &Params) -> Result<PerturbedMle> {
         params.check_names(&CARD)?;
         let width = params.get_usize("hidden", 64, 1..)?;
         let above_0 = (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded);
@@ -247,7 +247,7 @@ impl PerturbedMle {
     /// # Errors
     /// Fewer than [`FEWEST`] rows, fewer columns than latent dimensions, a constant column, values that are not finite or
     /// too far apart to be scaled, settings out of range, training that diverges, and [`Error::Cancelled`].
-    pub fn fit(&self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<Generator> {
+    pub fn fit(&self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<Fitted> {
         self.check(x)?;
         let scaling = Scaling::of(x)?;
         let levels = match &self.noise {

@@ -370,7 +370,8 @@ mod tests {
             let net = Layers::<f64>::random(&[3, 5, 4, 2], activation, Start::Uniform, &mut rng);
             let tangents = net.tangents(&net.forward(x.clone()), along.clone());
             let h = 1e-6;
-            let difference = (net.outputs((&x + &(&along * h)).view()) - net.outputs((&x - &(&along * h)).view())) / (2.0 * h);
+            let difference =
+                (net.outputs((&x + &(&along * h)).view()) - net.outputs((&x - &(&along * h)).view())) / (2.0 * h);
             assert!((&difference - &tangents[3]).iter().all(|e| e.abs() < 1e-8), "{activation:?}");
 
             // Any smooth function of outputs and tangents will do for a loss.

@@ -347,7 +347,10 @@ mod tests {
     fn gauss_legendre_integrates_its_polynomials() {
         for n in 1..=40 {
             let rule = gauss_legendre(n);
-            assert!(rule.windows(2).all(|pair| pair[0].0 < pair[1].0) && rule.iter().all(|(u, w)| *u > 0.0 && *u < 1.0 && *w > 0.0));
+            assert!(
+                rule.windows(2).all(|pair| pair[0].0 < pair[1].0)
+                    && rule.iter().all(|(u, w)| *u > 0.0 && *u < 1.0 && *w > 0.0)
+            );
             for power in 0..2 * n {
                 let sum: f64 = rule.iter().map(|(u, w)| w * u.powi(power as i32)).sum();
                 assert!((sum - 1.0 / (power as f64 + 1.0)).abs() < 1e-14, "{n} nodes, u^{power}: {sum}");

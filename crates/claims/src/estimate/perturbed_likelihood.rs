@@ -6,7 +6,7 @@ mod sets;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
 use quadrat_estimate::GenerativeModel;
-use quadrat_estimate::perturbed_likelihood::{Bound, Generator, Noise, PerturbedMle, Sigma, choose};
+use quadrat_estimate::perturbed_likelihood::{Bound, Fitted, Noise, PerturbedMle, Sigma, choose};
 use quadrat_numeric::linalg::{gram, symmetric_eigen};
 use quadrat_numeric::transport::wasserstein1;
 use rayon::prelude::*;
@@ -280,14 +280,14 @@ impl Plan {
         let learned = Sigma::Learned { floor: 0.0 };
         let tries = &self.levels[1..];
         for model in self.models {
-            let fit = |noise: f64, sigma: Sigma, start: u64| -> Result<(f64, Generator)> {
+            let fit = |noise: f64, sigma: Sigma, start: u64| -> Result<(f64, Fitted)> {
                 checkpoint(trial.progress)?;
                 let method = self.method(*model, set.latent(), noise, sigma);
                 let fitted = method.fit(train, seed.stream(&format!("start {start}")), &quadrat_core::Silent)?;
                 let made = fitted.sample(held_out.nrows(), seed.stream("validation"));
                 Ok((wasserstein1(made.view(), held_out)?, fitted))
             };
-            let test = |fitted: &Generator| judged(fitted.sample(self.judged, seed.stream("generated")).view());
+            let test = |fitted: &Fitted| judged(fitted.sample(self.judged, seed.stream("generated")).view());
             let ratio = |way: &str, value: f64| (model.arm(way), metric.clone(), value);
 
             let plain = fit(0.0, learned, 0)?;
@@ -305,7 +305,7 @@ impl Plan {
                     .collect::<Result<Vec<_>>>()?,
                 tries.iter().map(|s| Ok((0.0, fit(0.0, Sigma::Fixed(*s), 0)?))).collect::<Result<Vec<_>>>()?,
             );
-            let with_plain = |others: Vec<(f64, (f64, Generator))>| [vec![(0.0, plain.clone())], others].concat();
+            let with_plain = |others: Vec<(f64, (f64, Fitted))>| [vec![(0.0, plain.clone())], others].concat();
             for (way, fits) in [(CHOSEN, perturbed), (STARTS, with_plain(starts)), (FIXED, with_plain(fixed))] {
                 let validation: Vec<(f64, f64)> = fits.iter().map(|(t, (w1, _))| (*t, *w1)).collect();
                 let (t, (_, best)) = &fits[choose(&validation)];

@@ -180,7 +180,7 @@ fn without_noise_the_likelihood_runs_away() {
     };
     let (plain, perturbed) = (fit(0.0), fit(0.3));
     assert!(plain.sigma < 0.05 && perturbed.sigma > 0.25, "{} {}", plain.sigma, perturbed.sigma);
-    let mean = |fit: &Generator| stats::mean(&fit.log_lik(x.view(), 64, Seed(0)).unwrap());
+    let mean = |fit: &Fitted| stats::mean(&fit.log_lik(x.view(), 64, Seed(0)).unwrap());
     assert!(mean(&plain) > mean(&perturbed) + 2.0);
 }
 
@@ -315,7 +315,7 @@ fn bad_rows_and_settings_are_refused() {
 
 #[test]
 fn parameters_of_the_command_line() {
-    let method = PerturbedMle::build(&Params::from([
+    let method = PerturbedMle::from_params(&Params::from([
         ("bound", "quadrature:128"),
         ("prior", "uniform"),
         ("noise", "0.2"),
@@ -332,9 +332,9 @@ fn parameters_of_the_command_line() {
         ..PerturbedMle::default()
     };
     assert_eq!(method, expected);
-    assert_eq!(PerturbedMle::build(&Params::none()).unwrap(), PerturbedMle::default());
+    assert_eq!(PerturbedMle::from_params(&Params::none()).unwrap(), PerturbedMle::default());
     for (name, value) in [("bound", "iwae"), ("bound", "iwae:x"), ("noise", "-1"), ("rate", "0"), ("letters", "3")] {
-        assert!(PerturbedMle::build(&Params::from([(name, value)])).is_err(), "{name} {value}");
+        assert!(PerturbedMle::from_params(&Params::from([(name, value)])).is_err(), "{name} {value}");
     }
 }
 

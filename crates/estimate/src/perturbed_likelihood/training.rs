@@ -1,6 +1,6 @@
 //! Steps of Adam on perturbed rows.
 
-use super::{Bound, Generator, InstanceNoise, PerturbedMle, Scaling, Sigma, quadrature, variational};
+use super::{Bound, Fitted, InstanceNoise, PerturbedMle, Scaling, Sigma, quadrature, variational};
 use ndarray::{Array2, ArrayView2, Axis, array};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, checkpoint};
 use quadrat_numeric::layers::{Activation, Adam, Layers, Start};
@@ -72,7 +72,7 @@ pub(super) fn fit(
     t: f64,
     seed: Seed,
     progress: &dyn Progress,
-) -> Result<Generator> {
+) -> Result<Fitted> {
     let x = scaling.to_networks(x);
     let noise = InstanceNoise { t: t / scaling.scale, redraw: method.redraw };
     let (start, least, learns) = match method.sigma {
@@ -114,7 +114,7 @@ pub(super) fn fit(
         let why = format!("training diverged at step size {}; lower it, or take more noise", method.rate);
         return Err(Error::numeric("perturbed likelihood", why));
     }
-    Ok(Generator::new(method, networks, scaling.clone(), t, x.view()))
+    Ok(Fitted::new(method, networks, scaling.clone(), t, x.view()))
 }
 
 /// Adam for each part.

@@ -2,9 +2,9 @@
 
 use super::training::Networks;
 use super::{Bound, PerturbedMle, Prior, Scaling, check_finite, quadrature, variational};
-use crate::GenerativeModel;
+use crate::{Generated, GenerativeModel, Generator};
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Error, Result, Rng, Seed};
+use quadrat_core::{Error, Progress, Result, Rng, Seed, stats};
 use quadrat_numeric::low_discrepancy::Sobol;
 use rayon::prelude::*;
 
@@ -15,7 +15,7 @@ const DENSITY_DRAWS: usize = 1000;
 
 /// A fitted generator: the law of f(Z).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Generator {
+pub struct Fitted {
     /// The noise level it was fitted with, in the rows' units.
     pub t: f64,
     /// The decoder's noise s, in the rows' units: left out by [`sample`](GenerativeModel::sample).
@@ -32,7 +32,7 @@ pub struct Generator {
     scaling: Scaling,
 }
 
-impl Generator {
+impl Fitted {
     /// `x` are the training rows in the networks' units, without noise.
     pub(super) fn new(
         method: &PerturbedMle,
@@ -40,10 +40,10 @@ impl Generator {
         scaling: Scaling,
         t: f64,
         x: ArrayView2<f64>,
-    ) -> Generator {
+    ) -> Fitted {
         let rows = x.mapv(|v| v as f32);
         let divergences = networks.encoder.as_ref().map(|encoder| variational::divergences(encoder, rows.view()));
-        Generator {
+        Fitted {
             t,
             sigma: f64::from(networks.sigma()) * scaling.scale,
             validation: Vec::new(),
@@ -141,6 +141,27 @@ impl Generator {
         Ok(self.scaling.to_networks(x).mapv(|v| v as f32))
     }
 
+    /// What makes draws less than they seem.
+    fn warnings(&self, x: ArrayView2<f64>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let spreads: Vec<f64> = x.columns().into_iter().map(|c| stats::standard_deviation(&c.to_vec())).collect();
+        let (least, most) = spreads.iter().fold((f64::INFINITY, 0.0_f64), |(l, m), s| (l.min(*s), m.max(*s)));
+        if most > 10.0 * least {
+            warnings.push(format!(
+                "one column spreads {:.0} times as far as another, and all get the same noise: rescale them if that is not \
+                 meant",
+                most / least
+            ));
+        }
+        if !self.divergences.is_empty() && self.divergences.iter().all(|nats| *nats < 0.05) {
+            warnings.push(
+                "the decoder does not listen to its input (less than 0.05 nats a dimension): take less noise or more steps"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
     /// f(Z), blocks of rows in parallel.
     pub(super) fn generate(&self, rows: usize, seed: Seed) -> Array2<f64> {
         let columns = self.columns();
@@ -156,7 +177,7 @@ impl Generator {
     }
 }
 
-impl GenerativeModel for Generator {
+impl GenerativeModel for Fitted {
     fn columns(&self) -> usize {
         self.scaling.centre.len()
     }
@@ -166,8 +187,25 @@ impl GenerativeModel for Generator {
         self.generate(rows, seed)
     }
 
-    /// ln p with the decoder's noise, by [`log_lik`](Generator::log_lik) on a thousand points.
+    /// ln p with the decoder's noise, by [`log_lik`](Fitted::log_lik) on a thousand points.
     fn log_density(&self, x: ArrayView2<f64>, seed: Seed) -> Result<Option<Vec<f64>>> {
         self.log_lik(x, DENSITY_DRAWS, seed).map(Some)
+    }
+}
+
+impl Generator for PerturbedMle {
+    fn draw(&self, x: ArrayView2<f64>, rows: usize, seed: Seed, progress: &dyn Progress) -> Result<Generated> {
+        let fitted = self.fit(x, seed, progress)?;
+        let mut figures = vec![("noise".to_owned(), fitted.t), ("left out noise".to_owned(), fitted.sigma)];
+        let of_level = fitted.validation.iter().find(|(t, _)| *t == fitted.t);
+        figures.extend(of_level.map(|(_, w1)| ("distance to rows held out".to_owned(), *w1)));
+        let nats = |(at, nats): (usize, &f64)| (format!("nats in dimension {}", at + 1), *nats);
+        figures.extend(fitted.divergences.iter().enumerate().map(nats));
+        Ok(Generated {
+            rows: fitted.sample(rows, seed.stream("drawn")),
+            law: "a decoder of random numbers, fitted to rows with noise and drawn from without".to_owned(),
+            figures,
+            warnings: fitted.warnings(x),
+        })
     }
 }
