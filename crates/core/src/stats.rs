@@ -197,7 +197,7 @@ pub fn effective_sample_size(chains: &[Vec<f64>]) -> f64 {
     for pair in 0..n / 2 {
         let first = if pair == 0 { 1.0 } else { correlation(2 * pair) };
         let both = first + correlation(2 * pair + 1);
-        if !(both > 0.0) {
+        if both.is_nan() || both <= 0.0 {
             break;
         }
         least = least.min(both);
