@@ -395,7 +395,7 @@ impl AutoencoderScore {
     /// As [`reconstruct`](Self::reconstruct); a tolerance that is not above 0.
     pub fn modes(&self, x: ArrayView2<f64>, tolerance: f64, most: usize) -> Result<Array2<f64>> {
         check_columns(self.dims(), x)?;
-        if !(tolerance > 0.0) {
+        if tolerance.is_nan() || tolerance <= 0.0 {
             return Err(Error::input("tolerance", tolerance, "it must be above 0"));
         }
         let mut at = x.to_owned();

@@ -244,7 +244,7 @@ impl Chains {
         if let Some(step) = self.step.filter(|step| !(*step > 0.0 && step.is_finite())) {
             return Err(Error::input("step", step, "it must be finite and above 0"));
         }
-        if self.kernel == Kernel::DaeChain && !(model.noise() > 0.0) {
+        if self.kernel == Kernel::DaeChain && (model.noise().is_nan() || model.noise() <= 0.0) {
             return Err(Error::input(
                 "kernel",
                 "the denoising chain",
@@ -256,7 +256,7 @@ impl Chains {
             None => None,
             Some(guard) => {
                 check_columns(model.dims(), guard.rows.view())?;
-                if !(guard.radius > 0.0) {
+                if guard.radius.is_nan() || guard.radius <= 0.0 {
                     return Err(Error::input("guard", guard.radius, "the radius must be above 0"));
                 }
                 Some((&guard.rows / &scale, guard.radius * guard.radius))

@@ -171,13 +171,13 @@ impl Radius {
 fn warnings(drawn: &Draws, rows: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     let (r_hat, effective) = (drawn.worst_r_hat(), drawn.least_effective());
-    if !(r_hat <= MIXED) {
+    if r_hat.is_nan() || r_hat > MIXED {
         warnings.push(format!(
             "R-hat is {r_hat:.3}, above {MIXED}: the chains have not agreed, and shares of separate clusters are at \
              best those of the starting rows; use more burn-in, thinning or chains"
         ));
     }
-    if !(effective >= rows as f64) {
+    if effective.is_nan() || effective < rows as f64 {
         warnings.push(format!(
             "the {rows} rows are worth about {effective:.0} independent ones: thin more to get as many as you ask for"
         ));
