@@ -67,7 +67,7 @@ def listed(results, name):
 def pairs(results, name):
     """The other scripts: ours and at most one peer a case, named by the case where it differs."""
     peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy",
-             "score": "numpy"}
+             "score": "numpy", "transport": "POT"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -112,6 +112,7 @@ SHAPES = {
     "sobol": sobol,
     "score": pairs,
     "tasks": tasks,
+    "transport": pairs,
 }
 
 

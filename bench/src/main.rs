@@ -21,6 +21,7 @@ mod sensitivity;
 mod sobol;
 mod streams;
 mod tasks;
+mod transport;
 
 use quadrat_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -109,6 +110,7 @@ fn run() -> Result<()> {
         sobol::workloads(),
         streams::workloads(),
         tasks::workloads(),
+        transport::workloads(),
     ]
     .concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {

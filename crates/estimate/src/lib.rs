@@ -11,6 +11,7 @@ pub mod functions;
 mod generators;
 pub mod inductive_bias;
 mod laws;
+pub mod perturbed_likelihood;
 mod registry;
 pub mod score;
 pub mod sobol;
@@ -19,6 +20,6 @@ pub use adaptive_iscv::{
     AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
     ln_densities,
 };
-pub use generators::{Generated, Generator};
+pub use generators::{Generated, GenerativeModel, Generator};
 pub use laws::{Inputs, Law};
 pub use registry::{build_generator, cards};

@@ -3,6 +3,7 @@
 
 use crate::Generator;
 use crate::autoencoder_score::AutoencoderGenerator;
+use crate::perturbed_likelihood::PerturbedMle;
 use quadrat_core::{Card, Error, Params, Result, nearest};
 
 /// The cards of all methods of this area.
@@ -12,6 +13,7 @@ pub fn cards() -> Vec<&'static Card> {
         &crate::adaptive_data_analysis::CARD,
         &crate::inductive_bias::CARD,
         &crate::autoencoder_score::CARD,
+        &crate::perturbed_likelihood::CARD,
     ];
     CARDS.to_vec()
 }
@@ -22,8 +24,10 @@ struct Maker {
     build: fn(&Params) -> Result<Box<dyn Generator>>,
 }
 
-const GENERATORS: &[Maker] =
-    &[Maker { card: &crate::autoencoder_score::CARD, build: |p| Ok(Box::new(AutoencoderGenerator::from_params(p)?)) }];
+const GENERATORS: &[Maker] = &[
+    Maker { card: &crate::autoencoder_score::CARD, build: |p| Ok(Box::new(AutoencoderGenerator::from_params(p)?)) },
+    Maker { card: &crate::perturbed_likelihood::CARD, build: |p| Ok(Box::new(PerturbedMle::from_params(p)?)) },
+];
 
 /// The generator called `name`, with its parameters as typed.
 ///

@@ -4,6 +4,7 @@ pub mod adaptive_data_analysis;
 pub mod adaptive_iscv;
 pub mod autoencoder_score;
 pub mod inductive_bias;
+pub mod perturbed_likelihood;
 
 /// Spearman's rank correlation, for values without ties.
 fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {

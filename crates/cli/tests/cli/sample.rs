@@ -87,3 +87,21 @@ fn what_cannot_be_learnt_from_is_said() {
         assert!(message.contains(part), "{line}\n{message}");
     }
 }
+
+#[test]
+fn perturbed_likelihood_draws_and_says_what_it_left_out() {
+    let folder = Folder::new("sample-perturbed");
+    folder.write("points.csv", &points_csv(200, 5));
+    let line = "quadrat sample --method perturbed-likelihood --in points.csv --features mass,height --rows 50 --latent 1 \
+                --steps 60 --hidden 8 --json";
+    let made = folder.json(&format!("{line} --noise 0.5 --out samples.csv"));
+    assert_eq!((&made["rows"], &made["figures"]["noise"]), (&50.into(), &0.5.into()));
+    assert!(made["figures"]["left_out_noise"].as_f64().unwrap() > 0.0, "{made}");
+    assert!(made["warnings"][0].as_str().unwrap().contains("rescale them"), "{made}");
+    assert_eq!(folder.read("samples.csv").lines().count(), 51);
+    let chosen = folder.json(&format!("{line} --bound quadrature:32 --prior uniform --threads 1"));
+    assert!(chosen["figures"]["distance_to_rows_held_out"].as_f64().unwrap() > 0.0, "{chosen}");
+    let again = folder.json(&format!("{line} --bound quadrature:32 --prior uniform --threads 2"));
+    assert_eq!(again["figures"], chosen["figures"]);
+    assert!(folder.fails(&format!("{line} --bound iwae")).contains("iwae:K"));
+}
