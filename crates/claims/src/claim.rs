@@ -24,6 +24,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "adaptive-data-analysis", run: crate::estimate::adaptive_data_analysis::run },
     Claim { slug: "lasso-mtrl", run: crate::select::lasso_mtrl::run },
     Claim { slug: "inductive-bias", run: crate::estimate::inductive_bias::run },
+    Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
 ];
 

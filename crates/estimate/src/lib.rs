@@ -8,6 +8,7 @@ mod adaptive_iscv;
 pub mod functions;
 pub mod inductive_bias;
 mod laws;
+pub mod pretrain_mle_erm;
 mod registry;
 pub mod sobol;
 
