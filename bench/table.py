@@ -66,7 +66,8 @@ def listed(results, name):
 
 def pairs(results, name):
     """The other scripts: ours and at most one peer a case, named by the case where it differs."""
-    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy"}
+    peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy",
+             "pretrain": "scikit-learn"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -97,6 +98,7 @@ SHAPES = {
     "streams": pairs,
     "holdout": pairs,
     "bias": pairs,
+    "pretrain": pairs,
     "tasks": tasks,
 }
 

@@ -13,6 +13,7 @@ mod designs;
 mod holdout;
 mod npy;
 mod numeric;
+mod pretrain;
 mod robust;
 mod select;
 mod sensitivity;
@@ -98,6 +99,7 @@ fn run() -> Result<()> {
         designs::workloads(),
         holdout::workloads(),
         numeric::workloads(),
+        pretrain::workloads(),
         robust::workloads(),
         select::workloads(),
         sensitivity::workloads(),

@@ -68,7 +68,8 @@ impl FactorModel {
 }
 
 /// Factor analysis: maximum likelihood by EM (Rubin and Thayer 1982) on the sample covariance, from the principal
-/// components.
+/// components. EM is slow where a column's noise goes to 0 (Heywood cases): the likelihood settles long before the
+/// parameters do.
 ///
 /// Cost: rows x columns^2 once, then 4 columns^2 x rank a round. Memory: columns^2.
 ///
@@ -227,30 +228,30 @@ mod tests {
     /// At a maximum the model's variances are the sample's, and C^-1 (S - C) C^-1 B = 0 (the likelihood equations).
     #[test]
     fn the_end_is_a_stationary_point() {
-        let x = rows(400, 6, 2, 3);
-        let tight = FactorAnalysis { rank: 2, rounds: 20_000, tolerance: -1.0 };
+        let x = rows(400, 10, 2, 3);
+        let tight = FactorAnalysis { rank: 2, rounds: 5000, tolerance: -1.0 };
         let model = tight.fit(x.view(), &Silent).unwrap().model;
         let (_, s) = linalg::covariance(x.view());
         let c = model.loadings.dot(&model.loadings.t()) + Array2::from_diag(&Array1::from(model.noise.clone()));
         for (a, b) in s.diag().iter().zip(c.diag()) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }
-        let inverse = solve(c.view(), Array2::eye(6).view()).unwrap();
+        let inverse = solve(c.view(), Array2::eye(10).view()).unwrap();
         let slope = inverse.dot(&(&s - &c)).dot(&inverse).dot(&model.loadings);
         assert!(slope.iter().all(|v| v.abs() < 1e-5), "{slope}");
     }
 
-    /// scikit-learn 1.9.1: `FactorAnalysis(r, tol=1e-14, max_iter=200000, svd_method="lapack").fit(x).score(x)` for
-    /// x_ij = sin(0.7 i j) + 0.5 cos(0.3 i^2 + j) + (2 for odd j where 3 divides i), i to 40, j to 6, counted from 1.
+    /// scikit-learn 1.9.1: `FactorAnalysis(r, tol=1e-13, max_iter=20000, svd_method="lapack").fit(x).score(x)` for x_ij =
+    /// cos(j) sin(1.7 i) + sin(2 j) cos(0.9 i + 1) + 0.5 sin(2.3 i (j + 2) + j^2), i to 60, j to 8, counted from 1.
     #[test]
     fn scikit_learn_finds_the_same_likelihood() {
-        let x = Array2::from_shape_fn((40, 6), |(i, j)| {
+        let x = Array2::from_shape_fn((60, 8), |(i, j)| {
             let (i, j) = (i as f64 + 1.0, j as f64 + 1.0);
-            let extra = if i % 3.0 == 0.0 { 2.0 * (j % 2.0) } else { 0.0 };
-            (0.7 * i * j).sin() + 0.5 * (0.3 * i * i + j).cos() + extra
+            let factors = j.cos() * (1.7 * i).sin() + (2.0 * j).sin() * (0.9 * i + 1.0).cos();
+            factors + 0.5 * (2.3 * i * (j + 2.0) + j * j).sin()
         });
-        for (rank, expected) in [(1, -7.937902052015981), (2, -7.467571229561907)] {
-            let tight = FactorAnalysis { rank, rounds: 60_000, tolerance: -1.0 };
+        for (rank, expected) in [(1, -7.1398055720966545), (2, -5.791217420155366)] {
+            let tight = FactorAnalysis { rank, rounds: 3000, tolerance: -1.0 };
             let model = tight.fit(x.view(), &Silent).unwrap().model;
             let found = model.log_likelihood(x.view()).unwrap();
             assert!((found - expected).abs() < 1e-8 * expected.abs(), "{rank}: {found}");

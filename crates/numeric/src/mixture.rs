@@ -551,11 +551,7 @@ impl Sums {
     }
 }
 
-fn weighed<'a>(
-    row: ArrayView1<'a, f64>,
-    mean: ArrayView1<'a, f64>,
-    root: f64,
-) -> impl Iterator<Item = f64> + use<'a> {
+fn weighed<'a>(row: ArrayView1<'a, f64>, mean: ArrayView1<'a, f64>, root: f64) -> impl Iterator<Item = f64> + use<'a> {
     row.into_iter().zip(mean).map(move |(v, m)| root * (v - m))
 }
 
@@ -679,7 +675,8 @@ mod tests {
     fn the_clouds_are_found() {
         let x = clouds(900, 10, 5, 3.0, 4);
         for covariance in KINDS {
-            let fit = GaussianMixture { covariance, ..GaussianMixture::new(5) }.fit(x.view(), Seed(1), &Silent).unwrap();
+            let fit =
+                GaussianMixture { covariance, ..GaussianMixture::new(5) }.fit(x.view(), Seed(1), &Silent).unwrap();
             let shares = fit.mixture.responsibilities(x.view()).unwrap();
             let label = |i: usize| (0..5).max_by(|a, b| shares[[i, *a]].total_cmp(&shares[[i, *b]])).unwrap();
             let right = (5..900).filter(|i| label(*i) == label(i % 5)).count();

@@ -11,9 +11,8 @@ fn factors_csv(rows: usize, seed: u64, with_y: bool) -> String {
     for i in 0..rows {
         let (a, b) = (centred(), centred());
         let loading = |j: usize| ((j as f64 + 1.0).sin(), (2.0 * j as f64).cos());
-        let cells: Vec<String> = (0..10)
-            .map(|j| format!("{:.6}", 5.0 * (loading(j).0 * a + loading(j).1 * b) + 1.5 * centred()))
-            .collect();
+        let cells: Vec<String> =
+            (0..10).map(|j| format!("{:.6}", 5.0 * (loading(j).0 * a + loading(j).1 * b) + 1.5 * centred())).collect();
         text.push_str(&format!("r{i},{}", cells.join(",")));
         if with_y {
             text.push_str(&format!(",{:.6}", a + b + 0.2 * centred()));
@@ -32,7 +31,13 @@ fn clouds_csv(rows: usize, seed: u64, with_class: bool) -> String {
         let shift = if far { 0.8 } else { 0.0 };
         let cells: Vec<String> = (0..4).map(|_| format!("{:.5}", numbers.next() + shift)).collect();
         text.push_str(&cells.join(","));
-        text.push_str(if !with_class { "\n" } else if far { ",far\n" } else { ",near\n" });
+        text.push_str(if !with_class {
+            "\n"
+        } else if far {
+            ",far\n"
+        } else {
+            ",near\n"
+        });
     }
     text
 }
@@ -42,9 +47,13 @@ fn the_line_of_the_guide_works_and_repeats() {
     let folder = Folder::new("pretrain");
     folder.write("pool.csv", &factors_csv(400, 5, false));
     folder.write("few.csv", &factors_csv(40, 6, true));
-    let line = "quadrat estimate pretrain-plan --unlabelled pool.csv --labelled few.csv --target y --report report.html";
+    let line =
+        "quadrat estimate pretrain-plan --unlabelled pool.csv --labelled few.csv --target y --report report.html";
     let said = folder.ok(line);
-    assert!(said.contains("pretraining") && said.contains("break-even") && said.contains("wrote report.html"), "{said}");
+    assert!(
+        said.contains("pretraining") && said.contains("break-even") && said.contains("wrote report.html"),
+        "{said}"
+    );
     let page = folder.read("report.html");
     assert!(page.contains("<svg") && page.contains("labels alone"));
     let found = folder.json(&format!("{line} --json"));
@@ -67,7 +76,8 @@ fn every_representation_plans_classes() {
     let folder = Folder::new("pretrain-classes");
     folder.write("pool.csv", &clouds_csv(200, 1, true)); // its class column is not looked at
     folder.write("few.csv", &clouds_csv(40, 2, true));
-    let line = "quadrat estimate pretrain-plan --unlabelled pool.csv --labelled few.csv --target kind --json --repeats 5";
+    let line =
+        "quadrat estimate pretrain-plan --unlabelled pool.csv --labelled few.csv --target kind --json --repeats 5";
     for (options, name) in [
         ("", "ppca"),
         ("--representation gmm", "gmm"),

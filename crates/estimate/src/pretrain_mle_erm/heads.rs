@@ -77,7 +77,11 @@ impl Target {
             },
             Target::Classes { codes, count } => {
                 if let Some((row, code)) = codes.iter().enumerate().find(|(_, c)| **c as usize >= *count) {
-                    return Err(Error::input(format!("label of row {row}"), code, format!("there are {count} classes")));
+                    return Err(Error::input(
+                        format!("label of row {row}"),
+                        code,
+                        format!("there are {count} classes"),
+                    ));
                 }
                 if codes.iter().all(|code| *code == codes[0]) {
                     return Err(Error::input("labels", "one class", "a classifier needs rows of at least 2 classes"));
@@ -188,9 +192,7 @@ impl FittedHead {
         }
         match self {
             FittedHead::Linear(map) => Ok(Target::Numbers(map.predict(z)?.into_iter().collect())),
-            FittedHead::Logistic { model, count, .. } => {
-                Ok(Target::Classes { codes: model.predict(z), count: *count })
-            }
+            FittedHead::Logistic { model, count, .. } => Ok(Target::Classes { codes: model.predict(z), count: *count }),
             FittedHead::ClusterTable { classes, count } => {
                 let code = |row: ndarray::ArrayView1<f64>| {
                     let mut mass = vec![0.0; *count];

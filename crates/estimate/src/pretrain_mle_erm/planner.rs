@@ -115,7 +115,8 @@ impl Planner<'_> {
             let (test_x, test_y) = rows(&test);
             let labelled: Vec<_> = self.label_sizes.iter().map(|n| rows(&train[..*n])).collect();
             let risks = |head: Head, latent: Option<&dyn Latent>| -> Result<Vec<f64>> {
-                let features = |x: ArrayView2<f64>| latent.map_or_else(|| Ok(x.to_owned()), |latent| latent.transform(x));
+                let features =
+                    |x: ArrayView2<f64>| latent.map_or_else(|| Ok(x.to_owned()), |latent| latent.transform(x));
                 let held_out = features(test_x.view())?;
                 let risk = |(x, y): &(_, Target)| {
                     let x: &ndarray::Array2<f64> = x;
@@ -276,7 +277,10 @@ mod tests {
             ([-0.1, 0.1, -0.1], 20.0 * 2.0_f64.sqrt()),
             ([0.1, 0.2, 0.0], 40.0),
         ] {
-            assert!((crossing(&sizes, &gaps) - expected).abs() < 1e-9 || crossing(&sizes, &gaps) == expected, "{gaps:?}");
+            assert!(
+                (crossing(&sizes, &gaps) - expected).abs() < 1e-9 || crossing(&sizes, &gaps) == expected,
+                "{gaps:?}"
+            );
         }
         assert_eq!(Planner::halvings(100, 10, 3), [25, 50, 100]);
         assert_eq!(Planner::halvings(9, 2, 9), [2, 3, 5, 9]);

@@ -306,7 +306,11 @@ fn bad_input_is_an_error_that_says_what_to_do() {
         assert!(message.contains(part), "{part}: {message}");
     }
     let good = planner(&Ppca { rank: 2 }, Head::Ols, Head::Ridge(None));
-    let sizes = |m: Vec<usize>, n: Vec<usize>| Planner { pool_sizes: m, label_sizes: n, ..planner(&Ppca { rank: 2 }, Head::Ols, Head::Ols) };
+    let sizes = |m: Vec<usize>, n: Vec<usize>| Planner {
+        pool_sizes: m,
+        label_sizes: n,
+        ..planner(&Ppca { rank: 2 }, Head::Ols, Head::Ols)
+    };
     for plan in [
         sizes(vec![], vec![4]),
         sizes(vec![20], vec![]),

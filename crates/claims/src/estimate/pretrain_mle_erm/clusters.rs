@@ -51,8 +51,7 @@ impl Truth {
     /// The class that Bayes' rule gives each row: that of more posterior mass (turning labels over does not change it).
     fn best(&self, x: &Array2<f64>) -> Vec<u32> {
         let class = |row: ndarray::ArrayView1<f64>| {
-            let logs: Vec<f64> =
-                self.centres.outer_iter().map(|c| -0.5 * (&row - &c).mapv(|v| v * v).sum()).collect();
+            let logs: Vec<f64> = self.centres.outer_iter().map(|c| -0.5 * (&row - &c).mapv(|v| v * v).sum()).collect();
             let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let mut mass = [0.0; 2];
             logs.iter().zip(self.classes).for_each(|(log, class)| mass[class as usize] += (log - top).exp());

@@ -2,7 +2,7 @@
 
 use super::{Figure, LOGISTIC, curve, plot};
 use ndarray::{Array2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Silent, Trial, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Scale, Seed, Silent, Trial, stats};
 use quadrat_data::builtin;
 use quadrat_estimate::pretrain_mle_erm::{FactorAnalysis, GaussianMixture, Head, Latent, Ppca, Target};
 
@@ -33,25 +33,26 @@ impl Plan {
     /// Loads the images and learns the representations from the pool.
     pub fn at(trial: &Trial) -> Result<Plan> {
         let seed = trial.seed.stream("pretraining").stream("images");
-        let mut sets = Vec::new();
         let few = trial.at(vec![20], vec![20, 50, 100], vec![20, 50, 100, 500]);
-        let draws = trial.at(1, 6, 20);
+        let set = |name, pool, y| {
+            let features = Vec::new();
+            Images { name, label_sizes: few.clone(), draws: trial.at(1, 6, 20), pool, y, features, seed }
+        };
         let (pixels, y, _) = builtin::labelled("digits")?;
         let mut order: Vec<usize> = (0..y.len()).collect();
         seed.stream("digits").rng(0).shuffle(&mut order);
-        let y: Vec<u32> = order.iter().map(|row| y[*row]).collect();
+        order.truncate(trial.at(400, y.len(), y.len()));
         let x = pixels.select(Axis(0), &order) / 16.0;
-        let kept = if trial.scale == quadrat_core::Scale::Smoke { 400 } else { 1797 };
-        let x = x.slice(s![..kept, ..]).to_owned();
-        sets.push(Images::new("digits", x, y, kept * 7 / 10, (few.clone(), draws), (16, 20), seed, trial)?);
-        if trial.scale != quadrat_core::Scale::Smoke {
+        let y = order.iter().map(|row| y[*row]).collect();
+        let mut sets = vec![set("digits", order.len() * 7 / 10, y).learn(x, 16, 20, trial)?];
+        if trial.scale != Scale::Smoke {
             let (pixels, y, _) = builtin::labelled("mnist")?;
             // Averaged over 2 x 2 pixels: a fourth of the columns makes the tuned baseline affordable.
             let x = Array2::from_shape_fn((pixels.nrows(), 196), |(i, at)| {
                 let corner = 56 * (at / 14) + 2 * (at % 14);
                 [0, 1, 28, 29].map(|by| pixels[[i, corner + by]]).iter().sum::<f64>() / (4.0 * 255.0)
             });
-            sets.push(Images::new("MNIST", x, y, 10_000, (few, draws), (32, 50), seed, trial)?);
+            sets.push(set("MNIST", 10_000, y).learn(x, 32, 50, trial)?);
         }
         Ok(Plan { sets })
     }
@@ -77,7 +78,8 @@ impl Plan {
         for set in self.sets.iter().filter(|set| draw < set.draws) {
             let rows = set.seed.stream("labels").stream(set.name).rng(draw).sample(set.pool, set.pool);
             let tests: Vec<usize> = (set.pool..set.y.len()).collect();
-            let target = |rows: &[usize]| Target::Classes { codes: rows.iter().map(|i| set.y[*i]).collect(), count: 10 };
+            let target =
+                |rows: &[usize]| Target::Classes { codes: rows.iter().map(|i| set.y[*i]).collect(), count: 10 };
             for &n in &set.label_sizes {
                 let rows = &rows[..n];
                 for (arm, z) in &set.features {
@@ -102,9 +104,7 @@ impl Plan {
                 let ahead = set.label_sizes.iter().rposition(|n| mean(arm, *n) > mean(LOGISTIC, *n));
                 let at = match ahead {
                     None => 0,
-                    Some(last) => {
-                        set.label_sizes.get(last + 1).copied().unwrap_or_else(|| set.label_sizes[last] + 1)
-                    }
+                    Some(last) => set.label_sizes.get(last + 1).copied().unwrap_or_else(|| set.label_sizes[last] + 1),
                 };
                 let metric = format!("labels at which raw pixels have caught up/{}", set.name);
                 evidence.measure(arm, &metric, 0, at as f64);
@@ -124,27 +124,16 @@ impl Plan {
 }
 
 impl Images {
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        name: &'static str,
-        x: Array2<f64>,
-        mut y: Vec<u32>,
-        pool: usize,
-        (label_sizes, draws): (Vec<usize>, u64),
-        (rank, k): (usize, usize),
-        seed: Seed,
-        trial: &Trial,
-    ) -> Result<Images> {
-        y.truncate(x.nrows());
-        let unlabelled = x.slice(s![..pool, ..]);
+    /// Fits all representations to the pool: factors of the given rank, and clusters of images by their factors.
+    fn learn(mut self, x: Array2<f64>, rank: usize, k: usize, trial: &Trial) -> Result<Images> {
+        let unlabelled = x.slice(s![..self.pool, ..]);
         let factors = Ppca { rank }.model(unlabelled)?.transform(x.view())?;
         let analysis = FactorAnalysis { tolerance: 1e-6, ..FactorAnalysis::new(rank) };
         let analysis = analysis.fit(unlabelled, &Silent)?.model.transform(x.view())?;
-        // Clusters of images are found among their factors.
         let mixture = GaussianMixture { starts: trial.at(1, 3, 10), tolerance: 1e-5, ..GaussianMixture::new(k) };
-        let mixture = mixture.fit(factors.slice(s![..pool, ..]), seed, trial.progress)?.mixture;
+        let mixture = mixture.fit(factors.slice(s![..self.pool, ..]), self.seed, trial.progress)?.mixture;
         let shares = mixture.transform(factors.view())?;
-        let features = vec![(LOGISTIC, x), ("PPCA", factors), ("FA", analysis), ("mixture", shares)];
-        Ok(Images { name, label_sizes, draws, pool, y, features, seed })
+        self.features = vec![(LOGISTIC, x), ("PPCA", factors), ("FA", analysis), ("mixture", shares)];
+        Ok(self)
     }
 }

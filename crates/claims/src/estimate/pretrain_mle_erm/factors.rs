@@ -43,7 +43,7 @@ impl Truth {
     /// Loadings of the given variance; beta = 1 / sqrt(r).
     fn new(variance: f64, rng: &mut Rng) -> Result<Truth> {
         let b = Array2::from_shape_simple_fn((D, R), || variance.sqrt() * rng.normal());
-        let sigma = b.dot(&b.t()) + Array2::eye(D);
+        let sigma = b.dot(&b.t()) + Array2::<f64>::eye(D);
         let beta = Array1::from_elem(R, 1.0 / (R as f64).sqrt());
         let pull = b.dot(&beta);
         let best = solve(sigma.view(), pull.view().insert_axis(Axis(1)))?.remove_axis(Axis(1));
@@ -77,7 +77,7 @@ impl Truth {
         let mut probes = Array2::zeros((D + 1, D));
         probes.slice_mut(s![1.., ..]).diag_mut().fill(1.0);
         let said = head.predict(features(probes.view())?.view())?.remove_axis(Axis(1));
-        self.excess(best, &(&said.slice(s![1..]) - said[0]), said[0])
+        Ok(self.excess(best, &(&said.slice(s![1..]) - said[0]), said[0]))
     }
 }
 

@@ -168,9 +168,7 @@ impl Rows {
         let features = features(args, &pool, &few)?;
         let (x, unlabelled) = (few.numeric(&features, Missing::Error)?, pool.numeric(&features, Missing::Error)?);
         let (y, classes) = match has_classes(&few, &args.target, args.task)? {
-            false => {
-                (Target::Numbers(few.numeric(&[&args.target], Missing::Error)?.into_iter().collect()), Vec::new())
-            }
+            false => (Target::Numbers(few.numeric(&[&args.target], Missing::Error)?.into_iter().collect()), Vec::new()),
             true => {
                 let found = few.categories(&args.target, Missing::Error)?;
                 (Target::Classes { codes: found.codes, count: found.names.len() }, found.names)
@@ -386,7 +384,7 @@ impl Outcome<'_> {
     }
 
     fn reply(&self, took: f64) -> Result<Reply> {
-        let (args, rows, surface) = (self.args, self.rows, &self.surface);
+        let (args, rows) = (self.args, self.rows);
         let card = find(&catalogue(), "pretrain-mle-erm")?;
         let task = match rows.classes.len() {
             0 => format!("regression on {}", args.target),
