@@ -138,7 +138,7 @@ impl Contrastive {
             return Err(Error::input("pairs", got, "both views must have the same rows and columns"));
         }
         for view in [&pairs.left, &pairs.right] {
-            if let Some(((row, column), value)) = view.indexed_iter().find(|(_, v)| !(v.abs() < 1e30)) {
+            if let Some(((row, column), value)) = view.indexed_iter().find(|(_, v)| v.is_nan() || v.abs() >= 1e30) {
                 let place = format!("row {row}, column {column}");
                 return Err(Error::input(place, value, "values must be finite and below 1e30"));
             }

@@ -107,7 +107,7 @@ impl Planner<'_> {
             false => None,
         };
         progress.begin("splits", Some(self.repeats as u64));
-        let split = |repeat: u64| -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
+        let split = |repeat: u64| -> Result<Risks> {
             checkpoint(progress)?;
             let mut rng = seed.stream("labelled rows").rng(repeat);
             let (test, train) = split(y, tests, &mut rng)?;
@@ -138,16 +138,16 @@ impl Planner<'_> {
                 pretrained.push(risks(self.head, Some(latent.as_ref()))?);
             }
             progress.advance(1);
-            Ok((pretrained, risks(self.supervised, None)?))
+            Ok(Risks { pretrained, supervised: risks(self.supervised, None)? })
         };
         let splits = (0..self.repeats as u64).into_par_iter().map(split).collect::<Result<Vec<_>>>()?;
         let (ms, ns) = (0..self.pool_sizes.len(), 0..self.label_sizes.len());
-        let over = |of: &dyn Fn(&(Vec<Vec<f64>>, Vec<f64>)) -> f64| splits.iter().map(of).collect::<Vec<f64>>();
+        let over = |of: &dyn Fn(&Risks) -> f64| splits.iter().map(of).collect::<Vec<f64>>();
         Ok(RiskSurface {
             pool_sizes: self.pool_sizes.clone(),
             label_sizes: self.label_sizes.clone(),
-            pretrained: ms.map(|m| ns.clone().map(|n| over(&|(p, _)| p[m][n])).collect()).collect(),
-            supervised: ns.map(|n| over(&|(_, s)| s[n])).collect(),
+            pretrained: ms.map(|m| ns.clone().map(|n| over(&|split| split.pretrained[m][n])).collect()).collect(),
+            supervised: ns.map(|n| over(&|split| split.supervised[n])).collect(),
             overlap: tests as f64 / (x.nrows() - tests) as f64,
         })
     }
@@ -173,6 +173,12 @@ impl Planner<'_> {
         }
         Ok(tests)
     }
+}
+
+/// Held-out risks on one split: with pretraining `[m][n]`, and from labels alone `[n]`.
+struct Risks {
+    pretrained: Vec<Vec<f64>>,
+    supervised: Vec<f64>,
 }
 
 /// Held-out rows and training rows in random order; the first two training rows are of different classes, so that every
