@@ -69,9 +69,9 @@ impl Plan {
     pub fn at(trial: &Trial) -> Plan {
         Plan {
             repeats: trial.at(2, 10, 50),
-            separations: trial.at(vec![4.0], vec![2.0, 4.0, 6.0], vec![2.0, 3.0, 4.0, 5.0, 6.0]),
+            separations: trial.at(vec![4.0], vec![4.0, 6.0], vec![2.0, 3.0, 4.0, 5.0, 6.0]),
             label_sizes: trial.at(vec![20], vec![20, 100], vec![20, 100]),
-            pool: trial.at(300, 2000, 2000),
+            pool: trial.at(300, 1000, 2000),
             tests: trial.at(300, 5000, 5000),
         }
     }

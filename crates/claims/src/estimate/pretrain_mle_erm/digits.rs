@@ -33,10 +33,10 @@ impl Plan {
     /// Loads the images and learns the representations from the pool.
     pub fn at(trial: &Trial) -> Result<Plan> {
         let seed = trial.seed.stream("pretraining").stream("images");
-        let few = trial.at(vec![20], vec![20, 50, 100], vec![20, 50, 100, 500]);
+        let few = trial.at(vec![20], vec![20, 100], vec![20, 50, 100, 500]);
         let set = |name, pool, y| {
             let features = Vec::new();
-            Images { name, label_sizes: few.clone(), draws: trial.at(1, 6, 20), pool, y, features, seed }
+            Images { name, label_sizes: few.clone(), draws: trial.at(1, 5, 20), pool, y, features, seed }
         };
         let (pixels, y, _) = builtin::labelled("digits")?;
         let mut order: Vec<usize> = (0..y.len()).collect();

@@ -119,7 +119,7 @@ impl Plan {
         let (few, all) = (vec![30, 150], vec![30, 75, 150, 400, 1000]);
         Plan {
             repeats: trial.at(2, 40, 100),
-            contrastive_repeats: trial.at(1, 10, 30),
+            contrastive_repeats: trial.at(1, 6, 30),
             pool_sizes: trial.at(vec![200, 500], vec![200, 1000, 10_000], vec![200, 1000, 10_000]),
             label_sizes: trial.at(few, all.clone(), all),
             slope_m: trial.at(vec![500, 1000], vec![1000, 2000, 4000, 8000], vec![1000, 2000, 4000, 8000, 16_000]),
