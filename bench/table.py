@@ -67,7 +67,7 @@ def listed(results, name):
 def pairs(results, name):
     """The other scripts: ours and at most one peer a case, named by the case where it differs."""
     peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy",
-             "score": "numpy", "transport": "POT"}
+             "score": "numpy", "transport": "POT", "pretrain": "scikit-learn"}
     for case, run in results.items():
         if case == "machine":
             continue
@@ -111,6 +111,7 @@ SHAPES = {
     "bias": pairs,
     "sobol": sobol,
     "score": pairs,
+    "pretrain": pairs,
     "tasks": tasks,
     "transport": pairs,
 }

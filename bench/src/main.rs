@@ -14,6 +14,7 @@ mod designs;
 mod holdout;
 mod npy;
 mod numeric;
+mod pretrain;
 mod robust;
 mod score;
 mod select;
@@ -103,6 +104,7 @@ fn run() -> Result<()> {
         designs::workloads(),
         holdout::workloads(),
         numeric::workloads(),
+        pretrain::workloads(),
         robust::workloads(),
         score::workloads(),
         select::workloads(),

@@ -26,6 +26,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "inductive-bias", run: crate::estimate::inductive_bias::run },
     Claim { slug: "autoencoder-score", run: crate::estimate::autoencoder_score::run },
     Claim { slug: "perturbed-likelihood", run: crate::estimate::perturbed_likelihood::run },
+    Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
 ];
 

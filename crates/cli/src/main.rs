@@ -88,6 +88,9 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Estimate(Estimate::InductiveBias(args)) => {
             with_terminal(|terminal| commands::estimate::inductive_bias::run(args, terminal))
         }
+        Command::Estimate(Estimate::PretrainPlan(args)) => {
+            with_terminal(|terminal| commands::estimate::pretrain_plan::run(args, terminal))
+        }
         Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| commands::ask::train(args, terminal)),
         Command::Ask(args) => commands::ask::play(args),
         Command::Estimate(Estimate::Sobol(args)) => {

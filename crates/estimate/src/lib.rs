@@ -12,6 +12,7 @@ mod generators;
 pub mod inductive_bias;
 mod laws;
 pub mod perturbed_likelihood;
+pub mod pretrain_mle_erm;
 mod registry;
 pub mod score;
 pub mod sobol;

@@ -14,6 +14,7 @@ pub fn cards() -> Vec<&'static Card> {
         &crate::inductive_bias::CARD,
         &crate::autoencoder_score::CARD,
         &crate::perturbed_likelihood::CARD,
+        &crate::pretrain_mle_erm::CARD,
     ];
     CARDS.to_vec()
 }

@@ -1,6 +1,7 @@
 //! Matrix products of row-major slices, in the one form everything here needs: rows times rows.
 
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::traits::ComplexField;
 use faer::traits::pulp::Arch;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -13,6 +14,22 @@ pub(crate) fn rows_times_rows<T: ComplexField>(a: &[T], b: &[T], d: usize, out: 
     let b = MatRef::from_row_major_slice(b, n, d);
     let out = MatMut::from_row_major_slice_mut(&mut out[..m * n], m, n);
     matmul(out, Accum::Replace, a, b.transpose(), T::one_impl(), Par::Seq);
+}
+
+/// Adds X^T X to the lower triangle of the row-major d x d `sum`, for row-major rows of `d` values. One thread.
+pub(crate) fn add_lower_gram(x: &[f64], d: usize, sum: &mut [f64]) {
+    let x = MatRef::from_row_major_slice(x, x.len() / d.max(1), d);
+    triangular::matmul(
+        MatMut::from_row_major_slice_mut(sum, d, d),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        x.transpose(),
+        BlockStructure::Rectangular,
+        x,
+        BlockStructure::Rectangular,
+        1.0,
+        Par::Seq,
+    );
 }
 
 /// Runs `work` compiled for the widest vectors this processor has (AVX2 where there is one). Loops inside must be

@@ -41,6 +41,21 @@ pub(crate) fn check_finite<T: Copy + Into<f64> + Sync>(what: &str, x: ArrayView2
     }
 }
 
+/// [`check`], and that the rows are not all alike and of a size whose squares stay in double precision.
+pub(crate) fn check_spread(what: &str, x: ArrayView2<f64>) -> Result<()> {
+    check(what, x)?;
+    let size = largest(x, &column_means(x));
+    let magnitude = largest(x, &vec![0.0; x.ncols()]);
+    if x.outer_iter().all(|row| row == x.row(0)) {
+        return Err(Error::input(what, "rows that are all alike", "rows must differ for a model of them"));
+    }
+    if !(size > 1e-100 && magnitude < 1e100) {
+        let got = format!("values up to {magnitude:e}, {size:e} from their column's mean");
+        return Err(Error::input(what, got, "bring columns to an ordinary size first: use other units or standardise"));
+    }
+    Ok(())
+}
+
 /// The mean of each column; 0 for a column whose sum overflows.
 pub(crate) fn column_means<T: Copy + Into<f64> + Sync>(x: ArrayView2<T>) -> Vec<f64> {
     let sums: Vec<Vec<f64>> = chunks(&x)

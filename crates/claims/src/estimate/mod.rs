@@ -5,6 +5,7 @@ pub mod adaptive_iscv;
 pub mod autoencoder_score;
 pub mod inductive_bias;
 pub mod perturbed_likelihood;
+pub mod pretrain_mle_erm;
 
 /// Spearman's rank correlation, for values without ties.
 fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {

@@ -29,8 +29,9 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
     }
     let x = input.numeric(&columns, Missing::Error)?;
     let started = Instant::now();
-    let made =
-        generator.draw(x.view(), args.rows, Seed(args.work.run.seed), progress).map_err(|error| named(error, &columns))?;
+    let made = generator
+        .draw(x.view(), args.rows, Seed(args.work.run.seed), progress)
+        .map_err(|error| named(error, &columns))?;
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {

@@ -11,6 +11,7 @@ mod holdout;
 mod inductive_bias;
 mod lines;
 mod output;
+mod pretrain_plan;
 mod rounds;
 mod sample;
 mod sobol;

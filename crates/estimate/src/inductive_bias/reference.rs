@@ -3,7 +3,8 @@
 use super::{Rows, check_rows, median_distance};
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use quadrat_core::{Error, Result, Seed};
-use quadrat_numeric::linalg::{gram, product, symmetric_eigen};
+use quadrat_numeric::learners::{Penalty, Ridge};
+use quadrat_numeric::linalg::product;
 
 /// Random features beside the inputs themselves.
 const FEATURES: usize = 300;
@@ -24,46 +25,9 @@ pub fn reference_error(train: Rows, test: Rows, seed: Seed) -> Result<f64> {
         return Err(Error::input("training and test rows", got, "a reference model needs at least 3 and 1"));
     }
     let features = Features::random(train.x, seed);
-    let (z, mean_z) = centred(features.of(train.x)?);
-    let (y, mean_y) = centred(train.y.to_owned());
-    let (strengths, axes) = symmetric_eigen(gram(z.view(), None)?.view())?;
-    let scores = product(z.view(), axes.view())?;
-    let target = product(scores.t(), y.view())?;
-    let coefficients = |penalty: f64| {
-        let mut c = target.clone();
-        c.outer_iter_mut().zip(&strengths).for_each(|(mut row, s)| row /= s.max(0.0) + penalty);
-        c
-    };
-    // Leaving row i out changes its residual to r_i / (1 - h_i), where h_i is its leverage; the mean takes 1/n of it.
-    let left_out = |penalty: f64| -> Result<f64> {
-        let residual = &y - &product(scores.view(), coefficients(penalty).view())?;
-        let n = z.nrows() as f64;
-        let errors = scores.outer_iter().zip(residual.outer_iter()).map(|(score, residual)| {
-            let leverage =
-                1.0 / n + score.iter().zip(&strengths).map(|(v, s)| v * v / (s.max(0.0) + penalty)).sum::<f64>();
-            residual.iter().map(|r| r * r).sum::<f64>() / (1.0 - leverage).max(1e-9).powi(2)
-        });
-        Ok(errors.sum())
-    };
-    let level = strengths.iter().sum::<f64>() / strengths.len() as f64;
-    let level = if level > 0.0 { level } else { 1.0 };
-    let mut best = (f64::INFINITY, level);
-    for step in -16..=6 {
-        let penalty = level * 10.0_f64.powf(0.5 * f64::from(step));
-        let error = left_out(penalty)?;
-        if error < best.0 {
-            best = (error, penalty);
-        }
-    }
-    let unseen = features.of(test.x)? - &mean_z;
-    let predicted = product(product(unseen.view(), axes.view())?.view(), coefficients(best.1).view())? + &mean_y;
+    let fit = Ridge { penalty: Penalty::LeaveOneOut }.fit(features.of(train.x)?.view(), train.y)?;
+    let predicted = fit.predict(features.of(test.x)?.view())?;
     Ok((&predicted - &test.y).iter().map(|e| e * e).sum::<f64>() / predicted.len() as f64)
-}
-
-fn centred(mut a: Array2<f64>) -> (Array2<f64>, Array1<f64>) {
-    let mean = a.sum_axis(Axis(0)) / a.nrows() as f64;
-    a -= &mean;
-    (a, mean)
 }
 
 /// cos(w . x / sigma + phase), with w standard normal: their products stand for the RBF kernel.

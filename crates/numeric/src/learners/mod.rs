@@ -9,7 +9,7 @@
 //! | [`KNearest`] | class shares of the neighbours | weigh votes | standardised |
 //! | [`Mlp`] | softmax of one hidden layer | weigh the loss | standardised |
 //!
-//! [`MlpRegressor`] stands apart: a network for numbers, on the squared error.
+//! [`MlpRegressor`] and [`Ridge`] stand apart: a network and a linear map for numbers, on the squared error.
 //!
 //! All classifiers share these rules:
 //! - A row of weight 2 counts as two rows, a row of weight 0 as none; no weights means weight 1 for every row.
@@ -34,6 +34,7 @@ mod forest;
 mod knn;
 mod mlp;
 mod regressor;
+mod ridge;
 mod softmax;
 mod standard;
 mod tree;
@@ -43,6 +44,7 @@ pub use forest::Forest;
 pub use knn::KNearest;
 pub use mlp::{Mlp, cosine};
 pub use regressor::{FittedRegressor, MlpRegressor};
+pub use ridge::{Linear, Penalty, Ridge};
 pub use softmax::Softmax;
 pub use standard::Standard;
 pub use tree::{Criterion, Tree};

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 ///
 /// Minimises sum over rows of weight * -log p(class | row) + `l2`/2 * |W|^2 over one coefficient a class and column and
 /// an unpenalised intercept a class, on columns that are standardised inside ([`Standard`]); so the result does not
-/// depend on the columns' units, and `l2` = 1 / C in the terms of other libraries. Two classes are fitted as two sets of
+/// depend on the columns' units, and `l2` = 1 / C in the terms of other libraries. Columns whose scale means something
+/// are taken as they are with `standardise` off. Two classes are fitted as two sets of
 /// coefficients, which halves the penalty's pull in comparison with a single logistic curve.
 ///
 /// The seed is not used. Time O(iterations * rows * columns * classes), memory a copy of the table.
@@ -30,11 +31,13 @@ pub struct Softmax {
     pub iterations: usize,
     /// Stop when no partial derivative of the mean loss is larger. Default 1e-6.
     pub tolerance: f64,
+    /// Whether to bring columns to mean 0 and variance 1 first. Default true.
+    pub standardise: bool,
 }
 
 impl Default for Softmax {
     fn default() -> Self {
-        Softmax { l2: 1.0, iterations: 200, tolerance: 1e-6 }
+        Softmax { l2: 1.0, iterations: 200, tolerance: 1e-6, standardise: true }
     }
 }
 
@@ -63,7 +66,7 @@ impl Learner for Softmax {
         if !(self.l2 > 0.0 && self.l2.is_finite()) {
             return Err(Error::input("l2", self.l2, "the penalty must be finite and above 0"));
         }
-        let standard = Standard::fit(x, &weights);
+        let standard = if self.standardise { Standard::fit(x, &weights) } else { Standard::none(x.ncols()) };
         let z = with_ones(standard.apply(x));
         let offset = Array1::from(log_shares(y, &weights, classes));
         let (columns, total) = (x.ncols(), weights.iter().sum::<f64>());
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn agrees_with_scikit_learn() {
         let (x, y) = golden_table();
-        let learner = Softmax { l2: 0.5, tolerance: 1e-10, iterations: 1000 };
+        let learner = Softmax { l2: 0.5, tolerance: 1e-10, iterations: 1000, ..Softmax::default() };
         let p = learner.fit(x.view(), &y, 3, None, Seed(0)).unwrap().probabilities(x.view());
         // make_pipeline(StandardScaler(), LogisticRegression(C=2, tol=1e-12, max_iter=10000)), scikit-learn 1.9, first
         // three rows.

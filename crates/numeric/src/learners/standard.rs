@@ -55,6 +55,11 @@ impl Standard {
         standard
     }
 
+    /// Leaves columns as they are.
+    pub(crate) fn none(columns: usize) -> Self {
+        Standard { magnitude: vec![1.0; columns], mean: vec![0.0; columns], deviation: vec![1.0; columns] }
+    }
+
     /// The same columns with the measured means and deviations taken out.
     pub fn apply(&self, x: ArrayView2<f64>) -> Array2<f64> {
         let mut z = Array2::zeros(x.raw_dim());

@@ -1,17 +1,23 @@
 //! `quadrat estimate`: one file an estimator.
 
 pub mod inductive_bias;
+pub mod pretrain_plan;
 pub mod sobol;
 
 use crate::args::Run;
 use clap::Subcommand;
-use inductive_bias::InductiveBias;
+use inductive_bias::{InductiveBias, Kind};
+use pretrain_plan::PretrainPlan;
+use quadrat::Result;
+use quadrat::data::{ColumnType, Missing, Table};
 use sobol::Sobol;
 
 #[derive(Subcommand, Debug)]
 pub enum Estimate {
     /// Bits beyond the training set that generalising takes, within a space of hypotheses
     InductiveBias(InductiveBias),
+    /// Whether pretraining on unlabelled rows saves labels, and whether more of them or more labels pay
+    PretrainPlan(PretrainPlan),
     /// Sobol' indices of a model: which inputs its output's variance comes from, with errors
     Sobol(Sobol),
 }
@@ -21,7 +27,21 @@ impl Estimate {
     pub fn run(&self) -> &Run {
         match self {
             Estimate::InductiveBias(args) => &args.run,
+            Estimate::PretrainPlan(args) => &args.run,
             Estimate::Sobol(args) => &args.run,
         }
     }
+}
+
+/// Most different whole numbers that count as classes.
+const MOST_CLASSES: usize = 20;
+
+/// Whether a column to predict holds classes: as the user says, or else by its type.
+fn has_classes(table: &Table, target: &str, task: Kind) -> Result<bool> {
+    Ok(match (task, table.column(target)?.kind) {
+        (Kind::Classification, _) => true,
+        (Kind::Regression, _) => false,
+        (Kind::Auto, ColumnType::Integer) => table.categories(target, Missing::Error)?.names.len() <= MOST_CLASSES,
+        (Kind::Auto, kind) => kind != ColumnType::Float,
+    })
 }

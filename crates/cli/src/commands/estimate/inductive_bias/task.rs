@@ -1,16 +1,14 @@
 //! A file as a task: standardised inputs, outputs, and splits into training and test rows.
 
-use super::{InductiveBias, Kind};
+use super::InductiveBias;
+use crate::commands::estimate::has_classes;
 use crate::commands::work;
 use crate::output::count;
 use ndarray::{Array2, Axis};
-use quadrat::data::{Categories, ColumnType, Missing, Table};
+use quadrat::data::{Categories, Missing, Table};
 use quadrat::estimate::inductive_bias::Rows;
 use quadrat::numeric::learners::Standard;
 use quadrat::{Error, Result, Seed};
-
-/// Most different whole numbers that count as classes.
-const MOST_CLASSES: usize = 20;
 
 /// Inputs and outputs of all rows.
 pub struct Task {
@@ -56,15 +54,7 @@ impl Task {
     pub fn read(args: &InductiveBias) -> Result<Task> {
         let table = work::read(&args.input, &args.types)?;
         let test = args.test.as_ref().map(|file| work::read(file, &args.types)).transpose()?;
-        let column = table.column(&args.target)?;
-        let named = match (args.task, column.kind) {
-            (Kind::Classification, _) => true,
-            (Kind::Regression, _) => false,
-            (Kind::Auto, ColumnType::Integer) => {
-                table.categories(&args.target, Missing::Error)?.names.len() <= MOST_CLASSES
-            }
-            (Kind::Auto, kind) => kind != ColumnType::Float,
-        };
+        let named = has_classes(&table, &args.target, args.task)?;
         let mut features: Vec<String> = args.features.clone();
         let mut notes = Vec::new();
         if features.is_empty() {

@@ -1,0 +1,183 @@
+//! Phase 1 for factors and clusters, and how large a model to fit.
+
+use super::{Contrastive, Encoder, Latent, Representation};
+use ndarray::{Array2, ArrayView2};
+use quadrat_core::{Progress, Result, Seed, checkpoint};
+use quadrat_numeric::factors::{FactorAnalysis, FactorModel, check_rank};
+use quadrat_numeric::linalg::Pca;
+use quadrat_numeric::mixture::{GaussianMixture, Mixture};
+
+/// Instance A of the paper: x = B z + mu + noise of one variance s2, z ~ N(0, I_r). The maximum of the likelihood is closed
+/// (probabilistic principal components, Tipping and Bishop 1999): with the eigenpairs (l_i, v_i) of the sample
+/// covariance, s2 = mean of the d - r smallest l and B = V_r (L_r - s2 I)^(1/2), up to a rotation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ppca {
+    /// r, from 1 to below the number of rows and of columns.
+    pub rank: usize,
+}
+
+/// Smallest noise variance, as a share of the mean variance of a column: rows that lie in r dimensions exactly would
+/// have none, and a likelihood without bound.
+const FLOOR: f64 = 1e-9;
+
+impl Ppca {
+    /// The model of greatest likelihood.
+    ///
+    /// Cost: rows x columns x min(rows, columns).
+    ///
+    /// # Errors
+    /// As [`check_rank`].
+    pub fn model(&self, x: ArrayView2<f64>) -> Result<FactorModel> {
+        check_rank(x, self.rank)?;
+        Ok(Self::of_components(&Pca::fit(x, self.rank)?, x.nrows()))
+    }
+
+    /// The same from the components of `rows` rows, whatever their precision: as many factors as components.
+    pub fn of_components(pca: &Pca, rows: usize) -> FactorModel {
+        let (d, r) = pca.components.dim();
+        let per_row = (rows.max(2) - 1) as f64 / rows.max(1) as f64; // likelihood divides by rows, not rows - 1
+        let l: Vec<f64> = pca.variances.iter().map(|v| v * per_row).collect();
+        let total = pca.total_variance * per_row;
+        let s2 = noise(total - l.iter().sum::<f64>(), total, d, r);
+        let loadings = Array2::from_shape_fn((d, r), |(i, j)| pca.components[[i, j]] * (l[j] - s2).max(0.0).sqrt());
+        FactorModel { mean: pca.mean.clone(), loadings, noise: vec![s2; d] }
+    }
+}
+
+/// s2 from what r of d directions leave of the total variance.
+fn noise(rest: f64, total: f64, d: usize, r: usize) -> f64 {
+    (rest / (d - r).max(1) as f64).max(FLOOR * total / d as f64)
+}
+
+impl Latent for FactorModel {
+    fn transform(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        self.posterior_mean(x)
+    }
+}
+
+impl Latent for Mixture {
+    fn transform(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        self.responsibilities(x)
+    }
+}
+
+impl Latent for Encoder {
+    fn transform(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        self.encode(x)
+    }
+}
+
+impl Representation for Ppca {
+    fn fit(&self, x: ArrayView2<f64>, _: Seed, progress: &dyn Progress) -> Result<Box<dyn Latent>> {
+        checkpoint(progress)?;
+        Ok(Box::new(self.model(x)?))
+    }
+}
+
+impl Representation for FactorAnalysis {
+    fn fit(&self, x: ArrayView2<f64>, _: Seed, progress: &dyn Progress) -> Result<Box<dyn Latent>> {
+        Ok(Box::new(FactorAnalysis::fit(self, x, progress)?.model))
+    }
+}
+
+impl Representation for GaussianMixture {
+    fn fit(&self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<Box<dyn Latent>> {
+        Ok(Box::new(GaussianMixture::fit(self, x, seed, progress)?.mixture))
+    }
+}
+
+impl Representation for Contrastive {
+    fn fit(&self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<Box<dyn Latent>> {
+        Ok(Box::new(Contrastive::fit(self, x, seed, progress)?))
+    }
+}
+
+/// The families by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Ppca`].
+    Ppca,
+    /// [`FactorAnalysis`].
+    Fa,
+    /// [`GaussianMixture`] with spherical covariances.
+    Gmm,
+    /// [`Contrastive`] with a linear encoder.
+    Contrastive,
+}
+
+/// Most clusters, and most factors of factor analysis, that BIC tries.
+const MOST: usize = 30;
+
+impl Kind {
+    /// Names on the command line.
+    pub const NAMED: [(&'static str, Kind); 4] =
+        [("ppca", Kind::Ppca), ("fa", Kind::Fa), ("gmm", Kind::Gmm), ("contrastive", Kind::Contrastive)];
+
+    /// The family with so many factors, clusters or outputs.
+    pub fn of_size(self, size: usize) -> Box<dyn Representation> {
+        match self {
+            Kind::Ppca => Box::new(Ppca { rank: size }),
+            Kind::Fa => Box::new(FactorAnalysis::new(size)),
+            Kind::Gmm => Box::new(GaussianMixture::new(size)),
+            Kind::Contrastive => Box::new(Contrastive::new(size)),
+        }
+    }
+
+    /// The size of smallest Schwarz criterion (BIC) on unlabelled rows. Principal components answer for all ranks at
+    /// once, also for the contrastive encoder, which has no likelihood of x; the others try one size after the other, at
+    /// most 30, and stop when two in a row were no better than the best.
+    ///
+    /// # Errors
+    /// As the family's fit of one factor or cluster; the user's cancelling.
+    pub fn choose(self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<usize> {
+        check_rank(x, 1)?;
+        let (m, d) = x.dim();
+        let most = m.min(d) - 1;
+        let bic = |log_likelihood: f64, parameters: usize| {
+            -2.0 * m as f64 * log_likelihood + parameters as f64 * (m as f64).ln()
+        };
+        // A loading matrix counts without its rotations.
+        let factors = |r: usize| d + d * r - r * (r - 1) / 2;
+        match self {
+            Kind::Ppca | Kind::Contrastive => {
+                let pca = Pca::fit(x, most)?;
+                let total = pca.total_variance;
+                let of = |r: usize| {
+                    let (kept, rest) = (&pca.variances[..r], total - pca.variances[..r].iter().sum::<f64>());
+                    // The profile likelihood, without the terms that all ranks share.
+                    let logs: f64 = kept.iter().map(|l| l.max(FLOOR * total / d as f64).ln()).sum();
+                    let log_likelihood = -0.5 * (logs + (d - r) as f64 * noise(rest, total, d, r).ln());
+                    bic(log_likelihood, factors(r) + 1)
+                };
+                Ok((1..=most).min_by(|a, b| of(*a).total_cmp(&of(*b))).unwrap_or(1))
+            }
+            Kind::Fa => first_minimum(most.min(MOST), |r| {
+                let fit = FactorAnalysis::new(r).fit(x, progress)?;
+                Ok(bic(fit.path.last().copied().unwrap_or(f64::NAN), factors(r) + d))
+            }),
+            Kind::Gmm => first_minimum(MOST.min(m), |k| {
+                let method = GaussianMixture::new(k);
+                match method.fit(x, seed, progress) {
+                    Ok(fit) => Ok(bic(fit.path.last().copied().unwrap_or(f64::NAN), method.parameters(d))),
+                    // More clusters than the rows can fill are merely no better.
+                    Err(quadrat_core::Error::Numeric { .. }) if k > 1 => Ok(f64::INFINITY),
+                    Err(error) => Err(error),
+                }
+            }),
+        }
+    }
+}
+
+/// The size from 1 to `most` with the smallest criterion, given up after two in a row that are no better.
+fn first_minimum(most: usize, criterion: impl Fn(usize) -> Result<f64>) -> Result<usize> {
+    let mut best = (criterion(1)?, 1);
+    for size in 2..=most {
+        let value = criterion(size)?;
+        if value < best.0 {
+            best = (value, size);
+        } else if size >= best.1 + 2 {
+            break;
+        }
+    }
+    Ok(best.1)
+}
