@@ -57,7 +57,7 @@ def fit(x, steps, np):
         delta = error * f(2 * NOISE / len(error))
         back = (delta @ w[2].T) * (1 - hidden * hidden)
         slopes = [noisy.T @ back, back.sum(0), hidden.T @ delta, delta.sum(0)]
-        rate = 0.5e-3 * (1 + np.cos(np.pi * (step - 1) / steps))
+        rate = 0.5e-2 * (1 + np.cos(np.pi * (step - 1) / steps))
         for a, g, first, second in zip(w, slopes, m, v):
             first *= f(0.9); first += f(0.1) * g
             second *= f(0.999); second += f(0.001) * g * g

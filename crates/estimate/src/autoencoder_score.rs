@@ -332,7 +332,9 @@ fn moments(x: ArrayView2<f64>) -> Result<(Array1<f64>, Array1<f64>)> {
     });
     for (column, deviation) in scale.iter().enumerate() {
         if !deviation.is_normal() {
-            let got = format!("standard deviation {deviation}");
+            // A constant column gives 0 / 0.
+            let got =
+                if deviation.is_nan() { "a constant".to_owned() } else { format!("standard deviation {deviation}") };
             let want = "it must vary, within what double precision can hold: leave the column out or rescale it";
             return Err(Error::input(format!("column {column}"), got, want));
         }
