@@ -20,9 +20,9 @@
 //! - Rows are centred and divided by one number, the root of the columns' mean variance, so that noise stays the same in all
 //!   directions. Columns of different units are the caller's to standardise beforehand.
 //! - ln s takes steps ten times the networks': at the same rate 3,000 steps of Adam could not bring s below a twentieth of
-//!   its start. It never falls below 1e-4 of the rows' scale. Known weakness: with an encoder, s can rise to the rows' own
-//!   spread before the networks have learned anything; where rows spread alike in all directions (a circle) the fit then
-//!   stays collapsed, whatever t. [`Fitted::divergences`] near 0 show it; [`Sigma::Fixed`] and quadrature avoid it.
+//!   its start. It keeps its start for the first tenth of the steps, for before the networks have learned anything the rows'
+//!   whole spread looks like noise, and a fit whose s follows stays collapsed. It never falls below 1e-4 of the rows' scale.
+//!   [`Fitted::divergences`] near 0 show a collapse, which noise far too large still brings about.
 //! - Fresh noise every epoch (`redraw`) is the practice and a regulariser of its own; one draw is what the theory treats.
 //! - The generator that was validated is the one returned: it has not seen the rows held out (a fifth, at most 1,000).
 //! - A connected law of Z cannot become two separate pieces under a continuous f: a thin bridge of rows remains.

@@ -254,12 +254,10 @@ impl Plan {
                 .into(),
         );
         evidence.notes.push(
-            "Written after the quick run. On the circle every VAE with a learned s has collapsed, with noise and without: s \
-             is 0.71, the spread of the rows, and the decoder is nearly constant, so that its figures there say nothing of \
-             noise, and keeping s brings rows nearer to the set. With a fixed s the same networks learn the circle. The \
-             likely cause is this crate's own choice to let ln s learn ten times as fast as the networks, so that s reaches \
-             the rows' spread first; it was left as measured. The quadrature fits do not run away without noise in this many \
-             steps: s ends near 0.014 on the circle and W1 is as good as with noise, so that nothing is left for noise to mend."
+            "In a first run at quick scale every VAE with a learned s had collapsed on the circle, with noise and without: s \
+             rose to the rows' own spread before the networks had learned anything. Since then s keeps its start for the \
+             first tenth of the steps; expectations and settings are as they were. The quadrature fits of that run did not \
+             run away without noise in this many steps: s ended near 0.014 on the circle, with nothing left for noise to mend."
                 .into(),
         );
         evidence

@@ -235,6 +235,16 @@ fn much_noise_is_what_the_decoder_finds() {
     assert!((fit.sigma / 8.0 - 1.0).abs() < 0.05, "{}", fit.sigma);
 }
 
+/// Rows that spread alike in all directions are where an s that learns too early silences the encoder: it then ends at 0.71.
+#[test]
+fn the_encoder_is_heard_on_a_circle() {
+    let method = PerturbedMle { latent: 1, noise: Noise::Fixed(0.0), steps: 2000, ..PerturbedMle::default() };
+    for seed in 0..3 {
+        let fit = method.fit(circle(500, seed).view(), Seed(seed), &Silent).unwrap();
+        assert!(fit.sigma < 0.35, "seed {seed}: {}", fit.sigma);
+    }
+}
+
 #[test]
 fn a_level_is_chosen_by_distance_and_ties_go_to_more_noise() {
     assert_eq!(choose(&[(0.0, 0.3), (0.1, 0.1), (0.2, 0.1005), (0.3, 0.2)]), 2);

@@ -15,6 +15,9 @@ const START_SIGMA: f64 = 0.5;
 const LEAST_SIGMA: f64 = 1e-4;
 /// How much faster than the networks ln s learns.
 const SIGMA_RATE: f64 = 10.0;
+/// Share of the steps in which s stays where it starts. Before the networks have learned anything the rows' whole spread
+/// looks like noise; an s that follows makes the encoder's silence optimal, and the fit stays collapsed.
+const WARM_UP: f64 = 0.1;
 
 /// What is learned, or its derivatives: the decoder f, the encoder of a variational bound, and ln s, which is kept as the
 /// bias of a layer without inputs so that Adam treats it like the rest.
@@ -91,6 +94,7 @@ pub(super) fn fit(
     let mut descent = Descent::new(&networks);
     let mut draws = seed.stream("encoder").rng(0);
     let mut batches = Batches::new(&x, noise, method.batch, seed);
+    let warm_up = (WARM_UP * method.steps as f64) as usize;
     for step in 0..method.steps {
         let batch = batches.next()?;
         match (&points, method.bound) {
@@ -98,7 +102,7 @@ pub(super) fn fit(
             (None, Bound::Iwae { k }) => variational::slopes(&networks, batch, k, false, &mut draws, &mut slopes),
             (None, _) => variational::slopes(&networks, batch, 1, true, &mut draws, &mut slopes),
         }
-        if !learns {
+        if !learns || step < warm_up {
             *slopes.log_sigma() = 0.0;
         }
         descent.step(&mut networks, &mut slopes, method.rate);
