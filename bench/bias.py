@@ -10,22 +10,9 @@ scaled non-central chi-square to 10,000 errors; the peer is scipy's ncx2.fit fro
 process, ours and the peer's in turn, on two threads.
 """
 
-import argparse
-import json
-import os
-import platform
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-OURS = ROOT / "target" / "release" / "quadrat-bench"
-RESULTS = ROOT / "bench" / "results" / "bias.json"
-THREADS = 2
+import side_by_side
 
 # name: our workload
 WORKLOADS = {
@@ -86,8 +73,7 @@ def fit(folder):
 
 def peer(workload, folder):
     seconds, figure = {"bias-curve": curve, "bias-fit": fit}[workload](folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "figure": float(figure), "peak_bytes": peak}))
+    return seconds, {"figure": float(figure)}
 
 
 def write_data(folder):
@@ -101,53 +87,7 @@ def write_data(folder):
     np.save(f"{folder}/losses.npy", 0.03 * rng.noncentral_chisquare(12.0, 20.0, size=(10_000, 1)))
 
 
-def run(command, env=None):
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def machine():
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
-    from importlib.metadata import version
-
-    return (f"{cpu}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}; {THREADS} threads; "
-            f"numpy {version('numpy')}, scipy {version('scipy')}, python {platform.python_version()}")
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--only", nargs="*")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    if options.peer:
-        return peer(*options.peer)
-    env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    env |= {"OPENBLAS_NUM_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THREADS)}
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results["machine"] = machine()
-    with tempfile.TemporaryDirectory() as folder:
-        write_data(folder)
-        for name, workload in WORKLOADS.items():
-            if options.only and not any(word in name for word in options.only):
-                continue
-            ours, theirs = [], []
-            for _ in range(options.repeats):
-                ours.append(run([str(OURS), workload, f"in={folder}", f"threads={THREADS}"]))
-                theirs.append(run([sys.executable, __file__, "--peer", workload, folder], env))
-            median = lambda runs, key: statistics.median(r[key] for r in runs)
-            keys = ("seconds", "peak_bytes", "figure")
-            results[name] = {
-                "ours": {k: median(ours, k) for k in keys},
-                "peer": {k: median(theirs, k) for k in keys},
-                "speedup": median(theirs, "seconds") / median(ours, "seconds"),
-                "repeats": len(ours),
-            }
-            print(name, json.dumps(results[name]), flush=True)
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    words = lambda workload: ([workload, "in={folder}"], [workload, "{folder}"], {})
+    cases = {name: words(workload) for name, workload in WORKLOADS.items()}
+    side_by_side.pairs(__file__, ["numpy", "scipy"], cases, peer, write_data)

@@ -16,20 +16,14 @@ threads.
 
 import argparse
 import json
-import os
-import platform
 import resource
-import statistics
-import subprocess
 import sys
 import time
-from importlib.metadata import version
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-OURS = ROOT / "target" / "release" / "quadrat-bench"
-RESULTS = ROOT / "bench" / "results" / "sobol.json"
-THREADS, TIMES, RESAMPLES = 2, 20, 100
+import side_by_side
+
+RESULTS = side_by_side.ROOT / "bench" / "results" / "sobol.json"
+TIMES, RESAMPLES = 20, 100
 DIMS = {"ishigami": 3, "g": 8}
 A = [0, 1, 4.5, 9, 99, 99, 99, 99]
 BASES = [256, 1024, 4096]
@@ -117,19 +111,6 @@ def peer(name, model, base):
     print(json.dumps({"seconds": seconds, "peak_bytes": peak, "rmse": float(error)}))
 
 
-def run(command, env=None):
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def machine():
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
-    return (f"{cpu}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}; {THREADS} threads; "
-            f"SALib {version('SALib')}, OpenTURNS {version('openturns')}, python {platform.python_version()}")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
@@ -138,11 +119,8 @@ def main():
     options = parser.parse_args()
     if options.peer:
         return peer(options.peer[0], options.peer[1], int(options.peer[2]))
-    env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    env |= {"OPENBLAS_NUM_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THREADS)}
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"cases": {}}
-    results["machine"] = machine()
-    median = lambda runs: {key: statistics.median(run[key] for run in runs) for key in ("seconds", "rmse", "peak_bytes")}
+    results["machine"] = side_by_side.machine("SALib", "openturns")
     for model, d in DIMS.items():
         for base in BASES:
             calls = base * (d + 2)
@@ -153,11 +131,11 @@ def main():
             for _ in range(options.repeats):
                 for side, done in runs.items():
                     if side in PEERS:
-                        done.append(run([sys.executable, __file__, "--peer", side, model, str(base)], env))
+                        done.append(side_by_side.run([sys.executable, __file__, "--peer", side, model, str(base)]))
                     else:
                         words = [f"model={model}", f"method={side}", f"calls={calls}", f"times={TIMES}"]
-                        done.append(run([str(OURS), "sobol", *words, f"resamples={RESAMPLES}", f"threads={THREADS}"]))
-            results["cases"][name] = {side: median(done) for side, done in runs.items()} | {"repeats": options.repeats}
+                        done.append(side_by_side.ours("sobol", *words, f"resamples={RESAMPLES}"))
+            results["cases"][name] = {side: side_by_side.median(done) for side, done in runs.items()} | {"repeats": options.repeats}
             print(name, json.dumps(results["cases"][name]), flush=True)
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
