@@ -218,7 +218,7 @@ const MOST_PIECES: f64 = 200.0;
 /// ```
 /// use ndarray::array;
 /// use quadrat_estimate::score::{IsotropicMixture, Quadrature, ScoreModel};
-/// let two = IsotropicMixture::equal(array![[-2.0], [2.0]], 0.5)?;
+/// let two = IsotropicMixture::equal(array![[-2.0], [2.0]], 1.0)?;
 /// let (x, y) = (array![[-2.0]], array![[0.0]]);
 /// let along = two.log_ratio(x.view(), y.view(), Quadrature::Gauss(20))?[0];
 /// assert!((along - (two.log_density(y.view())[0] - two.log_density(x.view())[0])).abs() < 1e-8);
