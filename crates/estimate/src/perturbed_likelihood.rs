@@ -218,7 +218,7 @@ impl Default for PerturbedMle {
 }
 
 impl PerturbedMle {
-    /// From the words of a command line; [`CARD`]'s parameters.
+    /// From the words of a command line; the card's parameters.
     ///
     /// # Errors
     /// Unknown names and values out of range.

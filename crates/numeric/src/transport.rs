@@ -1,7 +1,7 @@
 //! Optimal transport: how far one cloud of points must be moved to become another.
 //!
 //! W1(a, b) is the least mean Euclidean distance over all plans that carry the mass of `a` to `b`. It is exact here:
-//! by sorting in one dimension, else by shortest augmenting paths ([`solver`]). Past [`MOST_POINTS`] rows the matrix of
+//! by sorting in one dimension, else by shortest augmenting paths. Past [`MOST_POINTS`] rows the matrix of
 //! costs and the time grow out of hand; the sliced distance averages W1 over random directions in n log n each, is at
 //! most W1, and ranks like it.
 //!
