@@ -39,7 +39,9 @@ impl Record {
     /// in the folder, which must exist.
     pub fn write(&self, dir: &Path) -> Result<()> {
         let path = dir.join(format!("{}.{}.json", self.slug, self.scale));
-        write_atomic_bytes(&path, &to_json(self)?)?;
+        // Tens of thousands of measurements: without white space a third less.
+        let text = serde_json::to_vec(self).map_err(|e| Error::numeric("writing JSON", e.to_string()))?;
+        write_atomic_bytes(&path, &text)?;
         let records = read_all(dir)?;
         let summaries: Vec<Summary> = records.iter().map(Summary::of).collect();
         write_atomic_bytes(&dir.join("summary.json"), &to_json(&summaries)?)?;
