@@ -15,20 +15,16 @@ with scipy.optimize.linprog (HiGHS) and its time is extrapolated to all rows.
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-OURS = ROOT / "target" / "release" / "quadrat-bench"
-RESULTS = ROOT / "bench" / "results" / "sensitivity.json"
-THREADS = 2
+import side_by_side
+
+RESULTS = side_by_side.ROOT / "bench" / "results" / "sensitivity.json"
 LP_ROWS = 4
 
 # name: our workload, rows, columns, repeats
@@ -100,23 +96,6 @@ def peer(path, workload):
     print(json.dumps(figures))
 
 
-def run(command, env=None):
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout)
-
-
-def machine():
-    """The machine line."""
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
-    import numpy
-    import scipy
-
-    return (f"{cpu}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}; {THREADS} threads; "
-            f"numpy {numpy.__version__}, scipy {scipy.__version__}, python {platform.python_version()}")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
@@ -126,11 +105,8 @@ def main():
     if options.peer:
         return peer(*options.peer)
 
-    # The peer's linear algebra picks its own kernels and block sizes, on as many threads as ours.
-    env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    env |= {"OPENBLAS_NUM_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THREADS)}
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results["machine"] = machine()
+    results["machine"] = side_by_side.machine("numpy", "scipy")
     for name, (workload, rows, columns, repeats) in WORKLOADS.items():
         if options.only and not any(word in name for word in options.only):
             continue
@@ -139,8 +115,8 @@ def main():
             make(path, rows, columns)
             ours, theirs = [], []
             for _ in range(options.repeats or repeats):
-                ours.append(run([str(OURS), workload, f"in={path}", f"threads={THREADS}"]))
-                theirs.append(run([sys.executable, __file__, "--peer", path, workload], env))
+                ours.append(side_by_side.ours(workload, f"in={path}"))
+                theirs.append(side_by_side.run([sys.executable, __file__, "--peer", path, workload]))
         median = lambda runs, key: statistics.median(r[key] for r in runs)
         if "extrapolated from rows" in theirs[0]:
             step, every = rows // LP_ROWS, rows // 20
