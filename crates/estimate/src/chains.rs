@@ -215,20 +215,15 @@ impl Chains {
         model.reach() / (d as f64).sqrt()
     }
 
+    /// Where none is given.
     fn first_step(&self, model: &dyn ScoreModel, d: usize) -> f64 {
         let d = d as f64;
-        match (self.step, self.kernel) {
-            (Some(step), _) => step,
+        match self.kernel {
             // Optimal for normal targets of many columns.
-            (None, Kernel::Metropolis) => 2.4 / d.sqrt(),
-            (None, Kernel::Mala) => 1.6 / d.cbrt(),
-            (None, Kernel::Langevin | Kernel::DaeChain) => {
-                if model.noise() > 0.0 {
-                    model.noise()
-                } else {
-                    0.1
-                }
-            }
+            Kernel::Metropolis => 2.4 / d.sqrt(),
+            Kernel::Mala => 1.6 / d.cbrt(),
+            Kernel::Langevin | Kernel::DaeChain if model.noise() > 0.0 => model.noise(),
+            Kernel::Langevin | Kernel::DaeChain => 0.1,
         }
     }
 

@@ -62,6 +62,7 @@ pub use quadratic_form::QuadraticForm;
 pub use reference::reference_error;
 
 use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed, checkpoint};
+use quadrat_numeric::check_finite;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -207,13 +208,8 @@ fn check_rows(part: &str, rows: Rows) -> Result<()> {
         let got = format!("{} inputs and {} outputs a row", rows.x.ncols(), rows.y.ncols());
         return Err(Error::input(format!("{part} rows"), got, "give at least one of each"));
     }
-    for (what, values) in [("inputs", rows.x), ("outputs", rows.y)] {
-        if let Some(((row, column), value)) = values.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            let place = format!("{part} {what}, row {row}, column {column}");
-            return Err(Error::input(place, value, "values must be finite; remove the row or fill the value in"));
-        }
-    }
-    Ok(())
+    check_finite(&format!("{part} inputs"), rows.x)?;
+    check_finite(&format!("{part} outputs"), rows.y)
 }
 
 #[cfg(test)]

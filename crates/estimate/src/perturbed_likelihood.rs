@@ -53,6 +53,7 @@ pub use fitted::Fitted;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
+use quadrat_numeric::check_finite;
 use quadrat_numeric::transport::wasserstein1;
 use rayon::prelude::*;
 
@@ -286,7 +287,7 @@ impl PerturbedMle {
             let want = format!("use 1 to {columns}, the number of columns");
             return Err(Error::input("latent dimensions", self.latent, want));
         }
-        check_finite(x)?;
+        check_finite("rows", x)?;
         match self.bound {
             Bound::Elbo | Bound::Iwae { .. } if self.prior == Prior::Uniform => {
                 let want = "a Gaussian encoder leaves its cube; use a normal prior, or quadrature";
@@ -358,16 +359,6 @@ fn check_level(t: f64) -> Result<()> {
         return Err(Error::input("noise level", t, "use a finite number of at least 0"));
     }
     Ok(())
-}
-
-fn check_finite(x: ArrayView2<f64>) -> Result<()> {
-    match x.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        None => Ok(()),
-        Some(((row, column), value)) => {
-            let place = format!("rows, row {row}, column {column}");
-            Err(Error::input(place, value, "values must be finite; remove the row or fill the value in"))
-        }
-    }
 }
 
 /// Between the rows' units and the networks': centred columns of mean variance 1.

@@ -7,6 +7,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use quadrat_core::{Error, Result, Rng};
+use quadrat_numeric::check_finite;
 use quadrat_numeric::special::gauss_legendre;
 
 /// A density known by the gradient of its logarithm.
@@ -88,11 +89,7 @@ pub(crate) fn check_columns(dims: usize, x: ArrayView2<f64>) -> Result<()> {
     if x.ncols() != dims {
         return Err(Error::input("columns of the points", x.ncols(), format!("the model has {dims}")));
     }
-    if let Some(((row, column), value)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        let place = format!("row {row}, column {column}");
-        return Err(Error::input(place, value, "values must be finite; remove the row or fill the value in"));
-    }
-    Ok(())
+    check_finite("points", x)
 }
 
 /// How a path integral becomes a sum.

@@ -33,4 +33,5 @@ pub use lasso::Lasso;
 pub use mixture::GaussianMixture;
 pub use neighbours::{Metric, Neighbours};
 pub use points::Points;
+pub use prepare::check_finite;
 pub use sparse::Csr;

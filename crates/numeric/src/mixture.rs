@@ -6,7 +6,7 @@
 use crate::linalg::{cholesky, solve_lower};
 use crate::{KMeans, linalg, prepare};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
-use quadrat_core::{Error, Progress, Result, Seed, Silent, checkpoint};
+use quadrat_core::{Error, Progress, Result, Rng, Seed, Silent, checkpoint};
 use rayon::prelude::*;
 
 /// What the components' covariances may be.
@@ -366,6 +366,29 @@ impl Mixture {
         Ok(blocks.iter().sum::<f64>() / x.nrows() as f64)
     }
 
+    /// `n` independent draws: n x columns.
+    ///
+    /// # Errors
+    /// A covariance that is not positive definite.
+    pub fn sample(&self, n: usize, rng: &mut Rng) -> Result<Array2<f64>> {
+        let (k, d) = self.means.dim();
+        // L with C = L L' for each component.
+        let roots = match &self.covariances {
+            Covariances::Spherical(v) => v.iter().map(|v| Array2::eye(d) * v.sqrt()).collect(),
+            Covariances::Diagonal(v) => v.outer_iter().map(|v| Array2::from_diag(&v.mapv(f64::sqrt))).collect(),
+            Covariances::Shared(c) => vec![cholesky(c.view())?; k],
+            Covariances::Full(all) => all.iter().map(|c| cholesky(c.view())).collect::<Result<Vec<_>>>()?,
+        };
+        let weights = self.weights.to_vec();
+        let mut rows = Array2::zeros((n, d));
+        for mut row in rows.outer_iter_mut() {
+            let component = rng.weighted(&weights);
+            let e = Array1::from_shape_simple_fn(d, || rng.normal());
+            row.assign(&(&self.means.row(component) + &roots[component].dot(&e)));
+        }
+        Ok(rows)
+    }
+
     fn check_rows(&self, x: ArrayView2<f64>) -> Result<()> {
         if x.ncols() != self.means.ncols() {
             let want = format!("the mixture was fitted to {} columns", self.means.ncols());
@@ -682,6 +705,48 @@ mod tests {
             let right = (5..900).filter(|i| label(*i) == label(i % 5)).count();
             assert!(right > 885, "{covariance:?} {right}");
         }
+    }
+
+    /// Draws of every kind have the mixture's mean and covariance, to five standard errors of theirs (once in a million).
+    #[test]
+    fn draws_have_the_moments_of_the_mixture() {
+        let matrix = |off: f64| array![[1.0, off], [off, 2.0]];
+        let n = 20_000;
+        for covariances in [
+            Covariances::Spherical(array![0.5, 2.0]),
+            Covariances::Diagonal(array![[1.0, 3.0], [0.2, 0.5]]),
+            Covariances::Shared(matrix(0.7)),
+            Covariances::Full(vec![matrix(0.7), matrix(-0.9)]),
+        ] {
+            let of = |k: usize| match &covariances {
+                Covariances::Spherical(v) => Array2::eye(2) * v[k],
+                Covariances::Diagonal(v) => Array2::from_diag(&v.row(k)),
+                Covariances::Shared(c) => c.clone(),
+                Covariances::Full(all) => all[k].clone(),
+            };
+            let (weights, means) = (array![0.3, 0.7], array![[-1.0, 0.0], [2.0, 1.0]]);
+            let centre = weights.dot(&means);
+            let expected = (0..2).fold(Array2::<f64>::zeros((2, 2)), |sum, k| {
+                let off = (&means.row(k) - &centre).insert_axis(Axis(1));
+                sum + (of(k) + off.dot(&off.t())) * weights[k]
+            });
+            let mixture = Mixture { weights, means, covariances: covariances.clone() };
+            let x = mixture.sample(n, &mut Seed(9).rng(0)).unwrap();
+            let off = &x - &centre;
+            for i in 0..2 {
+                let error = (expected[[i, i]] / n as f64).sqrt();
+                assert!(off.column(i).mean().unwrap().abs() < 5.0 * error, "{covariances:?}");
+                for j in 0..2 {
+                    let products = &off.column(i) * &off.column(j);
+                    let error = products.std(1.0) / (n as f64).sqrt();
+                    let found = products.mean().unwrap();
+                    assert!((found - expected[[i, j]]).abs() < 5.0 * error, "{covariances:?} {i} {j} {found}");
+                }
+            }
+        }
+        let flat =
+            Mixture { weights: array![1.0], means: array![[0.0, 0.0]], covariances: Covariances::Shared(matrix(9.0)) };
+        assert!(flat.sample(1, &mut Seed(0).rng(0)).is_err());
     }
 
     #[test]

@@ -24,8 +24,11 @@ pub(crate) fn check<T: Copy + Into<f64> + Sync>(what: &str, x: ArrayView2<T>) ->
     check_finite(what, x)
 }
 
-/// That every value is finite; the error names the first row and column (counted from 0) that is not.
-pub(crate) fn check_finite<T: Copy + Into<f64> + Sync>(what: &str, x: ArrayView2<T>) -> Result<()> {
+/// That every value of a table is finite.
+///
+/// # Errors
+/// Names `what` with the first row and column (counted from 0) of which that is not true.
+pub fn check_finite<T: Copy + Into<f64> + Sync>(what: &str, x: ArrayView2<T>) -> Result<()> {
     let bad = |row: ArrayView1<T>| row.iter().map(|v| (*v).into()).enumerate().find(|(_, v)| !v.is_finite());
     let first = chunks(&x).enumerate().find_map_first(|(chunk, rows)| {
         let at = rows.outer_iter().position(|row| row.iter().any(|v| !(*v).into().is_finite()))?;

@@ -4,8 +4,8 @@ mod baselines;
 mod identities;
 mod sets;
 
-use super::rank_correlation;
-use baselines::{NormalMixture, kernels};
+use super::{Figure, add, rank_correlation, slope};
+use baselines::{by_bic, kernels, normals};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
 use quadrat_estimate::Generator;
@@ -31,9 +31,6 @@ const NOISES: [f64; 4] = [0.05, 0.1, 0.2, 0.4];
 const DAE: &str = "denoising, Metropolis";
 const RCAE: &str = "contractive, Metropolis";
 const FRESH: &str = "W1 over that of fresh rows";
-
-/// A figure: arm, metric and value.
-type Figure = (String, String, f64);
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
@@ -68,11 +65,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         Ok((*repeat, figures))
     };
     let outcomes = items.par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    for (repeat, figures) in &outcomes {
-        for (arm, metric, value) in figures {
-            evidence.measure(arm, metric, *repeat, *value);
-        }
-    }
+    add(&mut evidence, outcomes);
     evidence.plots = vec![error_plot(&evidence)];
     identities::add(&mut evidence, trial)?;
     Ok(evidence)
@@ -229,7 +222,7 @@ impl Plan {
         let law = ring(0.5)?;
         let x = law.sample(if self.steps < 1000 { 2000 } else { 50_000 }, &mut seed.stream("rows").rng(0));
         let mut figures = Vec::new();
-        let mut errors = Vec::new();
+        let (mut raws, mut blurs) = (Vec::new(), Vec::new());
         let fit = |learner: ScoreAutoencoder| learner.fit(x.view(), seed, &Silent);
         for s in NOISES {
             let model = fit(self.learner(s, Criterion::Denoising))?;
@@ -242,7 +235,8 @@ impl Plan {
             figures.push(("denoising".to_owned(), format!("{RAW}, s = {s}"), raw));
             let blur = relative_error(&law.smoothed(s).score(clean.view()), &exact);
             figures.push(("formula for p_s".to_owned(), format!("{RAW}, s = {s}"), blur));
-            errors.push((s.ln(), raw.ln(), blur.ln()));
+            raws.push(raw.ln());
+            blurs.push(blur.ln());
             if s == 0.1 {
                 let contractive = Criterion::Contractive(Penalty::Exact);
                 for (arm, learner) in [
@@ -263,14 +257,9 @@ impl Plan {
                 }
             }
         }
-        // Least squares through the logarithms.
-        let middle = errors.iter().map(|e| e.0).sum::<f64>() / errors.len() as f64;
-        let slope = |of: fn(&(f64, f64, f64)) -> f64| {
-            let along: f64 = errors.iter().map(|e| (e.0 - middle) * of(e)).sum();
-            along / errors.iter().map(|e| (e.0 - middle).powi(2)).sum::<f64>()
-        };
-        figures.push(("denoising".to_owned(), SLOPE.to_owned(), slope(|e| e.1) - 2.0));
-        figures.push(("formula for p_s".to_owned(), SLOPE.to_owned(), slope(|e| e.2) - 2.0));
+        let widths = NOISES.map(f64::ln);
+        figures.push(("denoising".to_owned(), SLOPE.to_owned(), slope(&widths, &raws) - 2.0));
+        figures.push(("formula for p_s".to_owned(), SLOPE.to_owned(), slope(&widths, &blurs) - 2.0));
         Ok(figures)
     }
 
@@ -288,8 +277,8 @@ impl Plan {
         };
         let mut rng = seed.stream("baselines").rng(0);
         add("training rows", x.slice(s![..m, ..]))?;
-        add("normal law", NormalMixture::normal(x.view())?.sample(m, &mut rng).view())?;
-        add("normal mixture", NormalMixture::by_bic(x.view(), 12, seed)?.sample(m, &mut rng).view())?;
+        add("normal law", normals(1).fit(x.view(), seed, &Silent)?.mixture.sample(m, &mut rng)?.view())?;
+        add("normal mixture", by_bic(x.view(), 12, seed)?.sample(m, &mut rng)?.view())?;
         add("kernels", kernels(x.view(), seed)?.sample(m, &mut rng).view())?;
 
         let tuned = |criterion| -> Result<(ScoreAutoencoder, f64)> {

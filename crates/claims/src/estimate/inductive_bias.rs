@@ -3,7 +3,7 @@
 mod cnn;
 mod identities;
 
-use super::rank_correlation;
+use super::{Figure, add, rank_correlation};
 use cnn::{Cnn, SIDE};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
@@ -37,9 +37,6 @@ const REFERENCE: &str = "eps of ridge";
 const FIXED_NAME: &str = "eps 5% of the variance";
 /// Where the fitted laws are compared with the exact one.
 const COMPARED: [usize; 2] = [2, 6];
-
-/// A figure: arm, metric and value.
-type Figure = (String, String, f64);
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
@@ -80,11 +77,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             outcomes.push((repeat, families(&images, count, rows, epochs, seed("families", repeat), trial)?));
         }
     }
-    for (repeat, figures) in &outcomes {
-        for (arm, metric, value) in figures {
-            evidence.measure(arm, metric, *repeat, *value);
-        }
-    }
+    add(&mut evidence, outcomes);
     evidence.plots = plan.plots(&evidence);
     identities::add(&mut evidence, trial)?;
     Ok(evidence)

@@ -3,6 +3,7 @@
 mod identities;
 mod sets;
 
+use super::{Figure, add, slope};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
 use quadrat_estimate::GenerativeModel;
@@ -65,9 +66,6 @@ const STARTS: &str = "t = 0, start chosen";
 const FIXED: &str = "t = 0, s chosen";
 const POOLED: &str = "W1 over clean/mean of sets";
 
-/// A figure: arm, metric and value.
-type Figure = (String, String, f64);
-
 fn ratio(set: Set) -> String {
     format!("W1 over clean/{}", set.name())
 }
@@ -125,11 +123,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         let one = |repeat| Ok((repeat, plan.rate(seed("growing", repeat), trial)?));
         outcomes.extend((0..plan.repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?);
     }
-    for (repeat, figures) in &outcomes {
-        for (arm, metric, value) in figures {
-            evidence.measure(arm, metric, *repeat, *value);
-        }
-    }
+    add(&mut evidence, outcomes);
     evidence.plots = vec![plan.plot(&evidence)];
     identities::add(&mut evidence, trial)?;
     Ok(evidence)
@@ -377,13 +371,6 @@ impl Plan {
             series: series.collect(),
         }
     }
-}
-
-/// The slope of the least-squares line.
-fn slope(x: &[f64], y: &[f64]) -> f64 {
-    let (mx, my) = (stats::mean(x), stats::mean(y));
-    let across: f64 = x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum();
-    across / x.iter().map(|x| (x - mx).powi(2)).sum::<f64>()
 }
 
 /// Rows drawn with replacement.

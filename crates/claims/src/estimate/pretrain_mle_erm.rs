@@ -5,12 +5,10 @@ mod digits;
 mod factors;
 mod identities;
 
+use super::{Figure, add, slope};
 use quadrat_core::{Evidence, Plot, Result, Series, Trial, checkpoint, stats};
 use quadrat_numeric::learners::Penalty;
 use rayon::prelude::*;
-
-/// A figure: arm, metric and value.
-type Figure = (String, String, f64);
 
 /// One repetition of an experiment.
 type Repetition<'a> = &'a (dyn Fn(u64) -> Result<Vec<Figure>> + Sync);
@@ -99,20 +97,10 @@ fn repeated(name: &str, repeats: u64, one: Repetition, trial: &Trial) -> Result<
         .collect()
 }
 
-fn add(evidence: &mut Evidence, figures: Vec<(u64, Vec<Figure>)>) {
-    for (repeat, figures) in figures {
-        for (arm, metric, value) in figures {
-            evidence.measure(&arm, &metric, repeat, value);
-        }
-    }
-}
-
 /// Slope of ln y over ln x by least squares.
 fn log_slope(x: &[f64], y: &[f64]) -> f64 {
-    let (x, y): (Vec<f64>, Vec<f64>) = (x.iter().map(|v| v.ln()).collect(), y.iter().map(|v| v.ln()).collect());
-    let (mx, my) = (stats::mean(&x), stats::mean(&y));
-    let across: f64 = x.iter().zip(&y).map(|(x, y)| (x - mx) * (y - my)).sum();
-    across / x.iter().map(|x| (x - mx) * (x - mx)).sum::<f64>()
+    let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect::<Vec<f64>>();
+    slope(&logs(x), &logs(y))
 }
 
 /// A curve of means with their 95% intervals: `metric` gives the metric's name at each place.

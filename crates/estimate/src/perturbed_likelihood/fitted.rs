@@ -1,10 +1,11 @@
 //! The fitted law.
 
 use super::training::Networks;
-use super::{Bound, PerturbedMle, Prior, Scaling, check_finite, quadrature, variational};
+use super::{PerturbedMle, Prior, Scaling, quadrature, variational};
 use crate::{Generated, GenerativeModel, Generator};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, stats};
+use quadrat_numeric::check_finite;
 use quadrat_numeric::low_discrepancy::Sobol;
 use rayon::prelude::*;
 
@@ -27,7 +28,6 @@ pub struct Fitted {
     pub divergences: Vec<f64>,
     latent: usize,
     prior: Prior,
-    bound: Bound,
     networks: Networks,
     scaling: Scaling,
 }
@@ -50,7 +50,6 @@ impl Fitted {
             divergences: divergences.unwrap_or_default(),
             latent: method.latent,
             prior: method.prior,
-            bound: method.bound,
             networks,
             scaling,
         }
@@ -64,7 +63,7 @@ impl Fitted {
         if z.ncols() != self.latent {
             return Err(Error::input("columns of z", z.ncols(), format!("Z has {} dimensions", self.latent)));
         }
-        check_finite(z)?;
+        check_finite("z", z)?;
         Ok(self.scaling.to_rows(self.networks.decoder.outputs(z.mapv(|v| v as f32).view())))
     }
 
@@ -91,24 +90,14 @@ impl Fitted {
     /// # Errors
     /// Columns that differ in number, values that are not finite, and `k` of 0.
     pub fn log_lik(&self, x: ArrayView2<f64>, k: usize, seed: Seed) -> Result<Vec<f64>> {
-        if k == 0 {
-            return Err(Error::input("k", 0, "use at least 1 point"));
-        }
+        let Some(encoder) = &self.networks.encoder else { return self.log_lik_by_quadrature(x, k, seed) };
+        check_points(k)?;
         let x = self.to_networks(x)?;
-        let mut logs = match &self.networks.encoder {
-            Some(encoder) => (0..x.nrows())
-                .into_par_iter()
-                .map(|row| {
-                    let mut rng: Rng = seed.stream("likelihood").rng(row as u64);
-                    let one = x.slice(ndarray::s![row..row + 1, ..]);
-                    variational::log_bound(&self.networks, encoder, one, k, &mut rng)
-                })
-                .collect(),
-            None => self.by_quadrature(x.view(), k, seed)?,
+        let one = |row: usize| {
+            let mut rng: Rng = seed.stream("likelihood").rng(row as u64);
+            variational::log_bound(&self.networks, encoder, x.slice(s![row..row + 1, ..]), k, &mut rng)
         };
-        let change = x.ncols() as f64 * self.scaling.scale.ln();
-        logs.iter_mut().for_each(|log| *log -= change);
-        Ok(logs)
+        Ok(self.in_rows_units((0..x.nrows()).into_par_iter().map(one).collect()))
     }
 
     /// ln p(x) of each row by quadrature on `m` Sobol' points, whatever the bound was.
@@ -116,20 +105,17 @@ impl Fitted {
     /// # Errors
     /// As [`log_lik`](Self::log_lik).
     pub fn log_lik_by_quadrature(&self, x: ArrayView2<f64>, m: usize, seed: Seed) -> Result<Vec<f64>> {
+        check_points(m)?;
         let x = self.to_networks(x)?;
-        let change = x.ncols() as f64 * self.scaling.scale.ln();
-        let logs = self.by_quadrature(x.view(), m.max(1), seed)?;
-        Ok(logs.into_iter().map(|log| log - change).collect())
-    }
-
-    fn by_quadrature(&self, x: ArrayView2<f32>, m: usize, seed: Seed) -> Result<Vec<f64>> {
         let cube = Sobol::scrambled(self.latent, seed.stream("quadrature"))?.points(0, m)?;
-        Ok(quadrature::log_densities(&self.networks, &quadrature::points(&cube, self.prior), x))
+        let points = quadrature::points(&cube, self.prior);
+        Ok(self.in_rows_units(quadrature::log_densities(&self.networks, &points, x.view())))
     }
 
-    /// What was maximised.
-    pub fn bound(&self) -> Bound {
-        self.bound
+    /// Log-densities in the rows' units, from those in the networks'.
+    fn in_rows_units(&self, logs: Vec<f64>) -> Vec<f64> {
+        let change = self.columns() as f64 * self.scaling.scale.ln();
+        logs.into_iter().map(|log| log - change).collect()
     }
 
     fn to_networks(&self, x: ArrayView2<f64>) -> Result<Array2<f32>> {
@@ -137,7 +123,7 @@ impl Fitted {
             let want = format!("the generator was fitted to {}", self.columns());
             return Err(Error::input("columns", x.ncols(), want));
         }
-        check_finite(x)?;
+        check_finite("rows", x)?;
         Ok(self.scaling.to_networks(x).mapv(|v| v as f32))
     }
 
@@ -175,6 +161,10 @@ impl Fitted {
         });
         Array2::from_shape_vec((rows, columns), made).unwrap_or_default()
     }
+}
+
+fn check_points(k: usize) -> Result<()> {
+    if k == 0 { Err(Error::input("k", 0, "use at least 1 point")) } else { Ok(()) }
 }
 
 impl GenerativeModel for Fitted {

@@ -4,6 +4,7 @@ use super::{Head, Latent, Representation, Target, check_widths};
 use ndarray::{ArrayView2, Axis};
 use quadrat_core::stats::{Interval, mean, t_interval};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, checkpoint};
+use quadrat_numeric::check_finite;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -96,9 +97,7 @@ impl Planner<'_> {
     ) -> Result<RiskSurface> {
         check_widths(unlabelled, x)?;
         y.check(x.nrows())?;
-        if let Some(((row, column), value)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return Err(Error::input(format!("labelled row {row}, column {column}"), value, "values must be finite"));
-        }
+        check_finite("labelled rows", x)?;
         let tests = self.check(unlabelled.nrows(), x.nrows())?;
         // Of the whole pool there is one representation.
         let (pool, whole) = (unlabelled.nrows(), self.pool_sizes.last() == Some(&unlabelled.nrows()));

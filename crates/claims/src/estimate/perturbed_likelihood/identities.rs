@@ -1,6 +1,7 @@
 //! What must hold whatever the data.
 
-use super::{Set, slope};
+use super::super::slope;
+use super::Set;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Evidence, Result, Seed, Silent, Trial, stats};
 use quadrat_estimate::perturbed_likelihood::{Bound, InstanceNoise, Noise, PerturbedMle};
