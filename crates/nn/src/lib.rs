@@ -1,0 +1,3 @@
+//! Networks on burn.
+
+pub mod ops;
