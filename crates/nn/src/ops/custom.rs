@@ -34,7 +34,7 @@ pub(super) fn take<const D: usize>(x: &Tensor<D>, graph: bool) -> Option<Input> 
 }
 
 /// The same for a tensor without autodiff that takes no part in the graph.
-fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
+pub(super) fn plain<const D: usize>(x: &Tensor<D>) -> Option<FlexTensor> {
     let single = x.dtype() == DType::F32;
     single.then(|| x.clone().try_into_primitive::<Flex>().ok()).flatten().map(|x| x.to_contiguous())
 }

@@ -10,10 +10,16 @@ mod conv;
 mod custom;
 mod elementwise;
 mod loss;
+mod norm;
+mod pattern;
 mod scalar;
+mod sparse;
 pub mod step;
 mod threads;
 
 pub use conv::conv2d;
 pub use elementwise::{atan, gelu, silu, tanh};
 pub use loss::softmax_cross_entropy;
+pub use norm::{batch_norm, group_norm, layer_norm};
+pub use pattern::Pattern;
+pub use sparse::{patterned_linear, sparse_linear};
