@@ -13,6 +13,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use quadrat_numeric::vectorised;
 
+/// Numbers in the buffer of patches, but for images of which one row needs more: 256 KiB, half of a second cache.
+const STRIP: usize = 64 * 1024;
+
 /// The sizes of one convolution.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
@@ -62,137 +65,231 @@ impl Shape {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
-    /// Columns `from..to` of row `row` of the output whose input at kernel column `kx` exists, and the first's input.
-    fn run(&self, kx: usize) -> (usize, usize, usize) {
-        let (stride, padding) = (self.stride[1], self.padding[1]);
-        let from = padding.saturating_sub(kx).div_ceil(stride).min(self.output[2]);
-        let to = (self.input[2] + padding).saturating_sub(kx).div_ceil(stride).clamp(from, self.output[2]);
-        (from, to, (from * stride + kx).saturating_sub(padding))
+    /// Height and width of an image with its padding.
+    fn padded(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.input[axis + 1] + 2 * self.padding[axis])
     }
 
-    /// For each row of the matrix of patches, that is each channel of a group and place in the kernel, and each row of
-    /// the output: calls `segment` with the place in the matrix, the columns `from..to` that see the image, and the place
-    /// in the group's part of the image of the first of them.
-    #[inline(always)]
-    fn segments(&self, mut segment: impl FnMut(usize, usize, usize, usize)) {
-        let [channels, h, w] = self.input;
-        let [_, oh, ow] = self.output;
-        let mut place = 0;
+    /// Calls `row` with the places in a group's part of an image and in the same with zeros around it, row by row.
+    fn pad_rows(&self, mut row: impl FnMut(usize, usize)) {
+        let ([channels, h, w], [ph, pw]) = (self.input, self.padded());
         for c in 0..channels / self.groups {
-            for ky in 0..self.kernel[0] {
-                for kx in 0..self.kernel[1] {
-                    let (from, to, first) = self.run(kx);
-                    for oy in 0..oh {
-                        let y = (oy * self.stride[0] + ky).wrapping_sub(self.padding[0]);
-                        if y < h {
-                            segment(place, from, to, (c * h + y) * w + first);
-                        } else {
-                            segment(place, 0, 0, 0);
-                        }
-                        place += ow;
-                    }
+            (0..h).for_each(|y| row((c * h + y) * w, (c * ph + y + self.padding[0]) * pw + self.padding[1]));
+        }
+    }
+
+    /// Rows of the output to whose patches the buffer is limited at a time, so that it stays in the second cache.
+    fn strip(&self) -> usize {
+        if self.pointwise() {
+            self.output[1]
+        } else {
+            (STRIP / (self.patch() * self.output[2])).clamp(1, self.output[1])
+        }
+    }
+
+    /// The strips of the output, as rows from and to.
+    fn strips(&self) -> impl Iterator<Item = (usize, usize)> {
+        let (strip, rows) = (self.strip(), self.output[1]);
+        (0..rows).step_by(strip).map(move |from| (from, (from + strip).min(rows)))
+    }
+
+    /// For each row of the matrix of patches, that is each channel of a group and place in the kernel: calls `line` with
+    /// its place in the matrix and that of its first number in the padded image.
+    #[inline(always)]
+    fn lines(&self, strip: (usize, usize), mut line: impl FnMut(usize, usize)) {
+        let ([ph, pw], [kh, kw]) = (self.padded(), self.kernel);
+        let mut place = 0;
+        for c in 0..self.input[0] / self.groups {
+            for ky in 0..kh {
+                for kx in 0..kw {
+                    line(place, (c * ph + strip.0 * self.stride[0] + ky) * pw + kx);
+                    place += (strip.1 - strip.0) * self.output[2];
                 }
             }
         }
     }
 
-    /// The matrix of patches (patch x positions) of a group's part of an image.
-    fn columns(&self, image: &[f32], columns: &mut [f32]) {
-        let (ow, stride) = (self.output[2], self.stride[1]);
+    /// The matrix of patches (patch x positions) of a strip of a group's part of a padded image.
+    fn columns(&self, image: &[f32], strip: (usize, usize), columns: &mut [f32]) {
+        let (rows, width, stride) = (strip.1 - strip.0, self.output[2], self.stride[0] * self.padded()[1]);
         vectorised(
             #[inline(always)]
             || {
-                self.segments(|place, from, to, first| {
-                    let row = &mut columns[place..place + ow];
-                    row[..from].fill(0.0);
-                    row[to..].fill(0.0);
-                    if from < to && stride == 1 {
-                        row[from..to].copy_from_slice(&image[first..first + to - from]);
-                    } else {
-                        let seen = image[first..].iter().step_by(stride);
-                        row[from..to].iter_mut().zip(seen).for_each(|(c, v)| *c = *v);
-                    }
-                });
+                self.lines(
+                    strip,
+                    #[inline(always)]
+                    |place, first| {
+                        let (to, from) = (&mut columns[place..], &image[first..]);
+                        if self.stride[1] == 1 {
+                            return merge(to, width, from, stride, [rows, width], |_, v| v);
+                        }
+                        for y in 0..rows {
+                            let seen = from[y * stride..].iter().step_by(self.stride[1]);
+                            to[y * width..][..width].iter_mut().zip(seen).for_each(|(c, v)| *c = *v);
+                        }
+                    },
+                );
             },
         );
     }
 
-    /// Adds the matrix of gradients by patches to the gradient by the image.
-    fn add_columns(&self, columns: &[f32], image: &mut [f32]) {
-        let (ow, stride) = (self.output[2], self.stride[1]);
+    /// Adds the matrix of gradients by patches to the gradient by the padded image.
+    fn add_columns(&self, columns: &[f32], strip: (usize, usize), image: &mut [f32]) {
+        let (rows, width, stride) = (strip.1 - strip.0, self.output[2], self.stride[0] * self.padded()[1]);
         vectorised(
             #[inline(always)]
             || {
-                self.segments(|place, from, to, first| {
-                    let row = &columns[place..place + ow][from..to];
-                    if stride == 1 {
-                        image[first..first + row.len()].iter_mut().zip(row).for_each(|(v, c)| *v += c);
-                    } else {
-                        image[first..].iter_mut().step_by(stride).zip(row).for_each(|(v, c)| *v += c);
-                    }
-                });
+                self.lines(
+                    strip,
+                    #[inline(always)]
+                    |place, first| {
+                        let (to, from) = (&mut image[first..], &columns[place..]);
+                        if self.stride[1] == 1 {
+                            return merge(to, stride, from, width, [rows, width], |v, c| v + c);
+                        }
+                        for y in 0..rows {
+                            let seen = to[y * stride..].iter_mut().step_by(self.stride[1]);
+                            seen.zip(&from[y * width..][..width]).for_each(|(v, c)| *v += c);
+                        }
+                    },
+                );
             },
         );
+    }
+
+    /// A group's part of an image with zeros around it, in the buffer if there are any. The zeros are never overwritten.
+    fn pad<'a>(&self, image: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
+        if self.padding == [0, 0] {
+            return image;
+        }
+        let w = self.input[2];
+        self.pad_rows(|from, to| padded[to..to + w].copy_from_slice(&image[from..from + w]));
+        padded
+    }
+
+    /// The matrix of patches of a strip: the image itself, or made in the buffer.
+    fn patches<'a>(&self, image: &'a [f32], strip: (usize, usize), columns: &'a mut [f32]) -> MatRef<'a, f32> {
+        let positions = (strip.1 - strip.0) * self.output[2];
+        if self.pointwise() {
+            return matrix(image, self.patch(), positions);
+        }
+        let columns = &mut columns[..self.patch() * positions];
+        self.columns(image, strip, columns);
+        matrix(columns, self.patch(), positions)
     }
 
     /// One image's output, added to what `out` holds.
-    fn forward(&self, image: &[f32], weight: &[f32], columns: &mut [f32], out: &mut [f32]) {
+    fn forward(&self, image: &[f32], weight: &[f32], buffers: &mut Buffers, out: &mut [f32]) {
         let (k, p, depth) = (self.patch(), self.positions(), self.output[0] / self.groups);
         let groups = image.chunks_exact(image.len() / self.groups).zip(weight.chunks_exact(depth * k));
         for ((image, weight), out) in groups.zip(out.chunks_exact_mut(depth * p)) {
-            let patches = if self.pointwise() {
-                image
-            } else {
-                self.columns(image, columns);
-                &*columns
-            };
-            let (weight, patches) = (matrix(weight, depth, k), matrix(patches, k, p));
-            matmul(MatMut::from_row_major_slice_mut(out, depth, p), Accum::Add, weight, patches, 1.0, Par::Seq);
+            let image = self.pad(image, &mut buffers.image);
+            for strip in self.strips() {
+                let patches = self.patches(image, strip, &mut buffers.columns);
+                let out = MatMut::from_row_major_slice_mut(out, depth, p);
+                let out = out.subcols_mut(strip.0 * self.output[2], patches.ncols());
+                matmul(out, Accum::Add, matrix(weight, depth, k), patches, 1.0, Par::Seq);
+            }
         }
     }
 
-    /// Adds one image's gradient by the weight to `by_weight` and, where they are asked for, by the image to `by_image`.
-    fn backward(
-        &self,
-        image: &[f32],
-        weight: &[f32],
-        gradient: &[f32],
-        columns: &mut [f32],
-        by_weight: Option<&mut [f32]>,
-        by_image: Option<&mut [f32]>,
-    ) {
+    /// Adds one image's gradient by the weight to `by_weight`.
+    fn add_by_weight(&self, image: &[f32], gradient: &[f32], buffers: &mut Buffers, by_weight: &mut [f32]) {
         let (k, p, depth) = (self.patch(), self.positions(), self.output[0] / self.groups);
-        let part = image.len() / self.groups;
-        let gradients = || gradient.chunks_exact(depth * p).map(|gradient| matrix(gradient, depth, p));
-        if let Some(by_weight) = by_weight {
-            let groups = image.chunks_exact(part).zip(by_weight.chunks_exact_mut(depth * k));
-            for ((image, by_weight), gradient) in groups.zip(gradients()) {
-                let patches = if self.pointwise() {
-                    image
-                } else {
-                    self.columns(image, columns);
-                    &*columns
-                };
+        let groups = image.chunks_exact(image.len() / self.groups).zip(by_weight.chunks_exact_mut(depth * k));
+        for ((image, by_weight), gradient) in groups.zip(gradient.chunks_exact(depth * p)) {
+            let image = self.pad(image, &mut buffers.image);
+            for strip in self.strips() {
+                let patches = self.patches(image, strip, &mut buffers.columns);
+                let gradient = matrix(gradient, depth, p).subcols(strip.0 * self.output[2], patches.ncols());
                 let sum = MatMut::from_row_major_slice_mut(by_weight, depth, k);
-                matmul(sum, Accum::Add, gradient, matrix(patches, k, p).transpose(), 1.0, Par::Seq);
+                matmul(sum, Accum::Add, gradient, patches.transpose(), 1.0, Par::Seq);
             }
         }
-        if let Some(by_image) = by_image {
-            let groups = by_image.chunks_exact_mut(part).zip(weight.chunks_exact(depth * k));
-            for ((by_image, weight), gradient) in groups.zip(gradients()) {
-                let into = if self.pointwise() { &mut *by_image } else { &mut *columns };
-                let into = MatMut::from_row_major_slice_mut(into, k, p);
+    }
+
+    /// Writes one image's gradient by the image, over zeros.
+    fn by_image(&self, weight: &[f32], gradient: &[f32], buffers: &mut Buffers, by_image: &mut [f32]) {
+        let (k, p, depth) = (self.patch(), self.positions(), self.output[0] / self.groups);
+        let groups = by_image.chunks_exact_mut(self.image() / self.groups).zip(weight.chunks_exact(depth * k));
+        for ((by_image, weight), gradient) in groups.zip(gradient.chunks_exact(depth * p)) {
+            let bare = self.padding == [0, 0];
+            if !bare {
+                buffers.by_image.fill(0.0);
+            }
+            for strip in self.strips() {
+                let (first, count) = (strip.0 * self.output[2], (strip.1 - strip.0) * self.output[2]);
+                let into = if self.pointwise() { &mut *by_image } else { &mut buffers.columns[..k * count] };
+                let into = MatMut::from_row_major_slice_mut(into, k, count);
+                let gradient = matrix(gradient, depth, p).subcols(first, count);
                 matmul(into, Accum::Replace, matrix(weight, depth, k).transpose(), gradient, 1.0, Par::Seq);
                 if !self.pointwise() {
-                    self.add_columns(columns, by_image);
+                    let into = if bare { &mut *by_image } else { &mut buffers.by_image[..] };
+                    self.add_columns(&buffers.columns, strip, into);
                 }
+            }
+            if !bare {
+                let w = self.input[2];
+                self.pad_rows(|to, from| by_image[to..to + w].copy_from_slice(&buffers.by_image[from..from + w]));
             }
         }
     }
+}
 
-    /// A buffer for the matrix of patches.
-    fn buffer(&self) -> Vec<f32> {
-        vec![0.0; if self.pointwise() { 0 } else { self.patch() * self.positions() }]
+/// What is used again for every image.
+struct Buffers {
+    /// The matrix of patches of a strip.
+    columns: Vec<f32>,
+    /// A group's part of an image with zeros around it.
+    image: Vec<f32>,
+    /// The gradient by that.
+    by_image: Vec<f32>,
+}
+
+impl Buffers {
+    fn new(shape: &Shape) -> Self {
+        let [ph, pw] = shape.padded();
+        let columns = if shape.pointwise() { 0 } else { shape.patch() * shape.strip() * shape.output[2] };
+        let image = if shape.padding == [0, 0] { 0 } else { shape.input[0] / shape.groups * ph * pw };
+        Buffers { columns: vec![0.0; columns], image: vec![0.0; image], by_image: vec![0.0; image] }
+    }
+}
+
+/// `value` of what is there and the number from the other side, for `rows` rows of `width` numbers that start every
+/// `to_stride` and `from_stride`. Eight columns at a time from top to bottom: rows are too short for a call each to copy.
+#[inline(always)]
+fn merge(
+    to: &mut [f32],
+    to_stride: usize,
+    from: &[f32],
+    from_stride: usize,
+    [rows, width]: [usize; 2],
+    value: impl Fn(f32, f32) -> f32,
+) {
+    let mut at = 0;
+    while at + 8 <= width {
+        for row in 0..rows {
+            let to = to[row * to_stride + at..].first_chunk_mut::<8>();
+            if let (Some(to), Some(from)) = (to, from[row * from_stride + at..].first_chunk::<8>()) {
+                *to = std::array::from_fn(|lane| value(to[lane], from[lane]));
+            }
+        }
+        at += 8;
+    }
+    if at + 4 <= width {
+        for row in 0..rows {
+            let to = to[row * to_stride + at..].first_chunk_mut::<4>();
+            if let (Some(to), Some(from)) = (to, from[row * from_stride + at..].first_chunk::<4>()) {
+                *to = std::array::from_fn(|lane| value(to[lane], from[lane]));
+            }
+        }
+        at += 4;
+    }
+    for row in 0..rows {
+        for at in at..width {
+            let to = &mut to[row * to_stride + at];
+            *to = value(*to, from[row * from_stride + at]);
+        }
     }
 }
 
@@ -233,12 +330,12 @@ fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let p = shape.positions();
     let size = shape.output[0] * p;
     if !threads::shared() {
-        let mut columns = shape.buffer();
+        let mut buffers = Buffers::new(shape);
         let mut out = Vec::with_capacity(shape.images * size);
         for image in x.chunks_exact(shape.image()) {
             let start = out.len();
             bias.iter().for_each(|b| out.resize(out.len() + p, *b));
-            shape.forward(image, weight, &mut columns, &mut out[start..]);
+            shape.forward(image, weight, &mut buffers, &mut out[start..]);
         }
         return out;
     }
@@ -246,10 +343,10 @@ fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let images = threads::piece(shape.images);
     let pieces = out.chunks_mut(images * size).zip(x.chunks(images * shape.image())).collect();
     threads::each(pieces, |(out, x): (&mut [f32], &[f32])| {
-        let mut columns = shape.buffer();
+        let mut buffers = Buffers::new(shape);
         for (out, image) in out.chunks_exact_mut(size).zip(x.chunks_exact(shape.image())) {
             out.chunks_exact_mut(p).zip(bias).for_each(|(out, b)| out.fill(*b));
-            shape.forward(image, weight, &mut columns, out);
+            shape.forward(image, weight, &mut buffers, out);
         }
     });
     out
@@ -273,13 +370,17 @@ fn backward(
     let pieces = x.chunks(images * shape.image()).zip(g.chunks(images * shape.output[0] * p));
     let pieces = pieces.map(|(x, g)| (x, g, parts.next())).collect();
     let work = |(x, g, mut by_image): (&[f32], &[f32], Option<&mut [f32]>)| {
-        let mut columns = shape.buffer();
+        let mut buffers = Buffers::new(shape);
         let mut by_weight = vec![0.0; if needed[1] { weight.len() } else { 0 }];
         let mut by_bias = vec![0.0; if needed[2] { shape.output[0] } else { 0 }];
         for (i, (image, g)) in x.chunks_exact(shape.image()).zip(g.chunks_exact(shape.output[0] * p)).enumerate() {
             let by_image = by_image.as_mut().map(|all| &mut all[i * shape.image()..][..shape.image()]);
-            let by_weight = needed[1].then_some(&mut by_weight[..]);
-            shape.backward(image, weight, g, &mut columns, by_weight, by_image);
+            if needed[1] {
+                shape.add_by_weight(image, g, &mut buffers, &mut by_weight);
+            }
+            if let Some(by_image) = by_image {
+                shape.by_image(weight, g, &mut buffers, by_image);
+            }
             by_bias.iter_mut().zip(g.chunks_exact(p)).for_each(|(sum, g)| *sum += threads::sum(g));
         }
         (by_weight, by_bias)
