@@ -22,4 +22,4 @@ pub use elementwise::{atan, gelu, silu, tanh};
 pub use loss::softmax_cross_entropy;
 pub use norm::{batch_norm, group_norm, layer_norm};
 pub use pattern::Pattern;
-pub use sparse::{patterned_linear, sparse_linear};
+pub use sparse::{SPARSE_BELOW, patterned_linear, sparse_linear};
