@@ -35,7 +35,12 @@ pub(crate) fn unary<const D: usize>(
         let y = tensor(map(values(&x), value), shape.clone());
         let kept = if keep == Keep::Input { x } else { y.clone() };
         let pull = move |g: &[f32], _: [bool; 1]| {
-            let by_input = map_pairs(values(&kept), g, |k, g| g * derivative(k));
+            let by_input = map_pairs(
+                values(&kept),
+                g,
+                #[inline(always)]
+                |k, g| g * derivative(k),
+            );
             [Some(tensor(by_input, shape.clone()))]
         };
         (y, pull)
@@ -45,7 +50,12 @@ pub(crate) fn unary<const D: usize>(
 /// `function` of every value.
 fn map(x: &[f32], function: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     // A slice beside itself: the optimiser sees one load.
-    map_pairs(x, x, |x, _| function(x))
+    map_pairs(
+        x,
+        x,
+        #[inline(always)]
+        |x, _| function(x),
+    )
 }
 
 /// `function` of every pair.
@@ -53,7 +63,12 @@ fn map_pairs(a: &[f32], b: &[f32], function: impl Fn(f32, f32) -> f32 + Sync) ->
     let block = |a: &[f32], b: &[f32], out: &mut [f32]| {
         vectorised(
             #[inline(always)]
-            || out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (a, b))| *out = function(*a, *b)),
+            || {
+                // Not `for_each`: that may become a function of its own, compiled without the wide vectors.
+                for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
+                    *out = function(*a, *b);
+                }
+            },
         );
     };
     if threads::shared() && a.len() > 16 * BLOCK {

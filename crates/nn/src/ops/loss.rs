@@ -25,7 +25,14 @@ pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1>
             || {
                 for (z, s) in values(&z).chunks_exact(classes).zip(values(&s).chunks_exact(classes)) {
                     let top = z.iter().fold(f32::NEG_INFINITY, |top, z| if *z > top { *z } else { top });
-                    let total = threads::sum_of(z, z, |z, _| scalar::exp(z - top)).ln() + top;
+                    let total = threads::sum_of(
+                        z,
+                        z,
+                        #[inline(always)]
+                        |z, _| scalar::exp(z - top),
+                    )
+                    .ln()
+                        + top;
                     let weight = threads::sum_of(s, s, |s, _| s);
                     losses.push(threads::sum_of(z, s, |z, s| if s == 0.0 { 0.0 } else { s * (total - z) }));
                     totals.push((total, weight));
@@ -42,7 +49,9 @@ pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1>
                     || {
                         let rows = by_logits.chunks_exact_mut(classes).zip(s.chunks_exact(classes));
                         for ((d, s), (g, (total, weight))) in rows.zip(g.iter().zip(&totals)) {
-                            d.iter_mut().zip(s).for_each(|(d, s)| *d = (scalar::exp(*d - total) * weight - s) * g);
+                            for (d, s) in d.iter_mut().zip(s) {
+                                *d = (scalar::exp(*d - total) * weight - s) * g;
+                            }
                         }
                     },
                 );

@@ -85,7 +85,9 @@ impl GroupShape {
                         let segments = x.chunks_exact(self.size).zip(y.chunks_exact_mut(self.size));
                         for ((x, y), (w, b)) in segments.zip(weight[channel..].iter().zip(&bias[channel..])) {
                             let scale = w * inverse;
-                            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + b);
+                            for (y, x) in y.iter_mut().zip(x) {
+                                *y = (x - mean) * scale + b;
+                            }
                         }
                     }
                 },
@@ -139,10 +141,9 @@ impl GroupShape {
                         let segments = x.chunks_exact(self.size).zip(g.chunks_exact(self.size));
                         for (((x, g), d), w) in segments.zip(by_x.chunks_exact_mut(self.size)).zip(weight) {
                             let scale = w * inverse;
-                            let rule = |((d, x), g): ((&mut f32, &f32), &f32)| {
+                            for ((d, x), g) in d.iter_mut().zip(x).zip(g) {
                                 *d = g * scale - shift - (x - mean) * slope;
-                            };
-                            d.iter_mut().zip(x).zip(g).for_each(rule);
+                            }
                         }
                     }
                 },
@@ -198,8 +199,9 @@ fn rows_forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>,
                     let (mean, variance) = moments(x);
                     let inverse = 1.0 / (variance + eps).sqrt();
                     *kept = [mean, inverse];
-                    let places = y.iter_mut().zip(x).zip(weight.iter().zip(bias));
-                    places.for_each(|((y, x), (w, b))| *y = (x - mean) * inverse * w + b);
+                    for ((y, x), (w, b)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+                        *y = (x - mean) * inverse * w + b;
+                    }
                 }
             },
         );
@@ -232,15 +234,24 @@ fn rows_backward(
             #[inline(always)]
             || {
                 for ((x, g), [mean, inverse]) in x.chunks_exact(width).zip(g.chunks_exact(width)).zip(kept) {
-                    normal.iter_mut().zip(x).for_each(|(n, x)| *n = (x - mean) * inverse);
-                    by_bias.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
-                    by_weight.iter_mut().zip(g.iter().zip(&normal)).for_each(|(sum, (g, n))| *sum += g * n);
+                    for (n, x) in normal.iter_mut().zip(x) {
+                        *n = (x - mean) * inverse;
+                    }
+                    for ((by_bias, by_weight), (g, n)) in
+                        by_bias.iter_mut().zip(&mut by_weight).zip(g.iter().zip(&normal))
+                    {
+                        *by_bias += g;
+                        *by_weight += g * n;
+                    }
                     let Some(by_x) = by_x.as_mut().and_then(|by_x| by_x.next()) else { continue };
-                    slope.iter_mut().zip(g.iter().zip(weight)).for_each(|(s, (g, w))| *s = g * w);
+                    for (s, (g, w)) in slope.iter_mut().zip(g.iter().zip(weight)) {
+                        *s = g * w;
+                    }
                     let plain = threads::sum_of(&slope, &slope, |s, _| s) / width as f32;
                     let along = threads::sum_of(&slope, &normal, |s, n| s * n) / width as f32;
-                    let places = by_x.iter_mut().zip(slope.iter().zip(&normal));
-                    places.for_each(|(d, (s, n))| *d = (s - plain - n * along) * inverse);
+                    for (d, (s, n)) in by_x.iter_mut().zip(slope.iter().zip(&normal)) {
+                        *d = (s - plain - n * along) * inverse;
+                    }
                 }
             },
         );
@@ -358,7 +369,9 @@ fn by_channel<R: Copy + Sync>(
             || {
                 let segments = out.chunks_exact_mut(size).zip(a.chunks_exact(size)).zip(b.chunks_exact(size));
                 for (((out, a), b), rule) in segments.zip(rules.iter().cycle()) {
-                    out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (a, b))| *out = value(*rule, *a, *b));
+                    for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
+                        *out = value(*rule, *a, *b);
+                    }
                 }
             },
         );

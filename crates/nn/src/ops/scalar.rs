@@ -96,7 +96,8 @@ fn normal_tail(x: f32) -> (f32, f32) {
 #[inline(always)]
 pub(super) fn gelu(x: f32) -> f32 {
     let (density, ratio) = normal_tail(x);
-    if x < 0.0 { x * ratio * density } else { x * (1.0 - ratio * density) }
+    let (below, above) = (x * ratio * density, x * (1.0 - ratio * density));
+    if x < 0.0 { below } else { above }
 }
 
 /// The derivative of [`gelu`].

@@ -84,15 +84,19 @@ pub fn sgd(
         }
         return;
     }
-    // A buffer that starts is 0 times what it holds: selected, for it may hold anything.
+    // How much of the gradient itself and of the buffer the parameters follow: numbers, for a branch would cost vectors.
+    let (own, kept) = if nesterov { (1.0, momentum) } else { (0.0, 1.0) };
     let chunk = |p: &mut [f32], g: &[f32], b: &mut [f32]| {
+        if first {
+            b.fill(0.0);
+        }
         vectorised(
             #[inline(always)]
             || {
                 for ((p, g), b) in p.iter_mut().zip(g).zip(b.iter_mut()) {
                     let g = g + decay * *p;
-                    *b = if first { g } else { momentum * *b + g };
-                    *p -= lr * if nesterov { g + momentum * *b } else { *b };
+                    *b = momentum * *b + g;
+                    *p -= lr * (own * g + kept * *b);
                 }
             },
         );
