@@ -12,6 +12,7 @@ mod bias;
 mod data;
 mod designs;
 mod holdout;
+mod nn_ops;
 mod npy;
 mod numeric;
 mod pretrain;
@@ -103,6 +104,7 @@ fn run() -> Result<()> {
         data::workloads(),
         designs::workloads(),
         holdout::workloads(),
+        nn_ops::workloads(),
         numeric::workloads(),
         pretrain::workloads(),
         robust::workloads(),

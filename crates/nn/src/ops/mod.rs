@@ -1,1 +1,25 @@
 //! Operations that burn's CPU backend does slowly, done fast, each behind a plain function on burn's tensors.
+//!
+//! All compute in single precision on burn's `flex` device, with or without autodiff; on any other device or in another
+//! precision each is burn's own operation. No result depends on the number of threads: not in a bit. In a pool of one
+//! thread, where a training loop runs its pieces of a batch, everything stays on that thread.
+
+#[cfg(test)]
+mod check;
+mod conv;
+mod custom;
+mod elementwise;
+mod loss;
+mod norm;
+mod pattern;
+mod scalar;
+mod sparse;
+pub mod step;
+mod threads;
+
+pub use conv::conv2d;
+pub use elementwise::{atan, gelu, silu, tanh};
+pub use loss::softmax_cross_entropy;
+pub use norm::{batch_norm, group_norm, layer_norm};
+pub use pattern::Pattern;
+pub use sparse::{SPARSE_BELOW, patterned_linear, sparse_linear};

@@ -1,0 +1,102 @@
+//! Cross entropy of softmax outputs, with its gradient in one pass.
+//!
+//! Composed from a framework's operations it is a maximum, a difference, an exponential, a sum, a logarithm, a product
+//! and a sum, each over the whole batch, and all of them again backwards. The gradient is only p sum(s) - s.
+
+use super::custom::{run, take, tensor, values};
+use super::{scalar, threads};
+use burn::tensor::{Tensor, activation};
+use quadrat_numeric::vectorised;
+
+/// -sum_j s_j ln p_j for each row: `logits` give p by softmax, `targets` of the same shape (rows, classes) are the weights
+/// s, which need not sum to 1. Returns one loss a row. A target of 0 costs nothing however small p is.
+pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let graph = logits.is_autodiff() || targets.is_autodiff();
+    let ([rows, classes], same) = (logits.dims(), logits.dims() == targets.dims());
+    let (Some(z), Some(s), true) = (take(&logits, graph), take(&targets, graph), same && classes > 0) else {
+        return (activation::log_softmax(logits, 1) * targets).sum_dim(1).squeeze_dim::<1>(1).neg();
+    };
+    run([z, s], |[z, s]| {
+        // ln of the sum of e^z, and the sum of targets, of each row.
+        let mut totals = Vec::with_capacity(rows);
+        let mut losses = Vec::with_capacity(rows);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (z, s) in values(&z).chunks_exact(classes).zip(values(&s).chunks_exact(classes)) {
+                    let top = z.iter().fold(f32::NEG_INFINITY, |top, z| if *z > top { *z } else { top });
+                    let total = threads::sum_of(
+                        z,
+                        z,
+                        #[inline(always)]
+                        |z, _| scalar::exp(z - top),
+                    )
+                    .ln()
+                        + top;
+                    let weight = threads::sum_of(s, s, |s, _| s);
+                    losses.push(threads::sum_of(z, s, |z, s| if s == 0.0 { 0.0 } else { s * (total - z) }));
+                    totals.push((total, weight));
+                }
+            },
+        );
+        let pull = move |g: &[f32], needed: [bool; 2]| {
+            let (mut by_logits, mut by_targets) = (Vec::new(), Vec::new());
+            let (z, s) = (values(&z), values(&s));
+            if needed[0] {
+                by_logits = z.to_vec();
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let rows = by_logits.chunks_exact_mut(classes).zip(s.chunks_exact(classes));
+                        for ((d, s), (g, (total, weight))) in rows.zip(g.iter().zip(&totals)) {
+                            for (d, s) in d.iter_mut().zip(s) {
+                                *d = (scalar::exp(*d - total) * weight - s) * g;
+                            }
+                        }
+                    },
+                );
+            }
+            if needed[1] {
+                let rows = z.chunks_exact(classes).zip(g.iter().zip(&totals));
+                by_targets = rows.flat_map(|(z, (g, (total, _)))| z.iter().map(move |z| (total - z) * g)).collect();
+            }
+            let shaped = |needed: bool, values| needed.then(|| tensor(values, [rows, classes]));
+            [shaped(needed[0], by_logits), shaped(needed[1], by_targets)]
+        };
+        (tensor(losses, [rows]), pull)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{differences, noise, same};
+    use super::*;
+
+    #[test]
+    fn losses_and_gradients_are_those_of_the_composed_form() {
+        for (rows, classes) in [(1, 1), (7, 10), (64, 10), (5, 1000)] {
+            let logits: Vec<f32> = noise(rows * classes, 1).into_iter().map(|v| 4.0 * v).collect();
+            let targets: Vec<f32> = noise(rows * classes, 2).into_iter().map(|v| v.max(0.0)).collect();
+            let shaped = move |x: &Tensor<1>| x.clone().reshape([rows, classes]);
+            let ours = move |x: &[Tensor<1>]| softmax_cross_entropy(shaped(&x[0]), shaped(&x[1]));
+            let burns = move |x: &[Tensor<1>]| {
+                (activation::log_softmax(shaped(&x[0]), 1) * shaped(&x[1])).sum_dim(1).squeeze_dim::<1>(1).neg()
+            };
+            if classes > 1 {
+                same("softmax", &[logits.clone(), targets.clone()], ours, burns);
+            }
+            // A sum over many classes has too few digits left for differences.
+            if classes <= 10 {
+                differences("softmax", &[logits, targets], ours);
+            }
+        }
+    }
+
+    #[test]
+    fn far_logits_cost_their_difference_and_nothing_overflows() {
+        let device = burn::tensor::Device::flex();
+        let logits = Tensor::<2>::from_data([[1e4_f32, -1e4], [1e4, -1e4]], &device);
+        let targets = Tensor::from_data([[1.0_f32, 0.0], [0.0, 1.0]], &device);
+        assert_eq!(super::super::check::numbers(softmax_cross_entropy(logits, targets)), [0.0, 2e4]);
+    }
+}
