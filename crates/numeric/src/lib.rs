@@ -6,6 +6,7 @@
 
 pub mod approximate;
 pub mod bits;
+pub mod calibration;
 mod decompose;
 pub mod factors;
 mod gemm;
