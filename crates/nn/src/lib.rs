@@ -1,3 +1,77 @@
-//! Networks on burn.
+//! Networks: models, one training loop with hooks, losses, files.
+//!
+//! A [`Network`] says which [`Parameters`] it needs and computes with them by name; a [`Trainer`] trains it; a
+//! [`TrainMethod`] changes how, through hooks. Everything random comes from seeded streams, and a run gives the same
+//! bits whatever the number of threads.
+//!
+//! Tensors are burn's, on its pure Rust backend for processors. What that does slowly is done by [`ops`].
 
 pub mod ops;
+
+mod file;
+mod forward;
+mod loss;
+mod method;
+mod models;
+mod optimizer;
+mod parameters;
+mod samples;
+mod tensors;
+mod train;
+mod workers;
+
+pub use burn::tensor::activation::sigmoid;
+pub use burn::tensor::{Int, Tensor};
+pub use file::{load_model, save_model};
+pub use forward::{Activation, Forward, Tuning, Vars, tensor_of};
+pub use loss::Loss;
+pub use method::{At, Batch, BatchTuning, EpochEnd, MethodState, Piece, Run, TrainMethod};
+pub use models::{ConvNet, Decoder, Mlp, Model, ResNet, Transformer, UNet, Vit};
+pub use optimizer::{Optimizer, Schedule};
+pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};
+pub use samples::{Samples, Targets};
+pub use train::{
+    Epoch, Fit, Trainer, Training, accuracy, evaluate, features, gradients, initialise, mean_loss, predict,
+};
+
+use quadrat_core::Result;
+
+/// A function with named parameters from rows of numbers to rows of numbers.
+///
+/// ```
+/// use quadrat_core::{Result, Seed};
+/// use quadrat_nn::{Forward, Network, Spec, Tensor};
+///
+/// /// A straight line.
+/// struct Line;
+///
+/// impl Network for Line {
+///     fn inputs(&self) -> usize {
+///         1
+///     }
+///     fn outputs(&self) -> usize {
+///         1
+///     }
+///     fn parameters(&self) -> Vec<Spec> {
+///         Spec::linear("line", 1, 1, 1.0).into()
+///     }
+///     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
+///         forward.linear("line", inputs)
+///     }
+/// }
+/// assert_eq!(quadrat_nn::initialise(&Line, Seed(1))?.len(), 2);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+pub trait Network: Sync {
+    /// Numbers in a row of inputs.
+    fn inputs(&self) -> usize;
+    /// Numbers in a row of outputs.
+    fn outputs(&self) -> usize;
+    /// The parameters it computes with, in a fixed order.
+    fn parameters(&self) -> Vec<Spec>;
+    /// Outputs for rows of inputs.
+    ///
+    /// # Errors
+    /// A configuration whose sizes do not fit, or a parameter that is missing.
+    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>>;
+}

@@ -1,0 +1,183 @@
+//! Models and checkpoints as safetensors files.
+//!
+//! A model file holds the parameters under their own names and, in its header, the network's configuration and whatever
+//! the caller wants to keep beside it. Other tools that read safetensors can read it.
+
+use crate::Network;
+use crate::method::MethodState;
+use crate::models::Model;
+use crate::parameters::Parameters;
+use crate::train::{Epoch, Training};
+use quadrat_core::{Error, Result, Seed, write_atomic_bytes};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// The one key of our headers.
+const HEADER: &str = "quadrat";
+
+/// What a model file's header says.
+#[derive(Debug, Serialize, Deserialize)]
+struct ModelHeader {
+    network: Model,
+    notes: serde_json::Value,
+}
+
+/// Write a network's configuration and parameters, with `notes` of the caller's (names of columns and classes, say).
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save_model(path: &Path, network: &Model, parameters: &Parameters, notes: &serde_json::Value) -> Result<()> {
+    let header = ModelHeader { network: network.clone(), notes: notes.clone() };
+    let arrays = parameters.iter().map(|p| (p.name.clone(), (p.shape.clone(), p.dense()))).collect();
+    write(path, &header, arrays)
+}
+
+/// Read what [`save_model`] wrote.
+///
+/// # Errors
+/// No such file, no model file, or parameters that do not fit the network.
+pub fn load_model(path: &Path) -> Result<(Model, Parameters, serde_json::Value)> {
+    let (header, mut arrays): (ModelHeader, _) = read(path)?;
+    let mut parameters = Parameters::new(header.network.parameters(), Seed(0))?;
+    for parameter in parameters.iter_mut() {
+        let (shape, values) = take(path, &mut arrays, &parameter.name)?;
+        if shape != parameter.shape {
+            let why = format!("`{}` has shape {shape:?}, the network needs {:?}", parameter.name, parameter.shape);
+            return Err(Error::data(path.display().to_string(), None, why));
+        }
+        parameter.set(&values)?;
+    }
+    Ok((header.network, parameters, header.notes))
+}
+
+/// What a checkpoint's header says.
+#[derive(Debug, Serialize, Deserialize)]
+struct CheckpointHeader {
+    epoch: usize,
+    step: usize,
+    steps: Vec<u64>,
+    curve: Vec<(usize, f64, f64, Option<f64>, Option<f64>)>,
+    methods: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+impl Training<'_, '_> {
+    /// Write everything that is needed to go on after this epoch.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut arrays = BTreeMap::new();
+        let mut keep = |name: String, values: Vec<f32>| arrays.insert(name, (vec![values.len()], values));
+        for (i, parameter) in self.parameters.iter().enumerate() {
+            let name = &parameter.name;
+            keep(format!("parameter/{name}"), parameter.dense());
+            keep(format!("first/{name}"), self.moments.first.get(i).cloned().unwrap_or_default());
+            keep(format!("second/{name}"), self.moments.second.get(i).cloned().unwrap_or_default());
+            keep(format!("average/{name}"), self.average.get(i).cloned().unwrap_or_default());
+        }
+        let mut methods = BTreeMap::new();
+        for (name, state) in self.method_states() {
+            for (key, values) in state.arrays {
+                keep(format!("method/{name}/{key}"), values);
+            }
+            methods.insert(name, state.numbers);
+        }
+        let epoch = |e: &Epoch| (e.epoch, e.rate, e.train_loss, e.validation_loss, e.validation_accuracy);
+        let header = CheckpointHeader {
+            epoch: self.at.epoch,
+            step: self.at.step,
+            steps: self.moments.steps.clone(),
+            curve: self.curve.iter().map(epoch).collect(),
+            methods,
+        };
+        write(path, &header, arrays)
+    }
+
+    /// Go on where [`Training::save`] left off: the training must have begun with the same trainer, network, samples and
+    /// methods. What follows is then the same, bit for bit, as if nothing had happened.
+    ///
+    /// # Errors
+    /// No such file, or a checkpoint of something else.
+    pub fn restore(&mut self, path: &Path) -> Result<()> {
+        let (header, mut arrays): (CheckpointHeader, _) = read(path)?;
+        let methods = &header.methods;
+        self.restore_methods(|name| {
+            let other = || Error::data(path.display().to_string(), None, format!("holds no state of method `{name}`"));
+            let numbers = methods.get(name).cloned().ok_or_else(other)?;
+            let prefix = format!("method/{name}/");
+            let keys: Vec<String> = arrays.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+            let own = |key: String| (key[prefix.len()..].to_owned(), arrays.remove(&key).unwrap_or_default().1);
+            Ok(MethodState { numbers, arrays: keys.into_iter().map(own).collect() })
+        })?;
+        let (mut first, mut second, mut average) = (Vec::new(), Vec::new(), Vec::new());
+        for parameter in self.parameters.iter_mut() {
+            let name = parameter.name.clone();
+            parameter.set_dense(&take(path, &mut arrays, &format!("parameter/{name}"))?.1)?;
+            first.push(take(path, &mut arrays, &format!("first/{name}"))?.1);
+            second.push(take(path, &mut arrays, &format!("second/{name}"))?.1);
+            average.push(take(path, &mut arrays, &format!("average/{name}"))?.1);
+        }
+        self.average = if average.iter().all(Vec::is_empty) { Vec::new() } else { average };
+        self.moments.first = first;
+        self.moments.second = second;
+        self.moments.steps = header.steps;
+        self.at.epoch = header.epoch;
+        self.at.step = header.step;
+        let epoch = |(epoch, rate, train_loss, validation_loss, validation_accuracy)| Epoch {
+            epoch,
+            rate,
+            train_loss,
+            validation_loss,
+            validation_accuracy,
+        };
+        self.curve = header.curve.into_iter().map(epoch).collect();
+        Ok(())
+    }
+}
+
+/// Arrays by name: shape and values.
+type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn write(path: &Path, header: &impl Serialize, arrays: Arrays) -> Result<()> {
+    let wrong =
+        |e: &dyn std::fmt::Display| Error::data(path.display().to_string(), None, format!("cannot be written: {e}"));
+    let header = serde_json::to_string(header).map_err(|e| wrong(&e))?;
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = arrays
+        .into_iter()
+        .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views: Result<Vec<_>> = bytes
+        .iter()
+        .map(|(name, shape, bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view)).map_err(|e| wrong(&e))
+        })
+        .collect();
+    let header = HashMap::from([(HEADER.to_owned(), header)]);
+    let file = serialize(views?, Some(header)).map_err(|e| wrong(&e))?;
+    write_atomic_bytes(path, &file)
+}
+
+fn read<H: serde::de::DeserializeOwned>(path: &Path) -> Result<(H, Arrays)> {
+    let file = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let wrong = |why: String| Error::data(path.display().to_string(), None, why);
+    let (_, metadata) = SafeTensors::read_metadata(&file).map_err(|e| wrong(format!("no safetensors file: {e}")))?;
+    let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
+    let header = header.ok_or_else(|| wrong("a safetensors file, but not one of ours".to_owned()))?;
+    let header = serde_json::from_str(header).map_err(|e| wrong(format!("its header does not fit: {e}")))?;
+    let tensors = SafeTensors::deserialize(&file).map_err(|e| wrong(format!("no safetensors file: {e}")))?;
+    let mut arrays = Arrays::new();
+    for (name, view) in tensors.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(wrong(format!("`{name}` holds {:?}, only 32-bit floats are read", view.dtype())));
+        }
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        arrays.insert(name, (view.shape().to_vec(), values));
+    }
+    Ok((header, arrays))
+}
+
+fn take(path: &Path, arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+    arrays.remove(name).ok_or_else(|| Error::data(path.display().to_string(), None, format!("`{name}` is missing")))
+}

@@ -1,0 +1,56 @@
+//! Losses: one value a row, so that methods can weigh, drop or replace rows before the mean.
+
+use crate::ops;
+use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+/// What a network is trained to make small.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// −Σₖ sₖ log softmax(z)ₖ for targets s that may be soft.
+    #[default]
+    CrossEntropy,
+    /// −Σₖ sₖ (1 − pₖ)^γ log pₖ (Lin et al. 2017): rows that are already right count less.
+    Focal {
+        /// γ ≥ 0; 0 is the cross-entropy.
+        gamma: f32,
+    },
+    /// Cross-entropy of the next token, mean over positions: outputs are scores position by position, targets the token
+    /// numbers.
+    Tokens {
+        /// How many different tokens there are.
+        vocabulary: usize,
+    },
+    /// Mean over outputs of (z − s)².
+    SquaredError,
+    /// Mean over outputs of |z − s|.
+    AbsoluteError,
+}
+
+impl Loss {
+    /// One value for each row of outputs and targets.
+    pub fn rows(self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+        match self {
+            Loss::CrossEntropy => ops::softmax_cross_entropy(outputs, targets),
+            Loss::Focal { gamma } => {
+                let log_p = activation::log_softmax(outputs, 1);
+                let weight = (log_p.clone().exp().neg() + 1.0).clamp_min(0.0).powf_scalar(gamma);
+                (weight * log_p * targets).sum_dim(1).neg().squeeze_dim(1)
+            }
+            Loss::Tokens { vocabulary } => {
+                let [n, length] = targets.dims();
+                let log_p = activation::log_softmax(outputs.reshape([n, length, vocabulary]), 2);
+                let wanted = targets.reshape([n, length, 1]).int();
+                log_p.gather(2, wanted).reshape([n, length]).mean_dim(1).neg().squeeze_dim(1)
+            }
+            Loss::SquaredError => (outputs - targets).square().mean_dim(1).squeeze_dim(1),
+            Loss::AbsoluteError => (outputs - targets).abs().mean_dim(1).squeeze_dim(1),
+        }
+    }
+
+    /// Whether outputs are scores of classes.
+    pub fn is_classification(self) -> bool {
+        matches!(self, Loss::CrossEntropy | Loss::Focal { .. })
+    }
+}

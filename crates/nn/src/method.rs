@@ -1,0 +1,187 @@
+//! The hooks of the training loop. A training method implements those it needs and leaves the rest.
+//!
+//! Hooks compose: the loop calls each method in the order given. Whatever a method draws comes from a stream of its own
+//! name, so that adding a method that changes nothing leaves a run bit-identical.
+
+use crate::Network;
+use crate::forward::{Forward, Tuning, Vars};
+use crate::loss::Loss;
+use crate::parameters::Parameters;
+use crate::samples::Samples;
+use burn::tensor::Tensor;
+use ndarray::{Array2, ArrayView2};
+use quadrat_core::{Result, Seed};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What a method learns about a run before it starts.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// What is trained.
+    pub network: &'a dyn Network,
+    /// The training rows.
+    pub data: &'a Samples,
+    /// The loss.
+    pub loss: Loss,
+    /// Epochs.
+    pub epochs: usize,
+    /// Steps in an epoch.
+    pub steps: usize,
+    /// The method's own seed.
+    pub seed: Seed,
+}
+
+impl Run<'_> {
+    /// Mean loss and its gradient over these training rows, as [`gradients`](crate::gradients).
+    ///
+    /// # Errors
+    /// The network's own.
+    pub fn gradients(&self, parameters: &Parameters, rows: &[u32]) -> Result<(f64, Vec<Vec<f32>>)> {
+        let batch = self.data.batch(At { epoch: 0, step: 0 }, rows);
+        crate::gradients(self.network, parameters, self.loss, &batch, self.seed)
+    }
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Step of the whole run, from 0.
+    pub step: usize,
+}
+
+/// One batch, before the network sees it.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Where the run is.
+    pub at: At,
+    /// Which rows of the training data these are; stable over the run.
+    pub rows: Vec<u32>,
+    /// The rows themselves.
+    pub inputs: Array2<f32>,
+    /// What the outputs should be: one-hot or soft classes, or values.
+    pub targets: Array2<f32>,
+    /// The targets before any method changed them.
+    pub labels: Array2<f32>,
+    /// Whether inputs are mixtures of several rows: what the network says of them says nothing about one row.
+    pub mixed: bool,
+    /// Strengths and gates for each row, if a method tunes them.
+    pub tuning: Option<BatchTuning>,
+}
+
+/// [`Tuning`] of a whole batch, on plain arrays.
+#[derive(Debug, Clone, Default)]
+pub struct BatchTuning {
+    /// Rows x hyperparameters: what feeds the gates of structured layers.
+    pub gates: Option<Array2<f32>>,
+    /// Dropout rate of each row at the named sites.
+    pub dropout: Vec<(String, Vec<f32>)>,
+}
+
+impl Batch {
+    /// The tuning of one piece.
+    pub(crate) fn tuning_of(&self, rows: &Range<usize>) -> Option<Tuning> {
+        let tuning = self.tuning.as_ref()?;
+        let gates = tuning.gates.as_ref();
+        Some(Tuning {
+            gates: gates.map(|g| crate::forward::tensor_of(g.slice(ndarray::s![rows.clone(), ..]), true)),
+            dropout: tuning.dropout.iter().map(|(site, r)| (site.clone(), r[rows.clone()].to_vec())).collect(),
+        })
+    }
+}
+
+/// The piece of a batch that one forward pass computes.
+pub struct Piece<'a> {
+    /// The batch.
+    pub batch: &'a Batch,
+    /// The piece's rows within the batch.
+    pub rows: Range<usize>,
+    /// The targets of these rows.
+    pub targets: Tensor<2>,
+}
+
+/// What a method must keep to go on after an interruption: numbers and arrays of numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MethodState {
+    /// Single numbers.
+    pub numbers: BTreeMap<String, f64>,
+    /// Arrays.
+    pub arrays: BTreeMap<String, Vec<f32>>,
+}
+
+/// A way to train: hooks into [`Trainer`](crate::Trainer).
+#[allow(unused_variables)]
+pub trait TrainMethod: Sync {
+    /// The slug; also the name of the method's random stream and of its state in a checkpoint.
+    fn name(&self) -> &str;
+
+    /// Before the first step: check that the run fits, add parameters, restrict or replace them.
+    fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before each epoch: change the order in which rows are visited (rows may be missing or come twice).
+    fn order(&mut self, epoch: usize, order: &mut Vec<u32>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before each step: change inputs, targets, or the tuning of the batch.
+    fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
+        Ok(())
+    }
+
+    /// In each pass, training or not: replace parameters by functions of them.
+    fn reparametrise(&self, vars: &mut Vars) -> Result<()> {
+        Ok(())
+    }
+
+    /// After each pass: change the loss of each row, or add to it. The batch's loss is the mean over its rows.
+    fn loss(&self, forward: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
+        Ok(rows)
+    }
+
+    /// After the passes of a batch, before the step: look at the outputs (rows x outputs; scores, not probabilities).
+    fn observe(&mut self, batch: &Batch, outputs: ArrayView2<f32>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before the step: change gradients, one array a parameter (empty where there is none).
+    fn gradients(&mut self, at: At, parameters: &Parameters, gradients: &mut [Vec<f32>]) -> Result<()> {
+        Ok(())
+    }
+
+    /// After the step: change parameters.
+    fn after_step(&mut self, at: At, parameters: &mut Parameters) -> Result<()> {
+        Ok(())
+    }
+
+    /// After each epoch: look at the network, which `model` evaluates.
+    fn end_epoch(&mut self, epoch: usize, model: &mut dyn EpochEnd) -> Result<()> {
+        Ok(())
+    }
+
+    /// After the last step: leave parameters that the plain network can use.
+    fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
+        Ok(())
+    }
+
+    /// What must be kept to go on later.
+    fn save(&self) -> MethodState {
+        MethodState::default()
+    }
+
+    /// Go on from what was kept.
+    fn load(&mut self, state: MethodState, parameters: &mut Parameters) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a method can ask for at the end of an epoch.
+pub trait EpochEnd {
+    /// Outputs of the network in evaluation mode for all training rows, in their order.
+    fn training_outputs(&mut self) -> Result<Array2<f32>>;
+    /// The parameters.
+    fn parameters(&mut self) -> &mut Parameters;
+}

@@ -1,0 +1,146 @@
+//! The step from gradients to parameters, and how its size changes over a run.
+
+use crate::ops::step;
+use crate::parameters::Parameters;
+use serde::{Deserialize, Serialize};
+
+/// How gradients become steps. Weight decay acts on kernels only (`Parameter::decay`), never on biases or scales.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Stochastic gradient descent with momentum; decay is added to the gradient.
+    Sgd {
+        /// Share of the last step that is kept.
+        momentum: f64,
+        /// Look ahead along the momentum.
+        nesterov: bool,
+        /// λ of λw added to the gradient.
+        weight_decay: f64,
+    },
+    /// Adam with decoupled decay (Loshchilov and Hutter 2019).
+    AdamW {
+        /// Decay of the mean of gradients.
+        beta1: f64,
+        /// Decay of the mean of their squares.
+        beta2: f64,
+        /// λ: weights shrink by rate·λ a step.
+        weight_decay: f64,
+    },
+}
+
+impl Optimizer {
+    /// Nesterov momentum 0.9 with this decay.
+    pub fn sgd(weight_decay: f64) -> Self {
+        Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay }
+    }
+
+    /// Adam's usual averages with this decoupled decay.
+    pub fn adamw(weight_decay: f64) -> Self {
+        Optimizer::AdamW { beta1: 0.9, beta2: 0.999, weight_decay }
+    }
+}
+
+/// The learning rate over a run, as a multiple of the first one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Always the same.
+    #[default]
+    Constant,
+    /// Half a cosine from 1 to 0 over the run.
+    Cosine,
+    /// Times `factor` at each of these fractions of the run.
+    Steps {
+        /// Fractions of the run, ascending.
+        at: Vec<f64>,
+        /// What the rate is multiplied with there.
+        factor: f64,
+    },
+}
+
+impl Schedule {
+    /// Tenfold down at half and at three quarters of the run.
+    pub fn halves() -> Self {
+        Schedule::Steps { at: vec![0.5, 0.75], factor: 0.1 }
+    }
+
+    /// The multiple at this fraction (0..1) of the run.
+    pub fn at(&self, fraction: f64) -> f64 {
+        match self {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * fraction.clamp(0.0, 1.0)).cos()),
+            Schedule::Steps { at, factor } => factor.powi(at.iter().filter(|&&f| fraction >= f).count() as i32),
+        }
+    }
+}
+
+/// What an optimiser remembers of each parameter: one moment (momentum) or two (Adam).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moments {
+    pub first: Vec<Vec<f32>>,
+    pub second: Vec<Vec<f32>>,
+    /// Steps taken by each parameter since its moments were zero.
+    pub steps: Vec<u64>,
+}
+
+impl Moments {
+    /// Zeros for each trainable parameter; moments of the right size stay.
+    pub fn fit(&mut self, parameters: &Parameters, optimizer: Optimizer) {
+        let adam = matches!(optimizer, Optimizer::AdamW { .. });
+        self.first.resize(parameters.len(), Vec::new());
+        self.second.resize(parameters.len(), Vec::new());
+        self.steps.resize(parameters.len(), 0);
+        for (i, parameter) in parameters.iter().enumerate() {
+            let n = if parameter.trainable { parameter.len() } else { 0 };
+            if self.first[i].len() != n {
+                self.first[i] = vec![0.0; n];
+                self.second[i] = vec![0.0; if adam { n } else { 0 }];
+                self.steps[i] = 0;
+            }
+        }
+    }
+}
+
+/// One step of every trainable parameter along its gradient.
+pub(crate) fn apply(
+    optimizer: Optimizer,
+    rate: f64,
+    parameters: &mut Parameters,
+    gradients: &[Vec<f32>],
+    moments: &mut Moments,
+) {
+    moments.fit(parameters, optimizer);
+    for (i, parameter) in parameters.iter_mut().enumerate() {
+        let gradient = &gradients[i];
+        if !parameter.trainable || gradient.is_empty() {
+            continue;
+        }
+        let rate = rate * f64::from(parameter.rate);
+        let decays = if parameter.decay { 1.0 } else { 0.0 };
+        let (first, second) = (&mut moments.first[i], &mut moments.second[i]);
+        moments.steps[i] += 1;
+        let t = moments.steps[i];
+        parameter.update(|values| match optimizer {
+            Optimizer::Sgd { momentum, nesterov, weight_decay } => {
+                step::sgd(values, gradient, first, rate, momentum, nesterov, decays * weight_decay, t == 1);
+            }
+            Optimizer::AdamW { beta1, beta2, weight_decay } => {
+                step::adamw(values, gradient, first, second, t, rate, beta1, beta2, 1e-8, decays * weight_decay);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_start_at_one_and_fall() {
+        for schedule in [Schedule::Cosine, Schedule::halves()] {
+            assert_eq!(schedule.at(0.0), 1.0);
+            assert!(schedule.at(0.6) < 0.5 && schedule.at(1.0) <= 0.0100001);
+        }
+        assert!((Schedule::halves().at(0.5) - 0.1).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,151 @@
+//! Rows and what is wanted of them.
+
+use ndarray::{Array2, Axis};
+use quadrat_core::{Error, Result};
+
+/// What the outputs for each row should be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// One of so many classes.
+    Classes {
+        /// The class of each row, below `classes`.
+        labels: Vec<u32>,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// Numbers, rows x outputs.
+    Values(Array2<f32>),
+}
+
+/// Training or test rows: inputs (rows x numbers; images and sequences flattened) and targets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// One row a sample.
+    pub inputs: Array2<f32>,
+    /// What is wanted of it.
+    pub targets: Targets,
+}
+
+impl Samples {
+    /// Rows with classes.
+    ///
+    /// # Errors
+    /// No rows, another number of labels than rows, a label that is no class, or an input that is not finite.
+    pub fn classes(inputs: Array2<f32>, labels: Vec<u32>, classes: usize) -> Result<Self> {
+        if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
+            let got = format!("class {} of row {row}", labels[row]);
+            return Err(Error::input("labels", got, format!("classes are 0 to {}", classes.saturating_sub(1))));
+        }
+        Samples { inputs, targets: Targets::Classes { labels, classes } }.checked()
+    }
+
+    /// Rows with numbers to be predicted.
+    ///
+    /// # Errors
+    /// No rows, another number of targets than rows, or a number that is not finite.
+    pub fn values(inputs: Array2<f32>, targets: Array2<f32>) -> Result<Self> {
+        if let Some(((row, output), &v)) = targets.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::input(
+                "targets",
+                format!("{v} in row {row}, output {output}"),
+                "targets must be finite",
+            ));
+        }
+        Samples { inputs, targets: Targets::Values(targets) }.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        let targets = match &self.targets {
+            Targets::Classes { labels, .. } => labels.len(),
+            Targets::Values(values) => values.nrows(),
+        };
+        if self.inputs.is_empty() {
+            return Err(Error::input("inputs", format!("{:?}", self.inputs.dim()), "at least one row and one column"));
+        }
+        if targets != self.inputs.nrows() {
+            let got = format!("{targets} targets for {} rows", self.inputs.nrows());
+            return Err(Error::input("targets", got, "one a row"));
+        }
+        if let Some(((row, column), &v)) = self.inputs.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            let want = "inputs must be finite: fill or drop missing values first";
+            return Err(Error::input("inputs", format!("{v} in row {row}, column {column}"), want));
+        }
+        Ok(self)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.inputs.nrows()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many outputs a network for them has.
+    pub fn outputs(&self) -> usize {
+        match &self.targets {
+            Targets::Classes { classes, .. } => *classes,
+            Targets::Values(values) => values.ncols(),
+        }
+    }
+
+    /// The classes of the rows, if they have any.
+    pub fn labels(&self) -> Option<&[u32]> {
+        match &self.targets {
+            Targets::Classes { labels, .. } => Some(labels),
+            Targets::Values(_) => None,
+        }
+    }
+
+    /// The rows named, in that order. Row numbers must be below [`Samples::len`].
+    pub fn select(&self, rows: &[u32]) -> Samples {
+        let at: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
+        Samples {
+            inputs: self.inputs.select(Axis(0), &at),
+            targets: match &self.targets {
+                Targets::Classes { labels, classes } => {
+                    Targets::Classes { labels: at.iter().map(|&r| labels[r]).collect(), classes: *classes }
+                }
+                Targets::Values(values) => Targets::Values(values.select(Axis(0), &at)),
+            },
+        }
+    }
+
+    /// Targets of the rows named, rows x outputs; classes one-hot.
+    pub fn wanted(&self, rows: &[u32]) -> Array2<f32> {
+        match &self.targets {
+            Targets::Classes { labels, classes } => {
+                let mut wanted = Array2::zeros((rows.len(), *classes));
+                for (mut row, &r) in wanted.outer_iter_mut().zip(rows) {
+                    row[labels[r as usize] as usize] = 1.0;
+                }
+                wanted
+            }
+            Targets::Values(values) => values.select(Axis(0), &rows.iter().map(|&r| r as usize).collect::<Vec<_>>()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert!(Samples::classes(array![[1.0], [2.0]], vec![0, 2], 2).is_err());
+        assert!(Samples::classes(array![[1.0], [2.0]], vec![0], 2).is_err());
+        assert!(Samples::classes(array![[1.0], [f32::NAN]], vec![0, 1], 2).is_err());
+        assert!(Samples::classes(Array2::zeros((0, 3)), vec![], 2).is_err());
+        assert!(Samples::values(array![[1.0]], array![[f32::INFINITY]]).is_err());
+    }
+
+    #[test]
+    fn classes_become_one_hot_in_the_order_asked() {
+        let samples = Samples::classes(array![[1.0], [2.0], [3.0]], vec![2, 0, 1], 3).expect("samples");
+        assert_eq!(samples.wanted(&[2, 0]), array![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+        assert_eq!(samples.select(&[1, 1]).labels(), Some(&[0, 0][..]));
+    }
+}

@@ -1,0 +1,298 @@
+//! The training loop's promises: same bits for any number of threads, exact resuming, hooks that leave no trace.
+
+use ndarray::Array2;
+use quadrat_core::{Error, Progress, Seed, Silent};
+use quadrat_nn::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Two noisy half-moons, more or less.
+fn samples(n: usize) -> Samples {
+    let mut rng = Seed(9).rng(0);
+    let labels: Vec<u32> = (0..n).map(|i| (i % 3) as u32).collect();
+    let inputs = Array2::from_shape_fn((n, 4), |(i, j)| {
+        let class = labels[i] as f64;
+        (class * (j as f64 - 1.5) + 0.5 * rng.normal()) as f32
+    });
+    Samples::classes(inputs, labels, 3).unwrap()
+}
+
+fn images(n: usize) -> Samples {
+    let mut rng = Seed(8).rng(0);
+    let labels: Vec<u32> = (0..n).map(|i| (i % 2) as u32).collect();
+    let inputs = Array2::from_shape_fn((n, 64), |(i, j)| {
+        (f64::from(labels[i]) * f64::from(j as u32 % 2) + 0.3 * rng.normal()) as f32
+    });
+    Samples::classes(inputs, labels, 2).unwrap()
+}
+
+/// Every model, with samples that it can learn.
+fn models() -> Vec<(Model, Samples, Loss)> {
+    let shape = [1, 8, 8];
+    let tokens = Samples::values(
+        Array2::from_shape_fn((12, 6), |(i, j)| ((i + j) % 5) as f32),
+        Array2::from_shape_fn((12, 6), |(i, j)| ((i + j + 1) % 5) as f32),
+    )
+    .unwrap();
+    let noise = Array2::from_shape_fn((6, 66), |(i, j)| {
+        if j == 64 {
+            0.1 * i as f32
+        } else if j == 65 {
+            (i % 3) as f32
+        } else {
+            ((i * j) % 7) as f32 / 7.0
+        }
+    });
+    let picture = Array2::from_shape_fn((6, 64), |(i, j)| ((i + j) % 5) as f32 / 5.0);
+    let transformer = Transformer { vocabulary: 5, context: 6, width: 8, heads: 2, layers: 1, causal: true };
+    let dropped = Mlp { dropout: 0.2, input_dropout: 0.1, ..Mlp::new(4, &[12, 12], 3) };
+    vec![
+        (Model::Mlp(dropped), samples(30), Loss::CrossEntropy),
+        (
+            Model::ConvNet(ConvNet {
+                filters: vec![3, 4],
+                hidden: 8,
+                norm: true,
+                dropout: 0.2,
+                ..ConvNet::new(shape, 2)
+            }),
+            images(12),
+            Loss::CrossEntropy,
+        ),
+        (
+            Model::ResNet(ResNet { width: 4, blocks: vec![1, 1], ..ResNet::new(shape, 2) }),
+            images(12),
+            Loss::Focal { gamma: 2.0 },
+        ),
+        (Model::Vit(Vit { width: 8, heads: 2, layers: 1, ..Vit::new(shape, 2) }), images(12), Loss::CrossEntropy),
+        (
+            Model::UNet(UNet { shape, width: 16, classes: 3 }),
+            Samples::values(noise, picture).unwrap(),
+            Loss::SquaredError,
+        ),
+        (Model::Transformer(transformer), tokens, Loss::Tokens { vocabulary: 5 }),
+    ]
+}
+
+fn trainer(loss: Loss, epochs: usize) -> Trainer {
+    Trainer {
+        epochs,
+        batch: 5,
+        rate: 1e-2,
+        loss,
+        average: Some(0.9),
+        clip: Some(5.0),
+        seed: Seed(4),
+        ..Trainer::default()
+    }
+}
+
+fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(work)
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for (model, samples, loss) in models() {
+        let print = |threads| {
+            on_threads(threads, || {
+                let fit = trainer(loss, 2).fit(&model, &samples, None, &mut [], &Silent).unwrap();
+                fit.parameters.fingerprint()
+            })
+        };
+        assert_eq!(print(1), print(2), "{model:?}");
+        assert_eq!(print(2), print(3), "{model:?}");
+    }
+}
+
+#[test]
+fn a_training_taken_up_again_goes_on_as_if_nothing_had_happened() {
+    let path = std::env::temp_dir().join(format!("quadrat-nn-resume-{}.safetensors", std::process::id()));
+    for (model, samples, loss) in models() {
+        for optimizer in [Optimizer::adamw(0.01), Optimizer::sgd(1e-3)] {
+            let trainer = Trainer { optimizer, rate: 1e-3, ..trainer(loss, 4) };
+            let whole = trainer.fit(&model, &samples, Some(&samples), &mut [], &Silent).unwrap();
+            let start = || initialise(&model, trainer.seed.stream("parameters")).unwrap();
+            let mut none: [&mut dyn TrainMethod; 0] = [];
+            let mut first = Training::begin(&trainer, &model, start(), &samples, &mut none).unwrap();
+            first.epoch(Some(&samples), &Silent).unwrap();
+            first.epoch(Some(&samples), &Silent).unwrap();
+            first.save(&path).unwrap();
+            let mut none: [&mut dyn TrainMethod; 0] = [];
+            let mut second = Training::begin(&trainer, &model, start(), &samples, &mut none).unwrap();
+            second.restore(&path).unwrap();
+            assert_eq!(second.epochs_done(), 2);
+            while !second.is_done() {
+                second.epoch(Some(&samples), &Silent).unwrap();
+            }
+            let fit = second.finish().unwrap();
+            assert_eq!(fit.parameters.fingerprint(), whole.parameters.fingerprint(), "{model:?}");
+            assert_eq!(fit.curve, whole.curve);
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Does nothing, but draws.
+struct Idle(u64);
+
+impl TrainMethod for Idle {
+    fn name(&self) -> &str {
+        "idle"
+    }
+    fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> quadrat_core::Result<()> {
+        self.0 = run.seed.rng(0).next_u64();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_method_that_changes_nothing_leaves_no_trace() {
+    let (model, samples, loss) = models().remove(0);
+    let plain = trainer(loss, 2).fit(&model, &samples, None, &mut [], &Silent).unwrap();
+    let mut idle = Idle(0);
+    let with = trainer(loss, 2).fit(&model, &samples, None, &mut [&mut idle], &Silent).unwrap();
+    assert_eq!(plain.parameters.fingerprint(), with.parameters.fingerprint());
+    assert_ne!(idle.0, 0);
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    for (model, samples, loss) in models() {
+        // Chance would differ between evaluations.
+        let model = match model {
+            Model::Mlp(m) => Model::Mlp(Mlp { dropout: 0.0, input_dropout: 0.0, ..m }),
+            Model::ConvNet(m) => Model::ConvNet(ConvNet { dropout: 0.0, norm: false, ..m }),
+            other => other,
+        };
+        let parameters = initialise(&model, Seed(2)).unwrap();
+        let batch = samples.batch(At { epoch: 0, step: 0 }, &[0, 1, 2, 3]);
+        let loss_of = |p: &Parameters| gradients(&model, p, loss, &batch, Seed(0)).unwrap();
+        let (_, found) = loss_of(&parameters);
+        for (i, parameter) in parameters.iter().enumerate().filter(|(_, p)| p.trainable) {
+            // Along the gradient itself the derivative is its squared length.
+            let length = found[i].iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            if length < 1e-3 {
+                continue;
+            }
+            let step = 2e-3 / length;
+            let moved = |sign: f64| {
+                let mut moved = parameters.clone();
+                let along =
+                    |w: &mut [f32]| w.iter_mut().zip(&found[i]).for_each(|(w, g)| *w += (sign * step) as f32 * g);
+                moved.get_mut(&parameter.name).unwrap().update(along);
+                loss_of(&moved).0
+            };
+            let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+            let apart = (slope / (length * length) - 1.0).abs();
+            assert!(apart < 0.03, "{model:?}, {}: {slope} for {}", parameter.name, length * length);
+        }
+    }
+}
+
+#[test]
+fn a_saved_model_is_the_model() {
+    let path = std::env::temp_dir().join(format!("quadrat-nn-model-{}.safetensors", std::process::id()));
+    for (model, samples, _) in models() {
+        let parameters = initialise(&model, Seed(3)).unwrap();
+        let notes = serde_json::json!({ "classes": ["a", "b"] });
+        save_model(&path, &model, &parameters, &notes).unwrap();
+        let (read, weights, kept) = load_model(&path).unwrap();
+        assert_eq!((&read, &kept), (&model, &notes));
+        assert_eq!(weights.fingerprint(), parameters.fingerprint());
+        let outputs = |m: &Model, p| predict(m, p, samples.inputs.view(), &[]).unwrap();
+        assert_eq!(outputs(&read, &weights), outputs(&model, &parameters));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(load_model(&path).is_err());
+        std::fs::write(&path, b"nothing of the kind").unwrap();
+        assert!(load_model(&path).is_err());
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(load_model(&path), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_decoder_says_what_the_whole_pass_says() {
+    let network = Transformer { vocabulary: 7, context: 9, width: 8, heads: 2, layers: 2, causal: true };
+    let parameters = initialise(&network, Seed(1)).unwrap();
+    let tokens = Array2::from_shape_fn((2, 9), |(i, j)| ((3 * i + 2 * j) % 7) as u32);
+    let whole = predict(&network, &parameters, tokens.mapv(|t| t as f32).view(), &[]).unwrap();
+    let mut decoder = Decoder::new(&network, &parameters).unwrap();
+    let mut at = 0;
+    for length in [3, 1, 1, 4] {
+        let scores = decoder.next(&tokens.slice(ndarray::s![.., at..at + length]).to_owned()).unwrap();
+        at += length;
+        for ((row, k), score) in scores.indexed_iter() {
+            assert!((score - whole[[row, (at - 1) * 7 + k]]).abs() < 1e-4);
+        }
+    }
+    assert!(decoder.next(&Array2::zeros((2, 1))).is_err(), "the context is full");
+    assert!(Decoder::new(&network, &parameters).unwrap().next(&Array2::from_elem((1, 1), 7)).is_err());
+    assert!(Decoder::new(&Transformer { causal: false, ..network.clone() }, &parameters).is_err());
+}
+
+#[test]
+fn networks_learn() {
+    let samples = samples(300);
+    let network = Mlp::new(4, &[32], 3);
+    let fit = Trainer { epochs: 20, batch: 16, rate: 5e-3, seed: Seed(1), ..Trainer::default() };
+    let fit = fit.fit(&network, &samples, Some(&samples), &mut [], &Silent).unwrap();
+    let last = fit.curve.last().unwrap();
+    assert!(last.validation_accuracy.unwrap() > 0.95, "{last:?}");
+    assert!(last.train_loss < fit.curve[0].train_loss);
+    let images = images(100);
+    let network = ResNet { width: 4, blocks: vec![1, 1], ..ResNet::new([1, 8, 8], 2) };
+    let fit = Trainer { epochs: 10, batch: 20, rate: 5e-3, seed: Seed(1), ..Trainer::default() };
+    let fit = fit.fit(&network, &images, Some(&images), &mut [], &Silent).unwrap();
+    assert!(fit.curve.last().unwrap().validation_accuracy.unwrap() > 0.95, "running statistics count too");
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let samples = samples(30);
+    let network = Mlp::new(4, &[8], 3);
+    let fit = |trainer: Trainer, network: &dyn Network| trainer.fit(network, &samples, None, &mut [], &Silent);
+    let wrong = |trainer: Trainer| assert!(matches!(fit(trainer, &network), Err(Error::Input { .. })));
+    wrong(Trainer { epochs: 0, ..Trainer::default() });
+    wrong(Trainer { batch: 0, ..Trainer::default() });
+    wrong(Trainer { pieces: 0, ..Trainer::default() });
+    wrong(Trainer { rate: f64::NAN, ..Trainer::default() });
+    wrong(Trainer { loss: Loss::SquaredError, ..Trainer::default() });
+    assert!(fit(Trainer::default(), &Mlp::new(5, &[8], 3)).is_err());
+    assert!(fit(Trainer::default(), &Mlp::new(4, &[8], 2)).is_err());
+    assert!(fit(Trainer::default(), &Mlp::new(4, &[0], 3)).is_err());
+    let diverging = Trainer { rate: 1e30, optimizer: Optimizer::sgd(0.0), epochs: 5, batch: 10, ..Trainer::default() };
+    assert!(matches!(fit(diverging, &network), Err(Error::Numeric { .. })));
+    assert!(predict(&network, &initialise(&network, Seed(0)).unwrap(), Array2::zeros((2, 5)).view(), &[]).is_err());
+    let none = predict(&network, &initialise(&network, Seed(0)).unwrap(), Array2::zeros((0, 4)).view(), &[]).unwrap();
+    assert_eq!(none.dim(), (0, 3));
+}
+
+/// Stops after some steps.
+struct Impatient(AtomicUsize);
+
+impl Progress for Impatient {
+    fn advance(&self, _: u64) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= 3
+    }
+}
+
+#[test]
+fn a_training_can_be_stopped() {
+    let stopped = Trainer { batch: 5, ..Trainer::default() };
+    let stopped = stopped.fit(&Mlp::new(4, &[8], 3), &samples(30), None, &mut [], &Impatient(AtomicUsize::new(0)));
+    assert!(matches!(stopped, Err(Error::Cancelled)));
+}
+
+#[test]
+fn piece_sizes_and_single_rows_are_no_trouble() {
+    for n in [1, 2, 3, 7] {
+        let fit = Trainer { epochs: 2, batch: 4, pieces: 3, ..Trainer::default() };
+        let rows: Vec<u32> = (0..n).collect();
+        let fit = fit.fit(&Mlp::new(4, &[8], 3), &samples(30).select(&rows), None, &mut [], &Silent).unwrap();
+        assert!(fit.curve.iter().all(|epoch| epoch.train_loss.is_finite()));
+    }
+}
