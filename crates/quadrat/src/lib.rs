@@ -1,6 +1,7 @@
 //! A toolkit for everything a practitioner does with samples.
 //!
-//! One dependency, one feature an area (`select`, `robust`, `estimate`; `data` for files). The foundation (errors, seeds, progress,
+//! One dependency, one feature an area (`select`, `robust`, `regularize`, `estimate`;
+//! `data` for files). The foundation (errors, seeds, progress,
 //! cards, evidence) is at the top level, and the [`prelude`] brings what most programs need.
 //!
 //! A file of samples becomes a smaller one that stands for it:
@@ -37,7 +38,7 @@
 //! # Ok::<(), quadrat::Error>(())
 //! ```
 
-#[cfg(all(feature = "data", any(feature = "robust", feature = "select")))]
+#[cfg(all(feature = "data", any(feature = "regularize", feature = "robust", feature = "select")))]
 mod glue;
 pub mod prelude;
 
@@ -47,12 +48,18 @@ pub use quadrat_core::*;
 pub use quadrat_data as data;
 #[cfg(feature = "estimate")]
 pub use quadrat_estimate as estimate;
+#[cfg(feature = "regularize")]
+pub use quadrat_nn as nn;
 pub use quadrat_numeric as numeric;
+#[cfg(feature = "regularize")]
+pub use quadrat_regularize as regularize;
 #[cfg(feature = "robust")]
 pub use quadrat_robust as robust;
 #[cfg(feature = "select")]
 pub use quadrat_select as select;
 
+#[cfg(all(feature = "data", feature = "regularize"))]
+pub use glue::{Encoder, Wanted};
 #[cfg(all(feature = "data", feature = "robust"))]
 pub use glue::{LabelledColumns, Nominal, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]
@@ -65,6 +72,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         select::cards(),
         #[cfg(feature = "robust")]
         robust::cards(),
+        #[cfg(feature = "regularize")]
+        regularize::cards(),
         #[cfg(feature = "estimate")]
         estimate::cards(),
     ];

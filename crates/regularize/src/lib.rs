@@ -1,1 +1,31 @@
-//! Regularise.
+//! Regularise what learns from samples: its targets, its weights, which weights it has, how strongly it is held back.
+//!
+//! Most methods here are hooks of `quadrat_nn`'s training loop ([`TrainMethod`](quadrat_nn::TrainMethod)): pass them to
+//! [`Trainer::fit`](quadrat_nn::Trainer::fit), alone or together. Searches ([`RandomSparseSearch`]) return a network to
+//! be trained. [`build`] makes a hook from its name and parameters as text.
+
+mod delta;
+mod density;
+mod label_smoothing;
+mod ps_kd;
+mod random_pruning;
+mod random_sparse_search;
+mod registry;
+mod sara;
+mod search;
+mod ticket_reprogramming;
+mod weight_compander;
+
+pub use delta::Delta;
+pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
+pub use label_smoothing::LabelSmoothing;
+pub use ps_kd::{Growth, Predictions, PsKd, Teacher};
+pub use random_pruning::{RandomPruning, SPARSE_BELOW};
+pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity, subnetwork, weights};
+pub use registry::{build, cards};
+pub use sara::{Memory, Pick, Sara, Select, Selected, nuclear_subgradient};
+pub use search::{SearchReport, random_search};
+pub use ticket_reprogramming::{
+    FixedMask, LinearProbe, Mapping, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, global_masks, upstream_accuracy,
+};
+pub use weight_compander::{Compander, Start, WeightCompander};

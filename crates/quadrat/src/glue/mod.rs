@@ -5,6 +5,8 @@
 
 #[cfg(feature = "robust")]
 mod labelled;
+#[cfg(feature = "regularize")]
+mod learning;
 #[cfg(feature = "select")]
 mod pool;
 #[cfg(feature = "select")]
@@ -12,6 +14,8 @@ mod questions;
 
 #[cfg(feature = "robust")]
 pub use labelled::{LabelledColumns, Nominal, save_resampled};
+#[cfg(feature = "regularize")]
+pub use learning::{Encoder, Wanted};
 #[cfg(feature = "select")]
 pub use pool::{PoolColumns, save_selection};
 #[cfg(feature = "select")]

@@ -1,0 +1,138 @@
+//! The list of methods: one line each.
+
+use crate::*;
+use quadrat_core::{Card, Error, Params, Result, nearest};
+use quadrat_nn::TrainMethod;
+
+/// How a method is made from parameters as typed; what is no hook has none.
+struct Method {
+    card: &'static Card,
+    build: Option<fn(&Params) -> Result<Box<dyn TrainMethod>>>,
+}
+
+const METHODS: &[Method] = &[
+    Method { card: &PsKd::CARD, build: Some(|p| Ok(Box::new(ps_kd(p)?))) },
+    Method { card: &WeightCompander::CARD, build: Some(|p| Ok(Box::new(weight_compander(p)?))) },
+    Method { card: &RandomPruning::CARD, build: Some(|p| Ok(Box::new(random_pruning(p)?))) },
+    Method { card: &RandomSparseSearch::CARD, build: None },
+    Method { card: &TicketMaker::CARD, build: None },
+    Method { card: &Sara::CARD, build: Some(|p| Ok(Box::new(sara(p)?))) },
+    Method {
+        card: &LabelSmoothing::CARD,
+        build: Some(|p| {
+            let d = LabelSmoothing::default();
+            Ok(Box::new(LabelSmoothing { rate: p.get_f64("rate", d.rate.into(), 0.0..1.0)? as f32 }))
+        }),
+    },
+];
+
+/// The cards of all methods.
+pub fn cards() -> Vec<&'static Card> {
+    METHODS.iter().map(|method| method.card).collect()
+}
+
+/// The training hook called `name` (slug or alias) with the given parameters; what is not given has the default that
+/// the card states.
+///
+/// ```
+/// use quadrat_core::Params;
+/// let hook = quadrat_regularize::build("ps-kd", &Params::from([("alpha", "0.5")]))?;
+/// assert_eq!(hook.name(), "ps-kd");
+/// assert!(quadrat_regularize::build("pskdd", &Params::none()).is_err());
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+///
+/// # Errors
+/// An unknown method (the nearest names are offered), one that is no hook, an unknown parameter, or a value that does
+/// not fit.
+pub fn build(name: &str, params: &Params) -> Result<Box<dyn TrainMethod>> {
+    let method = METHODS.iter().find(|method| method.card.is_called(name)).ok_or_else(|| {
+        let near = nearest(name, METHODS.iter().map(|method| method.card.slug));
+        Error::input("method", format!("`{name}`"), format!("the nearest training methods are {}", near.join(", ")))
+    })?;
+    params.check_names(method.card)?;
+    let build = method.build.ok_or_else(|| {
+        Error::input("method", format!("`{name}`"), "it is no hook of a training: see `quadrat show` for how to use it")
+    })?;
+    build(params)
+}
+
+fn ps_kd(p: &Params) -> Result<PsKd> {
+    let d = PsKd::default();
+    Ok(PsKd {
+        alpha: p.get_f64("alpha", d.alpha.into(), 0.0..=1.0)? as f32,
+        growth: p.get_choice(
+            "growth",
+            d.growth,
+            &[("linear", Growth::Linear), ("cosine", Growth::Cosine), ("constant", Growth::Constant)],
+        )?,
+        teacher: p.get_choice(
+            "teacher",
+            d.teacher,
+            &[("on-the-fly", Teacher::OnTheFly), ("epoch-end", Teacher::EpochEnd)],
+        )?,
+        ..d
+    })
+}
+
+fn weight_compander(p: &Params) -> Result<WeightCompander> {
+    let d = WeightCompander::default();
+    let functions = [
+        ("arctan", Compander::Arctan),
+        ("tanh", Compander::Tanh),
+        ("softsign", Compander::Softsign),
+        ("mu-law", Compander::MuLaw),
+    ];
+    Ok(WeightCompander {
+        compander: p.get_choice("function", d.compander, &functions)?,
+        scale: p.get_f64("scale", d.scale.into(), f64::from(f32::MIN_POSITIVE)..=1e6)? as f32,
+        expansion: p.get_f64("expansion", d.expansion.into(), f64::from(f32::MIN_POSITIVE)..=1e6)? as f32,
+        learn: p.get_bool("learn", d.learn)?,
+        start: p.get_choice("start", d.start, &[("matched", Start::Matched), ("plain", Start::Plain)])?,
+        penalty: p.get_f64("penalty", d.penalty.into(), 0.0..=1e6)? as f32,
+        ..d
+    })
+}
+
+fn random_pruning(p: &Params) -> Result<RandomPruning> {
+    let d = RandomPruning::default();
+    let rules = [
+        ("uniform", Rule::Uniform),
+        ("uniform-plus", Rule::UniformPlus),
+        ("er", Rule::Er),
+        ("erk", Rule::Erk),
+        ("erk-plus", Rule::ErkPlus),
+        ("snip", Rule::Snip),
+        ("grasp", Rule::Grasp),
+    ];
+    Ok(RandomPruning {
+        density: p.get_f64("density", d.density, f64::MIN_POSITIVE..=1.0)?,
+        rule: p.get_choice("rule", d.rule, &rules)?,
+        draw: p.get_choice("draw", d.draw, &[("exact", Draw::Exact), ("bernoulli", Draw::Bernoulli)])?,
+        rescale: p.get_bool("rescale", d.rescale)?,
+        ..d
+    })
+}
+
+fn sara(p: &Params) -> Result<Sara> {
+    let d = Sara::default();
+    let given = |name: &str| p.get(name).is_some_and(|value| value != "none");
+    let select = match (given("threshold"), given("budget")) {
+        (true, true) => return Err(Error::input("sara", "threshold and budget", "give only one of them")),
+        (true, false) => Select::Threshold(p.get_f64("threshold", 0.0, f64::MIN_POSITIVE..=1e6)? as f32),
+        (false, true) => Select::Budget(p.get_usize("budget", 0, 1..)?),
+        (false, false) => Select::Fraction(p.get_f64("fraction", 0.1, f64::MIN_POSITIVE..=1.0)?),
+    };
+    let progressive = match p.get("progressive") {
+        Some("none") => None,
+        _ => Some(p.get_f64("progressive", 0.5, f64::MIN_POSITIVE..1.0)?),
+    };
+    let picks = [("smallest", Pick::Smallest), ("largest", Pick::Largest), ("random", Pick::Random)];
+    Ok(Sara {
+        select,
+        pick: p.get_choice("pick", d.pick, &picks)?,
+        lambda: p.get_f64("lambda", d.lambda.into(), 0.0..=1e6)? as f32,
+        progressive,
+        ..d
+    })
+}

@@ -1,0 +1,342 @@
+//! SaRA: fine-tune only the weights that do nothing yet.
+//!
+//! Hu, Zhang, Yi, Huang, Wang and Ma, "SaRA: High-Efficient Diffusion Model Fine-tuning with Progressive Sparse Low-Rank
+//! Adaptation", ICLR 2025 (arXiv 2409.06633). Weights of a trained network that are almost zero are selected
+//! (|w| < θ), all others stay frozen bit for bit; only the selected ones are trained, with a nuclear-norm penalty on the
+//! sparse part, and half way those that have grown beyond θ are settled and frozen too.
+//!
+//! Where the authors' programs differ from the paper or from each other: the penalty's gradient reaches the trained
+//! values here (in their memory-saving optimiser it does not); values start as they are (theirs starts from absolute
+//! values once); biases and normalisations are never selected; each step penalises one randomly drawn matrix, as they do.
+//!
+//! The backward pass computes weight gradients only where a weight was selected, and the optimiser's state exists only
+//! there: see [`Sara::memory`].
+
+use crate::delta::Delta;
+use ndarray::Array2;
+use quadrat_core::{Area, Card, Error, Param, Result, Seed};
+use quadrat_nn::{At, MethodState, Parameters, Role, Run, Support, TrainMethod, ops::Pattern};
+use quadrat_numeric::linalg;
+use std::sync::Arc;
+
+/// Which weights are trained.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Select {
+    /// The smallest share of all kernel entries, by absolute value, over all layers together.
+    Fraction(f64),
+    /// Those below a threshold.
+    Threshold(f32),
+    /// So many of the smallest.
+    Budget(usize),
+}
+
+/// Which weights the budget goes to: the method's own choice, and the controls of its experiments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pick {
+    /// The smallest: the method.
+    #[default]
+    Smallest,
+    /// The largest.
+    Largest,
+    /// Any.
+    Random,
+}
+
+/// Sparse fine-tuning of the smallest weights.
+#[derive(Debug, Clone)]
+pub struct Sara {
+    /// Which weights are trained.
+    pub select: Select,
+    /// What the budget goes to.
+    pub pick: Pick,
+    /// λ of the nuclear norm.
+    pub lambda: f32,
+    /// Only matrices with both sides longer than this are penalised.
+    pub min_side: usize,
+    /// Select again after this share of the run, among the selected; `None` never does.
+    pub progressive: Option<f64>,
+    /// What was selected; empty before a run.
+    pub selected: Selected,
+}
+
+/// What a run of [`Sara`] selected.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    threshold: f32,
+    seed: Seed,
+    again: Option<usize>,
+    /// What was selected first, and its values.
+    base: Vec<(String, Arc<Pattern>, Vec<f32>)>,
+    /// What is trained now.
+    trained: Vec<(String, Arc<Pattern>)>,
+}
+
+impl Default for Selected {
+    fn default() -> Self {
+        Selected { threshold: 0.0, seed: Seed(0), again: None, base: Vec::new(), trained: Vec::new() }
+    }
+}
+
+impl Default for Sara {
+    fn default() -> Self {
+        Sara {
+            select: Select::Fraction(0.1),
+            pick: Pick::Smallest,
+            lambda: 5e-4,
+            min_side: 64,
+            progressive: Some(0.5),
+            selected: Selected::default(),
+        }
+    }
+}
+
+/// What a fine-tuning keeps in memory beside the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Values that are trained.
+    pub trainable: usize,
+    /// Bytes of gradients and two moments for them.
+    pub bytes: usize,
+    /// Bytes that training everything would take.
+    pub dense_bytes: usize,
+}
+
+impl Sara {
+    /// The method's card.
+    pub const CARD: Card = Card {
+        slug: "sara",
+        aliases: &["sparse-fine-tuning"],
+        title: "SaRA: fine-tuning the smallest weights",
+        paper: "Hu et al., ICLR 2025, arXiv 2409.06633",
+        area: Area::Regularize,
+        verbs: &["train"],
+        summary: "Fine-tunes only the weights that are almost zero and freezes the rest, with a nuclear-norm penalty on \
+                  the sparse part; the result is a small delta that can be applied and removed exactly.",
+        useful_when: "fine-tune a trained model on few examples without forgetting; fine-tuning takes too much memory; \
+                      share a small file of changes; an alternative to LoRA",
+        cost: "gradients and optimiser state for the selected weights only; a decomposition of one matrix a step for \
+               the penalty",
+        params: &[
+            Param { name: "fraction", default: "0.1", help: "share of the kernel entries that is trained" },
+            Param { name: "threshold", default: "none", help: "train entries below this instead of a share" },
+            Param { name: "budget", default: "none", help: "train so many entries instead of a share" },
+            Param { name: "pick", default: "smallest", help: "smallest, largest or random (controls)" },
+            Param { name: "lambda", default: "5e-4", help: "weight of the nuclear norm" },
+            Param {
+                name: "progressive",
+                default: "0.5",
+                help: "share of the run after which to select again, or none",
+            },
+        ],
+    };
+
+    /// What the fine-tuning keeps in memory, for a network whose parameters these are.
+    pub fn memory(&self, parameters: &Parameters) -> Memory {
+        let trainable: usize = parameters.iter().filter(|p| p.trainable).map(|p| p.len()).sum();
+        let all: usize = parameters.iter().map(|p| p.shape.iter().product::<usize>()).sum();
+        let indices: usize = self.selected.base.iter().map(|(_, pattern, _)| pattern.alive()).sum();
+        Memory { trainable, bytes: 12 * trainable + 8 * indices, dense_bytes: 12 * all }
+    }
+
+    /// The changes from the network that was fine-tuned to `parameters`, as indices with old and new values.
+    ///
+    /// # Errors
+    /// Parameters of another network.
+    pub fn delta(&self, parameters: &Parameters) -> Result<Delta> {
+        Delta::between(
+            self.selected.base.iter().map(|(name, pattern, old)| (name.as_str(), &**pattern, &old[..])),
+            parameters,
+        )
+    }
+
+    /// Where the weights to be trained are, for each kernel: `trained[i]` flags entries.
+    fn choose(&mut self, parameters: &Parameters, run: &Run<'_>) -> Result<Vec<(String, Vec<bool>)>> {
+        let kernels: Vec<(String, Vec<f32>)> = parameters
+            .iter()
+            .filter(|p| p.role == Role::Weight)
+            .map(|p| (p.name.clone(), p.dense().into_iter().map(f32::abs).collect()))
+            .collect();
+        if let Some((name, _)) = kernels.iter().find(|(_, w)| w.iter().all(|w| *w == 0.0)) {
+            return Err(Error::input(name, "all weights zero", "a trained network: nothing tells weights apart here"));
+        }
+        let mut all: Vec<f32> = kernels.iter().flat_map(|(_, w)| w.iter().copied()).collect();
+        let n = all.len();
+        let budget = match self.select {
+            Select::Fraction(share) if share > 0.0 && share <= 1.0 => (share * n as f64).round() as usize,
+            Select::Fraction(share) => return Err(Error::input("fraction", share, "above 0 and at most 1")),
+            Select::Threshold(theta) => all.iter().filter(|w| **w < theta).count(),
+            Select::Budget(budget) => budget.min(n),
+        };
+        if budget == 0 {
+            all.sort_unstable_by(f32::total_cmp);
+            let want = format!("a tenth of the weights are below {:e}", all.get(n / 10).copied().unwrap_or(0.0));
+            return Err(Error::input("selection", "no weight", want));
+        }
+        all.sort_unstable_by(f32::total_cmp);
+        self.selected.threshold = match (self.select, self.pick) {
+            (Select::Threshold(theta), Pick::Smallest) => theta,
+            (_, Pick::Largest) => all[n - budget],
+            _ => all[budget - 1].next_up(),
+        };
+        let random = match self.pick {
+            Pick::Random => {
+                let mut mask = vec![false; n];
+                run.seed.stream("positions").rng(0).sample(n, budget).into_iter().for_each(|i| mask[i] = true);
+                mask
+            }
+            _ => Vec::new(),
+        };
+        let mut from = 0;
+        let masks = kernels.into_iter().map(|(name, w)| {
+            let mask = match self.pick {
+                Pick::Smallest => w.iter().map(|w| *w < self.selected.threshold).collect(),
+                Pick::Largest => w.iter().map(|w| *w >= self.selected.threshold).collect(),
+                Pick::Random => random[from..from + w.len()].to_vec(),
+            };
+            from += w.len();
+            (name, mask)
+        });
+        Ok(masks.collect())
+    }
+
+    /// Select among the selected: what has left the band is settled.
+    fn select_again(&mut self, parameters: &mut Parameters) -> Result<()> {
+        for (name, pattern) in std::mem::take(&mut self.selected.trained) {
+            let parameter = parameters.get_mut(&name)?;
+            let mut mask = vec![false; pattern.rows() * pattern.cols()];
+            let values = parameter.values();
+            pattern.indices().zip(&values).for_each(|(i, w)| mask[i] = w.abs() < self.selected.threshold);
+            self.selected.trained.extend(train_only(parameter, &mask)?.map(|pattern| (name, pattern)));
+        }
+        Ok(())
+    }
+
+    /// Add λ ∂‖M ⊙ W‖_* to the gradient of one matrix, drawn among those that are large enough.
+    fn penalise(&self, at: At, parameters: &Parameters, gradients: &mut [Vec<f32>]) -> Result<()> {
+        let large = |p: &&quadrat_nn::Parameter| p.shape.len() == 2 && p.shape.iter().all(|n| *n > self.min_side);
+        let eligible: Vec<_> = parameters.iter().filter(large).filter(|p| p.trainable && !p.is_empty()).collect();
+        if self.lambda == 0.0 || eligible.is_empty() {
+            return Ok(());
+        }
+        let parameter = eligible[self.selected.seed.stream("matrix").rng(at.step as u64).below(eligible.len())];
+        if let Support::Chosen(pattern, _) = parameter.support() {
+            let subgradient = nuclear_subgradient(&parameter.values(), pattern)?;
+            let gradient = &mut gradients[parameters.position(&parameter.name)?];
+            gradient.iter_mut().zip(subgradient).for_each(|(g, s)| *g += self.lambda * s);
+        }
+        Ok(())
+    }
+}
+
+/// Freeze a kernel except where `mask` says, and return that pattern; nothing left to train freezes it whole.
+fn train_only(parameter: &mut quadrat_nn::Parameter, mask: &[bool]) -> Result<Option<Arc<Pattern>>> {
+    parameter.relax();
+    parameter.trainable = mask.contains(&true);
+    if !parameter.trainable {
+        return Ok(None);
+    }
+    let rows = parameter.shape[0];
+    let pattern = Arc::new(Pattern::from_mask(mask, rows, mask.len() / rows)?);
+    parameter.restrict(pattern.clone(), true)?;
+    Ok(Some(pattern))
+}
+
+/// M ⊙ U Vᵀ for the singular value decomposition U S Vᵀ of the matrix with these values at the pattern: the gradient of
+/// its nuclear norm, at the pattern. Singular values below 10⁻⁷ of the largest are left out.
+///
+/// # Errors
+/// Values that are not finite.
+pub fn nuclear_subgradient(values: &[f32], pattern: &Pattern) -> Result<Vec<f32>> {
+    let mut matrix = Array2::<f64>::zeros((pattern.rows(), pattern.cols()));
+    if let Some(flat) = matrix.as_slice_mut() {
+        pattern.indices().zip(values).for_each(|(i, &v)| flat[i] = f64::from(v));
+    }
+    let wide = pattern.rows() < pattern.cols();
+    let tall = if wide { matrix.reversed_axes() } else { matrix };
+    // U Vᵀ = A (AᵀA)^(-1/2).
+    let gram = linalg::product(tall.t(), tall.view())?;
+    let (squares, axes) = linalg::symmetric_eigen(gram.view())?;
+    let top = squares.iter().copied().fold(0.0, f64::max).sqrt();
+    let mut scaled = axes.clone();
+    for (mut axis, square) in scaled.columns_mut().into_iter().zip(&squares) {
+        let s = square.max(0.0).sqrt();
+        axis.mapv_inplace(|v| if s > 1e-7 * top { v / s } else { 0.0 });
+    }
+    let root = linalg::product(scaled.view(), axes.t())?;
+    let polar = linalg::product(tall.view(), root.view())?;
+    let polar = if wide { polar.reversed_axes() } else { polar };
+    Ok(pattern.indices().map(|i| polar[[i / pattern.cols(), i % pattern.cols()]] as f32).collect())
+}
+
+impl TrainMethod for Sara {
+    fn name(&self) -> &str {
+        "sara"
+    }
+
+    fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
+        self.selected.seed = run.seed;
+        self.selected.again = match self.progressive {
+            Some(share) if share > 0.0 && share < 1.0 => Some((share * (run.epochs * run.steps) as f64) as usize),
+            Some(share) => return Err(Error::input("progressive", share, "between 0 and 1, or none")),
+            None => None,
+        };
+        let masks = self.choose(parameters, run)?;
+        parameters.iter_mut().for_each(|p| p.trainable = false);
+        self.selected.base.clear();
+        self.selected.trained.clear();
+        for (name, mask) in masks {
+            let parameter = parameters.get_mut(&name)?;
+            if let Some(pattern) = train_only(parameter, &mask)? {
+                self.selected.base.push((name.clone(), pattern.clone(), parameter.values()));
+                self.selected.trained.push((name, pattern));
+            }
+        }
+        Ok(())
+    }
+
+    fn gradients(&mut self, at: At, parameters: &Parameters, gradients: &mut [Vec<f32>]) -> Result<()> {
+        self.penalise(at, parameters, gradients)
+    }
+
+    fn after_step(&mut self, at: At, parameters: &mut Parameters) -> Result<()> {
+        if self.selected.again == Some(at.step + 1) && self.pick == Pick::Smallest {
+            self.select_again(parameters)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
+        parameters.iter_mut().for_each(|p| {
+            p.relax();
+            p.trainable = p.role != Role::Statistic;
+        });
+        Ok(())
+    }
+
+    fn save(&self) -> MethodState {
+        let places = |pattern: &Pattern| -> Vec<f32> {
+            pattern.indices().flat_map(|i| [i / pattern.cols(), i % pattern.cols()]).map(|v| v as f32).collect()
+        };
+        let arrays = self.selected.trained.iter().map(|(name, pattern)| (name.clone(), places(pattern))).collect();
+        MethodState { arrays, ..MethodState::default() }
+    }
+
+    fn load(&mut self, state: MethodState, parameters: &mut Parameters) -> Result<()> {
+        for (name, _) in std::mem::take(&mut self.selected.trained) {
+            train_only(parameters.get_mut(&name)?, &[])?;
+        }
+        for (name, places) in state.arrays {
+            let parameter = parameters.get_mut(&name)?;
+            let columns = parameter.shape.iter().skip(1).product::<usize>();
+            let mut mask = vec![false; parameter.shape.iter().product()];
+            for place in places.chunks_exact(2) {
+                let at = place[0] as usize * columns + place[1] as usize;
+                let slot =
+                    mask.get_mut(at).ok_or_else(|| Error::input("checkpoint of sara", at, "a place in the kernel"))?;
+                *slot = true;
+            }
+            self.selected.trained.extend(train_only(parameter, &mask)?.map(|pattern| (name, pattern)));
+        }
+        Ok(())
+    }
+}

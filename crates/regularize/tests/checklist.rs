@@ -1,0 +1,126 @@
+//! Every training method of this area under the same conditions.
+
+use ndarray::Array2;
+use quadrat_core::{Error, Params, Seed, Silent};
+use quadrat_nn::{ConvNet, Mlp, Network, Samples, TrainMethod, Trainer, Training, initialise, predict};
+use quadrat_regularize::{build, cards};
+
+fn hooks() -> Vec<&'static str> {
+    let builds = |slug: &&str| build(slug, &Params::none()).is_ok();
+    cards().into_iter().map(|card| card.slug).filter(builds).collect()
+}
+
+fn samples() -> Samples {
+    let mut rng = Seed(3).rng(0);
+    let labels: Vec<u32> = (0..60).map(|i| (i % 3) as u32).collect();
+    let inputs =
+        Array2::from_shape_fn((60, 64), |(i, j)| (f64::from(labels[i] * (j as u32 % 3)) + rng.normal()) as f32);
+    Samples::classes(inputs, labels, 3).unwrap()
+}
+
+fn networks() -> Vec<Box<dyn Network>> {
+    let convolutions = ConvNet { filters: vec![4, 8], hidden: 16, ..ConvNet::new([1, 8, 8], 3) };
+    vec![Box::new(Mlp::new(64, &[32, 16], 3)), Box::new(convolutions)]
+}
+
+fn trainer() -> Trainer {
+    Trainer { epochs: 4, batch: 16, rate: 5e-3, seed: Seed(6), ..Trainer::default() }
+}
+
+#[test]
+fn there_are_hooks() {
+    assert!(hooks().len() >= 4, "{:?}", hooks());
+}
+
+#[test]
+fn every_hook_trains_every_network_to_plain_parameters() {
+    let samples = samples();
+    for slug in hooks() {
+        for network in networks() {
+            let mut method = build(slug, &Params::none()).unwrap();
+            let start = initialise(&*network, trainer().seed.stream("parameters")).unwrap();
+            let fit = trainer().fit_from(&*network, start.clone(), &samples, None, &mut [&mut *method], &Silent);
+            let fit = fit.unwrap_or_else(|e| panic!("{slug}: {e}"));
+            let names = |p: &quadrat_nn::Parameters| p.iter().map(|p| (p.name.clone(), p.len())).collect::<Vec<_>>();
+            assert_eq!(names(&fit.parameters), names(&start), "{slug} leaves nothing behind");
+            let scores = predict(&*network, &fit.parameters, samples.inputs.view(), &[]).unwrap();
+            assert!(scores.iter().all(|v| v.is_finite()), "{slug}");
+            assert!(fit.curve[3].train_loss.is_finite());
+        }
+    }
+}
+
+#[test]
+fn same_seed_same_bits_at_one_and_two_threads() {
+    let samples = samples();
+    for slug in hooks() {
+        for network in networks() {
+            let print = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let mut method = build(slug, &Params::none()).unwrap();
+                    let fit = trainer().fit(&*network, &samples, None, &mut [&mut *method], &Silent).unwrap();
+                    fit.parameters.fingerprint()
+                })
+            };
+            assert_eq!(print(1), print(2), "{slug}");
+        }
+    }
+}
+
+#[test]
+fn every_hook_goes_on_exactly_where_it_was_saved() {
+    let samples = samples();
+    let path = std::env::temp_dir().join(format!("quadrat-regularize-{}.safetensors", std::process::id()));
+    for slug in hooks() {
+        for network in networks() {
+            let trainer = trainer();
+            let start = || initialise(&*network, trainer.seed.stream("parameters")).unwrap();
+            let mut method = build(slug, &Params::none()).unwrap();
+            let whole = trainer.fit_from(&*network, start(), &samples, None, &mut [&mut *method], &Silent).unwrap();
+            for saved_after in [1, 3] {
+                let mut method = build(slug, &Params::none()).unwrap();
+                let mut methods: [&mut dyn TrainMethod; 1] = [&mut *method];
+                let mut first = Training::begin(&trainer, &*network, start(), &samples, &mut methods).unwrap();
+                for _ in 0..saved_after {
+                    first.epoch(None, &Silent).unwrap();
+                }
+                first.save(&path).unwrap();
+                let mut method = build(slug, &Params::none()).unwrap();
+                let mut methods: [&mut dyn TrainMethod; 1] = [&mut *method];
+                let mut second = Training::begin(&trainer, &*network, start(), &samples, &mut methods).unwrap();
+                second.restore(&path).unwrap();
+                while !second.is_done() {
+                    second.epoch(None, &Silent).unwrap();
+                }
+                let fit = second.finish().unwrap();
+                assert_eq!(fit.parameters.fingerprint(), whole.parameters.fingerprint(), "{slug} after {saved_after}");
+            }
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn hooks_work_together() {
+    let samples = samples();
+    let network = Mlp::new(64, &[32, 16], 3);
+    let mut methods: Vec<_> =
+        ["ps-kd", "label-smoothing", "random-pruning"].map(|slug| build(slug, &Params::none()).unwrap()).into();
+    let mut hooks: Vec<&mut dyn TrainMethod> = methods.iter_mut().map(|m| &mut **m as &mut dyn TrainMethod).collect();
+    assert!(trainer().fit(&network, &samples, None, &mut hooks, &Silent).is_ok());
+}
+
+#[test]
+fn unknown_names_and_parameters_are_refused() {
+    for slug in hooks() {
+        let unknown = build(slug, &Params::from([("no-such-parameter", "1")]));
+        assert!(matches!(unknown, Err(Error::Input { .. })), "{slug}");
+    }
+    assert!(build("nothing", &Params::none()).is_err());
+    assert!(build("random-sparse-search", &Params::none()).is_err(), "no hook");
+    assert!(build("ps-kd", &Params::from([("alpha", "1.5")])).is_err());
+    assert!(build("random-pruning", &Params::from([("density", "0")])).is_err());
+    assert!(build("label-smoothing", &Params::from([("rate", "1")])).is_err());
+    assert!(build("weight-compander", &Params::from([("scale", "-1")])).is_err());
+}
