@@ -28,6 +28,10 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "perturbed-likelihood", run: crate::estimate::perturbed_likelihood::run },
     Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
+    Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
+    Claim { slug: "weight-compander", run: crate::regularize::weight_compander::run },
+    Claim { slug: "random-pruning", run: crate::regularize::random_pruning::run },
+    Claim { slug: "random-sparse-search", run: crate::regularize::random_sparse_search::run },
 ];
 
 /// The claim of a method, or an error that offers the nearest names.

@@ -29,7 +29,7 @@ fn slope(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Spearman's rank correlation, for values without ties.
-fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
     let ranks = |values: &[f64]| -> Vec<f64> {
         values.iter().map(|v| values.iter().filter(|other| *other < v).count() as f64).collect()
     };
