@@ -38,8 +38,8 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Array3<f32>> {
     let image = reader.decode().map_err(|e| fail(format!("damaged image: {e}")))?;
     let (height, width) = (image.height() as usize, image.width() as usize);
     let (channels, values) = match image.color().has_color() {
-        true => (3, image.into_rgb32f().into_raw()),
-        false => (1, image.into_luma32f().into_raw()),
+        true => (3, image.to_rgb32f().into_raw()),
+        false => (1, image.to_luma32f().into_raw()),
     };
     let pixels = Array3::from_shape_vec((height, width, channels), values).map_err(|e| fail(e.to_string()))?;
     Ok(pixels.permuted_axes([2, 0, 1]).as_standard_layout().into_owned())
