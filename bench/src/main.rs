@@ -9,6 +9,7 @@
 
 mod asking;
 mod bias;
+mod calibration;
 mod data;
 mod designs;
 mod holdout;
@@ -101,6 +102,7 @@ fn run() -> Result<()> {
     let workloads: Vec<Workload> = [
         asking::workloads(),
         bias::workloads(),
+        calibration::workloads(),
         data::workloads(),
         designs::workloads(),
         holdout::workloads(),

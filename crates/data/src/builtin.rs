@@ -12,6 +12,10 @@
 //! # Ok::<(), quadrat_core::Error>(())
 //! ```
 
+mod photographs;
+
+pub use photographs::{Photograph, photographs};
+
 use crate::{ColumnType, Format, Missing, Table};
 use ndarray::Array2;
 use quadrat_core::{Error, Result, nearest};
@@ -96,7 +100,8 @@ pub fn find(name: &str) -> Result<&'static Builtin> {
 }
 
 /// Features, classes (indices into the names) and names of the classes of a set, rows in the file's order. A nominal
-/// column holds its category's number in the order of the names; of `mnist`, the first 10,000 rows are for training.
+/// column holds its category's number in the order of the names; of `mnist`, the first 10,000 rows are for training, of
+/// `fashion-mnist` the first 5,000.
 ///
 /// # Errors
 /// An unknown name; a set without classes or without features (`diabetes`, `glosses`).
@@ -225,6 +230,19 @@ static SETS: &[Builtin] = &[
         licence: "CC BY-SA 3.0",
         file: "mnist.csv",
         packed: packed!("mnist.csv"),
+        ..KEEL_TABLE
+    },
+    Builtin {
+        name: "fashion-mnist",
+        about: "clothes, 28 x 28 pixels: 5,000 images to train on and 1,000 to test",
+        rows: 6000,
+        columns: 786,
+        classes: 10,
+        others: &["split"],
+        source: "fashion-mnist 1.1.0",
+        licence: "MIT, (c) 2017 Zalando SE",
+        file: "fashion-mnist.csv",
+        packed: packed!("fashion-mnist.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -500,18 +518,28 @@ mod tests {
     }
 
     #[test]
-    fn mnist_is_balanced_in_both_parts() {
-        let table = find("mnist").unwrap().table(&[]).unwrap();
-        let split = table.categories("split", Missing::Error).unwrap();
-        let class = table.categories("class", Missing::Error).unwrap();
-        for (part, each) in [("train", 1000), ("test", 200)] {
-            let part = split.names.iter().position(|n| n == part).unwrap() as u32;
-            for digit in 0..10 {
-                let count = split.codes.iter().zip(&class.codes).filter(|(s, c)| (**s, **c) == (part, digit)).count();
-                assert_eq!(count, each);
+    fn both_sets_of_28_by_28_pixels_are_balanced_in_both_parts() {
+        for (name, train, test) in [("mnist", 1000, 200), ("fashion-mnist", 500, 100)] {
+            let table = find(name).unwrap().table(&[]).unwrap();
+            let split = table.categories("split", Missing::Error).unwrap();
+            let class = table.categories("class", Missing::Error).unwrap();
+            for (part, each) in [("train", train), ("test", test)] {
+                let part = split.names.iter().position(|n| n == part).unwrap() as u32;
+                for c in 0..10 {
+                    let count = split.codes.iter().zip(&class.codes).filter(|(s, k)| (**s, **k) == (part, c)).count();
+                    assert_eq!(count, each, "{name}");
+                }
             }
+            assert!(split.codes[..10 * train].iter().all(|s| split.names[*s as usize] == "train"), "{name}");
         }
-        assert!(split.codes[..10_000].iter().all(|s| split.names[*s as usize] == "train"));
+    }
+
+    #[test]
+    fn no_image_of_clothes_is_both_learnt_and_tested() {
+        let (x, _, _) = labelled("fashion-mnist").unwrap();
+        let key = |row: ndarray::ArrayView1<f64>| row.iter().map(|v| *v as u8).collect::<Vec<u8>>();
+        let images: std::collections::BTreeSet<Vec<u8>> = x.outer_iter().map(key).collect();
+        assert_eq!(images.len(), 6000);
     }
 
     #[test]

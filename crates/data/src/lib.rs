@@ -56,6 +56,7 @@ mod cell;
 mod column;
 mod delimited;
 mod format;
+pub mod images;
 mod json;
 mod jsonl;
 mod numpy;

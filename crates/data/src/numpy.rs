@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// The columns of an npy or npz file.
 pub(crate) struct Numpy {
-    arrays: Vec<NpyArray>,
+    arrays: Vec<TableArray>,
     /// Which array each column is, and for a column of a matrix which of its columns.
     place: Vec<(usize, Option<usize>)>,
     columns: Vec<Column>,
@@ -31,7 +31,7 @@ const PART_BYTES: usize = 1 << 20;
 
 impl Numpy {
     pub(crate) fn npy(file: &str, bytes: Vec<u8>, overrides: &[(String, ColumnType)]) -> Result<Self> {
-        let array = NpyArray::parse(bytes).map_err(|why| Error::data(file, None, why))?;
+        let array = TableArray::parse(bytes).map_err(|why| Error::data(file, None, why))?;
         let names = match array.width {
             None => vec![("x".to_owned(), (0, None))],
             Some(width) => (0..width).map(|c| (format!("x{c}"), (0, Some(c)))).collect(),
@@ -45,7 +45,7 @@ impl Numpy {
         for zip::Entry { name, content } in zip::read(bytes).map_err(|why| Error::data(file, None, why))? {
             let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
             let array =
-                NpyArray::parse(content).map_err(|why| Error::data(file, None, format!("array `{name}`: {why}")))?;
+                TableArray::parse(content).map_err(|why| Error::data(file, None, format!("array `{name}`: {why}")))?;
             if names.iter().any(|(other, _)| *other == name) {
                 return Err(Error::data(file, None, format!("two arrays are called `{name}`; names must differ")));
             }
@@ -57,7 +57,7 @@ impl Numpy {
 
     fn new(
         file: &str,
-        arrays: Vec<NpyArray>,
+        arrays: Vec<TableArray>,
         names: Vec<(String, (usize, Option<usize>))>,
         overrides: &[(String, ColumnType)],
     ) -> Result<Self> {
@@ -75,7 +75,7 @@ impl Numpy {
         let mut columns = Vec::new();
         let mut place = Vec::new();
         for (name, at) in names {
-            let item = arrays[at.0].kind.data_type();
+            let item = arrays[at.0].npy.kind.data_type();
             let data_type = match (arrays[at.0].width, at.1) {
                 (Some(width), None) => match i32::try_from(width) {
                     Ok(width) => DataType::new_fixed_size_list(item, width, true),
@@ -89,7 +89,7 @@ impl Numpy {
             columns.push(Column { name, kind });
             place.push(at);
         }
-        let row_bytes: usize = arrays.iter().map(|a| a.kind.bytes() * a.width.unwrap_or(1)).sum();
+        let row_bytes: usize = arrays.iter().map(|a| a.npy.kind.bytes() * a.width.unwrap_or(1)).sum();
         let step = (PART_BYTES / row_bytes.max(1)).max(1);
         let parts = (0..rows).step_by(step).map(|from| from..rows.min(from + step)).collect();
         Ok(Numpy { arrays, place, columns, schema: Arc::new(Schema::new(fields)), parts })
@@ -105,7 +105,7 @@ impl Numpy {
         match (array.width, within) {
             (Some(width), None) => {
                 let values = array.cells(rows.iter().flat_map(|&row| (0..width).map(move |c| (row, c))));
-                let item = Arc::new(Field::new_list_field(array.kind.data_type(), true));
+                let item = Arc::new(Field::new_list_field(array.npy.kind.data_type(), true));
                 // The width was checked to fit 32 bits when the column was made.
                 Arc::new(FixedSizeListArray::new(item, width as i32, values, None))
             }
@@ -165,7 +165,7 @@ pub fn read_embedding(path: &Path, rows: usize) -> Result<Array2<f32>> {
             }
         }
     }
-    let array = NpyArray::parse(bytes).map_err(error)?;
+    let array = TableArray::parse(bytes).map_err(error)?;
     let width =
         array.width.ok_or_else(|| error("a matrix with one row a sample is needed; found a vector".to_owned()))?;
     if array.rows != rows {
@@ -179,14 +179,21 @@ pub fn read_embedding(path: &Path, rows: usize) -> Result<Array2<f32>> {
 }
 
 /// One array: its bytes and how to read them.
-struct NpyArray {
+pub(crate) struct NpyArray {
     bytes: Vec<u8>,
     start: usize,
     kind: Kind,
+    pub(crate) shape: Vec<usize>,
+    /// Columns first in memory.
+    pub(crate) fortran: bool,
+}
+
+/// An array of a table.
+struct TableArray {
+    npy: NpyArray,
     rows: usize,
     /// Columns of a matrix; `None` for a vector.
     width: Option<usize>,
-    fortran: bool,
 }
 
 /// The type of an array's elements.
@@ -302,7 +309,7 @@ impl Kind {
 
 impl NpyArray {
     /// Reads the header and checks that the bytes are as many as it says: nothing is allocated on its word.
-    fn parse(bytes: Vec<u8>) -> std::result::Result<NpyArray, String> {
+    pub(crate) fn parse(bytes: Vec<u8>) -> std::result::Result<NpyArray, String> {
         let (length, from) = match bytes.as_slice() {
             [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => (usize::from(u16::from_le_bytes([*a, *b])), 10),
             [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
@@ -328,35 +335,58 @@ impl NpyArray {
             .filter(|n| !n.is_empty())
             .map(|n| n.parse().map_err(|_| "damaged header"))
             .collect::<std::result::Result<_, _>>()?;
-        let (rows, width) = match shape.as_slice() {
+        let needed = shape.iter().try_fold(kind.bytes(), |n, side| n.checked_mul(*side));
+        if needed != Some(bytes.len() - start) {
+            return Err(format!("{} bytes follow the header, which does not fit shape {shape:?}", bytes.len() - start));
+        }
+        Ok(NpyArray { bytes, start, kind, shape, fortran })
+    }
+
+    /// All elements in the order of memory: bytes as shares of 255, floats as they are.
+    ///
+    /// # Errors
+    /// Elements of another type.
+    pub(crate) fn pixels(&self) -> std::result::Result<Vec<f32>, String> {
+        let data = &self.bytes[self.start..];
+        Ok(match self.kind {
+            Kind::U1 => data.iter().map(|b| f32::from(*b) / 255.0).collect(),
+            Kind::F2 => data.as_chunks().0.iter().map(|b| half(u16::from_le_bytes(*b)).to_f32()).collect(),
+            Kind::F4 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Kind::F8 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+            other => return Err(format!("pixels of type {}; use u1 (bytes), f2, f4 or f8", other.name())),
+        })
+    }
+}
+
+impl TableArray {
+    fn parse(bytes: Vec<u8>) -> std::result::Result<TableArray, String> {
+        let npy = NpyArray::parse(bytes)?;
+        let (rows, width) = match npy.shape.as_slice() {
             [rows] => (*rows, None),
             [rows, width] => (*rows, Some(*width)),
-            _ => {
+            shape => {
                 return Err(format!(
                     "an array of {} dimensions; use a vector or a matrix, one row a sample",
                     shape.len()
                 ));
             }
         };
-        if width == Some(0) || kind.bytes() == 0 {
+        if width == Some(0) || npy.kind.bytes() == 0 {
             return Err("an array without columns or without characters".to_owned());
         }
-        let needed = rows.checked_mul(width.unwrap_or(1)).and_then(|n| n.checked_mul(kind.bytes()));
-        if needed != Some(bytes.len() - start) {
-            return Err(format!("{} bytes follow the header, which does not fit shape {shape:?}", bytes.len() - start));
-        }
-        Ok(NpyArray { bytes, start, kind, rows, width, fortran })
+        Ok(TableArray { npy, rows, width })
     }
 
     /// The elements at the given (row, column) places.
     fn cells(&self, places: impl Iterator<Item = (usize, usize)>) -> ArrayRef {
-        let size = self.kind.bytes();
+        let NpyArray { bytes, start, kind, fortran, .. } = &self.npy;
+        let size = kind.bytes();
         let width = self.width.unwrap_or(1);
         let elements = places.map(|(row, column)| {
-            let at = if self.fortran { column * self.rows + row } else { row * width + column };
-            &self.bytes[self.start + at * size..self.start + (at + 1) * size]
+            let at = if *fortran { column * self.rows + row } else { row * width + column };
+            &bytes[start + at * size..start + (at + 1) * size]
         });
-        match self.kind {
+        match kind {
             Kind::F2 => primitive::<Float16Type, 2>(elements, |b| half(u16::from_le_bytes(b))),
             Kind::F4 => primitive::<Float32Type, 4>(elements, f32::from_le_bytes),
             Kind::F8 => primitive::<Float64Type, 8>(elements, f64::from_le_bytes),

@@ -117,7 +117,8 @@ fn temperature_agrees_with_scipy() {
 #[test]
 fn bad_input_is_refused_by_row() {
     let fit = two(&[0.9, 0.2]);
-    let measures: [fn(ArrayView2<f32>, &[u32]) -> Result<f64>; 7] = [
+    type Measure = fn(ArrayView2<f32>, &[u32]) -> Result<f64>;
+    let measures: [Measure; 7] = [
         nll,
         brier,
         |p, y| ece(p, y, 10, Scheme::EqualWidth),
