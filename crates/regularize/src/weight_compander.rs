@@ -13,7 +13,7 @@
 //! under plain gradient descent b is a learning rate in disguise.
 
 use quadrat_core::{Area, Card, Error, Param, Result};
-use quadrat_nn::{Forward, MethodState, Parameters, Piece, Role, Run, Spec, Tensor, TrainMethod, Vars, ops};
+use quadrat_nn::{Forward, Parameters, Piece, Role, Run, Spec, Tensor, TrainMethod, Vars, ops};
 use std::f32::consts::FRAC_PI_2;
 
 /// The function from free variable to weight, for scales a and b.
@@ -264,8 +264,131 @@ impl TrainMethod for WeightCompander {
         parameters.remove(|name| name.ends_with(".log_a") || name.ends_with(".log_b"));
         Ok(())
     }
+}
 
-    fn load(&mut self, _: MethodState, _: &mut Parameters) -> Result<()> {
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+    use proptest::prelude::*;
+    use quadrat_core::{Seed, Silent};
+    use quadrat_nn::{ConvNet, Mlp, Network, Optimizer, Samples, Trainer, initialise, predict};
+
+    const ALL: [Compander; 4] = [Compander::Arctan, Compander::Tanh, Compander::Softsign, Compander::MuLaw];
+
+    fn samples(width: usize) -> Samples {
+        let mut rng = Seed(2).rng(0);
+        let inputs = Array2::from_shape_fn((40, width), |_| rng.normal() as f32);
+        Samples::classes(inputs, (0..40).map(|i| i % 3).collect(), 3).unwrap()
+    }
+
+    fn trained(network: &dyn Network, method: &mut WeightCompander, optimizer: Optimizer, rate: f64) -> Parameters {
+        let trainer = Trainer { epochs: 4, batch: 10, rate, optimizer, seed: Seed(3), ..Trainer::default() };
+        trainer.fit(network, &samples(network.inputs()), None, &mut [method], &Silent).unwrap().parameters
+    }
+
+    #[test]
+    fn golden_values() {
+        for (v, w) in [(0.0, 0.0), (0.1, 0.1973956), (0.5, 0.7853982), (2.0, 1.3258177)] {
+            assert!((Compander::Arctan.weight(v, 1.0, 0.5) - w).abs() < 1e-6);
+        }
+        for compander in ALL {
+            for w in [-0.9, -0.1, 0.0, 0.3, 0.9] {
+                let back = compander.weight(compander.free(w, 1.0, 0.7), 1.0, 0.7);
+                assert!((back - w).abs() < 1e-5, "{compander:?} {w} {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_stay_within_the_bound_and_nothing_is_left_behind() {
+        let networks: [Box<dyn Network>; 2] = [
+            Box::new(Mlp::new(64, &[16], 3)),
+            Box::new(ConvNet { filters: vec![4], hidden: 8, ..ConvNet::new([1, 8, 8], 3) }),
+        ];
+        for network in &networks {
+            for compander in ALL {
+                for learn in [false, true] {
+                    let mut method = WeightCompander { compander, learn, scale: 4.5, ..WeightCompander::default() };
+                    let folded = trained(&**network, &mut method, Optimizer::sgd(1e-3), 0.05);
+                    assert_eq!(folded.len(), network.parameters().len());
+                    for (name, a, b) in &method.layers {
+                        let bound = a * compander.bound();
+                        assert!(folded.get(name).unwrap().values().iter().all(|w| w.abs() <= bound));
+                        assert!((0.25 - 1e-3..=16.0 + 1e-3).contains(&(a / b)), "{a} {b}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The network in training, compander on, says what the folded one says.
+    #[test]
+    fn folding_changes_nothing() {
+        let network = Mlp::new(10, &[16], 3);
+        let samples = samples(10);
+        let mut method = WeightCompander::default();
+        let start = initialise(&network, Seed(3)).unwrap();
+        let plain = predict(&network, &start, samples.inputs.view(), &[]).unwrap();
+        let trainer = Trainer { epochs: 1, ..Trainer::default() };
+        let run = Run { network: &network, data: &samples, loss: trainer.loss, epochs: 1, steps: 1, seed: Seed(1) };
+        let mut companded = start.clone();
+        method.begin(&run, &mut companded).unwrap();
+        let with = predict(&network, &companded, samples.inputs.view(), &[&method]).unwrap();
+        method.finish(&mut companded).unwrap();
+        let folded = predict(&network, &companded, samples.inputs.view(), &[]).unwrap();
+        for (a, (b, c)) in plain.iter().zip(with.iter().zip(&folded)) {
+            assert!((a - b).abs() < 1e-4 && (b - c).abs() < 1e-4);
+        }
+    }
+
+    /// (rate, decay, b) and (c² rate, decay / c², c b) are the same training.
+    #[test]
+    fn b_is_a_learning_rate_in_disguise() {
+        let network = Mlp::new(10, &[16], 3);
+        let c = 2.0;
+        let mut one = WeightCompander { expansion: 2.0, ..WeightCompander::default() };
+        let mut two = WeightCompander { expansion: 2.0 / c as f32, ..WeightCompander::default() };
+        // Biases are no free variables and must not see the rate: without them nothing else differs.
+        let frozen = |rate: f64, decay: f64, method: &mut WeightCompander| {
+            let trainer = Trainer {
+                epochs: 4,
+                batch: 10,
+                rate,
+                optimizer: Optimizer::sgd(decay),
+                seed: Seed(3),
+                ..Trainer::default()
+            };
+            let mut start = initialise(&network, Seed(5)).unwrap();
+            start.iter_mut().filter(|p| p.role == Role::Bias).for_each(|p| p.trainable = false);
+            trainer.fit_from(&network, start, &samples(10), None, &mut [method], &Silent).unwrap().parameters
+        };
+        let (a, b) = (frozen(0.02, 4e-3, &mut one), frozen(0.02 * c * c, 4e-3 / (c * c), &mut two));
+        for (a, b) in a.iter().zip(b.iter()) {
+            let apart = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-4, "{}: {apart}", a.name);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let network = Mlp::new(10, &[16], 3);
+        let fit = |mut method: WeightCompander| {
+            let trainer = Trainer { epochs: 1, ..Trainer::default() };
+            trainer.fit(&network, &samples(10), None, &mut [&mut method], &Silent).map(|_| ()).unwrap_err().to_string()
+        };
+        assert!(fit(WeightCompander { scale: -1.0, ..WeightCompander::default() }).contains("positive"));
+        assert!(fit(WeightCompander { expansion: f32::NAN, ..WeightCompander::default() }).contains("positive"));
+        assert!(fit(WeightCompander { scale: 0.5, ..WeightCompander::default() }).contains("raise the scale"));
+    }
+
+    proptest! {
+        /// Ψ' = (a/b) cos²(w/a).
+        #[test]
+        fn the_slope_is_as_derived(v in -3.0f64..3.0, a in 0.1f64..2.0, b in 0.1f64..2.0) {
+            let psi = |v: f64| a * (v / b).atan();
+            let slope = (psi(v + 1e-6) - psi(v - 1e-6)) / 2e-6;
+            prop_assert!((slope - a / b * (psi(v) / a).cos().powi(2)).abs() < 1e-5 * a / b);
+        }
     }
 }
