@@ -134,6 +134,11 @@ impl<'a> Forward<'a> {
         result
     }
 
+    /// The pass's own random stream, for networks that draw.
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
     /// The parameters.
     pub fn vars(&self) -> &'a Vars<'a> {
         self.vars

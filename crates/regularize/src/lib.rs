@@ -8,6 +8,7 @@ mod delta;
 mod density;
 mod label_smoothing;
 mod ps_kd;
+mod quantnas;
 mod random_pruning;
 mod random_sparse_search;
 mod registry;
@@ -20,6 +21,10 @@ pub use delta::Delta;
 pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
 pub use label_smoothing::LabelSmoothing;
 pub use ps_kd::{Growth, Predictions, PsKd, Teacher};
+pub use quantnas::{
+    Choice, Enlarger, Genotype, Mode, Noise, Op, Place, QuantNas, QuantReport, SearchEpoch, Space, hwgq, lsq, psnr_y,
+    resize,
+};
 pub use random_pruning::{RandomPruning, SPARSE_BELOW};
 pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity, subnetwork, weights};
 pub use registry::{build, cards};

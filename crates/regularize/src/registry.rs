@@ -16,6 +16,7 @@ const METHODS: &[Method] = &[
     Method { card: &RandomPruning::CARD, build: Some(|p| Ok(Box::new(random_pruning(p)?))) },
     Method { card: &RandomSparseSearch::CARD, build: None },
     Method { card: &TicketMaker::CARD, build: None },
+    Method { card: &QuantNas::CARD, build: None },
     Method { card: &Sara::CARD, build: Some(|p| Ok(Box::new(sara(p)?))) },
     Method {
         card: &LabelSmoothing::CARD,
