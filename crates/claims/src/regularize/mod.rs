@@ -1,12 +1,13 @@
 //! Claims of `quadrat-regularize`, and the data and figures that they share.
 
 pub mod ps_kd;
+pub mod quantnas;
 pub mod random_pruning;
 pub mod random_sparse_search;
 pub mod weight_compander;
 
 use ndarray::{Array2, ArrayView2, Axis};
-use quadrat_core::{Error, Result, Seed};
+use quadrat_core::{Error, Result, Seed, Trial};
 use quadrat_data::builtin;
 use quadrat_nn::{Network, Parameters, Samples, predict};
 use quadrat_numeric::calibration::{self, Scheme};
@@ -70,4 +71,13 @@ fn figures(p: &Array2<f32>, labels: &[u32]) -> Result<[(&'static str, f64); 5]> 
 fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Samples) -> Result<f64> {
     let scores = predict(network, parameters, test.inputs.view(), &[])?;
     Ok(quadrat_nn::accuracy(&scores, test.labels().unwrap_or_default()))
+}
+
+/// The claim's own progress is counted in repetitions; trainings only ask whether to stop.
+struct Quiet<'a>(&'a Trial<'a>);
+
+impl quadrat_core::Progress for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.progress.cancelled()
+    }
 }

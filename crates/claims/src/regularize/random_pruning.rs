@@ -19,10 +19,10 @@ struct Plan {
 pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
         Plan { train: 300, test: 200, epochs: 1, widths: &[16, 32], densities: &[0.1], repeats: 1 },
-        Plan { train: 6_000, test: 4_000, epochs: 15, widths: &[64, 256], densities: &[0.05], repeats: 3 },
+        Plan { train: 4_000, test: 2_000, epochs: 15, widths: &[64, 256], densities: &[0.05], repeats: 3 },
         Plan {
-            train: 10_000,
-            test: 4_000,
+            train: 4_000,
+            test: 2_000,
             epochs: 15,
             widths: &[32, 64, 128, 256, 512],
             densities: &[0.1, 0.05, 0.02],

@@ -39,7 +39,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         Plan {
             data: &["mnist"],
             train: 3_000,
-            test: 4_000,
+            test: 2_000,
             hidden: 512,
             epochs: 12,
             trials: 50,
@@ -49,8 +49,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         },
         Plan {
             data: &["mnist", "fashion-mnist"],
-            train: 6_000,
-            test: 4_000,
+            train: 4_000,
+            test: 2_000,
             hidden: 512,
             epochs: 12,
             trials: 100,
