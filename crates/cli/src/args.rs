@@ -8,6 +8,8 @@ use crate::commands::allocate::Allocate;
 use crate::commands::ask::Ask;
 use crate::commands::estimate::Estimate;
 use crate::commands::holdout::Holdout;
+use crate::commands::predict::{Evaluate, Predict};
+use crate::commands::train::Train;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -49,6 +51,12 @@ pub enum Command {
     Estimate(Estimate),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
     Ask(Ask),
+    /// A labelled file or images -> a model, trained with any of the training methods
+    Train(Train),
+    /// Rows or images -> the same with what a model says of them
+    Predict(Predict),
+    /// How good a model is on labelled rows or images
+    Eval(Evaluate),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -65,6 +73,9 @@ impl Command {
             Command::Allocate(args) => Some(&args.run),
             Command::Compare(args) => Some(&args.run),
             Command::Ask(args) => Some(&args.run),
+            Command::Train(args) => Some(&args.run),
+            Command::Predict(args) => Some(&args.run),
+            Command::Eval(args) => Some(&args.run),
             Command::Check(args) => Some(&args.run),
             Command::Estimate(args) => Some(args.run()),
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,

@@ -96,6 +96,9 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Estimate(Estimate::Sobol(args)) => {
             with_terminal(|terminal| commands::estimate::sobol::run(args, terminal))
         }
+        Command::Train(args) => with_terminal(|terminal| commands::train::run(args, parameters, terminal)),
+        Command::Predict(args) => commands::predict::run(args),
+        Command::Eval(args) => commands::predict::evaluate(args),
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
     }
 }

@@ -16,3 +16,4 @@ mod rounds;
 mod sample;
 mod sobol;
 mod split;
+mod train;
