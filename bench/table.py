@@ -81,6 +81,15 @@ def pairs(results, name):
                    mib(theirs["peak_bytes"]))
 
 
+def steps(results, name):
+    """nn_ops, nn_train: the quickest step of each side."""
+    for case, run in results.items():
+        if case != "machine":
+            ours, theirs = run["ours"], run["peer"]
+            yield line(case, ours["best_seconds"], mib(ours["peak_bytes"]), theirs["peer"], theirs["best_seconds"],
+                       mib(theirs["peak_bytes"]))
+
+
 def sobol(results, name):
     """sobol: our two methods and three peers a case, with the error beside the time."""
     error = lambda side: f"error {side['rmse']:.2g}, {mib(side['peak_bytes'])}"
@@ -110,6 +119,8 @@ SHAPES = {
     "holdout": pairs,
     "bias": pairs,
     "calibration": pairs,
+    "nn_ops": steps,
+    "nn_train": steps,
     "sobol": sobol,
     "score": pairs,
     "pretrain": pairs,

@@ -14,6 +14,7 @@ mod data;
 mod designs;
 mod holdout;
 mod nn_ops;
+mod nn_train;
 mod npy;
 mod numeric;
 mod pretrain;
@@ -107,6 +108,7 @@ fn run() -> Result<()> {
         designs::workloads(),
         holdout::workloads(),
         nn_ops::workloads(),
+        nn_train::workloads(),
         numeric::workloads(),
         pretrain::workloads(),
         robust::workloads(),

@@ -1,0 +1,124 @@
+//! Steps of training whole networks; peer: `bench/nn_train.py`.
+
+use crate::{Figures, Settings, Workload, measure};
+use ndarray::Array2;
+use quadrat_core::{Error, Result, Seed, Silent};
+use quadrat_nn::{
+    Activation, ConvNet, Forward, Loss, Mlp, Network, Optimizer, Samples, Schedule, Spec, Tensor, Trainer, Training,
+    Transformer, UNet, initialise,
+};
+use quadrat_regularize::RandomPruning;
+use serde_json::json;
+
+/// The workloads of network training.
+pub fn workloads() -> Vec<Workload> {
+    vec![("nn-train", train)]
+}
+
+/// Three 3x3 convolutions of 32, 64 (stride 2) and 128 (stride 2) channels with batch normalisation, mean, linear.
+struct Convolutions;
+
+impl Network for Convolutions {
+    fn inputs(&self) -> usize {
+        3 * 32 * 32
+    }
+
+    fn outputs(&self) -> usize {
+        10
+    }
+
+    fn parameters(&self) -> Vec<Spec> {
+        let mut specs = Vec::new();
+        for (i, (from, to)) in [(3, 32), (32, 64), (64, 128)].into_iter().enumerate() {
+            specs.push(Spec::conv(&format!("conv{i}"), from, to, 3));
+            specs.extend(Spec::batch_norm(&format!("norm{i}"), to));
+        }
+        specs.extend(Spec::linear("fc", 128, 10, 1.0));
+        specs
+    }
+
+    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
+        let n = inputs.dims()[0];
+        let mut x = inputs.reshape([n, 3, 32, 32]);
+        for (i, stride) in [1, 2, 2].into_iter().enumerate() {
+            x = forward.conv2d(&format!("conv{i}"), x, stride, 1)?;
+            x = Activation::Relu.apply(forward.batch_norm(&format!("norm{i}"), x)?);
+        }
+        let [n, c, h, w] = x.dims();
+        forward.linear("fc", x.reshape([n, c, h * w]).mean_dim(2).reshape([n, c]))
+    }
+}
+
+/// `net=NAME steps=N`: N steps of training after one epoch unmeasured; data are noise, one batch an epoch.
+fn train(settings: &Settings) -> Result<Figures> {
+    let steps = settings.number("steps", 20)?;
+    let name = settings.text("net", "mlp");
+    let adam = Optimizer::adamw(0.01);
+    let (network, batch, optimizer, loss): (Box<dyn Network>, usize, Optimizer, Loss) = match name {
+        "mlp" => (Box::new(Mlp::new(784, &[512, 512], 10)), 128, adam, Loss::CrossEntropy),
+        "cnn" => (Box::new(Convolutions), 64, Optimizer::sgd(5e-4), Loss::CrossEntropy),
+        "convnet" => (Box::new(ConvNet::new([1, 28, 28], 10)), 128, Optimizer::sgd(5e-4), Loss::CrossEntropy),
+        "transformer" => {
+            let net = Transformer { vocabulary: 512, context: 128, width: 128, heads: 4, layers: 4, causal: true };
+            (Box::new(net), 16, adam, Loss::Tokens { vocabulary: 512 })
+        }
+        "unet" => (Box::new(UNet { shape: [1, 28, 28], width: 32, classes: 0 }), 64, adam, Loss::SquaredError),
+        "small" => {
+            let net = Mlp { activation: Activation::Tanh, ..Mlp::new(2, &[128, 128], 1) };
+            (Box::new(net), 4096, adam, Loss::SquaredError)
+        }
+        "wide" | "sparse" => {
+            (Box::new(Mlp::new(784, &[2048, 2048], 10)), 128, Optimizer::sgd(5e-4), Loss::CrossEntropy)
+        }
+        other => return Err(Error::input("net", other, "mlp, cnn, convnet, transformer, unet, small, wide or sparse")),
+    };
+    let samples = samples(&*network, batch, loss)?;
+    let trainer = Trainer {
+        epochs: steps + 3,
+        batch,
+        rate: 1e-3,
+        schedule: Schedule::Constant,
+        optimizer,
+        loss,
+        ..Trainer::default()
+    };
+    let mut pruning = RandomPruning { density: 0.05, ..RandomPruning::default() };
+    let mut methods: Vec<&mut dyn quadrat_nn::TrainMethod> = Vec::new();
+    if name == "sparse" {
+        methods.push(&mut pruning);
+    }
+    let parameters = initialise(&*network, Seed(1))?;
+    let mut training = Training::begin(&trainer, &*network, parameters, &samples, &mut methods)?;
+    for _ in 0..3 {
+        training.epoch(None, &Silent)?;
+    }
+    // The quickest step too: on a busy machine the others wait for the processor.
+    let mut best = f64::INFINITY;
+    let ((), mut figures) = measure(|| {
+        for _ in 0..steps {
+            let start = std::time::Instant::now();
+            training.epoch(None, &Silent)?;
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        Ok(())
+    })?;
+    figures.insert("best_seconds".into(), json!(best));
+    figures.insert("steps".into(), json!(steps));
+    figures.insert("loss".into(), json!(training.curve().last().map(|epoch| epoch.train_loss)));
+    Ok(figures)
+}
+
+fn samples(network: &dyn Network, batch: usize, loss: Loss) -> Result<Samples> {
+    let mut rng = Seed(2).rng(0);
+    if let Loss::Tokens { vocabulary } = loss {
+        let tokens = Array2::from_shape_fn((batch, network.inputs()), |_| rng.below(vocabulary) as f32);
+        return Samples::values(tokens.clone(), tokens);
+    }
+    let inputs = Array2::from_shape_fn((batch, network.inputs()), |_| rng.normal() as f32);
+    match loss {
+        Loss::SquaredError => {
+            Samples::values(inputs, Array2::from_shape_fn((batch, network.outputs()), |_| rng.normal() as f32))
+        }
+        _ => Samples::classes(inputs, (0..batch).map(|_| rng.below(10) as u32).collect(), 10),
+    }
+}
