@@ -14,6 +14,7 @@ use quadrat_core::{Result, Rng, Seed};
 pub struct Vars<'a> {
     parameters: &'a Parameters,
     tensors: Vec<Tensor<1>>,
+    training: bool,
 }
 
 impl<'a> Vars<'a> {
@@ -24,7 +25,17 @@ impl<'a> Vars<'a> {
             (true, false) => p.tensor().autodiff(),
             (false, _) => p.tensor(),
         };
-        Vars { parameters, tensors: parameters.iter().map(leaf).collect() }
+        Vars { parameters, tensors: parameters.iter().map(leaf).collect(), training: tracked }
+    }
+
+    /// Constants that a gradient graph passes through, for gradients at something else than the parameters.
+    pub(crate) fn constants(parameters: &'a Parameters) -> Self {
+        Vars { parameters, tensors: parameters.iter().map(|p| p.tensor().autodiff()).collect(), training: false }
+    }
+
+    /// Whether they are computed with in training, not in evaluation mode.
+    pub fn is_training(&self) -> bool {
+        self.training
     }
 
     /// The tensors in the parameters' order.
@@ -108,17 +119,19 @@ pub struct Forward<'a> {
     tuning: Option<&'a Tuning>,
     statistics: Vec<(usize, Vec<f32>)>,
     taps: Vec<(&'static str, Tensor<2>)>,
+    sites: Vec<String>,
 }
 
 impl<'a> Forward<'a> {
     /// A pass in training mode: dropout drops, batch normalisation uses the piece's own statistics.
     pub fn training(vars: &'a Vars<'a>, seed: Seed, item: u64, tuning: Option<&'a Tuning>) -> Self {
-        Forward { vars, training: true, rng: seed.rng(item), tuning, statistics: Vec::new(), taps: Vec::new() }
+        Forward { training: true, rng: seed.rng(item), ..Forward::evaluation(vars, tuning) }
     }
 
     /// A pass in evaluation mode: no chance, running statistics.
     pub fn evaluation(vars: &'a Vars<'a>, tuning: Option<&'a Tuning>) -> Self {
-        Forward { vars, training: false, rng: Seed(0).rng(0), tuning, statistics: Vec::new(), taps: Vec::new() }
+        let (statistics, taps, sites) = (Vec::new(), Vec::new(), Vec::new());
+        Forward { vars, training: false, rng: Seed(0).rng(0), tuning, statistics, taps, sites }
     }
 
     /// Whether this is a training pass.
@@ -159,12 +172,12 @@ impl<'a> Forward<'a> {
     /// added (MacKay et al. 2019, eq. 11: (V u) ⊙ W₁x + (C u) ⊙ b₁).
     ///
     /// # Errors
-    /// The layer has no kernel.
+    /// The layer has no kernel, or it is a structured one and `x` has not one row for each row of gates.
     pub fn linear(&mut self, name: &str, x: Tensor<2>) -> Result<Tensor<2>> {
         let kernel = format!("{name}.weight");
         let bias = format!("{name}.bias");
         let bias = if self.vars.parameters.has(&bias) { Some(self.vars.flat(&bias)?) } else { None };
-        let gated = self.gated(name)?;
+        let gated = self.gated(name, x.dims()[0])?;
         let response = match &gated {
             Some(_) => Some(self.affine(&format!("{name}.response"), x.clone())?),
             None => None,
@@ -191,11 +204,15 @@ impl<'a> Forward<'a> {
     }
 
     /// The gates of a structured layer, V u and C u, rows x outputs, if it is one and the pass carries coordinates.
-    fn gated(&self, name: &str) -> Result<Option<(Tensor<2>, Tensor<2>)>> {
+    fn gated(&self, name: &str, rows: usize) -> Result<Option<(Tensor<2>, Tensor<2>)>> {
         let gate = format!("{name}.gate.weight");
         let Some(u) = self.tuning.and_then(|t| t.gates.clone()) else { return Ok(None) };
         if !self.vars.parameters.has(&gate) {
             return Ok(None);
+        }
+        if u.dims()[0] != rows {
+            let got = format!("{rows} rows in layer `{name}` for {} rows of gates", u.dims()[0]);
+            return Err(quadrat_core::Error::input("gates", got, "a structured layer sees each row once"));
         }
         let v = self.vars.get::<2>(&gate)?.transpose();
         let c = self.vars.get::<2>(&format!("{name}.gate.bias"))?.transpose();
@@ -212,14 +229,14 @@ impl<'a> Forward<'a> {
     /// if there is one, and the gated response of a structured layer, gates per output channel.
     ///
     /// # Errors
-    /// The layer has no kernel.
+    /// As [`Forward::linear`].
     pub fn conv2d(&mut self, name: &str, x: Tensor<4>, stride: usize, padding: usize) -> Result<Tensor<4>> {
         let kernel = self.vars.kernel::<4>(&format!("{name}.weight"))?;
         let bias = format!("{name}.bias");
         let bias = if self.vars.parameters.has(&bias) { Some(self.vars.flat(&bias)?) } else { None };
         let groups = (x.dims()[1] / kernel.dims()[1].max(1)).max(1);
         let y = ops::conv2d(x.clone(), kernel, bias, [stride; 2], [padding; 2], groups);
-        let Some((gate, shift)) = self.gated(name)? else { return Ok(y) };
+        let Some((gate, shift)) = self.gated(name, x.dims()[0])? else { return Ok(y) };
         let weight = self.vars.get::<4>(&format!("{name}.response.weight"))?;
         let bias = self.vars.flat(&format!("{name}.response.bias"))?.unsqueeze::<2>();
         let response = ops::conv2d(x, weight, None, [stride; 2], [padding; 2], groups);
@@ -279,6 +296,7 @@ impl<'a> Forward<'a> {
     /// Drop entries with probability `rate` and scale the others up, in training only; the pass's tuning may set
     /// another rate for each row.
     pub fn dropout<const D: usize>(&mut self, site: &str, x: Tensor<D>, rate: f32) -> Tensor<D> {
+        self.sites.push(site.to_owned());
         if !self.training {
             return x;
         }
@@ -309,6 +327,11 @@ impl<'a> Forward<'a> {
         let width = table.dims()[1];
         let ids: Tensor<1, Int> = ids.reshape([n * length]).int();
         Ok(table.select(0, ids).reshape([n, length, width]))
+    }
+
+    /// The sites where the pass met a dropout, in order.
+    pub(crate) fn into_sites(self) -> Vec<String> {
+        self.sites
     }
 
     /// The statistics met on the way: the place of each parameter and its new value.

@@ -10,6 +10,7 @@ pub mod ops;
 
 mod file;
 mod forward;
+mod gates;
 mod loss;
 mod method;
 mod models;
@@ -25,7 +26,7 @@ pub use burn::tensor::{Int, Tensor};
 pub use file::{load_model, save_model};
 pub use forward::{Activation, Forward, Tuning, Vars, tensor_of};
 pub use loss::Loss;
-pub use method::{At, Batch, BatchTuning, EpochEnd, MethodState, Piece, Run, TrainMethod};
+pub use method::{At, Batch, BatchTuning, EpochEnd, MethodState, Piece, Run, StepEnd, TrainMethod};
 pub use models::{ConvNet, Decoder, Mlp, Model, ResNet, Transformer, UNet, Vit};
 pub use optimizer::{Optimizer, Schedule};
 pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};

@@ -81,12 +81,12 @@ pub struct BatchTuning {
 }
 
 impl Batch {
-    /// The tuning of one piece.
-    pub(crate) fn tuning_of(&self, rows: &Range<usize>) -> Option<Tuning> {
+    /// The tuning of one piece, for a gradient graph if `tracked`.
+    pub(crate) fn tuning_of(&self, rows: &Range<usize>, tracked: bool) -> Option<Tuning> {
         let tuning = self.tuning.as_ref()?;
         let gates = tuning.gates.as_ref();
         Some(Tuning {
-            gates: gates.map(|g| crate::forward::tensor_of(g.slice(ndarray::s![rows.clone(), ..]), true)),
+            gates: gates.map(|g| crate::forward::tensor_of(g.slice(ndarray::s![rows.clone(), ..]), tracked)),
             dropout: tuning.dropout.iter().map(|(site, r)| (site.clone(), r[rows.clone()].to_vec())).collect(),
         })
     }
@@ -157,6 +157,11 @@ pub trait TrainMethod: Sync {
         Ok(())
     }
 
+    /// After that: look at the network in evaluation mode, for which `model` computes, to tune what is not a parameter.
+    fn end_step(&mut self, at: At, model: &mut dyn StepEnd) -> Result<()> {
+        Ok(())
+    }
+
     /// After each epoch: look at the network, which `model` evaluates.
     fn end_epoch(&mut self, epoch: usize, model: &mut dyn EpochEnd) -> Result<()> {
         Ok(())
@@ -178,8 +183,17 @@ pub trait TrainMethod: Sync {
     }
 }
 
+/// What a method can ask for after a step. Other methods' reparametrisations count, the asking method's own do not.
+pub trait StepEnd {
+    /// Mean loss of a batch in evaluation mode, and its gradient at the batch's gates (rows x hyperparameters), with the
+    /// parameters held. Costs a forward pass, and half a backward one.
+    fn gate_gradients(&mut self, batch: &Batch) -> Result<(f64, Array2<f32>)>;
+    /// Mean loss of a batch in evaluation mode, at the batch's gates if it has any.
+    fn loss(&mut self, batch: &Batch) -> Result<f64>;
+}
+
 /// What a method can ask for at the end of an epoch.
-pub trait EpochEnd {
+pub trait EpochEnd: StepEnd {
     /// Outputs of the network in evaluation mode for all training rows, in their order.
     fn training_outputs(&mut self) -> Result<Array2<f32>>;
     /// The parameters.

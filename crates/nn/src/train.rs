@@ -4,8 +4,9 @@
 //! gradients are added in order. The result depends on that number, never on how many threads there are.
 
 use crate::forward::{Forward, Vars, tensor_of};
+use crate::gates;
 use crate::loss::Loss;
-use crate::method::{At, Batch, EpochEnd, MethodState, Piece, Run, TrainMethod};
+use crate::method::{At, Batch, EpochEnd, MethodState, Piece, Run, StepEnd, TrainMethod};
 use crate::optimizer::{self, Moments, Optimizer, Schedule};
 use crate::parameters::Parameters;
 use crate::samples::Samples;
@@ -230,7 +231,7 @@ impl<'a, 'm> Training<'a, 'm> {
             progress.advance(1);
         }
         self.at.epoch += 1;
-        self.end_epoch(epoch)?;
+        self.each(|method, model| method.end_epoch(epoch, model))?;
         let train_loss = total / order.len().max(1) as f64;
         let (mut validation_loss, mut validation_accuracy) = (None, None);
         if let Some(rows) = validation {
@@ -276,6 +277,7 @@ impl<'a, 'm> Training<'a, 'm> {
         for method in self.methods.iter_mut() {
             method.after_step(at, &mut self.parameters)?;
         }
+        self.each(|method, model| method.end_step(at, model))?;
         self.keep_average();
         self.at.step += 1;
         Ok(loss)
@@ -297,21 +299,21 @@ impl<'a, 'm> Training<'a, 'm> {
         predict_on(&self.workers, self.network, &self.parameters, inputs, &methods)
     }
 
-    fn end_epoch(&mut self, epoch: usize) -> Result<()> {
+    /// Call a hook of each method with the network as the other methods make it.
+    fn each(&mut self, mut hook: impl FnMut(&mut dyn TrainMethod, &mut Model) -> Result<()>) -> Result<()> {
         for i in 0..self.methods.len() {
             let (before, rest) = self.methods.split_at_mut(i);
             let Some((method, after)) = rest.split_first_mut() else { break };
             let others = before.iter().chain(after.iter()).map(|m| &**m as &dyn TrainMethod).collect();
-            method.end_epoch(
-                epoch,
-                &mut Model {
-                    workers: &self.workers,
-                    network: self.network,
-                    parameters: &mut self.parameters,
-                    inputs: self.data.inputs.view(),
-                    methods: others,
-                },
-            )?;
+            let mut model = Model {
+                workers: &self.workers,
+                trainer: self.trainer,
+                network: self.network,
+                parameters: &mut self.parameters,
+                inputs: self.data.inputs.view(),
+                methods: others,
+            };
+            hook(&mut **method, &mut model)?;
         }
         Ok(())
     }
@@ -427,7 +429,7 @@ fn pass(
     for method in methods {
         method.reparametrise(&mut vars)?;
     }
-    let tuning = batch.tuning_of(&rows);
+    let tuning = batch.tuning_of(&rows, true);
     let mut forward = Forward::training(&vars, seed, item, tuning.as_ref());
     let inputs = tensor_of(batch.inputs.slice(s![rows.clone(), ..]), true);
     let targets = tensor_of(batch.targets.slice(s![rows.clone(), ..]), true);
@@ -627,13 +629,41 @@ pub fn accuracy(outputs: &Array2<f32>, labels: &[u32]) -> f64 {
     right.count() as f64 / labels.len().max(1) as f64
 }
 
-/// The network at the end of an epoch.
+/// The network at the end of a step or an epoch.
 struct Model<'a> {
     workers: &'a Workers,
+    trainer: &'a Trainer,
     network: &'a dyn Network,
     parameters: &'a mut Parameters,
     inputs: ArrayView2<'a, f32>,
     methods: Vec<&'a dyn TrainMethod>,
+}
+
+impl Model<'_> {
+    /// Mean loss of a batch in so many pieces, and its gradient at the gates if asked for.
+    fn evaluated(&self, batch: &Batch, parts: usize, tracked: bool) -> Result<(f64, Vec<f32>)> {
+        let pieces = pieces(batch.rows.len(), parts);
+        let loss = self.trainer.loss;
+        let found = self.workers.map(pieces.len(), &|i| {
+            gates::pass(self.network, self.parameters, &self.methods, loss, batch, pieces[i].clone(), tracked)
+        })?;
+        let (losses, gradients): (Vec<f64>, Vec<Vec<f32>>) = found.into_iter().unzip();
+        Ok((losses.iter().sum(), gradients.concat()))
+    }
+}
+
+impl StepEnd for Model<'_> {
+    fn gate_gradients(&mut self, batch: &Batch) -> Result<(f64, Array2<f32>)> {
+        let (loss, gradients) = self.evaluated(batch, self.trainer.pieces, true)?;
+        let rows = batch.rows.len();
+        let wrong = |e| Error::numeric("gates", format!("{e}"));
+        let gradients = Array2::from_shape_vec((rows, gradients.len() / rows.max(1)), gradients).map_err(wrong)?;
+        Ok((loss, gradients))
+    }
+
+    fn loss(&mut self, batch: &Batch) -> Result<f64> {
+        Ok(self.evaluated(batch, batch.rows.len().div_ceil(EVALUATED), false)?.0)
+    }
 }
 
 impl EpochEnd for Model<'_> {

@@ -14,6 +14,7 @@ mod random_sparse_search;
 mod registry;
 mod sara;
 mod search;
+mod self_tuning_network;
 mod ticket_reprogramming;
 mod weight_compander;
 
@@ -30,6 +31,7 @@ pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity,
 pub use registry::{build, cards};
 pub use sara::{Memory, Pick, Sara, Select, Selected, nuclear_subgradient};
 pub use search::{SearchReport, random_search};
+pub use self_tuning_network::{Best, Hyper, SelfTuningNetwork, Strength, Strengths, Tuned, Validation, Variant};
 pub use ticket_reprogramming::{
     FixedMask, LinearProbe, Mapping, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, global_masks, upstream_accuracy,
 };

@@ -18,6 +18,7 @@ const METHODS: &[Method] = &[
     Method { card: &TicketMaker::CARD, build: None },
     Method { card: &QuantNas::CARD, build: None },
     Method { card: &Sara::CARD, build: Some(|p| Ok(Box::new(sara(p)?))) },
+    Method { card: &SelfTuningNetwork::CARD, build: Some(|p| Ok(Box::new(self_tuning_network(p)?))) },
     Method {
         card: &LabelSmoothing::CARD,
         build: Some(|p| {
@@ -134,6 +135,25 @@ fn sara(p: &Params) -> Result<Sara> {
         pick: p.get_choice("pick", d.pick, &picks)?,
         lambda: p.get_f64("lambda", d.lambda.into(), 0.0..=1e6)? as f32,
         progressive,
+        ..d
+    })
+}
+
+fn self_tuning_network(p: &Params) -> Result<SelfTuningNetwork> {
+    let d = SelfTuningNetwork::default();
+    let share = p.get_f64("validation", 0.2, f64::MIN_POSITIVE..1.0)?;
+    Ok(SelfTuningNetwork {
+        hypers: p.get("tune").unwrap_or("dropout").split(',').map(Hyper::parse).collect::<Result<_>>()?,
+        validation: Validation::Share(share),
+        variant: p.get_choice("variant", d.variant, &[("plain", Variant::Plain), ("centred", Variant::Centred)])?,
+        train_steps: p.get_usize("train-steps", d.train_steps, 1..)?,
+        valid_steps: p.get_usize("valid-steps", d.valid_steps, 1..)?,
+        warmup: p.get_usize("warmup", d.warmup, ..)?,
+        batch: p.get_usize("batch", d.batch, 1..)?,
+        rate: p.get_f64("rate", d.rate, 0.0..=1e3)?,
+        scale_rate: p.get_f64("scale-rate", d.scale_rate, 0.0..=1e3)?,
+        tau: p.get_f64("tau", d.tau, 0.0..=1e3)?,
+        keep_best: p.get_bool("keep-best", d.keep_best)?,
         ..d
     })
 }

@@ -1,0 +1,60 @@
+//! The network at given gates in evaluation mode: what tuning a hyperparameter by its gradient needs.
+
+use crate::Network;
+use crate::forward::{Forward, Vars, tensor_of};
+use crate::loss::Loss;
+use crate::method::{Batch, Run, TrainMethod};
+use crate::parameters::Parameters;
+use crate::tensors::values_of;
+use quadrat_core::{Error, Result};
+use std::ops::Range;
+
+/// The share of the batch's mean loss that these rows have, and its gradient at their gates (flat) if `tracked`.
+pub(crate) fn pass(
+    network: &dyn Network,
+    parameters: &Parameters,
+    methods: &[&dyn TrainMethod],
+    loss: Loss,
+    batch: &Batch,
+    rows: Range<usize>,
+    tracked: bool,
+) -> Result<(f64, Vec<f32>)> {
+    let mut vars = if tracked { Vars::constants(parameters) } else { Vars::new(parameters, false) };
+    for method in methods {
+        method.reparametrise(&mut vars)?;
+    }
+    let mut tuning = batch.tuning_of(&rows, tracked);
+    let gates = match &mut tuning {
+        Some(tuning) if tracked => {
+            tuning.gates = tuning.gates.take().map(|gates| gates.require_grad());
+            tuning.gates.clone()
+        }
+        _ => None,
+    };
+    let part = |all: &ndarray::Array2<f32>| tensor_of(all.slice(ndarray::s![rows.clone(), ..]), tracked);
+    let mut forward = Forward::evaluation(&vars, tuning.as_ref());
+    let outputs = network.forward(&mut forward, part(&batch.inputs))?;
+    let mean = loss.rows(outputs, part(&batch.targets)).sum() / batch.rows.len() as f32;
+    let value = |mean| f64::from(values_of(mean).first().copied().unwrap_or(f32::NAN));
+    if !tracked {
+        return Ok((value(mean), Vec::new()));
+    }
+    let none =
+        || Error::input("gates", "none that a layer uses", "a batch with gates, a network with structured layers");
+    let gates = gates.ok_or_else(none)?;
+    let gradient = gates.grad_remove(&mut mean.backward()).ok_or_else(none)?;
+    Ok((value(mean.inner()), values_of(gradient.reshape([-1]))))
+}
+
+impl Run<'_> {
+    /// The sites where the network drops out, in the order in which a forward pass meets them.
+    ///
+    /// # Errors
+    /// The network's own.
+    pub fn dropout_sites(&self, parameters: &Parameters) -> Result<Vec<String>> {
+        let vars = Vars::new(parameters, false);
+        let mut forward = Forward::evaluation(&vars, None);
+        self.network.forward(&mut forward, tensor_of(self.data.inputs.slice(ndarray::s![..1, ..]), false))?;
+        Ok(forward.into_sites())
+    }
+}
