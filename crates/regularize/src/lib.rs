@@ -28,7 +28,7 @@ pub use quantnas::{
 };
 pub use random_pruning::{RandomPruning, SPARSE_BELOW};
 pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity, subnetwork, weights};
-pub use registry::{build, cards};
+pub use registry::{build, build_search, cards};
 pub use sara::{Memory, Pick, Sara, Select, Selected, nuclear_subgradient};
 pub use search::{SearchReport, random_search};
 pub use self_tuning_network::{Best, Hyper, SelfTuningNetwork, Strength, Strengths, Tuned, Validation, Variant};

@@ -59,6 +59,23 @@ pub fn build(name: &str, params: &Params) -> Result<Box<dyn TrainMethod>> {
     build(params)
 }
 
+/// The search for a sparse network with the given parameters: it comes before a training and is no hook of it.
+///
+/// # Errors
+/// An unknown parameter, or a value that does not fit.
+pub fn build_search(params: &Params) -> Result<RandomSparseSearch> {
+    params.check_names(&RandomSparseSearch::CARD)?;
+    let d = RandomSparseSearch::default();
+    let scores =
+        [("loss", Score::Loss), ("error", Score::Error), ("gradient-norm", Score::GradientNorm), ("snip", Score::Snip)];
+    Ok(RandomSparseSearch {
+        sparsity: Sparsity::Node(params.get_f64("sparsity", 0.75, 0.0..1.0)?),
+        trials: params.get_usize("trials", d.trials, 1..)?,
+        score: params.get_choice("score", d.score, &scores)?,
+        rescale: params.get_bool("rescale", d.rescale)?,
+    })
+}
+
 fn ps_kd(p: &Params) -> Result<PsKd> {
     let d = PsKd::default();
     Ok(PsKd {

@@ -116,9 +116,14 @@ impl Plan {
             let dense = fit(None)?;
             record("dense", accuracy(&network, &dense.parameters, &test)?);
             for &density in self.densities {
-                let rules = [("uniform", Rule::Uniform), ("erk", Rule::Erk), ("snip ratio", Rule::Snip)];
-                for (name, rule) in rules {
-                    let mut method = RandomPruning { density, rule, ..RandomPruning::default() };
+                let rules = [
+                    ("uniform", Rule::Uniform, false),
+                    ("erk", Rule::Erk, false),
+                    ("erk rescaled", Rule::Erk, true),
+                    ("snip ratio", Rule::Snip, false),
+                ];
+                for (name, rule, rescale) in rules {
+                    let mut method = RandomPruning { density, rule, rescale, ..RandomPruning::default() };
                     let sparse = fit(Some(&mut method))?;
                     record(&arm(name, density), accuracy(&network, &sparse.parameters, &test)?);
                 }

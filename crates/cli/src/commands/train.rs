@@ -10,6 +10,7 @@ use quadrat::nn::{
     Activation, ConvNet, Epoch, Loss, Mlp, Model, Network, Optimizer, Parameters, ResNet, Samples, Schedule,
     TrainMethod, Trainer, Training, Vit, initialise, predict, save_model,
 };
+use quadrat::regularize::{self, RandomSparseSearch};
 use quadrat::{Encoder, Error, Params, Plot, Progress, Result, Seed, Series, check_vacant, write_atomic_folder};
 use serde_json::json;
 use std::path::PathBuf;
@@ -129,13 +130,16 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
     if let Some(out) = &args.out {
         check_vacant(out)?;
     }
-    let mut methods = methods(args, parameters)?;
+    let (search, mut methods) = methods(args, parameters)?;
     let (samples, source) = read(args)?;
-    let network = network(args, &samples, &source)?;
+    let mut network = network(args, &samples, &source)?;
     let (train, held) = hold_back(&samples, args.validation, Seed(args.run.seed))?;
     let trainer = trainer(args, &train);
     let started = Instant::now();
-    let start = initialise(&network, trainer.seed.stream("parameters"))?;
+    let mut start = initialise(&network, trainer.seed.stream("parameters"))?;
+    if let Some(search) = search {
+        (network, start) = smaller(&search, &network, &start, &train, trainer.seed, progress)?;
+    }
     let mut hooks: Vec<&mut dyn TrainMethod> = methods.iter_mut().map(|m| &mut **m as &mut dyn TrainMethod).collect();
     let mut training = Training::begin(&trainer, &network, start, &train, &mut hooks)?;
     if let Some(path) = args.checkpoint.as_ref().filter(|path| path.exists()) {
@@ -172,13 +176,17 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
     .reply()
 }
 
-/// The hooks that `--method` names, in their order.
-fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Vec<Box<dyn TrainMethod>>> {
+/// The search and the hooks that `--method` names, these in their order.
+fn methods(
+    args: &Train,
+    parameters: &[(String, String)],
+) -> Result<(Option<RandomSparseSearch>, Vec<Box<dyn TrainMethod>>)> {
     if let Some((name, _)) = parameters.first().filter(|_| args.method.len() != 1) {
         let want = "an option of train, or a parameter of the one --method; with several write NAME:KEY=VALUE";
         return Err(Error::input("option", format!("`--{name}`"), want));
     }
-    let one = |text: &String| {
+    let (mut search, mut hooks) = (None, Vec::new());
+    for text in &args.method {
         let (name, typed) = text.split_once(':').unwrap_or((text, ""));
         let mut given: Vec<(String, String)> = parameters.to_vec();
         for pair in typed.split(',').filter(|pair| !pair.is_empty()) {
@@ -188,10 +196,39 @@ fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Vec<Box<dyn 
             given.push((key.to_owned(), value.to_owned()));
         }
         let card = work::method("train", name, &given)?;
-        quadrat::regularize::build(card.slug, &given.into_iter().collect::<Params>())
-    };
-    args.method.iter().map(one).collect()
+        let given: Params = given.into_iter().collect();
+        if card.slug == RandomSparseSearch::CARD.slug {
+            search = Some(regularize::build_search(&given)?);
+        } else {
+            hooks.push(regularize::build(card.slug, &given)?);
+        }
+    }
+    Ok((search, hooks))
 }
+
+/// The best sub-network on some training rows, with the weights it inherits.
+fn smaller(
+    search: &RandomSparseSearch,
+    network: &Model,
+    parameters: &Parameters,
+    train: &Samples,
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<(Model, Parameters)> {
+    let Model::Mlp(parent) = network else {
+        return Err(Error::input(
+            "--model",
+            "a network of convolutions",
+            "random-sparse-search removes units of an mlp",
+        ));
+    };
+    let probe = train.select(&(0..train.len().min(PROBE) as u32).collect::<Vec<_>>());
+    let found = search.run(parent, parameters, &probe, seed.stream("search"), progress)?;
+    Ok((Model::Mlp(found.network), found.parameters))
+}
+
+/// Rows that sub-networks are judged by.
+const PROBE: usize = 1024;
 
 fn read(args: &Train) -> Result<(Samples, Source)> {
     if let Some(images) = &args.images {

@@ -54,6 +54,17 @@ fn a_stopped_training_goes_on() {
 }
 
 #[test]
+fn units_can_be_removed_before_the_training() {
+    let folder = Folder::new("train-search");
+    folder.write("train.csv", &rows(120, 0));
+    let line = "quadrat train --in train.csv --target y --hidden 40,20 --epochs 2 --json --method random-sparse-search";
+    let said = folder.json(&format!("{line} --sparsity 0.9 --trials 5"));
+    assert_eq!(said["model"]["hidden"], serde_json::json!([4, 2]), "{said}");
+    let message = folder.fails(&format!("{line} --sparsity 1"));
+    assert!(message.contains("sparsity"), "{message}");
+}
+
+#[test]
 fn numbers_are_predicted_too() {
     let folder = Folder::new("train-numbers");
     let line = |i: usize| format!("{},{:.3}\n", i, 0.5 + 2.0 * i as f64);
@@ -76,7 +87,7 @@ fn what_does_not_fit_is_said_and_nothing_is_left() {
         ("--in train.csv --target y --method ps-kd:alpha=2", "alpha"),
         ("--in train.csv --target y --method ps-kd:beta=2", "beta"),
         ("--in train.csv --target y --method ps-kd:alpha", "KEY=VALUE"),
-        ("--in train.csv --target y --model convnet", "images"),
+        ("--in train.csv --target y --features a,b --model convnet", "images"),
         ("--in train.csv --target y --hidden 0", "at least 1"),
         ("--in train.csv --target y --epochs 0", "epochs"),
         ("--in train.csv --target y --rate nan", "positive"),
