@@ -58,7 +58,7 @@ struct CheckpointHeader {
     epoch: usize,
     step: usize,
     steps: Vec<u64>,
-    curve: Vec<(usize, f64, f64, Option<f64>, Option<f64>)>,
+    curve: Vec<Epoch>,
     methods: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
@@ -84,12 +84,11 @@ impl Training<'_, '_> {
             }
             methods.insert(name, state.numbers);
         }
-        let epoch = |e: &Epoch| (e.epoch, e.rate, e.train_loss, e.validation_loss, e.validation_accuracy);
         let header = CheckpointHeader {
             epoch: self.at.epoch,
             step: self.at.step,
             steps: self.moments.steps.clone(),
-            curve: self.curve.iter().map(epoch).collect(),
+            curve: self.curve.clone(),
             methods,
         };
         write(path, &header, arrays)
@@ -125,14 +124,7 @@ impl Training<'_, '_> {
         self.moments.steps = header.steps;
         self.at.epoch = header.epoch;
         self.at.step = header.step;
-        let epoch = |(epoch, rate, train_loss, validation_loss, validation_accuracy)| Epoch {
-            epoch,
-            rate,
-            train_loss,
-            validation_loss,
-            validation_accuracy,
-        };
-        self.curve = header.curve.into_iter().map(epoch).collect();
+        self.curve = header.curve;
         Ok(())
     }
 }

@@ -193,7 +193,7 @@ impl<'a> Forward<'a> {
             }
             Support::Alive(pattern) => ops::sparse_linear(x, self.vars.flat(&kernel)?, pattern, bias),
             Support::Chosen(pattern, frozen) => {
-                let frozen = frozen.clone().reshape([pattern.rows(), pattern.cols()]);
+                let frozen = (**frozen).clone().reshape([pattern.rows(), pattern.cols()]);
                 ops::patterned_linear(x, frozen, self.vars.flat(&kernel)?, pattern, bias)
             }
         };

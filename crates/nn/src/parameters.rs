@@ -108,7 +108,7 @@ pub enum Support {
     /// Only those of the pattern: the others are zero, and neither stored nor computed with.
     Alive(Arc<Pattern>),
     /// Only those of the pattern are trained; the others keep the values of this frozen kernel (flat, outputs first).
-    Chosen(Arc<Pattern>, Tensor<1>),
+    Chosen(Arc<Pattern>, Box<Tensor<1>>),
 }
 
 /// A named array.
@@ -145,7 +145,7 @@ impl Parameter {
                 put(pattern, &self.values(), &mut all);
                 all
             }
-            Support::Chosen(_, frozen) => values_of(frozen.clone()),
+            Support::Chosen(_, frozen) => values_of((**frozen).clone()),
         }
     }
 
@@ -201,7 +201,7 @@ impl Parameter {
             Support::Dense => return self.set(all),
             Support::Alive(pattern) => pattern.gather(all)?,
             Support::Chosen(pattern, frozen) => {
-                *frozen = flat(all.to_vec());
+                **frozen = flat(all.to_vec());
                 pattern.gather(all)?
             }
         };
@@ -224,7 +224,8 @@ impl Parameter {
         }
         let dense = self.dense();
         self.value = flat(pattern.gather(&dense)?);
-        self.support = if keep_others { Support::Chosen(pattern, flat(dense)) } else { Support::Alive(pattern) };
+        self.support =
+            if keep_others { Support::Chosen(pattern, Box::new(flat(dense))) } else { Support::Alive(pattern) };
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::{Network, Spec};
 use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// How a network is trained.
@@ -66,7 +66,7 @@ impl Default for Trainer {
 }
 
 /// One epoch as it went.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: usize,

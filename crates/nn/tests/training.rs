@@ -1,5 +1,7 @@
 //! The training loop's promises: same bits for any number of threads, exact resuming, hooks that leave no trace.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use ndarray::Array2;
 use quadrat_core::{Error, Progress, Seed, Silent};
 use quadrat_nn::*;

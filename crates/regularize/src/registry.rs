@@ -4,10 +4,13 @@ use crate::*;
 use quadrat_core::{Card, Error, Params, Result, nearest};
 use quadrat_nn::TrainMethod;
 
+/// Makes a hook.
+type Build = fn(&Params) -> Result<Box<dyn TrainMethod>>;
+
 /// How a method is made from parameters as typed; what is no hook has none.
 struct Method {
     card: &'static Card,
-    build: Option<fn(&Params) -> Result<Box<dyn TrainMethod>>>,
+    build: Option<Build>,
 }
 
 const METHODS: &[Method] = &[

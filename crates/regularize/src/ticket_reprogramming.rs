@@ -329,7 +329,7 @@ impl<'a> Prompt<'a> {
             return Err(Error::input("target classes", got, format!("the network has {} outputs", backbone.outputs())));
         }
         let inside = |y: usize, x: usize| {
-            let (top, left) = ((h - target[1] + 1) / 2, (w - target[2] + 1) / 2);
+            let (top, left) = ((h - target[1]).div_ceil(2), (w - target[2]).div_ceil(2));
             (top..top + target[1]).contains(&y) && (left..left + target[2]).contains(&x)
         };
         let border = |i: usize| if inside(i / w % h, i % w) { 0.0 } else { 1.0 };
@@ -364,7 +364,7 @@ impl Network for Prompt<'_> {
     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
         let n = inputs.dims()[0];
         let ([c, h, w], [_, th, tw]) = (self.source, self.target);
-        let (top, left) = ((h - th + 1) / 2, (w - tw + 1) / 2);
+        let (top, left) = ((h - th).div_ceil(2), (w - tw).div_ceil(2));
         let image = inputs.reshape([n, c, th, tw]).pad((left, w - tw - left, top, h - th - top), 0.0);
         let frame = Tensor::<1>::from_floats(&self.frame[..], &image.device());
         let program = quadrat_nn::sigmoid(forward.vars().flat(PROGRAM)?) * frame;

@@ -98,7 +98,7 @@ impl Net<'_> {
         let p = activation::softmax(forward.vars().flat(&alpha(&place.name))?, 0);
         let mut sum: Option<Tensor<4>> = None;
         for (o, op) in ops.iter().enumerate() {
-            let own = p.clone().slice([o * bits.len()..(o + 1) * bits.len()]);
+            let own = p.clone().narrow(0, o * bits.len(), bits.len());
             let share = own.clone().sum();
             let name = kernel(&place.name, *op);
             let w = forward.vars().get::<4>(&name)?;
@@ -117,7 +117,7 @@ impl Net<'_> {
                     let (mut wq, mut aq) = (flat.zeros_like(), x.zeros_like());
                     for (b, bits) in bits.iter().enumerate() {
                         let steps = forward.vars().flat(&format!("{name}.step{bits}"))?;
-                        let weight = q.clone().slice([b..b + 1]);
+                        let weight = q.clone().narrow(0, b, 1);
                         wq = wq + lsq(flat.clone(), steps, *bits) * weight.clone().unsqueeze();
                         aq = aq + hwgq(x.clone(), *bits) * weight.unsqueeze();
                     }
@@ -143,7 +143,7 @@ fn blend(forward: &mut Forward, t: Tensor<4>, q: &Tensor<1>, bits: &[u8], f: f64
     let mut sum = t.clone() * f;
     for (b, bits) in bits.iter().enumerate() {
         let noise = draw(kind, n, forward.rng());
-        sum = sum + noisy(t.clone(), *bits, noise) * q.clone().slice([b..b + 1]).unsqueeze();
+        sum = sum + noisy(t.clone(), *bits, noise) * q.clone().narrow(0, b, 1).unsqueeze();
     }
     sum
 }

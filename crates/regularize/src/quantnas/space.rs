@@ -97,7 +97,8 @@ impl Space {
         if self.channels == 0 || !self.channels.is_multiple_of(3) {
             return Err(Error::input("channels", self.channels, "a positive multiple of 3"));
         }
-        let wrong = |op: &&Op| op.kernel % 2 == 0 || op.groups == 0 || self.channels % op.groups != 0;
+        let wrong =
+            |op: &&Op| op.kernel.is_multiple_of(2) || op.groups == 0 || !self.channels.is_multiple_of(op.groups);
         if let Some(op) = self.ops.iter().find(wrong) {
             let want = format!("odd kernels, groups that divide {}", self.channels);
             return Err(Error::input("op", format!("kernel {}, groups {}", op.kernel, op.groups), want));
@@ -126,7 +127,7 @@ impl Space {
         if place.fixed.is_some() {
             return vec![Op { kernel: 1, groups: 1 }];
         }
-        let fits = |op: &Op| place.from % op.groups == 0 && place.to % op.groups == 0;
+        let fits = |op: &Op| place.from.is_multiple_of(op.groups) && place.to.is_multiple_of(op.groups);
         self.ops.iter().copied().filter(fits).collect()
     }
 

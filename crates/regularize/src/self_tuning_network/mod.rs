@@ -324,7 +324,7 @@ impl TrainMethod for SelfTuningNetwork {
             return Ok(());
         }
         self.tuned.trained += 1;
-        if self.tuned.trained % self.train_steps as u64 == 0 {
+        if self.tuned.trained.is_multiple_of(self.train_steps as u64) {
             for _ in 0..self.valid_steps {
                 self.validate(at, model)?;
             }
