@@ -33,6 +33,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "random-pruning", run: crate::regularize::random_pruning::run },
     Claim { slug: "random-sparse-search", run: crate::regularize::random_sparse_search::run },
     Claim { slug: "quantnas", run: crate::regularize::quantnas::run },
+    Claim { slug: "self-tuning-network", run: crate::regularize::self_tuning_network::run },
 ];
 
 /// The claim of a method, or an error that offers the nearest names.

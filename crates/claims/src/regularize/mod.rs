@@ -4,6 +4,7 @@ pub mod ps_kd;
 pub mod quantnas;
 pub mod random_pruning;
 pub mod random_sparse_search;
+pub mod self_tuning_network;
 pub mod weight_compander;
 
 use ndarray::{Array2, ArrayView2, Axis};
