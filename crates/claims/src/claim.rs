@@ -32,6 +32,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "weight-compander", run: crate::regularize::weight_compander::run },
     Claim { slug: "random-pruning", run: crate::regularize::random_pruning::run },
     Claim { slug: "random-sparse-search", run: crate::regularize::random_sparse_search::run },
+    Claim { slug: "ticket-reprogramming", run: crate::regularize::ticket_reprogramming::run },
+    Claim { slug: "sara", run: crate::regularize::sara::run },
 ];
 
 /// The claim of a method, or an error that offers the nearest names.

@@ -6,7 +6,9 @@
 
 mod delta;
 mod density;
+mod frozen;
 mod label_smoothing;
+mod lora;
 mod ps_kd;
 mod random_pruning;
 mod random_sparse_search;
@@ -19,6 +21,7 @@ mod weight_compander;
 pub use delta::Delta;
 pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
 pub use label_smoothing::LabelSmoothing;
+pub use lora::{Adapted, Lora};
 pub use ps_kd::{Growth, Predictions, PsKd, Teacher};
 pub use random_pruning::{RandomPruning, SPARSE_BELOW};
 pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity, subnetwork, weights};
