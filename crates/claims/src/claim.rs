@@ -34,6 +34,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "random-sparse-search", run: crate::regularize::random_sparse_search::run },
     Claim { slug: "quantnas", run: crate::regularize::quantnas::run },
     Claim { slug: "self-tuning-network", run: crate::regularize::self_tuning_network::run },
+    Claim { slug: "ticket-reprogramming", run: crate::regularize::ticket_reprogramming::run },
+    Claim { slug: "sara", run: crate::regularize::sara::run },
 ];
 
 /// The claim of a method, or an error that offers the nearest names.

@@ -6,7 +6,9 @@
 
 mod delta;
 mod density;
+mod frozen;
 mod label_smoothing;
+mod lora;
 mod ps_kd;
 mod quantnas;
 mod random_pruning;
@@ -21,6 +23,7 @@ mod weight_compander;
 pub use delta::Delta;
 pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
 pub use label_smoothing::LabelSmoothing;
+pub use lora::{Adapted, Lora};
 pub use ps_kd::{Growth, Predictions, PsKd, Teacher};
 pub use quantnas::{
     Choice, Enlarger, Genotype, Mode, Noise, Op, Place, QuantNas, QuantReport, SearchEpoch, Space, hwgq, lsq, psnr_y,

@@ -23,6 +23,15 @@ const METHODS: &[Method] = &[
     Method { card: &Sara::CARD, build: Some(|p| Ok(Box::new(sara(p)?))) },
     Method { card: &SelfTuningNetwork::CARD, build: Some(|p| Ok(Box::new(self_tuning_network(p)?))) },
     Method {
+        card: &Lora::CARD,
+        build: Some(|p| {
+            let d = Lora::default();
+            let rank = p.get_usize("rank", d.rank, 1..)?;
+            let alpha = p.get_f64("alpha", d.alpha.into(), f64::from(f32::MIN_POSITIVE)..=1e6)? as f32;
+            Ok(Box::new(Lora { rank, alpha, ..d }))
+        }),
+    },
+    Method {
         card: &LabelSmoothing::CARD,
         build: Some(|p| {
             let d = LabelSmoothing::default();

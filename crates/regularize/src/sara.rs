@@ -7,12 +7,18 @@
 //!
 //! Where the authors' programs differ from the paper or from each other: the penalty's gradient reaches the trained
 //! values here (in their memory-saving optimiser it does not); values start as they are (theirs starts from absolute
-//! values once); biases and normalisations are never selected; each step penalises one randomly drawn matrix, as they do.
+//! values once); biases and normalisations are never selected, and running statistics stay as they were, so that the
+//! delta is all that changes; each step penalises one randomly drawn matrix, as they do. Adam's moments start over half
+//! way for kernels of which something was settled.
 //!
 //! The backward pass computes weight gradients only where a weight was selected, and the optimiser's state exists only
 //! there: see [`Sara::memory`].
 
+#[cfg(test)]
+mod tests;
+
 use crate::delta::Delta;
+use crate::frozen::Frozen;
 use ndarray::Array2;
 use quadrat_core::{Area, Card, Error, Param, Result, Seed};
 use quadrat_nn::{At, MethodState, Parameters, Role, Run, Support, TrainMethod, ops::Pattern};
@@ -69,11 +75,19 @@ pub struct Selected {
     base: Vec<(String, Arc<Pattern>, Vec<f32>)>,
     /// What is trained now.
     trained: Vec<(String, Arc<Pattern>)>,
+    frozen: Frozen,
 }
 
 impl Default for Selected {
     fn default() -> Self {
-        Selected { threshold: 0.0, seed: Seed(0), again: None, base: Vec::new(), trained: Vec::new() }
+        Selected {
+            threshold: 0.0,
+            seed: Seed(0),
+            again: None,
+            base: Vec::new(),
+            trained: Vec::new(),
+            frozen: Frozen::default(),
+        }
     }
 }
 
@@ -90,14 +104,16 @@ impl Default for Sara {
     }
 }
 
-/// What a fine-tuning keeps in memory beside the network.
+/// What a fine-tuning keeps in memory beside the network, at its largest: before the second selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// Values that are trained.
     pub trainable: usize,
     /// Bytes of gradients and two moments for them.
     pub bytes: usize,
-    /// Bytes that training everything would take.
+    /// Bytes of their places, of the copy that is trained, and of the values they had.
+    pub place_bytes: usize,
+    /// Bytes of gradients and two moments if everything were trained.
     pub dense_bytes: usize,
 }
 
@@ -130,12 +146,13 @@ impl Sara {
         ],
     };
 
-    /// What the fine-tuning keeps in memory, for a network whose parameters these are.
+    /// What the last run kept in memory, for the network whose parameters these are; nothing before a run.
     pub fn memory(&self, parameters: &Parameters) -> Memory {
-        let trainable: usize = parameters.iter().filter(|p| p.trainable).map(|p| p.len()).sum();
-        let all: usize = parameters.iter().map(|p| p.shape.iter().product::<usize>()).sum();
-        let indices: usize = self.selected.base.iter().map(|(_, pattern, _)| pattern.alive()).sum();
-        Memory { trainable, bytes: 12 * trainable + 8 * indices, dense_bytes: 12 * all }
+        let trainable = self.selected.base.iter().map(|(_, pattern, _)| pattern.alive()).sum();
+        let learnt = parameters.iter().filter(|p| p.role != Role::Statistic);
+        let all: usize = learnt.map(|p| p.shape.iter().product::<usize>()).sum();
+        // Three numbers a place: its row, its column, and its rank among the columns'.
+        Memory { trainable, bytes: 12 * trainable, place_bytes: 20 * trainable, dense_bytes: 12 * all }
     }
 
     /// The changes from the network that was fine-tuned to `parameters`, as indices with old and new values.
@@ -276,12 +293,14 @@ impl TrainMethod for Sara {
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         self.selected.seed = run.seed;
         self.selected.again = match self.progressive {
-            Some(share) if share > 0.0 && share < 1.0 => Some((share * (run.epochs * run.steps) as f64) as usize),
+            Some(share) if share > 0.0 && share < 1.0 => {
+                Some(((share * (run.epochs * run.steps) as f64) as usize).max(1))
+            }
             Some(share) => return Err(Error::input("progressive", share, "between 0 and 1, or none")),
             None => None,
         };
         let masks = self.choose(parameters, run)?;
-        parameters.iter_mut().for_each(|p| p.trainable = false);
+        self.selected.frozen = Frozen::freeze(parameters);
         self.selected.base.clear();
         self.selected.trained.clear();
         for (name, mask) in masks {
@@ -299,6 +318,7 @@ impl TrainMethod for Sara {
     }
 
     fn after_step(&mut self, at: At, parameters: &mut Parameters) -> Result<()> {
+        self.selected.frozen.hold(parameters)?;
         if self.selected.again == Some(at.step + 1) && self.pick == Pick::Smallest {
             self.select_again(parameters)?;
         }
@@ -306,10 +326,10 @@ impl TrainMethod for Sara {
     }
 
     fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
-        parameters.iter_mut().for_each(|p| {
-            p.relax();
-            p.trainable = p.role != Role::Statistic;
-        });
+        for (name, ..) in &self.selected.base {
+            parameters.get_mut(name)?.relax();
+        }
+        self.selected.frozen.release(parameters);
         Ok(())
     }
 

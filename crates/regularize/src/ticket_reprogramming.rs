@@ -9,6 +9,9 @@
 //! How the authors made their own tickets could not be verified. Their scripts pass scores instead of probabilities to
 //! the calibration error; use `quadrat_numeric::calibration` on probabilities.
 
+#[cfg(test)]
+mod tests;
+
 use crate::density::layers;
 use crate::random_pruning::{impose, mask_gradients, mask_weights};
 use ndarray::{Array2, ArrayView2};
@@ -404,16 +407,17 @@ impl VisualPrompt {
             parameters.add(spec, seed)?;
         }
         parameters.get_mut(ASSIGNMENT)?.trainable = false;
-        let mut relabel = Relabel { mapping: self.mapping, unmapped: prompt.unmapped(), data };
+        let mut relabel = Relabel { mapping: self.mapping, epochs: self.epochs, unmapped: prompt.unmapped(), data };
         let trainer = Trainer { epochs: self.epochs, ..adaptation(seed) };
         let fit = trainer.fit_from(prompt, parameters, data, None, &mut [&mut relabel], progress)?;
         Ok(fit.parameters)
     }
 }
 
-/// Assign old classes to new ones before epochs.
+/// Assign old classes to new ones before epochs. What the last epoch was trained for is kept after it.
 struct Relabel<'a> {
     mapping: Mapping,
+    epochs: usize,
     unmapped: Prompt<'a>,
     data: &'a Samples,
 }
@@ -448,8 +452,8 @@ impl TrainMethod for Relabel<'_> {
     }
 
     fn end_epoch(&mut self, epoch: usize, model: &mut dyn EpochEnd) -> Result<()> {
-        let _ = epoch;
-        if self.mapping == Mapping::Iterative { self.assign(model.parameters()) } else { Ok(()) }
+        let again = self.mapping == Mapping::Iterative && epoch + 1 < self.epochs;
+        if again { self.assign(model.parameters()) } else { Ok(()) }
     }
 }
 

@@ -4,7 +4,9 @@ pub mod ps_kd;
 pub mod quantnas;
 pub mod random_pruning;
 pub mod random_sparse_search;
+pub mod sara;
 pub mod self_tuning_network;
+pub mod ticket_reprogramming;
 pub mod weight_compander;
 
 use ndarray::{Array2, ArrayView2, Axis};
@@ -80,5 +82,38 @@ struct Quiet<'a>(&'a Trial<'a>);
 impl quadrat_core::Progress for Quiet<'_> {
     fn cancelled(&self) -> bool {
         self.0.progress.cancelled()
+    }
+}
+
+/// Square images of `from` pixels a side (one a row) at `to` pixels a side: each new pixel is the mean of the old ones
+/// under it, by area.
+fn resized(images: &Array2<f32>, from: usize, to: usize) -> Array2<f32> {
+    let share = |new: usize, old: usize| {
+        let scale = from as f64 / to as f64;
+        let (low, high) = (new as f64 * scale, (new + 1) as f64 * scale);
+        ((high.min((old + 1) as f64) - low.max(old as f64)).max(0.0) / scale) as f32
+    };
+    let weights = Array2::from_shape_fn((to, from), |(new, old)| share(new, old));
+    let mut all = Vec::with_capacity(images.nrows() * to * to);
+    for image in images.outer_iter() {
+        let square = Array2::from_shape_fn((from, from), |(y, x)| image[y * from + x]);
+        all.extend(weights.dot(&square).dot(&weights.t()).iter());
+    }
+    Array2::from_shape_fn((images.nrows(), to * to), |(row, i)| all[row * to * to + i])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn images_are_resized_by_area() {
+        let small = array![[0.0, 1.0, 2.0, 3.0]];
+        let doubled = resized(&small, 2, 4);
+        assert_eq!(doubled.row(0).to_vec()[..8], [0., 0., 1., 1., 0., 0., 1., 1.]);
+        assert_eq!(resized(&doubled, 4, 2), small);
+        let shrunk = resized(&array![[0.0, 3.0, 6.0, 0.0, 3.0, 6.0, 0.0, 3.0, 6.0]], 3, 2);
+        assert!(shrunk.iter().zip([1.0, 5.0, 1.0, 5.0]).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6));
     }
 }
