@@ -299,7 +299,7 @@ struct Setting {
 }
 
 fn is_styled(label: u32) -> bool {
-    label % 2 == 0
+    label.is_multiple_of(2)
 }
 
 impl Setting {
