@@ -176,11 +176,11 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
     .reply()
 }
 
+/// What comes before a training, and what hooks into it.
+type Methods = (Option<RandomSparseSearch>, Vec<Box<dyn TrainMethod>>);
+
 /// The search and the hooks that `--method` names, these in their order.
-fn methods(
-    args: &Train,
-    parameters: &[(String, String)],
-) -> Result<(Option<RandomSparseSearch>, Vec<Box<dyn TrainMethod>>)> {
+fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Methods> {
     if let Some((name, _)) = parameters.first().filter(|_| args.method.len() != 1) {
         let want = "an option of train, or a parameter of the one --method; with several write NAME:KEY=VALUE";
         return Err(Error::input("option", format!("`--{name}`"), want));
