@@ -35,8 +35,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let wide: &[usize] = &[256, 256];
     let plan = trial.at(
         Plan { rows: [200, 80, 100], hidden: &[32, 32], epochs: 3, searches: 4, repeats: 1 },
-        Plan { rows: [4_000, 1_000, 4_000], hidden: wide, epochs: 12, searches: 8, repeats: 1 },
-        Plan { rows: [4_000, 1_000, 4_000], hidden: wide, epochs: 30, searches: 25, repeats: 3 },
+        Plan { rows: [3_000, 1_000, 2_000], hidden: wide, epochs: 12, searches: 8, repeats: 1 },
+        Plan { rows: [3_000, 1_000, 2_000], hidden: wide, epochs: 30, searches: 25, repeats: 3 },
     );
     let data = if builtin::labelled("fashion-mnist").is_ok() { "fashion-mnist" } else { "mnist" };
     let mut evidence = plan.expectations(data);
