@@ -64,7 +64,11 @@ impl Encoder {
             }
             Wanted::Classes(names)
         };
-        let numeric = features(table, &[], &[target])?;
+        let numeric: Vec<&str> = features(table, &[], &[target])?
+            .into_iter()
+            .filter(|name| named.is_empty() || named.iter().any(|n| n == name))
+            .collect();
+        let values = numbers(table, &numeric)?;
         let mut columns = Vec::new();
         for column in table.columns().iter().filter(|c| c.name != target) {
             let asked = named.contains(&column.name);
@@ -72,9 +76,8 @@ impl Encoder {
                 continue;
             }
             let name = column.name.clone();
-            if numeric.contains(&name.as_str()) {
-                let values = table.numeric(&[&name], Missing::Error)?;
-                let (mean, deviation) = moments(&values.column(0).to_owned());
+            if let Some(place) = numeric.iter().position(|n| *n == name) {
+                let (mean, deviation) = moments(&values.column(place).to_owned());
                 columns.push(Encoded::Number { name, mean, deviation });
                 continue;
             }
@@ -116,13 +119,23 @@ impl Encoder {
     /// A column that the file lacks, or a missing value.
     pub fn rows(&self, table: &Table) -> Result<Array2<f32>> {
         let mut rows = Array2::<f32>::zeros((table.rows(), self.inputs()));
+        let numeric: Vec<&str> = self
+            .columns
+            .iter()
+            .filter_map(|column| match column {
+                Encoded::Number { name, .. } => Some(name.as_str()),
+                Encoded::Category { .. } => None,
+            })
+            .collect();
+        let read = numbers(table, &numeric)?;
+        let mut read = read.columns().into_iter();
         let mut at = 0;
         for column in &self.columns {
             match column {
-                Encoded::Number { name, mean, deviation } => {
-                    let values = table.numeric(&[name], Missing::Error)?;
-                    let scaled = values.column(0).mapv(|v| ((v - mean) / deviation) as f32);
-                    rows.column_mut(at).assign(&scaled);
+                Encoded::Number { mean, deviation, .. } => {
+                    if let Some(values) = read.next() {
+                        rows.column_mut(at).assign(&values.mapv(|v| ((v - mean) / deviation) as f32));
+                    }
                     at += 1;
                 }
                 Encoded::Category { name, values } => {
@@ -175,6 +188,11 @@ impl Encoder {
     }
 }
 
+/// Numeric columns, all at once: a text file is read row by row, however few columns are asked for.
+fn numbers(table: &Table, names: &[&str]) -> Result<Array2<f64>> {
+    if names.is_empty() { Ok(Array2::zeros((table.rows(), 0))) } else { table.numeric(names, Missing::Error) }
+}
+
 /// Mean and standard deviation; 1 for a constant column.
 fn moments(values: &Array1<f64>) -> (f64, f64) {
     let n = values.len().max(1) as f64;
@@ -203,6 +221,13 @@ mod tests {
         assert_eq!(encoder.targets(&later).unwrap(), Targets::Classes { labels: vec![1, 1], classes: 2 });
         assert!(encoder.targets(&table("age,city,y\n4,Rome,c\n4,Rome,c\n")).is_err());
         assert!(encoder.rows(&table("city\nRome\nRome\n")).is_err());
+    }
+
+    #[test]
+    fn a_file_without_numbers_will_do() {
+        let train = table("city,y\nRome,a\nOslo,b\nRome,a\nOslo,b\n");
+        let encoder = Encoder::fit(&train, "y", &[], false).unwrap();
+        assert_eq!(encoder.rows(&train).unwrap().sum_axis(ndarray::Axis(1)).to_vec(), [1.0; 4]);
     }
 
     #[test]
