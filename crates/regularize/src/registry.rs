@@ -172,7 +172,7 @@ fn self_tuning_network(p: &Params) -> Result<SelfTuningNetwork> {
     let d = SelfTuningNetwork::default();
     let share = p.get_f64("validation", 0.2, f64::MIN_POSITIVE..1.0)?;
     Ok(SelfTuningNetwork {
-        hypers: p.get("tune").unwrap_or("dropout").split(',').map(Hyper::parse).collect::<Result<_>>()?,
+        hypers: p.get("tune").unwrap_or("dropout").split('+').map(Hyper::parse).collect::<Result<_>>()?,
         validation: Validation::Share(share),
         variant: p.get_choice("variant", d.variant, &[("plain", Variant::Plain), ("centred", Variant::Centred)])?,
         train_steps: p.get_usize("train-steps", d.train_steps, 1..)?,

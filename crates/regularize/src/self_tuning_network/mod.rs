@@ -144,7 +144,7 @@ impl SelfTuningNetwork {
             Param {
                 name: "tune",
                 default: "dropout",
-                help: "what to tune, separated by commas: dropout (every site), dropout:SITE, noise, smoothing, decay; \
+                help: "what to tune, joined by +: dropout (every site), dropout:SITE, noise, smoothing, decay; \
                        each may start at =VALUE",
             },
             Param { name: "validation", default: "0.2", help: "share of the training rows left out to tune on" },

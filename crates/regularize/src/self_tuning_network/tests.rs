@@ -259,6 +259,9 @@ fn text_says_what_to_tune() {
     for wrong in ["", "drop", "dropout=x", "noise=0", "smoothing=0.95"] {
         assert!(Hyper::parse(wrong).is_err(), "{wrong}");
     }
+    // Commas part a method's parameters on the command line.
+    let build = |tune: &str| crate::build("stn", &quadrat_core::Params::from([("tune", tune)]));
+    assert!(build("dropout:fc1=0.3+noise+smoothing+decay").is_ok() && build("dropout,noise").is_err());
     let named =
         hyper::expand(&[Hyper::dropout("*"), Hyper { value: 0.5, ..Hyper::dropout("a") }], &["a", "b"].map(Into::into));
     let named: Vec<_> = named.unwrap().into_iter().map(|h| (h.strength.to_string(), h.value)).collect();
