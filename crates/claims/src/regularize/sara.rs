@@ -85,19 +85,19 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             steps: 200,
             styles: &[Style::Inverted],
             arms: &[Arm::Sara, Arm::Random, Arm::Lora, Arm::Full],
-            rates: &[3e-4, 2e-3, 1e-2],
+            rates: &[5e-4, 3e-3, 2e-2],
             repeats: 2,
         },
         Plan {
-            train: 5_000,
-            epochs: 40,
+            train: 4_000,
+            epochs: 30,
             reference: 1_000,
             samples: 500,
             steps: 300,
             styles: &[Style::Inverted, Style::Thick],
             arms: &ALL,
-            rates: &[3e-4, 1e-3, 3e-3, 1e-2],
-            repeats: 3,
+            rates: &[3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
+            repeats: 4,
         },
     );
     let mut evidence = plan.expectations();
@@ -106,9 +106,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let seed = trial.seed.stream("sara");
     let apart = Setting::new(&plan, seed.stream("tuning"))?;
     let judge = Judge::new(&plan, &apart)?;
-    let rates = plan.tuned(&apart, &judge, trial)?;
-    let found = plan.arms.iter().zip(&rates).map(|(arm, rate)| format!("{} {rate:e}", arm.name()));
-    evidence.notes.push(format!("Learning rates found: {}.", found.collect::<Vec<_>>().join(", ")));
+    let rates = plan.tuned(&apart, &judge, trial, &mut evidence)?;
     for repeat in 0..plan.repeats {
         let setting = Setting::new(&plan, seed.stream(&repeat.to_string()))?;
         plan.zeroing(&setting, &judge, repeat, &mut evidence)?;
@@ -510,22 +508,25 @@ impl Plan {
     }
 
     /// The best learning rate of each arm on a setting apart.
-    fn tuned(&self, apart: &Setting, judge: &Judge, trial: &Trial) -> Result<Vec<f64>> {
+    fn tuned(&self, apart: &Setting, judge: &Judge, trial: &Trial, evidence: &mut Evidence) -> Result<Vec<f64>> {
         let style = self.styles[0];
         let none = judge.figures(self, apart, &apart.base, style)?;
-        let best = |arm: &Arm| -> Result<f64> {
-            let mut best = (f64::NEG_INFINITY, self.rates[0]);
+        let (mut best, mut told) = (Vec::new(), Vec::new());
+        for &arm in self.arms {
+            let mut scores = Vec::new();
             for &rate in self.rates {
                 checkpoint(trial.progress)?;
-                let score = judge.figures(self, apart, &self.tune(apart, *arm, style, rate)?, style)?.joint(&none);
-                if score > best.0 {
-                    best = (score, rate);
-                }
+                let tuned = self.tune(apart, arm, style, rate)?;
+                scores.push(judge.figures(self, apart, &tuned, style)?.joint(&none));
                 trial.progress.advance(1);
             }
-            Ok(best.1)
-        };
-        self.arms.iter().map(best).collect()
+            let top = (0..scores.len()).fold(0, |top, i| if scores[i] > scores[top] { i } else { top });
+            let scores: Vec<String> = scores.iter().map(|score| format!("{score:.3}")).collect();
+            told.push(format!("{} {:e} ({})", arm.name(), self.rates[top], scores.join(", ")));
+            best.push(self.rates[top]);
+        }
+        evidence.notes.push(format!("Rates found (joint score at each of the grid): {}.", told.join("; ")));
+        Ok(best)
     }
 
     /// What weights that do nothing are worth: the model with some of them zero.
