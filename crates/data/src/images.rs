@@ -17,10 +17,10 @@ mod folder;
 mod from_numpy;
 mod pixels;
 
-pub use pixels::{Channels, decode};
+pub use pixels::{Channels, decode, resize};
 
 use ndarray::{Array3, Array4, Axis};
-use pixels::{convert, resize};
+use pixels::convert;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use std::path::Path;
 

@@ -63,8 +63,6 @@ pub struct Batch {
     pub inputs: Array2<f32>,
     /// What the outputs should be: one-hot or soft classes, or values.
     pub targets: Array2<f32>,
-    /// The targets before any method changed them.
-    pub labels: Array2<f32>,
     /// Whether inputs are mixtures of several rows: what the network says of them says nothing about one row.
     pub mixed: bool,
     /// Strengths and gates for each row, if a method tunes them.

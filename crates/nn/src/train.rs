@@ -15,6 +15,7 @@ use crate::workers::Workers;
 use crate::{Network, Spec};
 use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
+use quadrat_numeric::calibration;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -374,6 +375,12 @@ impl Trainer {
         if !(self.rate.is_finite() && self.rate > 0.0) {
             return Err(Error::input("learning rate", self.rate, "a positive number"));
         }
+        if let Some(longest) = self.clip.filter(|longest| longest.is_nan() || *longest <= 0.0) {
+            return Err(Error::input("clip", longest, "a positive length"));
+        }
+        if let Some(decay) = self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return Err(Error::input("average", decay, "a decay of 0 to below 1"));
+        }
         if network.inputs() != data.inputs.ncols() {
             return Err(wrong_width(network, data.inputs.ncols()));
         }
@@ -396,10 +403,9 @@ impl Trainer {
 impl Samples {
     /// The batch of these rows.
     pub fn batch(&self, at: At, rows: &[u32]) -> Batch {
-        let targets = self.wanted(rows);
         let at_rows: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
         let inputs = self.inputs.select(ndarray::Axis(0), &at_rows);
-        Batch { at, rows: rows.to_vec(), inputs, labels: targets.clone(), targets, mixed: false, tuning: None }
+        Batch { at, rows: rows.to_vec(), inputs, targets: self.wanted(rows), mixed: false, tuning: None }
     }
 }
 
@@ -566,15 +572,13 @@ pub fn features(network: &dyn Network, parameters: &Parameters, inputs: ArrayVie
         return Err(wrong_width(network, inputs.ncols()));
     }
     let workers = Workers::new(rayon::current_num_threads())?;
-    let blocks = workers.map(inputs.nrows().div_ceil(EVALUATED), &|i| {
-        let rows = inputs.slice(s![i * EVALUATED..((i + 1) * EVALUATED).min(inputs.nrows()), ..]);
+    let all = in_blocks(&workers, inputs, &|rows| {
         let vars = Vars::new(parameters, false);
         let mut forward = Forward::evaluation(&vars, None);
         network.forward(&mut forward, tensor_of(rows, false))?;
         let none = || Error::input("network", "no features", "its forward pass must tap `features`");
         Ok(values_of(forward.tapped("features").ok_or_else(none)?.reshape([-1])))
     })?;
-    let all = blocks.concat();
     let width = all.len() / inputs.nrows().max(1);
     let wrong = |e| Error::numeric("features", format!("{e}"));
     Array2::from_shape_vec((inputs.nrows(), width), all).map_err(wrong)
@@ -599,9 +603,7 @@ fn predict_on(
     inputs: ArrayView2<f32>,
     methods: &[&dyn TrainMethod],
 ) -> Result<Array2<f32>> {
-    let n = inputs.nrows();
-    let blocks = workers.map(n.div_ceil(EVALUATED), &|i| {
-        let rows = inputs.slice(s![i * EVALUATED..((i + 1) * EVALUATED).min(n), ..]);
+    let outputs = in_blocks(workers, inputs, &|rows| {
         let mut vars = Vars::new(parameters, false);
         for method in methods {
             method.reparametrise(&mut vars)?;
@@ -609,7 +611,18 @@ fn predict_on(
         let mut forward = Forward::evaluation(&vars, None);
         Ok(values_of(network.forward(&mut forward, tensor_of(rows, false))?.reshape([-1])))
     })?;
-    shaped(n, network, blocks.concat())
+    shaped(inputs.nrows(), network, outputs)
+}
+
+/// What `work` makes of blocks of rows, side by side, joined in order.
+fn in_blocks(
+    workers: &Workers,
+    inputs: ArrayView2<f32>,
+    work: &(impl Fn(ArrayView2<f32>) -> Result<Vec<f32>> + Sync),
+) -> Result<Vec<f32>> {
+    let n = inputs.nrows();
+    let block = |i: usize| work(inputs.slice(s![i * EVALUATED..((i + 1) * EVALUATED).min(n), ..]));
+    Ok(workers.map(n.div_ceil(EVALUATED), &block)?.concat())
 }
 
 /// Mean loss of outputs against the samples' targets.
@@ -622,10 +635,7 @@ pub fn mean_loss(loss: Loss, outputs: &Array2<f32>, samples: &Samples) -> f64 {
 
 /// Share of rows whose largest output is the one wanted.
 pub fn accuracy(outputs: &Array2<f32>, labels: &[u32]) -> f64 {
-    let right = outputs.outer_iter().zip(labels).filter(|(row, label)| {
-        let best = row.iter().enumerate().fold((0, f32::MIN), |best, (k, &v)| if v > best.1 { (k, v) } else { best });
-        best.0 == **label as usize
-    });
+    let right = calibration::likeliest(outputs.view()).into_iter().zip(labels).filter(|(said, label)| said == *label);
     right.count() as f64 / labels.len().max(1) as f64
 }
 

@@ -259,6 +259,8 @@ fn what_does_not_fit_is_said() {
     wrong(Trainer { batch: 0, ..Trainer::default() });
     wrong(Trainer { pieces: 0, ..Trainer::default() });
     wrong(Trainer { rate: f64::NAN, ..Trainer::default() });
+    wrong(Trainer { clip: Some(0.0), ..Trainer::default() });
+    wrong(Trainer { average: Some(1.0), ..Trainer::default() });
     wrong(Trainer { loss: Loss::SquaredError, ..Trainer::default() });
     assert!(fit(Trainer::default(), &Mlp::new(5, &[8], 3)).is_err());
     assert!(fit(Trainer::default(), &Mlp::new(4, &[8], 2)).is_err());

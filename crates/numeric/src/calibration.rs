@@ -23,7 +23,7 @@
 //! # Ok::<(), quadrat_core::Error>(())
 //! ```
 
-use ndarray::{ArrayView2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use quadrat_core::{Error, Result};
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -198,6 +198,31 @@ fn risk_coverage(probabilities: ArrayView2<f32>, labels: &[u32]) -> Result<(f64,
         area += errors as f64 / (j + 1) as f64;
     }
     Ok((area / labels.len() as f64, errors))
+}
+
+/// Softmax of logits over a temperature, row by row: probabilities of the classes.
+///
+/// ```
+/// use ndarray::array;
+/// use quadrat_numeric::calibration::probabilities;
+/// let p = probabilities(array![[0.0, 0.0], [1000.0, 0.0]].view(), 1.0);
+/// assert_eq!(p, array![[0.5, 0.5], [1.0, 0.0]]);
+/// ```
+pub fn probabilities(logits: ArrayView2<f32>, temperature: f64) -> Array2<f32> {
+    let mut p = logits.mapv(|z| (f64::from(z) / temperature) as f32);
+    for mut row in p.outer_iter_mut() {
+        let top = row.fold(f32::MIN, |top, &z| top.max(z));
+        row.mapv_inplace(|z| (z - top).exp());
+        let sum = row.sum();
+        row.mapv_inplace(|v| v / sum);
+    }
+    p
+}
+
+/// The class with the largest score (logit or probability) in each row, the first of equals.
+pub fn likeliest(scores: ArrayView2<f32>) -> Vec<u32> {
+    let best = |row: ArrayView1<f32>| (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+    scores.outer_iter().map(|row| best(row) as u32).collect()
 }
 
 /// The temperatures that [`temperature`] considers.

@@ -4,6 +4,7 @@
 //! differentiates by the outputs, so one network serves regression, bounds on likelihoods and scores alike. One thread:
 //! callers run independent networks, or batches in a fixed order, side by side.
 
+use crate::elementary::tanh;
 use crate::vectorised;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension, NdFloat, Zip};
@@ -38,32 +39,6 @@ impl Real for f32 {
             || values.iter_mut().for_each(|v| *v = tanh(*v)),
         );
     }
-}
-
-/// tanh within 2 units in the last place, without a branch, so that loops over it vectorise: the standard library's is a
-/// call for each value and takes longer than the layers' products. Near 0 an odd polynomial (Cephes' coefficients), else
-/// 1 - 2 / (e^2|x| + 1).
-#[inline(always)]
-fn tanh(x: f32) -> f32 {
-    const NEAR: [f32; 5] = [-5.704_989e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -0.333_332_8];
-    let square = x * x;
-    let near = NEAR.iter().fold(0.0, |sum, c| sum * square + c) * square * x + x;
-    // Above 10 the result is 1 in single precision, and e^20 is still an ordinary number.
-    let far = 1.0 - 2.0 / (exp(2.0 * x.abs().min(10.0)) + 1.0);
-    // Not a number stays one: it is not above 0.625.
-    if x.abs() > 0.625 { far.copysign(x) } else { near }
-}
-
-/// e^x for x in [0, 20]: 2^n times a polynomial (Cephes' coefficients) of what is left, at most ln(2) / 2.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    const REST: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5];
-    // ln(2) in two parts: the first times a small whole number is exact.
-    const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
-    let n = (x * std::f32::consts::LOG2_E + 0.5).floor();
-    let r = (x - n * LN_2.0) - n * LN_2.1;
-    let power = REST.iter().fold(0.0, |sum, c| sum * r + c) * r * r + r + 1.0;
-    power * f32::from_bits(((n as i32 + 127) << 23) as u32)
 }
 
 /// What hidden units do with their sum.

@@ -8,6 +8,7 @@ pub mod approximate;
 pub mod bits;
 pub mod calibration;
 mod decompose;
+pub mod elementary;
 pub mod factors;
 mod gemm;
 pub mod kmeans;

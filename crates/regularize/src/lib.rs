@@ -9,6 +9,7 @@ mod density;
 mod frozen;
 mod label_smoothing;
 mod lora;
+mod masks;
 mod ps_kd;
 mod quantnas;
 mod random_pruning;
@@ -24,18 +25,19 @@ pub use delta::Delta;
 pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
 pub use label_smoothing::LabelSmoothing;
 pub use lora::{Adapted, Lora};
+pub use masks::{FixedMask, SPARSE_BELOW};
 pub use ps_kd::{Growth, Predictions, PsKd, Teacher};
 pub use quantnas::{
     Choice, Enlarger, Genotype, Mode, Noise, Op, Place, QuantNas, QuantReport, SearchEpoch, Space, hwgq, lsq, psnr_y,
     resize,
 };
-pub use random_pruning::{RandomPruning, SPARSE_BELOW};
+pub use random_pruning::RandomPruning;
 pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity, subnetwork, weights};
 pub use registry::{build, build_search, cards};
 pub use sara::{Memory, Pick, Sara, Select, Selected, nuclear_subgradient};
 pub use search::{SearchReport, random_search};
 pub use self_tuning_network::{Best, Hyper, SelfTuningNetwork, Strength, Strengths, Tuned, Validation, Variant};
 pub use ticket_reprogramming::{
-    FixedMask, LinearProbe, Mapping, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, global_masks, upstream_accuracy,
+    LinearProbe, Mapping, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, global_masks, upstream_accuracy,
 };
 pub use weight_compander::{Compander, Start, WeightCompander};

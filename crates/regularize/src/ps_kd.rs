@@ -13,12 +13,13 @@
 //! γ = 1 − p(true class): against cross-entropy (2 γₜ) rows that the network has learnt lose weight, rows it is
 //! forgetting keep theirs.
 //!
-//! With Mixup put this method before it: the soft targets are then mixed like the inputs, and the table is only written
-//! from batches that were not mixed. (How the authors treat mixed batches could not be verified.)
+//! Before a method that mixes rows (and says so in [`Batch::mixed`]), the soft targets are mixed like the inputs, and the
+//! table is only written from batches that were not mixed. (How the authors treat mixed batches could not be verified.)
 
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Error, Param, Result};
 use quadrat_nn::{Batch, EpochEnd, MethodState, Parameters, Run, TrainMethod};
+use quadrat_numeric::calibration;
 
 /// Where the soft targets come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -129,12 +130,10 @@ impl PsKd {
     }
 
     fn remember(&mut self, rows: impl Iterator<Item = usize>, scores: ArrayView2<f32>) {
-        for (row, scores) in rows.zip(scores.outer_iter()) {
+        let p = calibration::probabilities(scores, 1.0);
+        for (row, p) in rows.zip(p.outer_iter()) {
             let q = &mut self.memory.table[row * self.memory.classes..(row + 1) * self.memory.classes];
-            let top = scores.fold(f32::MIN, |top, &z| top.max(z));
-            q.iter_mut().zip(scores).for_each(|(q, &z)| *q = (z - top).exp());
-            let sum: f32 = q.iter().sum();
-            q.iter_mut().for_each(|q| *q /= sum);
+            q.iter_mut().zip(p).for_each(|(q, p)| *q = *p);
         }
     }
 }

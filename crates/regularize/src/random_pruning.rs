@@ -5,16 +5,13 @@
 //! the network is trained from scratch with that pattern fixed. Counted are the entries of linear and convolution
 //! kernels; biases and normalisations are never pruned.
 //!
-//! Where it pays (see [`SPARSE_BELOW`]), a linear layer stores and computes only what is alive, its optimiser state
+//! Where it pays (see [`SPARSE_BELOW`](crate::SPARSE_BELOW)), a linear layer stores and computes only what is alive, its optimiser state
 //! included; elsewhere weights and gradients are masked after every step. Both train the same network.
 
 use crate::density::{self, Draw, Layer, Rule, counts, densities, layers, random_mask};
+use crate::masks::{impose, mask_gradients, mask_weights, release};
 use quadrat_core::{Area, Card, Error, Param, Result};
-use quadrat_nn::{At, Parameters, Run, TrainMethod, ops::Pattern};
-use std::sync::Arc;
-
-/// Linear layers at or below this density are stored sparsely: there a training step was measured to be faster.
-pub const SPARSE_BELOW: f64 = quadrat_nn::ops::SPARSE_BELOW;
+use quadrat_nn::{At, Parameters, Run, TrainMethod};
 
 /// Random pruning at initialisation.
 ///
@@ -124,52 +121,8 @@ impl TrainMethod for RandomPruning {
     }
 
     fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
-        for (name, _) in &self.masks {
-            parameters.get_mut(name)?.relax();
-        }
-        Ok(())
+        release(&self.masks, parameters)
     }
-}
-
-/// Kill what the masks say is dead: sparse storage for linear layers where that is faster, zeros elsewhere.
-pub(crate) fn impose(masks: &[(String, Vec<bool>)], parameters: &mut Parameters, rescale: bool) -> Result<()> {
-    for (name, mask) in masks {
-        let parameter = parameters.get_mut(name)?;
-        let density = mask.iter().filter(|alive| **alive).count() as f64 / mask.len() as f64;
-        let scale = if rescale { (1.0 / density.sqrt()) as f32 } else { 1.0 };
-        parameter.update(|w| w.iter_mut().zip(mask).for_each(|(w, alive)| *w *= if *alive { scale } else { 0.0 }));
-        if let ([rows, cols], true) = (&parameter.shape[..], density <= SPARSE_BELOW) {
-            let pattern = Arc::new(Pattern::from_mask(mask, *rows, *cols)?);
-            parameter.restrict(pattern, false)?;
-        }
-    }
-    Ok(())
-}
-
-/// No gradient for dead weights of densely stored kernels.
-pub(crate) fn mask_gradients(
-    masks: &[(String, Vec<bool>)],
-    parameters: &Parameters,
-    gradients: &mut [Vec<f32>],
-) -> Result<()> {
-    for (name, mask) in masks {
-        let gradient = &mut gradients[parameters.position(name)?];
-        if gradient.len() == mask.len() {
-            gradient.iter_mut().zip(mask).for_each(|(g, alive)| *g = if *alive { *g } else { 0.0 });
-        }
-    }
-    Ok(())
-}
-
-/// Zeros for dead weights of densely stored kernels: momentum must not wake them.
-pub(crate) fn mask_weights(masks: &[(String, Vec<bool>)], parameters: &mut Parameters) -> Result<()> {
-    for (name, mask) in masks {
-        let parameter = parameters.get_mut(name)?;
-        if parameter.len() == mask.len() {
-            parameter.update(|w| w.iter_mut().zip(mask).for_each(|(w, alive)| *w = if *alive { *w } else { 0.0 }));
-        }
-    }
-    Ok(())
 }
 
 /// |w ∂L/∂w| of each layer's weights on one batch (Lee et al. 2019).

@@ -13,51 +13,13 @@
 mod tests;
 
 use crate::density::layers;
-use crate::random_pruning::{impose, mask_gradients, mask_weights};
+use crate::masks::FixedMask;
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Area, Card, Error, Param, Progress, Result, Silent};
 use quadrat_nn::{
     At, EpochEnd, Forward, Init, Mlp, Network, Optimizer, Parameters, Role, Run, Samples, Schedule, Spec, Tensor,
     TrainMethod, Trainer, accuracy, features, initialise, predict,
 };
-
-/// Train with a fixed pattern of dead weights.
-#[derive(Debug, Clone, Default)]
-pub struct FixedMask {
-    /// For each kernel by name, which entries are alive; kernels without a mask are dense.
-    pub masks: Vec<(String, Vec<bool>)>,
-}
-
-impl TrainMethod for FixedMask {
-    fn name(&self) -> &str {
-        "fixed-mask"
-    }
-
-    fn begin(&mut self, _: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
-        for (name, mask) in &self.masks {
-            let n = parameters.get(name)?.len();
-            if mask.len() != n {
-                return Err(Error::input(name, format!("a mask of {}", mask.len()), format!("{n} weights")));
-            }
-        }
-        impose(&self.masks, parameters, false)
-    }
-
-    fn gradients(&mut self, _: At, parameters: &Parameters, gradients: &mut [Vec<f32>]) -> Result<()> {
-        mask_gradients(&self.masks, parameters, gradients)
-    }
-
-    fn after_step(&mut self, _: At, parameters: &mut Parameters) -> Result<()> {
-        mask_weights(&self.masks, parameters)
-    }
-
-    fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
-        for (name, _) in &self.masks {
-            parameters.get_mut(name)?.relax();
-        }
-        Ok(())
-    }
-}
 
 /// What survivors are set back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

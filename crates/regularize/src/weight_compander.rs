@@ -261,7 +261,12 @@ impl TrainMethod for WeightCompander {
             let (compander, a, b) = (self.compander, *a, *b);
             parameters.get_mut(name)?.update(|v| v.iter_mut().for_each(|v| *v = compander.weight(*v, a, b)));
         }
-        parameters.remove(|name| name.ends_with(".log_a") || name.ends_with(".log_b"));
+        let ours = |name: &str| {
+            self.layers
+                .iter()
+                .any(|(kernel, ..)| [".log_a", ".log_b"].map(|end| format!("{kernel}{end}")).contains(&name.to_owned()))
+        };
+        parameters.remove(ours);
         Ok(())
     }
 }

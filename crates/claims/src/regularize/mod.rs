@@ -9,7 +9,7 @@ pub mod self_tuning_network;
 pub mod ticket_reprogramming;
 pub mod weight_compander;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Result, Seed, Trial};
 use quadrat_data::builtin;
 use quadrat_nn::{Network, Parameters, Samples, predict};
@@ -46,18 +46,6 @@ fn split(name: &str, train: usize, test: usize, seed: Seed) -> Result<(Samples, 
     Ok((samples(a, train_rows)?, samples(b, &rest[..test])?))
 }
 
-/// Rows of scores as probabilities, at a temperature.
-fn probabilities(scores: ArrayView2<f32>, temperature: f64) -> Array2<f32> {
-    let mut p = scores.mapv(|z| (f64::from(z) / temperature) as f32);
-    for mut row in p.outer_iter_mut() {
-        let top = row.fold(f32::MIN, |top, &z| top.max(z));
-        row.mapv_inplace(|z| (z - top).exp());
-        let sum = row.sum();
-        row.mapv_inplace(|v| v / sum);
-    }
-    p
-}
-
 /// Share of wrong rows, NLL, ECE of 15 bins, AURC and its excess.
 fn figures(p: &Array2<f32>, labels: &[u32]) -> Result<[(&'static str, f64); 5]> {
     let wrong = 1.0 - quadrat_nn::accuracy(p, labels);
@@ -85,35 +73,13 @@ impl quadrat_core::Progress for Quiet<'_> {
     }
 }
 
-/// Square images of `from` pixels a side (one a row) at `to` pixels a side: each new pixel is the mean of the old ones
-/// under it, by area.
-fn resized(images: &Array2<f32>, from: usize, to: usize) -> Array2<f32> {
-    let share = |new: usize, old: usize| {
-        let scale = from as f64 / to as f64;
-        let (low, high) = (new as f64 * scale, (new + 1) as f64 * scale);
-        ((high.min((old + 1) as f64) - low.max(old as f64)).max(0.0) / scale) as f32
-    };
-    let weights = Array2::from_shape_fn((to, from), |(new, old)| share(new, old));
+/// Square grey images of `from` pixels a side (one a row) at `to` pixels a side.
+fn resized(images: &Array2<f32>, from: usize, to: usize) -> Result<Array2<f32>> {
+    let wrong = |e| Error::numeric("images", format!("{e}"));
     let mut all = Vec::with_capacity(images.nrows() * to * to);
     for image in images.outer_iter() {
-        let square = Array2::from_shape_fn((from, from), |(y, x)| image[y * from + x]);
-        all.extend(weights.dot(&square).dot(&weights.t()).iter());
+        let square = image.to_owned().into_shape_with_order((1, from, from)).map_err(wrong)?;
+        all.extend(quadrat_data::images::resize(square, (to, to)));
     }
-    Array2::from_shape_fn((images.nrows(), to * to), |(row, i)| all[row * to * to + i])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn images_are_resized_by_area() {
-        let small = array![[0.0, 1.0, 2.0, 3.0]];
-        let doubled = resized(&small, 2, 4);
-        assert_eq!(doubled.row(0).to_vec()[..8], [0., 0., 1., 1., 0., 0., 1., 1.]);
-        assert_eq!(resized(&doubled, 4, 2), small);
-        let shrunk = resized(&array![[0.0, 3.0, 6.0, 0.0, 3.0, 6.0, 0.0, 3.0, 6.0]], 3, 2);
-        assert!(shrunk.iter().zip([1.0, 5.0, 1.0, 5.0]).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6));
-    }
+    Array2::from_shape_vec((images.nrows(), to * to), all).map_err(wrong)
 }

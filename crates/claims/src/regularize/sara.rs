@@ -308,7 +308,7 @@ impl Setting {
         let styled = rows(plan.reference, rest.len()).into_iter().filter(|row| is_styled(labels[*row as usize]));
         let styled: Vec<u32> = styled.take(STYLED).collect();
         let (styled, reference) = (rest.select(&styled), rest.select(&rows(0, plan.reference)));
-        let data = rows_of(&resized(&train.inputs, 2 * SIDE, SIDE), train.labels().unwrap_or_default())?;
+        let data = rows_of(&resized(&train.inputs, 2 * SIDE, SIDE)?, train.labels().unwrap_or_default())?;
         let trainer = Trainer {
             epochs: plan.epochs,
             rate: 2e-3,
@@ -344,7 +344,7 @@ impl Judge {
         let network = Mlp::new(PIXELS, &[128, 64], CLASSES);
         let small = |images: &Array2<f32>| resized(images, 2 * SIDE, SIDE);
         let plain = &setting.train.inputs;
-        let sets = [small(plain), small(&Style::Inverted.of(plain)), small(&Style::Thick.of(plain))];
+        let sets = [small(plain)?, small(&Style::Inverted.of(plain))?, small(&Style::Thick.of(plain))?];
         let views: Vec<_> = sets.iter().map(|set| set.view()).collect();
         let inputs = concatenate(Axis(0), &views).map_err(|e| Error::numeric("images", e.to_string()))?;
         let labels = setting.train.labels().unwrap_or_default().repeat(3);
@@ -376,8 +376,8 @@ impl Judge {
         let (plain, _) = part(&setting.reference.inputs, of_reference, false);
         let (others, others_labels) = part(&images, &labels, false);
         Ok(Figures {
-            style: self.distance(&part(&images, &labels, true).0, &resized(&style.of(&drawn), 2 * SIDE, SIDE))?,
-            others: self.distance(&others, &resized(&plain, 2 * SIDE, SIDE))?,
+            style: self.distance(&part(&images, &labels, true).0, &resized(&style.of(&drawn), 2 * SIDE, SIDE)?)?,
+            others: self.distance(&others, &resized(&plain, 2 * SIDE, SIDE)?)?,
             accuracy: self.accuracy(&images, &labels)?,
             accuracy_of_others: self.accuracy(&others, &others_labels)?,
         })
@@ -487,7 +487,7 @@ impl Plan {
 
     /// The model after fine-tuning.
     fn tune(&self, setting: &Setting, arm: Arm, style: Style, rate: f64) -> Result<Parameters> {
-        let images = resized(&style.of(&setting.styled.inputs), 2 * SIDE, SIDE);
+        let images = resized(&style.of(&setting.styled.inputs), 2 * SIDE, SIDE)?;
         let data = rows_of(&images, setting.styled.labels().unwrap_or_default())?;
         let trainer = Trainer {
             epochs: self.steps,
@@ -531,7 +531,7 @@ impl Plan {
 
     /// What weights that do nothing are worth: the model with some of them zero.
     fn zeroing(&self, setting: &Setting, judge: &Judge, repeat: u64, evidence: &mut Evidence) -> Result<()> {
-        let plain = resized(&setting.reference.inputs, 2 * SIDE, SIDE);
+        let plain = resized(&setting.reference.inputs, 2 * SIDE, SIDE)?;
         let distance = |parameters: &Parameters| {
             let (images, _) = sample(parameters, self.samples, setting.seed.stream("samples"))?;
             judge.distance(&images, &plain)

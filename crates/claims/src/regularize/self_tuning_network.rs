@@ -3,7 +3,6 @@
 use super::split;
 use ndarray::{Array1, Array2};
 use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial};
-use quadrat_data::builtin;
 use quadrat_nn::{
     At, Batch, EpochEnd, Mlp, Optimizer, Parameters, Samples, Schedule, TrainMethod, Trainer, mean_loss, predict,
 };
@@ -35,10 +34,10 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let wide: &[usize] = &[256, 256];
     let plan = trial.at(
         Plan { rows: [200, 80, 100], hidden: &[32, 32], epochs: 3, searches: 4, repeats: 1 },
-        Plan { rows: [3_000, 1_000, 2_000], hidden: wide, epochs: 12, searches: 8, repeats: 1 },
+        Plan { rows: [3_000, 1_000, 2_000], hidden: wide, epochs: 10, searches: 6, repeats: 2 },
         Plan { rows: [3_000, 1_000, 2_000], hidden: wide, epochs: 30, searches: 25, repeats: 3 },
     );
-    let data = if builtin::labelled("fashion-mnist").is_ok() { "fashion-mnist" } else { "mnist" };
+    let data = "fashion-mnist";
     let mut evidence = plan.expectations(data);
     trial.progress.begin("repetitions", Some(plan.repeats));
     for repeat in 0..plan.repeats {

@@ -1,6 +1,6 @@
 //! Lottery tickets on new tasks: what does sparsity cost after transfer that the upstream accuracy hides?
 
-use super::{figures, probabilities, resized, split};
+use super::{figures, resized, split};
 use ndarray::{Array2, Axis, concatenate};
 use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
 use quadrat_nn::{At, ConvNet, Network, Parameters, Samples, Trainer, predict};
@@ -166,13 +166,12 @@ impl Plan {
         let (source, upstream, turned) = self.source_data(most, seed)?;
         let pool = 10 * most.max(20) * 2;
         let (digits, digits_test) = split("digits", pool.min(1_797 - self.test - HELD), self.test + HELD, seed)?;
-        let sized = |s: &Samples, from: usize, to: usize| Samples {
-            inputs: resized(&s.inputs, from, to),
-            targets: s.targets.clone(),
+        let sized = |s: &Samples, from: usize, to: usize| -> Result<Samples> {
+            Ok(Samples { inputs: resized(&s.inputs, from, to)?, targets: s.targets.clone() })
         };
         let targets = [
-            (sized(&digits, 8, TARGETS[0].1), sized(&digits_test, 8, TARGETS[0].1)),
-            (sized(&turned.0, SIDE, TARGETS[1].1), sized(&turned.1, SIDE, TARGETS[1].1)),
+            (sized(&digits, 8, TARGETS[0].1)?, sized(&digits_test, 8, TARGETS[0].1)?),
+            (sized(&turned.0, SIDE, TARGETS[1].1)?, sized(&turned.1, SIDE, TARGETS[1].1)?),
         ];
         let network = ConvNet { norm: true, ..ConvNet::new([1, SIDE, SIDE], 20) };
         let trainer = Trainer { epochs: self.epochs, batch: 64, rate: 2e-3, seed, ..Trainer::default() };
@@ -414,12 +413,12 @@ fn record(
     let labels = test.labels().unwrap_or_default();
     let (held, scores) = scores.view().split_at(Axis(0), HELD);
     let (held_labels, labels) = labels.split_at(HELD);
-    let p = probabilities(scores, 1.0);
+    let p = calibration::probabilities(scores, 1.0);
     for (figure, value) in figures(&p, labels)? {
         let (figure, value) = if figure == "error" { ("accuracy", 1.0 - value) } else { (figure, value) };
         evidence.measure(arm, &cell(figure, target, method, shots), repeat, value);
     }
-    let scaled = probabilities(scores, calibration::temperature(held, held_labels)?);
+    let scaled = calibration::probabilities(scores, calibration::temperature(held, held_labels)?);
     let ece = calibration::ece(scaled.view(), labels, 15, Scheme::EqualWidth)?;
     evidence.measure(arm, &cell("scaled ece", target, method, shots), repeat, ece);
     Ok(())

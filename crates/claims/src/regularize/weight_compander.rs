@@ -262,13 +262,27 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
         let back = Compander::Arctan.free(found, 1.0, 0.5);
         evidence.identity(&format!("its inverse at {v}"), f64::from(back), f64::from(v), 1e-5);
     }
-    // A step of size eta on v moves w by -eta (a/b)^2 cos^4(w/a) G.
-    let (a, b, v, g, eta) = (0.3f64, 0.2, 0.17, 0.7, 1e-5);
-    let psi = |v: f64| a * (v / b).atan();
-    let slope = a * b / (b * b + v * v);
-    let moved = psi(v - eta * slope * g) - psi(v);
-    let predicted = -eta * (a / b).powi(2) * (psi(v) / a).cos().powi(4) * g;
-    evidence.identity("a step on v, relative to what theory says", moved / predicted, 1.0, 1e-4);
+    // One plain step of size eta on the free variables moves w by -eta (a/b)^2 cos^4(w/a) dL/dw, to first order.
+    let inputs = ndarray::Array2::from_shape_fn((6, 5), |(i, j)| ((i * 3 + j * 2) % 7) as f32 / 3.0 - 1.0);
+    let samples = Samples::classes(inputs, vec![0, 1, 0, 1, 1, 0], 2)?;
+    let (network, eta) = (Mlp::new(5, &[8], 2), 1e-3);
+    let start = initialise(&network, Seed(1))?;
+    let mut method = WeightCompander { expansion: 1.5, ..WeightCompander::default() };
+    let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let trainer = Trainer { epochs: 1, rate: eta, schedule: Schedule::Constant, optimizer, ..Trainer::default() };
+    let fit = trainer.fit_from(&network, start.clone(), &samples, None, &mut [&mut method], &Silent)?;
+    let batch = samples.batch(quadrat_nn::At { epoch: 0, step: 0 }, &[0, 1, 2, 3, 4, 5]);
+    let (_, slopes) = quadrat_nn::gradients(&network, &start, trainer.loss, &batch, Seed(0))?;
+    let (mut apart, mut all) = (0.0, 0.0);
+    for (name, a, b) in &method.layers {
+        let (before, after) = (start.get(name)?.values(), fit.parameters.get(name)?.values());
+        for ((w, moved), g) in before.iter().zip(after).zip(&slopes[start.position(name)?]) {
+            let predicted = -eta * f64::from((a / b).powi(2) * (w / a).cos().powi(4) * g);
+            apart += (f64::from(moved - w) - predicted).powi(2);
+            all += predicted * predicted;
+        }
+    }
+    evidence.identity("a step on free variables, relative distance to theory", (apart / all).sqrt(), 0.0, 1e-2);
     // The network starts as it would without the compander.
     let samples = Samples::classes(ndarray::Array2::from_elem((4, 5), 0.3), vec![0, 1, 0, 1], 2)?;
     let network = Mlp::new(5, &[8], 2);

@@ -73,25 +73,6 @@ pub fn read_images(path: &Path, size: Option<usize>, classes: Option<&[String]>)
     Ok((Samples { inputs, targets }, Source::Images { shape: [c, h, w], classes: names }))
 }
 
-/// Rows of scores as probabilities.
-pub fn probabilities(scores: &Array2<f32>) -> Array2<f32> {
-    let mut p = scores.clone();
-    for mut row in p.outer_iter_mut() {
-        let top = row.fold(f32::MIN, |top, &z| top.max(z));
-        row.mapv_inplace(|z| (z - top).exp());
-        let sum = row.sum();
-        row.mapv_inplace(|v| v / sum);
-    }
-    p
-}
-
-/// The likeliest class of each row.
-pub fn likeliest(p: &Array2<f32>) -> Vec<u32> {
-    let best =
-        |row: ndarray::ArrayView1<f32>| (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-    p.outer_iter().map(|row| best(row) as u32).collect()
-}
-
 /// How good outputs are: figures by name, and what a report shows of them.
 pub struct Judgement {
     /// Name and value.
@@ -104,9 +85,11 @@ impl Judgement {
     /// Compare outputs with what was wanted.
     pub fn of(outputs: &Array2<f32>, targets: &Targets, source: &Source) -> Result<Self> {
         match (targets, source) {
-            (Targets::Classes { labels, .. }, _) => {
-                Judgement::of_classes(&probabilities(outputs), labels, source.classes().unwrap_or_default())
-            }
+            (Targets::Classes { labels, .. }, _) => Judgement::of_classes(
+                &calibration::probabilities(outputs.view(), 1.0),
+                labels,
+                source.classes().unwrap_or_default(),
+            ),
             (Targets::Values(wanted), Source::Table(Encoder { wanted: Wanted::Number { deviation, .. }, .. })) => {
                 Ok(Judgement::of_numbers(outputs, wanted, *deviation))
             }
@@ -115,7 +98,7 @@ impl Judgement {
     }
 
     fn of_classes(p: &Array2<f32>, labels: &[u32], classes: &[String]) -> Result<Self> {
-        let said = likeliest(p);
+        let said = calibration::likeliest(p.view());
         let right = said.iter().zip(labels).filter(|(a, b)| a == b).count();
         let (width, view) = (Scheme::EqualWidth, p.view());
         let figures = vec![

@@ -1,6 +1,6 @@
 //! `quadrat predict` and `quadrat eval`: what a model says of rows or images, and how good that is.
 
-use super::learned::{Judgement, Source, likeliest, load, probabilities, read_images};
+use super::learned::{Judgement, Source, load, read_images};
 use super::work;
 use crate::args::Run;
 use crate::output::{Reply, check_place, count};
@@ -9,6 +9,7 @@ use clap::Args;
 use ndarray::Array2;
 use quadrat::data::{Format, Table, Values, write_selection};
 use quadrat::nn::{Samples, predict};
+use quadrat::numeric::calibration;
 use quadrat::{Error, Result, Wanted, write_atomic_bytes};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -114,9 +115,9 @@ pub fn run(args: &Predict) -> Result<Reply> {
 fn columns(said: &Said) -> Vec<(String, Values)> {
     let mut columns = Vec::new();
     if let Some(classes) = said.source.classes() {
-        let p = probabilities(&said.outputs);
+        let p = calibration::probabilities(said.outputs.view(), 1.0);
         let names = classes.to_vec();
-        columns.push(("predicted".to_owned(), Values::Category { codes: likeliest(&p), names }));
+        columns.push(("predicted".to_owned(), Values::Category { codes: calibration::likeliest(p.view()), names }));
         for (k, class) in classes.iter().enumerate() {
             columns.push((format!("p_{class}"), Values::Float(p.column(k).iter().map(|v| f64::from(*v)).collect())));
         }

@@ -58,12 +58,16 @@ pub(super) fn convert(image: Array3<f32>, channels: Channels) -> Array3<f32> {
     }
 }
 
-/// The image in another size, axis by axis: averages over areas where it shrinks, linear interpolation between the
-/// centres of pixels where it grows. Both keep a flat image flat and all values between the least and the greatest.
-pub(super) fn resize(image: Array3<f32>, (height, width): (usize, usize)) -> Array3<f32> {
-    let (_, h, w) = image.dim();
+/// The image (`c x h x w`) in another size, axis by axis: averages over areas where it shrinks, linear interpolation between the
+/// centres of pixels where it grows. Both keep a flat image flat and all values between the least and the greatest; an
+/// image without pixels becomes black.
+pub fn resize(image: Array3<f32>, (height, width): (usize, usize)) -> Array3<f32> {
+    let (c, h, w) = image.dim();
     if (h, w) == (height, width) {
         return image;
+    }
+    if h * w == 0 {
+        return Array3::zeros((c, height, width));
     }
     let rows = along(image.view(), Axis(1), &shares(h, height));
     along(rows.view(), Axis(2), &shares(w, width))

@@ -1,0 +1,51 @@
+//! Elementary functions of single precision without a branch, so that loops over them vectorise (see
+//! [`vectorised`](crate::vectorised)).
+//!
+//! The standard library's are a call for each value. These are polynomials, within a few units in the last place and in
+//! the tails too. Products and sums stay apart (no fused multiply-add), so that every processor gives the same bits. Not a
+//! number stays one.
+
+/// e^(x + rest) for a small `rest`; 0 below -104, infinite above 89.
+///
+/// 2^n times a polynomial (Cephes' coefficients) of what is left, at most ln(2) / 2. The factor comes in two halves, so
+/// that results too small for an ordinary number still come out right.
+#[inline(always)]
+pub fn exp_of_sum(x: f32, rest: f32) -> f32 {
+    const POWERS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5];
+    // ln(2) in two parts: the first times a small whole number is exact.
+    const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the last bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-104.0, 89.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = ((x - n * LN_2.0) - n * LN_2.1) + rest;
+    let power = POWERS.iter().fold(0.0, |sum, c| sum * r + c) * r * r + r + 1.0;
+    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let half = n >> 1;
+    power * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+}
+
+/// e^x.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    exp_of_sum(x, 0.0)
+}
+
+/// The hyperbolic tangent: near 0 an odd polynomial (Cephes' coefficients), else 1 - 2 / (e^2|x| + 1).
+#[inline(always)]
+pub fn tanh(x: f32) -> f32 {
+    const NEAR: [f32; 5] = [-5.704_989e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -0.333_332_8];
+    let square = x * x;
+    let near = NEAR.iter().fold(0.0, |sum, c| sum * square + c) * square * x + x;
+    // Above 10 the result is 1 in single precision.
+    let far = 1.0 - 2.0 / (exp(2.0 * x.abs().min(10.0)) + 1.0);
+    // Not a number is not above 0.625.
+    let value = if x.abs() > 0.625 { far } else { near };
+    value.copysign(x)
+}
