@@ -91,6 +91,21 @@ impl<'a> Vars<'a> {
         Ok(rest.select_assign(0, at, values, IndexingUpdateOp::Add).reshape(shape))
     }
 
+    /// A parameter plus `change` (flat, an entry each), for [`Vars::replace`].
+    ///
+    /// # Errors
+    /// There is no such parameter, only a part of it is stored (another method pruned it, say), or `change` has another
+    /// size.
+    pub fn plus(&self, name: &str, change: Tensor<1>) -> Result<Tensor<1>> {
+        let value = self.flat(name)?;
+        if value.dims() != change.dims() || !matches!(self.parameters.get(name)?.support(), Support::Dense) {
+            let got = format!("a change of {} entries to {} stored ones", change.dims()[0], value.dims()[0]);
+            let want = "all entries of a kernel: methods that prune and methods that add to kernels exclude each other";
+            return Err(quadrat_core::Error::input(name, got, want));
+        }
+        Ok(value + change)
+    }
+
     /// Let the network compute with `change` of a parameter's (flat) tensor instead of it.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 use crate::frozen::Frozen;
 use quadrat_core::{Area, Card, Error, Param, Result};
-use quadrat_nn::{At, Init, Parameters, Role, Run, Spec, Support, Tensor, TrainMethod, Vars};
+use quadrat_nn::{At, Init, Parameters, Role, Run, Spec, Tensor, TrainMethod, Vars};
 
 /// Low-rank fine-tuning of linear layers.
 ///
@@ -116,13 +116,11 @@ impl TrainMethod for Lora {
 
     fn reparametrise(&self, vars: &mut Vars) -> Result<()> {
         for name in &self.adapted.layers {
-            if !matches!(vars.parameters().get(name)?.support(), Support::Dense) {
-                return Err(Error::input("lora", format!("`{name}` is stored sparsely"), "dense kernels"));
-            }
             let [a, b] = names(name);
             let product: Tensor<2> = vars.get::<2>(&b)?.matmul(vars.get::<2>(&a)?);
             let scale = self.alpha / self.rank as f32;
-            vars.replace(name, |w| w + product.reshape([-1]) * scale)?;
+            let adapted = vars.plus(name, product.reshape([-1]) * scale)?;
+            vars.replace(name, |_| adapted)?;
         }
         Ok(())
     }

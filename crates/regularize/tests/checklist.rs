@@ -103,6 +103,28 @@ fn every_hook_goes_on_exactly_where_it_was_saved() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// Whether two methods go together or not, nothing panics, and a network that was trained is a plain one.
+#[test]
+fn every_pair_trains_or_says_why_not() {
+    let samples = samples();
+    let trainer = Trainer { epochs: 2, ..trainer() };
+    for network in networks() {
+        for first in hooks() {
+            for second in hooks().into_iter().filter(|second| *second != first) {
+                let mut pair = [first, second].map(|slug| build(slug, &Params::none()).unwrap());
+                let mut hooks: Vec<&mut dyn TrainMethod> = pair.iter_mut().map(|m| &mut **m as _).collect();
+                match trainer.fit(&*network, &samples, Some(&samples), &mut hooks, &Silent) {
+                    Ok(fit) => {
+                        let scores = predict(&*network, &fit.parameters, samples.inputs.view(), &[]).unwrap();
+                        assert!(scores.iter().all(|v| v.is_finite()), "{first}, {second}");
+                    }
+                    Err(e) => assert!(matches!(e, Error::Input { .. }), "{first}, {second}: {e}"),
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn hooks_work_together() {
     let samples = samples();

@@ -304,13 +304,15 @@ impl TrainMethod for SelfTuningNetwork {
         let decay = 0.5 * self.tuned.hypers[j].at(u) as f32;
         for layer in &self.tuned.layers {
             let gained = response::gained(forward.vars(), layer, &mean.to_vec())?;
-            rows = rows + (forward.vars().flat(&format!("{layer}.weight"))? + gained).square().sum() * decay;
+            rows = rows + forward.vars().plus(&format!("{layer}.weight"), gained)?.square().sum() * decay;
         }
         Ok(rows)
     }
 
     fn gradients(&mut self, _: At, parameters: &Parameters, gradients: &mut [Vec<f32>]) -> Result<()> {
         for layer in &self.tuned.layers {
+            // A method that began after this one may have pruned it.
+            response::check_whole(parameters.get(&format!("{layer}.weight"))?)?;
             if gradients[parameters.position(&format!("{layer}.gate.weight"))?].is_empty() {
                 let want = "every kernel must be that of a linear or convolution layer that the forward pass meets";
                 return Err(Error::input("self-tuning-network", format!("kernel `{layer}.weight`, not used"), want));

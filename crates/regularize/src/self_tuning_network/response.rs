@@ -2,7 +2,7 @@
 
 use super::Variant;
 use quadrat_core::{Error, Result, Seed};
-use quadrat_nn::{Init, Parameters, Role, Spec, Support, Tensor, Vars};
+use quadrat_nn::{Init, Parameter, Parameters, Role, Spec, Support, Tensor, Vars};
 
 /// The names of what a layer's response adds to `NAME.weight` and `NAME.bias`.
 pub(super) const ADDED: [&str; 4] = ["response.weight", "response.bias", "gate.weight", "gate.bias"];
@@ -15,10 +15,7 @@ pub(super) fn add(parameters: &mut Parameters, hypers: usize, variant: Variant, 
     let mut layers = Vec::new();
     for parameter in parameters.iter().filter(|p| p.role == Role::Weight) {
         let Some(name) = parameter.name.strip_suffix(".weight") else { continue };
-        if !matches!(parameter.support(), Support::Dense) {
-            let want = "weights answer as a whole: prune after tuning, or tune without pruning";
-            return Err(Error::input(&parameter.name, "a kernel of which only a part is trained", want));
-        }
+        check_whole(parameter)?;
         layers.push((name.to_owned(), parameter.shape.clone()));
     }
     if layers.is_empty() {
@@ -44,6 +41,16 @@ pub(super) fn add(parameters: &mut Parameters, hypers: usize, variant: Variant, 
     Ok(layers.into_iter().map(|(name, _)| name).collect())
 }
 
+/// # Errors
+/// A kernel of which only a part is stored.
+pub(super) fn check_whole(kernel: &Parameter) -> Result<()> {
+    if matches!(kernel.support(), Support::Dense) {
+        return Ok(());
+    }
+    let want = "weights answer as a whole: prune after tuning, or tune without pruning";
+    Err(Error::input(&kernel.name, "a kernel of which only a part is trained", want))
+}
+
 /// diag(V u) W₁ of a layer, flat: what its kernel gains at gates u.
 pub(super) fn gained(vars: &Vars, layer: &str, u: &[f32]) -> Result<Tensor<1>> {
     let w = vars.flat(&format!("{layer}.response.weight"))?;
@@ -61,8 +68,9 @@ fn scaled(vars: &Vars, gate: &str, values: Tensor<1>, u: &[f32]) -> Result<Tenso
 /// Let the layers compute as ordinary ones with the weights that answer to u.
 pub(super) fn replace(vars: &mut Vars, layers: &[String], u: &[f32]) -> Result<()> {
     for layer in layers {
-        let weight = gained(vars, layer, u)?;
-        vars.replace(&format!("{layer}.weight"), |w| w + weight)?;
+        let kernel = format!("{layer}.weight");
+        let weight = vars.plus(&kernel, gained(vars, layer, u)?)?;
+        vars.replace(&kernel, |_| weight)?;
         let name = format!("{layer}.bias");
         if vars.parameters().has(&name) {
             let b = vars.flat(&format!("{layer}.response.bias"))?;
