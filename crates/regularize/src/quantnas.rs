@@ -10,7 +10,8 @@
 //! Where this departs from the authors' program: blends are normalised to 1 and gradients pass through the noisy copies
 //! (theirs stop them); search and final count use the same cost, multiplications times bits squared (theirs searches
 //! with bits); the best genotype is that of the best epoch, ties and negative scores included. The blocks of the network
-//! are simpler than theirs (see [`Space`]). The paper's body could not be read.
+//! are simpler than theirs (see [`Space`]), and the image goes around them by interpolation: layers learn what it lacks,
+//! where theirs must carry the image itself through rounding. The paper's body could not be read.
 
 mod images;
 mod networks;

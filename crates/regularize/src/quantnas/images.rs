@@ -31,6 +31,15 @@ fn weights(old: usize, new: usize) -> Vec<Vec<(usize, f64)>> {
     (0..new).map(one).collect()
 }
 
+/// The same as a matrix, new x old, row by row.
+pub(super) fn interpolation(old: usize, new: usize) -> Vec<f32> {
+    let mut matrix = vec![0.0; new * old];
+    for (row, taps) in matrix.chunks_mut(old).zip(weights(old, new)) {
+        taps.into_iter().for_each(|(j, w)| row[j] += w as f32);
+    }
+    matrix
+}
+
 /// Images (rows of `channels` x h x w) at another size by bicubic interpolation (a = −0.5, widened against aliasing where
 /// they shrink). Values may leave the range of the input a little.
 ///

@@ -1,9 +1,10 @@
 //! The supernet that holds all choices, and one network of the space with real rounding.
 
+use super::images::interpolation;
 use super::quantizers::{Noise, draw, hwgq, lsq, lsq_start, noisy};
 use super::space::{Genotype, Op, Place, Space, multiplications};
-use burn::tensor::{Tensor, activation};
-use quadrat_core::Result;
+use burn::tensor::{Tensor, TensorData, activation};
+use quadrat_core::{Error, Result};
 use quadrat_nn::{Forward, Init, Network, Parameters, Role, Spec, ops};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub(crate) struct Net<'a> {
     pub height: usize,
     pub width: usize,
 }
+
+/// What pixels in [0, 1] are multiplied by: the steps of activations are made for the positive half of a unit normal.
+const RANGE: f64 = 3.0;
 
 /// The name of a layer's scores of choice.
 pub(crate) fn alpha(layer: &str) -> String {
@@ -82,6 +86,15 @@ impl Net<'_> {
         Ok(x + y * factor.reshape([n, 1, 1, 1]))
     }
 
+    /// Images at the large size by bicubic interpolation: nothing in it learns.
+    fn interpolated(&self, image: &Tensor<4>) -> Tensor<4> {
+        let matrix = |old: usize| {
+            let new = old * self.space.scale;
+            Tensor::<2>::from_data(TensorData::new(interpolation(old, new), [new, old]), &image.device()).unsqueeze()
+        };
+        matrix(self.height).matmul(image.clone()).matmul(matrix(self.width).transpose())
+    }
+
     /// One convolution with really rounded weights and activations.
     fn rounded(&self, forward: &mut Forward, place: &Place, op: Op, bits: u8, x: Tensor<4>) -> Result<Tensor<4>> {
         let name = kernel(&place.name, op);
@@ -130,7 +143,7 @@ impl Net<'_> {
                 None => y,
             });
         }
-        sum.ok_or_else(|| quadrat_core::Error::input(&place.name, "no op", "at least one"))
+        sum.ok_or_else(|| Error::input(&place.name, "no op", "at least one"))
     }
 }
 
@@ -174,8 +187,8 @@ impl Network for Net<'_> {
                 let name = kernel(&place.name, *op);
                 let shape = [place.to, place.from / op.groups, op.kernel, op.kernel];
                 let fan = (shape[1] * op.kernel * op.kernel).max(1) as f32;
-                // The last residual layer starts small: the image is nearly right without it.
-                let gain = if place.name == "tail" { 0.1 } else { 1.0 };
+                // What is added to the interpolated image starts small: it is nearly right as it is.
+                let gain = if place.name == "tail" || place.name == "widen" { 0.1 } else { 1.0 };
                 specs.push(Spec::new(&name, &shape, Role::Weight, Init::Normal(gain / fan.sqrt())));
                 for bits in &bits {
                     let step = Spec::new(format!("{name}.step{bits}"), &[place.to], Role::Other, Init::Constant(1.0));
@@ -199,7 +212,8 @@ impl Network for Net<'_> {
         let n = inputs.dims()[0];
         let (space, c) = (self.space, self.space.channels);
         let image = inputs.reshape([n, 3, self.height, self.width]);
-        let repeated = Tensor::cat(vec![image; c / 3], 1);
+        let interpolated = self.interpolated(&image);
+        let repeated = Tensor::cat(vec![image * RANGE; c / 3], 1);
         let places = space.places();
         let (body, rest) = places.split_at(space.cells * space.body);
         let (mut x, mut cells) = (repeated.clone(), Vec::new());
@@ -210,7 +224,7 @@ impl Network for Net<'_> {
             cells.push(x.clone());
         }
         let x = self.layer(forward, &rest[0], Tensor::cat(cells, 1))? + repeated;
-        let x = shuffled(self.layer(forward, &rest[1], x)?, space.scale);
+        let x = interpolated + shuffled(self.layer(forward, &rest[1], x)?, space.scale);
         let x = self.layer(forward, &rest[2], x)?;
         Ok(x.reshape([n, self.outputs()]))
     }

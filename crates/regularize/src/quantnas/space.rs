@@ -30,7 +30,8 @@ pub struct Place {
 
 /// The networks to choose from: an image is repeated to `channels`, goes through `cells` of `body` residual layers each,
 /// the cells' outputs are joined by a 1x1 layer at 8 bits, added to the repeated image, widened to 3 scale² channels,
-/// shuffled to the larger size, and corrected by a last residual layer.
+/// shuffled to the larger size, added to the image enlarged by bicubic interpolation (whose few multiplications at full
+/// precision are not counted), and corrected by a last residual layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Space {
     /// What a layer may be.

@@ -88,6 +88,23 @@ fn pixels_are_shuffled_to_their_places() {
     assert_eq!(values, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
 }
 
+/// A network whose last layers are zero is the interpolation.
+#[test]
+fn what_layers_add_is_added_to_the_interpolated_image() {
+    let (search, data) = (tiny(), pairs(3));
+    let genotype = search.space.uniform(Op { kernel: 3, groups: 1 }, 4);
+    let net = Net { space: &search.space, layers: Layers::Chosen(&genotype), height: 6, width: 6 };
+    let mut parameters = initialise(&net, Seed(1)).unwrap();
+    start_steps(&search.space, &mut parameters).unwrap();
+    let last = |name: &str| name.starts_with("widen.3x3") || name.starts_with("tail.3x3");
+    for parameter in parameters.iter_mut().filter(|p| last(&p.name) && p.shape.len() == 4) {
+        parameter.update(|w| w.fill(0.0));
+    }
+    let enlarged = predict(&net, &parameters, data.inputs.view(), &[]).unwrap();
+    let wanted = resize(data.inputs.view(), 3, [6, 6], [12, 12]).unwrap();
+    assert!(enlarged.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
 #[test]
 fn a_search_ends_in_a_network_that_enlarges() {
     let data = pairs(12);
