@@ -4,12 +4,15 @@
 //! [`Trainer::fit`](quadrat_nn::Trainer::fit), alone or together. Searches ([`RandomSparseSearch`]) return a network to
 //! be trained. [`build`] makes a hook from its name and parameters as text.
 
+mod augment;
 mod delta;
 mod density;
 mod frozen;
+mod input_noise;
 mod label_smoothing;
 mod lora;
 mod masks;
+mod mixup;
 mod ps_kd;
 mod quantnas;
 mod random_pruning;
@@ -21,11 +24,14 @@ mod self_tuning_network;
 mod ticket_reprogramming;
 mod weight_compander;
 
+pub use augment::Augment;
 pub use delta::Delta;
 pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
+pub use input_noise::InputNoise;
 pub use label_smoothing::LabelSmoothing;
 pub use lora::{Adapted, Lora};
 pub use masks::{FixedMask, SPARSE_BELOW};
+pub use mixup::Mixup;
 pub use ps_kd::{Growth, Predictions, PsKd, Teacher};
 pub use quantnas::{
     Choice, Enlarger, Genotype, Mode, Noise, Op, Place, QuantNas, QuantReport, SearchEpoch, Space, hwgq, lsq, psnr_y,

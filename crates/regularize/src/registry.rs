@@ -38,6 +38,22 @@ const METHODS: &[Method] = &[
             Ok(Box::new(LabelSmoothing { rate: p.get_f64("rate", d.rate.into(), 0.0..1.0)? as f32 }))
         }),
     },
+    Method {
+        card: &Mixup::CARD,
+        build: Some(|p| {
+            let d = Mixup::default();
+            Ok(Box::new(Mixup { alpha: p.get_f64("alpha", d.alpha, f64::MIN_POSITIVE..=4.0)?, ..d }))
+        }),
+    },
+    Method { card: &Augment::CARD, build: Some(|p| Ok(Box::new(augment(p)?))) },
+    Method {
+        card: &InputNoise::CARD,
+        build: Some(|p| {
+            let d = InputNoise::default();
+            let deviation = p.get_f64("deviation", d.deviation.into(), 0.0..=1e6)? as f32;
+            Ok(Box::new(InputNoise { deviation, ..d }))
+        }),
+    },
 ];
 
 /// The cards of all methods.
@@ -85,6 +101,17 @@ pub fn build_search(params: &Params) -> Result<RandomSparseSearch> {
         trials: params.get_usize("trials", d.trials, 1..)?,
         score: params.get_choice("score", d.score, &scores)?,
         rescale: params.get_bool("rescale", d.rescale)?,
+    })
+}
+
+fn augment(p: &Params) -> Result<Augment> {
+    let d = Augment::default();
+    Ok(Augment {
+        shift: p.get_usize("shift", d.shift, ..)?,
+        flip: p.get_bool("flip", d.flip)?,
+        crop: p.get_f64("crop", d.crop.into(), f64::from(f32::MIN_POSITIVE)..=1.0)? as f32,
+        shape: p.get("shape").filter(|text| *text != "auto").map(Augment::parse_shape).transpose()?,
+        ..d
     })
 }
 

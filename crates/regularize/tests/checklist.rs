@@ -146,6 +146,10 @@ fn unknown_names_and_parameters_are_refused() {
     assert!(build("ps-kd", &Params::from([("alpha", "1.5")])).is_err());
     assert!(build("random-pruning", &Params::from([("density", "0")])).is_err());
     assert!(build("label-smoothing", &Params::from([("rate", "1")])).is_err());
+    assert!(build("mixup", &Params::from([("alpha", "0")])).is_err());
+    assert!(build("augment", &Params::from([("shape", "28x28")])).is_err());
+    assert!(build("augment", &Params::from([("crop", "0")])).is_err());
+    assert!(build("input-noise", &Params::from([("deviation", "-1")])).is_err());
     assert!(build("lora", &Params::from([("rank", "0")])).is_err());
     assert!(build("sara", &Params::from([("threshold", "0.1"), ("budget", "5")])).is_err());
     assert!(build("weight-compander", &Params::from([("scale", "-1")])).is_err());

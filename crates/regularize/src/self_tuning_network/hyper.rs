@@ -57,7 +57,7 @@ impl Strength {
     }
 
     /// Change a batch as this strength says, with `values[i]` for row i. A weight decay changes no batch.
-    pub(super) fn apply(&self, batch: &mut Batch, values: &[f32], rng: &mut Rng) {
+    pub(crate) fn apply(&self, batch: &mut Batch, values: &[f32], rng: &mut Rng) {
         match self {
             Strength::Dropout(site) => {
                 batch.tuning.get_or_insert_default().dropout.push((site.clone(), values.to_vec()));

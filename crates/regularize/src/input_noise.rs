@@ -1,0 +1,59 @@
+//! Input noise: each visit of a row sees it with normal noise of its own.
+
+use crate::Strength;
+use quadrat_core::{Area, Card, Error, Param, Result, Seed};
+use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
+
+/// Normal noise on the inputs (Bishop 1995): for small noise a penalty on the slope of the outputs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputNoise {
+    /// Its standard deviation, 0 or more.
+    pub deviation: f32,
+    /// What is drawn from: a run sets it.
+    pub seed: Seed,
+}
+
+impl Default for InputNoise {
+    fn default() -> Self {
+        InputNoise { deviation: 0.1, seed: Seed(0) }
+    }
+}
+
+impl InputNoise {
+    /// The method's card.
+    pub const CARD: Card = Card {
+        slug: "input-noise",
+        aliases: &["noise"],
+        title: "Input noise",
+        paper: "Bishop, Neural Computation 7 (1995) 108-116",
+        area: Area::Regularize,
+        verbs: &["train"],
+        summary: "Adds normal noise to the inputs, anew at each visit.",
+        useful_when: "a simple way against overfitting for rows of numbers; inputs are measured with error",
+        cost: "a normal number for each input and visit",
+        params: &[Param { name: "deviation", default: "0.1", help: "standard deviation of the noise" }],
+    };
+}
+
+impl TrainMethod for InputNoise {
+    fn name(&self) -> &str {
+        "input-noise"
+    }
+
+    fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
+        if !(self.deviation.is_finite() && self.deviation >= 0.0) {
+            return Err(Error::input("deviation", self.deviation, "a number of 0 or more"));
+        }
+        if matches!(run.loss, Loss::Tokens { .. }) {
+            return Err(Error::input("input-noise", "tokens", "inputs must be quantities"));
+        }
+        self.seed = run.seed;
+        Ok(())
+    }
+
+    fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
+        let mut rng = self.seed.rng(batch.at.step as u64);
+        Strength::InputNoise.apply(batch, &vec![self.deviation; batch.rows.len()], &mut rng);
+        Ok(())
+    }
+}
