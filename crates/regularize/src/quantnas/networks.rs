@@ -37,6 +37,10 @@ pub(crate) struct Net<'a> {
 /// What pixels in [0, 1] are multiplied by: the steps of activations are made for the positive half of a unit normal.
 const RANGE: f64 = 3.0;
 
+/// What the layers' output is multiplied by before it is added to the interpolated image, which is nearly right as it
+/// is. A constant, not small kernels: Adam would move their learned steps by many times their size.
+const LACKING: f64 = 0.002;
+
 /// The name of a layer's scores of choice.
 pub(crate) fn alpha(layer: &str) -> String {
     format!("{layer}.alpha")
@@ -187,9 +191,7 @@ impl Network for Net<'_> {
                 let name = kernel(&place.name, *op);
                 let shape = [place.to, place.from / op.groups, op.kernel, op.kernel];
                 let fan = (shape[1] * op.kernel * op.kernel).max(1) as f32;
-                // What is added to the interpolated image starts small: it is nearly right as it is.
-                let gain = if place.name == "tail" || place.name == "widen" { 0.1 } else { 1.0 };
-                specs.push(Spec::new(&name, &shape, Role::Weight, Init::Normal(gain / fan.sqrt())));
+                specs.push(Spec::new(&name, &shape, Role::Weight, Init::Normal(1.0 / fan.sqrt())));
                 for bits in &bits {
                     let step = Spec::new(format!("{name}.step{bits}"), &[place.to], Role::Other, Init::Constant(1.0));
                     specs.push(step);
@@ -224,9 +226,9 @@ impl Network for Net<'_> {
             cells.push(x.clone());
         }
         let x = self.layer(forward, &rest[0], Tensor::cat(cells, 1))? + repeated;
-        let x = interpolated + shuffled(self.layer(forward, &rest[1], x)?, space.scale);
-        let x = self.layer(forward, &rest[2], x)?;
-        Ok(x.reshape([n, self.outputs()]))
+        let x = shuffled(self.layer(forward, &rest[1], x)?, space.scale);
+        let lacking = self.layer(forward, &rest[2], x)? * LACKING;
+        Ok((interpolated + lacking).reshape([n, self.outputs()]))
     }
 }
 
