@@ -17,6 +17,11 @@ use quadrat::{Error, Result, catalogue, find};
 use std::process::ExitCode;
 use terminal::Terminal;
 
+/// Training allocates and frees the same large arrays step after step; the system's allocator gives them back to the
+/// kernel each time, and page faults become most of a small network's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     hide_caught_panics();
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
