@@ -5,8 +5,9 @@
     python bench/nn_ops.py [--only NAME ...] [--repeats N]
 
 Batches of 64 images of 32 x 28 x 28 (activations, group norm of 8 groups, batch norm), convolutions of 64 images, layer
-norm of 2048 rows of 128, cross entropy of 4096 rows and 100 classes with soft targets, linear layers of 1024 to 1024 at a
-batch of 128 of which 5% of the weights are alive (PyTorch: dense), optimiser steps on 1,000,000 numbers. The gradient is
+norm of 2048 rows of 128, cross entropy of 4096 rows and 100 classes with soft targets, causal attention weights of 16 x 4
+heads of 128 x 128 scores, linear layers of 1024 to 1024 at a batch of 128, dense or with 5% of the weights alive (PyTorch:
+dense), optimiser steps on 1,000,000 numbers. The gradient is
 that of the sum. Every run is a fresh process, ours and the peer's in turn: three unmeasured steps, then STEPS measured;
 `best_seconds` is the quickest step, which says most on a busy machine.
 """
@@ -17,7 +18,7 @@ import side_by_side
 side_by_side.THREADS = 1
 STEPS = 20
 OPS = ["tanh", "silu", "gelu", "atan", "conv-32", "conv-64", "conv-1x1", "group-norm", "batch-norm", "layer-norm",
-       "cross-entropy", "sparse:51", "patterned:51", "adamw", "sgd"]
+       "cross-entropy", "attention", "linear:1", "sparse:51", "patterned:51", "adamw", "sgd"]
 
 
 def prepare(name):
@@ -56,6 +57,10 @@ def prepare(name):
     if name == "cross-entropy":
         logits, targets = leaf(4096, 100), leaf(4096, 100).detach()
         return back([logits], lambda: f.cross_entropy(logits, targets, reduction="none"))
+    if name == "attention":
+        scores, later = leaf(16, 4, 128, 128), torch.ones(128, 128, dtype=torch.bool).triu(1)
+        shares = lambda: (scores * 0.2).masked_fill(later, -torch.inf).softmax(-1)
+        return back([scores], lambda: shares().square())
     if name in ("adamw", "sgd"):
         params = leaf(1_000_000)
         params.grad = leaf(1_000_000).detach()

@@ -83,6 +83,7 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
                 match kind.as_str() {
                     "sparse" => ops::sparse_linear(x, values, &pattern, Some(b)),
                     "patterned" => ops::patterned_linear(x, frozen.clone(), values, &pattern, Some(b)),
+                    "linear" => ops::linear(x, w.clone(), Some(b)),
                     _ => x.matmul(w.clone().transpose()) + b.unsqueeze(),
                 }
                 .flatten(0, 1),
@@ -100,8 +101,16 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         "conv-32" => conv(32, 28, 3),
         "conv-64" => conv(64, 14, 3),
         "conv-1x1" => conv(64, 14, 1),
-        "sparse" | "patterned" => linear(1024, kind, number(detail)?)?,
+        "linear" | "sparse" | "patterned" => linear(1024, kind, number(detail)?)?,
         "sparse-784" => linear(784, "sparse", number(detail)?)?,
+        "attention" => {
+            let x = leaf([16, 4, 128, 128]);
+            Box::new(move || {
+                let x = x.clone();
+                let p = if ours { ops::attention_weights(x, 0.2, true) } else { activation::softmax(x * 0.2, 3) };
+                back((p.clone() * p).flatten(0, 3));
+            })
+        }
         "group-norm" => {
             let (x, w, b) = (leaf([64, 32, 28, 28]), leaf([32]), leaf([32]));
             Box::new(move || {

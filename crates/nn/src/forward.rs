@@ -199,13 +199,7 @@ impl<'a> Forward<'a> {
         };
         let parameter = self.vars.parameters.get(&kernel)?;
         let y = match parameter.support() {
-            Support::Dense => {
-                let y = x.matmul(self.vars.get::<2>(&kernel)?.transpose());
-                match bias {
-                    Some(bias) => y + bias.unsqueeze(),
-                    None => y,
-                }
-            }
+            Support::Dense => ops::linear(x, self.vars.get::<2>(&kernel)?, bias),
             Support::Alive(pattern) => ops::sparse_linear(x, self.vars.flat(&kernel)?, pattern, bias),
             Support::Chosen(pattern, frozen) => {
                 let frozen = (**frozen).clone().reshape([pattern.rows(), pattern.cols()]);

@@ -1,7 +1,8 @@
 //! Losses: one value a row, so that methods can weigh, drop or replace rows before the mean.
 
 use crate::ops;
-use burn::tensor::{Tensor, activation};
+use crate::tensors::values_of;
+use burn::tensor::{Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
 /// What a network is trained to make small.
@@ -40,9 +41,9 @@ impl Loss {
             }
             Loss::Tokens { vocabulary } => {
                 let [n, length] = targets.dims();
-                let log_p = activation::log_softmax(outputs.reshape([n, length, vocabulary]), 2);
-                let wanted = targets.reshape([n, length, 1]).int();
-                log_p.gather(2, wanted).reshape([n, length]).mean_dim(1).neg().squeeze_dim(1)
+                let wanted = one_hot(targets, vocabulary);
+                let losses = ops::softmax_cross_entropy(outputs.reshape([n * length, vocabulary]), wanted);
+                losses.reshape([n, length]).mean_dim(1).squeeze_dim(1)
             }
             Loss::SquaredError => (outputs - targets).square().mean_dim(1).squeeze_dim(1),
             Loss::AbsoluteError => (outputs - targets).abs().mean_dim(1).squeeze_dim(1),
@@ -53,4 +54,16 @@ impl Loss {
     pub fn is_classification(self) -> bool {
         matches!(self, Loss::CrossEntropy | Loss::Focal { .. })
     }
+}
+
+/// A row of zeros and a one for each token. The row of a number that is no token is not a number, and so is its loss.
+fn one_hot(tokens: Tensor<2>, vocabulary: usize) -> Tensor<2> {
+    let device = tokens.device();
+    let numbers = values_of(tokens.reshape([-1]));
+    let mut rows = vec![0.0; numbers.len() * vocabulary];
+    for (row, number) in rows.chunks_exact_mut(vocabulary.max(1)).zip(&numbers) {
+        let known = (0.0..vocabulary as f32).contains(number);
+        row[if known { *number as usize } else { 0 }] = if known { 1.0 } else { f32::NAN };
+    }
+    Tensor::from_data(TensorData::new(rows, [numbers.len(), vocabulary]), &device)
 }

@@ -458,16 +458,14 @@ fn pass(
 fn merge(
     parameters: &mut Parameters,
     gradients: &mut Vec<Vec<f32>>,
-    passes: Vec<Pass>,
+    mut passes: Vec<Pass>,
     rows: usize,
     network: &dyn Network,
 ) -> Result<Array2<f32>> {
     gradients.resize(parameters.len(), Vec::new());
     for (i, gradient) in gradients.iter_mut().enumerate() {
-        let mut parts = passes.iter().filter_map(|pass| pass.gradients[i].as_deref());
-        gradient.clear();
-        let Some(first) = parts.next() else { continue };
-        gradient.extend_from_slice(first);
+        let mut parts = passes.iter_mut().filter_map(|pass| pass.gradients[i].take());
+        *gradient = parts.next().unwrap_or_default();
         for part in parts {
             gradient.par_chunks_mut(CHUNK).zip(part.par_chunks(CHUNK)).for_each(|(sum, part)| {
                 sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);

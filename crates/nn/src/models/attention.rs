@@ -3,7 +3,7 @@
 use crate::Spec;
 use crate::forward::Forward;
 use crate::ops;
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::Tensor;
 use quadrat_core::Result;
 
 /// Keys and values of the positions so far, each n x heads x positions x width per head.
@@ -47,22 +47,11 @@ pub(super) fn block(
         }
         *cache = Some((k.clone(), v.clone()));
     }
-    let seen = k.dims()[2];
-    let mut scores = q.matmul(k.swap_dims(2, 3)) / ((width / heads) as f32).sqrt();
-    if causal && length > 1 {
-        scores = scores + hidden_future(length, seen, &x);
-    }
-    let mixed = activation::softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([n * length, width]);
+    let scale = 1.0 / ((width / heads) as f32).sqrt();
+    let weights = ops::attention_weights(q.matmul(k.swap_dims(2, 3)), scale, causal);
+    let mixed = weights.matmul(v).swap_dims(1, 2).reshape([n * length, width]);
     let x = x + forward.linear(&format!("{name}.join"), mixed)?.reshape([n, length, width]);
     let h = forward.layer_norm(&format!("{name}.norm2"), x.clone())?.reshape([n * length, width]);
     let h = ops::gelu(forward.linear(&format!("{name}.widen"), h)?);
     Ok(x + forward.linear(&format!("{name}.narrow"), h)?.reshape([n, length, width]))
-}
-
-/// A large negative score wherever a position would look at a later one.
-fn hidden_future(length: usize, seen: usize, like: &Tensor<3>) -> Tensor<4> {
-    let before = seen - length;
-    let score = |i: usize, j: usize| if j > before + i { -1e9f32 } else { 0.0 };
-    let scores: Vec<f32> = (0..length).flat_map(|i| (0..seen).map(move |j| score(i, j))).collect();
-    Tensor::from_data(TensorData::new(scores, [1, 1, length, seen]), &like.device())
 }

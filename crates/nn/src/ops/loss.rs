@@ -24,7 +24,7 @@ pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1>
             #[inline(always)]
             || {
                 for (z, s) in values(&z).chunks_exact(classes).zip(values(&s).chunks_exact(classes)) {
-                    let top = z.iter().fold(f32::NEG_INFINITY, |top, z| if *z > top { *z } else { top });
+                    let top = threads::top(z);
                     let total = threads::sum_of(
                         z,
                         z,

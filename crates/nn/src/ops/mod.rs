@@ -4,11 +4,13 @@
 //! precision each is burn's own operation. No result depends on the number of threads: not in a bit. In a pool of one
 //! thread, where a training loop runs its pieces of a batch, everything stays on that thread.
 
+mod attention;
 #[cfg(test)]
 mod check;
 mod conv;
 mod custom;
 mod elementwise;
+mod linear;
 mod loss;
 mod norm;
 mod pattern;
@@ -17,8 +19,10 @@ mod sparse;
 pub mod step;
 mod threads;
 
+pub use attention::attention_weights;
 pub use conv::conv2d;
 pub use elementwise::{atan, gelu, silu, tanh};
+pub use linear::linear;
 pub use loss::softmax_cross_entropy;
 pub use norm::{batch_norm, group_norm, layer_norm};
 pub use pattern::Pattern;

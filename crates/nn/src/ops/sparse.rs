@@ -1,6 +1,7 @@
 //! Linear layers of which most weights are dead, or most are frozen.
 
 use super::custom::{plain, run, take, tensor, values};
+use super::linear::{affine, by_input, column_sums};
 use super::pattern::{Lanes, Pattern};
 use super::threads;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
@@ -8,11 +9,10 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use std::sync::Arc;
 
-/// Below this density [`sparse_linear`] is quicker than burn's dense layer. Measured forward and backward, batch 128, one
-/// thread with 256-bit vectors, in ms (`bench/nn_ops.py`): 1024 inputs to 1024 outputs dense 23.7; sparse 1.8 at density
-/// 0.02, 3.7 at 0.05, 6.8 at 0.1, 12.0 at 0.2, 18.2 at 0.3, 23.3 at 0.4. 784 inputs: dense 17.0; 2.8 at 0.05, 9.2 at 0.2,
-/// 13.3 at 0.3.
-pub const SPARSE_BELOW: f64 = 0.3;
+/// Below this density [`sparse_linear`] is quicker than the dense [`linear`](super::linear()). Measured forward and
+/// backward, 1024 inputs to 1024 outputs, batch 128, one thread with 256-bit vectors, in ms (`bench/nn_ops.py`): dense 18;
+/// sparse 5.5 at density 0.05, 9.2 at 0.1, 18.8 at 0.2, 25.7 at 0.25, 32 at 0.3.
+pub const SPARSE_BELOW: f64 = 0.2;
 
 /// Above this density the weight's gradient at a pattern is cheaper by way of the dense gradient, a block of rows at a
 /// time: that takes 4 to 5 ms for 1024 x 1024 weights and a batch of 128, the places alone 3 ms for each tenth alive.
@@ -74,23 +74,11 @@ pub fn patterned_linear(
     };
     let (batch, pattern) = (x.dims()[0], Arc::clone(pattern));
     run([input, alive, offset], |[x, _, bias]| {
-        let w = MatRef::from_row_major_slice(self::values(&weight), rows, cols);
-        let mut y: Vec<f32> = (0..batch).flat_map(|_| self::values(&bias).iter().copied()).collect();
-        let input = MatRef::from_row_major_slice(self::values(&x), batch, cols);
-        let out = MatMut::from_row_major_slice_mut(&mut y, batch, rows);
-        matmul(out, Accum::Add, input, w.transpose(), 1.0, Par::Seq);
+        let y = affine(self::values(&x), self::values(&weight), self::values(&bias), cols);
         let pull = move |g: &[f32], needed: [bool; 3]| {
-            let x = self::values(&x);
-            let by_x = || {
-                let mut by_x = vec![0.0; batch * cols];
-                let out = MatMut::from_row_major_slice_mut(&mut by_x, batch, cols);
-                let w = MatRef::from_row_major_slice(self::values(&weight), rows, cols);
-                matmul(out, Accum::Replace, MatRef::from_row_major_slice(g, batch, rows), w, 1.0, Par::Seq);
-                by_x
-            };
             [
-                needed[0].then(|| tensor(by_x(), [batch, cols])),
-                needed[1].then(|| tensor(sampled(g, x, batch, &pattern), [pattern.alive()])),
+                needed[0].then(|| tensor(by_input(g, self::values(&weight), cols), [batch, cols])),
+                needed[1].then(|| tensor(sampled(g, self::values(&x), batch, &pattern), [pattern.alive()])),
                 needed[2].then(|| tensor(column_sums(g, rows), [rows])),
             ]
         };
@@ -121,13 +109,6 @@ fn sampled(g: &[f32], x: &[f32], batch: usize, pattern: &Pattern) -> Vec<f32> {
         lines.flat_map(at).collect::<Vec<f32>>()
     };
     threads::each_into((0..rows).step_by(ROWS).collect(), work, |part| sums.extend(part));
-    sums
-}
-
-/// The sum of every column of rows of `width` values.
-fn column_sums(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; width];
-    rows.chunks_exact(width.max(1)).for_each(|row| threads::add(&mut sums, row));
     sums
 }
 

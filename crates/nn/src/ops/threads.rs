@@ -62,3 +62,17 @@ pub(super) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f3
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| term(*a, *b)).sum();
     sums.iter().sum::<f32>() + rest
 }
+
+/// The largest value, passing over what is not a number; sixteen running maxima, so that it vectorises where the caller is.
+#[inline(always)]
+pub(super) fn top(values: &[f32]) -> f32 {
+    let larger = |top: f32, v: f32| if v > top { v } else { top };
+    let mut tops = [f32::NEG_INFINITY; 16];
+    let (blocks, rest) = values.as_chunks::<16>();
+    for block in blocks {
+        for lane in 0..16 {
+            tops[lane] = larger(tops[lane], block[lane]);
+        }
+    }
+    tops.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, larger)
+}
