@@ -34,22 +34,18 @@ pub(super) fn block(
     let [n, length, width] = x.dims();
     let h = forward.layer_norm(&format!("{name}.norm1"), x.clone())?;
     let qkv = forward.linear(&format!("{name}.qkv"), h.reshape([n * length, width]))?;
-    let qkv = qkv.reshape([n, length, 3, heads, width / heads]);
-    let part = |i: usize| -> Tensor<4> {
-        let part = qkv.clone().slice([0..n, 0..length, i..i + 1, 0..heads, 0..width / heads]);
-        part.reshape([n, length, heads, width / heads]).swap_dims(1, 2)
-    };
-    let (q, mut k, mut v) = (part(0), part(1), part(2));
-    if let Some(cache) = cache {
-        if let Some((old_k, old_v)) = cache.take() {
-            k = Tensor::cat(vec![old_k, k], 2);
-            v = Tensor::cat(vec![old_v, v], 2);
+    let mixed = match cache {
+        None => ops::self_attention(qkv, length, heads, causal),
+        Some(cache) => {
+            let [q, mut k, mut v] = ops::split_heads(qkv, length, heads);
+            if let Some((old_k, old_v)) = cache.take() {
+                k = Tensor::cat(vec![old_k, k], 2);
+                v = Tensor::cat(vec![old_v, v], 2);
+            }
+            *cache = Some((k.clone(), v.clone()));
+            ops::attention(q, k, v, causal)
         }
-        *cache = Some((k.clone(), v.clone()));
-    }
-    let scale = 1.0 / ((width / heads) as f32).sqrt();
-    let weights = ops::attention_weights(q.matmul(k.swap_dims(2, 3)), scale, causal);
-    let mixed = weights.matmul(v).swap_dims(1, 2).reshape([n * length, width]);
+    };
     let x = x + forward.linear(&format!("{name}.join"), mixed)?.reshape([n, length, width]);
     let h = forward.layer_norm(&format!("{name}.norm2"), x.clone())?.reshape([n * length, width]);
     let h = ops::gelu(forward.linear(&format!("{name}.widen"), h)?);

@@ -1,9 +1,113 @@
-//! What each position attends to.
+//! Attention: what each position takes from which.
+//!
+//! From a framework's operations a layer of attention is three slices, as many transpositions in memory, two products of
+//! batches, a mask and a softmax, and all of it again backwards. Here queries, keys and values are read and their gradients
+//! written where the linear layers before and after have them.
 
 use super::custom::{run, take, tensor, values};
 use super::{scalar, threads};
 use burn::tensor::{Tensor, TensorData, activation};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use quadrat_numeric::vectorised;
+use std::ops::Range;
+
+/// Attention of each sequence to itself: `qkv` has a row for each of its `length` positions, sequence after sequence, with
+/// the queries of all heads, then their keys, then their values. The result has a row of all heads' mixtures. If `causal`,
+/// no position sees a later one. Keeps the weights, `length` squared numbers a head and sequence.
+pub fn self_attention(qkv: Tensor<2>, length: usize, heads: usize, causal: bool) -> Tensor<2> {
+    let [rows, triple] = qkv.dims();
+    let (width, each) = (triple / 3, triple / 3 / heads.max(1));
+    let fits = length > 0 && rows.is_multiple_of(length) && rows * each > 0 && triple == 3 * heads * each;
+    let (Some(input), true) = (take(&qkv, qkv.is_autodiff()), fits) else {
+        let [q, k, v] = split_heads(qkv, length, heads);
+        return attention(q, k, v, causal);
+    };
+    let layout = Layout { length, heads, each };
+    let scale = 1.0 / (each as f32).sqrt();
+    let visible = move |row: usize| if causal { row % length + 1 } else { length };
+    run([input], |[x]| {
+        let mut weights = vec![0.0; rows * heads * length];
+        let mut mixed = vec![0.0; rows * width];
+        for (i, p) in weights.chunks_exact_mut(length * length).enumerate() {
+            let part = |part| layout.read(values(&x), i, part, 3);
+            let scores = MatMut::from_row_major_slice_mut(p, length, length);
+            matmul(scores, Accum::Replace, part(0), part(1).transpose(), 1.0, Par::Seq);
+            soften(p, length, scale, visible);
+            layout.write(&mut mixed, i, 0, 1, square(p, length), part(2));
+        }
+        let pull = move |g: &[f32], _: [bool; 1]| {
+            let mut by_qkv = vec![0.0; rows * triple];
+            let mut by_scores = vec![0.0; length * length];
+            for (i, p) in weights.chunks_exact(length * length).enumerate() {
+                let part = |part| layout.read(values(&x), i, part, 3);
+                let g = layout.read(g, i, 0, 1);
+                layout.write(&mut by_qkv, i, 2, 3, square(p, length).transpose(), g);
+                let out = MatMut::from_row_major_slice_mut(&mut by_scores, length, length);
+                matmul(out, Accum::Replace, g, part(2).transpose(), 1.0, Par::Seq);
+                soften_back(p, &mut by_scores, length, scale, visible);
+                let by_scores = square(&by_scores, length);
+                layout.write(&mut by_qkv, i, 0, 3, by_scores, part(1));
+                layout.write(&mut by_qkv, i, 1, 3, by_scores.transpose(), part(0));
+            }
+            [Some(tensor(by_qkv, [rows, triple]))]
+        };
+        (tensor(mixed, [rows, width]), pull)
+    })
+}
+
+/// Where heads lie in rows that hold one part (mixtures) or three (queries, keys, values) of all heads. Heads are numbered
+/// sequence after sequence.
+#[derive(Clone, Copy)]
+struct Layout {
+    length: usize,
+    heads: usize,
+    each: usize,
+}
+
+impl Layout {
+    /// The rows of head `i`'s sequence in memory, their width, and the head's first column in one of so many parts.
+    fn place(self, i: usize, part: usize, parts: usize) -> (Range<usize>, usize, usize) {
+        let (sequence, head, width) = (i / self.heads, i % self.heads, self.heads * self.each * parts);
+        let start = sequence * self.length * width;
+        (start..start + self.length * width, width, (part * self.heads + head) * self.each)
+    }
+
+    fn read(self, x: &[f32], i: usize, part: usize, parts: usize) -> MatRef<'_, f32> {
+        let (rows, width, column) = self.place(i, part, parts);
+        MatRef::from_row_major_slice(&x[rows], self.length, width).subcols(column, self.each)
+    }
+
+    /// Writes the product of `a` and `b` to a head's columns.
+    fn write(self, to: &mut [f32], i: usize, part: usize, parts: usize, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
+        let (rows, width, column) = self.place(i, part, parts);
+        let to = MatMut::from_row_major_slice_mut(&mut to[rows], self.length, width).subcols_mut(column, self.each);
+        matmul(to, Accum::Replace, a, b, 1.0, Par::Seq);
+    }
+}
+
+fn square(values: &[f32], side: usize) -> MatRef<'_, f32> {
+    MatRef::from_row_major_slice(values, side, side)
+}
+
+/// Queries, keys and values of [`self_attention`]'s rows, each sequences x heads x positions x width per head.
+pub fn split_heads(qkv: Tensor<2>, length: usize, heads: usize) -> [Tensor<4>; 3] {
+    let [rows, triple] = qkv.dims();
+    let (n, each) = (rows / length.max(1), triple / 3 / heads.max(1));
+    let qkv = qkv.reshape([n, length, 3, heads, each]);
+    [0, 1, 2].map(|i| {
+        let part = qkv.clone().slice([0..n, 0..length, i..i + 1, 0..heads, 0..each]);
+        part.reshape([n, length, heads, each]).swap_dims(1, 2)
+    })
+}
+
+/// Attention of the last positions, whose queries these are, to all that have keys and values; a row for each position of
+/// each sequence, as [`self_attention`] has.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<2> {
+    let [n, heads, length, each] = q.dims();
+    let weights = attention_weights(q.matmul(k.swap_dims(2, 3)), 1.0 / (each as f32).sqrt(), causal);
+    weights.matmul(v).swap_dims(1, 2).reshape([n * length, heads * each])
+}
 
 /// The softmax of `scale` times the scores of `(n, heads, positions, seen)` over the last axis. If `causal`, the positions
 /// are the last of those seen, and none attends to a later one. `scale` is above 0.
@@ -18,44 +122,54 @@ pub fn attention_weights(scores: Tensor<4>, scale: f32, causal: bool) -> Tensor<
     let visible = move |row: usize| if causal { seen - length + row % length + 1 } else { seen };
     run([input], |[x]| {
         let mut p = values(&x).to_vec();
-        vectorised(
-            #[inline(always)]
-            || {
-                for (i, row) in p.chunks_exact_mut(seen).enumerate() {
-                    let (row, hidden) = row.split_at_mut(visible(i));
-                    hidden.fill(0.0);
-                    let top = threads::top(row);
-                    for v in row.iter_mut() {
-                        *v = scalar::exp(scale * (*v - top));
-                    }
-                    let share = 1.0 / threads::sum_of(row, row, |v, _| v);
-                    for v in row {
-                        *v *= share;
-                    }
-                }
-            },
-        );
+        soften(&mut p, seen, scale, visible);
         let p = tensor(p, [n, heads, length, seen]);
         let kept = p.clone();
         let pull = move |g: &[f32], _: [bool; 1]| {
-            let mut by_scores = values(&kept).to_vec();
-            vectorised(
-                #[inline(always)]
-                || {
-                    let rows = by_scores.chunks_exact_mut(seen).zip(g.chunks_exact(seen)).enumerate();
-                    for (i, (row, g)) in rows {
-                        let (row, g) = (&mut row[..visible(i)], &g[..visible(i)]);
-                        let mean = threads::sum_of(row, g, |p, g| p * g);
-                        for (p, g) in row.iter_mut().zip(g) {
-                            *p *= scale * (g - mean);
-                        }
-                    }
-                },
-            );
+            let mut by_scores = g.to_vec();
+            soften_back(values(&kept), &mut by_scores, seen, scale, visible);
             [Some(tensor(by_scores, [n, heads, length, seen]))]
         };
         (p, pull)
     })
+}
+
+/// Scores to weights, row by row: the softmax of those `visible`, 0 for the others.
+fn soften(rows: &mut [f32], seen: usize, scale: f32, visible: impl Fn(usize) -> usize) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (i, row) in rows.chunks_exact_mut(seen).enumerate() {
+                let (row, hidden) = row.split_at_mut(visible(i));
+                hidden.fill(0.0);
+                let top = threads::top(row);
+                for v in row.iter_mut() {
+                    *v = scalar::exp(scale * (*v - top));
+                }
+                let share = 1.0 / threads::sum_of(row, row, |v, _| v);
+                for v in row {
+                    *v *= share;
+                }
+            }
+        },
+    );
+}
+
+/// Gradients by the weights to gradients by the scores.
+fn soften_back(weights: &[f32], gradient: &mut [f32], seen: usize, scale: f32, visible: impl Fn(usize) -> usize) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (i, (p, g)) in weights.chunks_exact(seen).zip(gradient.chunks_exact_mut(seen)).enumerate() {
+                let (g, hidden) = g.split_at_mut(visible(i));
+                hidden.fill(0.0);
+                let mean = threads::sum_of(p, g, |p, g| p * g);
+                for (g, p) in g.iter_mut().zip(p) {
+                    *g = scale * p * (*g - mean);
+                }
+            }
+        },
+    );
 }
 
 /// A large negative score wherever a position would look at a later one.
@@ -87,6 +201,24 @@ mod tests {
             };
             same("attention", &inputs, ours, burns);
             differences("attention", &inputs, ours);
+        }
+    }
+
+    #[test]
+    fn heads_side_by_side_are_the_composed_attention() {
+        for (n, length, heads, each, causal) in [(1, 1, 1, 1, true), (2, 5, 3, 4, true), (1, 33, 2, 7, false)] {
+            let inputs = [noise(n * length * 3 * heads * each, 6).into_iter().map(|v| 3.0 * v).collect::<Vec<f32>>()];
+            let shaped = move |t: &[Tensor<1>]| t[0].clone().reshape([n * length, 3 * heads * each]);
+            let ours = move |t: &[Tensor<1>]| self_attention(shaped(t), length, heads, causal).flatten::<1>(0, 1);
+            let burns = move |t: &[Tensor<1>]| {
+                let [q, k, v] = split_heads(shaped(t), length, heads);
+                let scores = q.matmul(k.swap_dims(2, 3)) / (each as f32).sqrt();
+                let hidden = hidden_future(length, length, &scores);
+                let weights = activation::softmax(if causal { scores + hidden } else { scores }, 3);
+                weights.matmul(v).swap_dims(1, 2).flatten::<1>(0, 3)
+            };
+            same("self-attention", &inputs, ours, burns);
+            differences("self-attention", &inputs, ours);
         }
     }
 

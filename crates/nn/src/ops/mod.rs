@@ -19,7 +19,7 @@ mod sparse;
 pub mod step;
 mod threads;
 
-pub use attention::attention_weights;
+pub use attention::{attention, attention_weights, self_attention, split_heads};
 pub use conv::conv2d;
 pub use elementwise::{atan, gelu, silu, tanh};
 pub use linear::linear;
