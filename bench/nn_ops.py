@@ -7,9 +7,9 @@
 Batches of 64 images of 32 x 28 x 28 (activations, group norm of 8 groups, batch norm), convolutions of 64 images, layer
 norm of 2048 rows of 128, cross entropy of 4096 rows and 100 classes with soft targets, causal attention weights of 16 x 4
 heads of 128 x 128 scores, linear layers of 1024 to 1024 at a batch of 128, dense or with 5% of the weights alive (PyTorch:
-dense), optimiser steps on 1,000,000 numbers. The gradient is
-that of the sum. Every run is a fresh process, ours and the peer's in turn: three unmeasured steps, then STEPS measured;
-`best_seconds` is the quickest step, which says most on a busy machine.
+dense), optimiser steps on 1,000,000 numbers. The gradient is that of the sum, for attention of the sum of squares. Every
+run is a fresh process, ours and the peer's in turn: three unmeasured steps, then STEPS measured; `best_seconds` is the
+quickest step, which says most on a busy machine.
 """
 
 import time

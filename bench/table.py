@@ -13,7 +13,8 @@ HEAD = """# Side by side
 Written by `bench/table.py`; do not edit. Each row is one run of a script under `bench/`: Quadrat and the peer on the same
 data, in turn, in processes of their own, on two threads; medians. *Times faster* is the peer's wall-clock time over ours
 (below 1 the peer is faster). Absolute times are there to show the size of the work only: the machine was not idle, and
-both sides were slowed alike. Memory is the process's peak, data included, unless the row says *extra*, which counts
+both sides were slowed alike. For networks (nn_ops, nn_train) the time is the quickest step's, and single operations run on
+one thread. Memory is the process's peak, data included, unless the row says *extra*, which counts
 what the call adds to it.
 
 Repeat a part with `cargo build --release -p quadrat-bench` and the script's own instructions (its first lines name the

@@ -2,7 +2,7 @@
 
 use crate::{Figures, Settings, Workload, measure};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Bool, Device, Tensor, TensorData, activation, module};
 use quadrat_core::{Error, Result};
 use quadrat_nn::ops::{self, Pattern};
 use serde_json::json;
@@ -105,10 +105,15 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         "sparse-784" => linear(784, "sparse", number(detail)?)?,
         "attention" => {
             let x = leaf([16, 4, 128, 128]);
+            let later = Tensor::<2, Bool>::tril_mask([128, 128], 0, &x.device()).unsqueeze::<4>();
             Box::new(move || {
                 let x = x.clone();
-                let p = if ours { ops::attention_weights(x, 0.2, true) } else { activation::softmax(x * 0.2, 3) };
-                back((p.clone() * p).flatten(0, 3));
+                let p = if ours {
+                    ops::attention_weights(x, 0.2, true)
+                } else {
+                    activation::softmax((x * 0.2).mask_fill(later.clone().expand([16, 4, 128, 128]), -1e9), 3)
+                };
+                back(p.square().flatten(0, 3));
             })
         }
         "group-norm" => {

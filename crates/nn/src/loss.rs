@@ -67,3 +67,27 @@ fn one_hot(tokens: Tensor<2>, vocabulary: usize) -> Tensor<2> {
     }
     Tensor::from_data(TensorData::new(rows, [numbers.len(), vocabulary]), &device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn the_loss_of_tokens_is_the_mean_of_their_cross_entropies() {
+        let device = Device::flex();
+        let scores = vec![1.0f32, 2.0, 0.5, 0.0, 0.0, 0.0];
+        let loss = |tokens: [f32; 2]| {
+            let outputs = Tensor::from_data(TensorData::new(scores.clone(), [1, 6]), &device);
+            let targets = Tensor::from_data(TensorData::new(tokens.to_vec(), [1, 2]), &device);
+            values_of(Loss::Tokens { vocabulary: 3 }.rows(outputs, targets))[0]
+        };
+        let total: f32 = scores[..3].iter().map(|z| z.exp()).sum();
+        let wanted = ((total.ln() - 0.5) + 3.0f32.ln()) / 2.0;
+        assert!((loss([2.0, 1.0]) - wanted).abs() < 1e-6);
+        // No token of the vocabulary: training then stops with an error about its loss.
+        for foreign in [3.0, -1.0, f32::NAN] {
+            assert!(loss([2.0, foreign]).is_nan());
+        }
+    }
+}

@@ -86,7 +86,8 @@ fn expectations(plan: &Plan) -> Evidence {
          its rate a step, and a few hundred steps at the authors' 3e-4 would leave all choices open. In first runs the \
          networks had to carry the image itself through rounded layers, as the authors' do, and stayed 3 dB behind \
          bicubic interpolation after 400 and 600 steps; since then they learn what interpolation lacks. The size of \
-         what they add at first (0.002, not 0.01) was chosen on other patches of these pictures, the test pictures among them."
+         what they add at first (0.002, not 0.01) was chosen on other patches of these pictures, the test pictures \
+         among them."
             .into(),
     );
     evidence

@@ -48,9 +48,11 @@ pub(super) fn sum(values: &[f32]) -> f32 {
     )
 }
 
-/// The sum of `term` over pairs, in sixteen running sums so that it vectorises where the caller is.
+/// The sum of `term` over pairs of slices of one length, in sixteen running sums so that it vectorises where the caller is.
 #[inline(always)]
 pub(super) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    // Of unequal lengths the remainders would be paired wrongly.
+    debug_assert_eq!(a.len(), b.len());
     let mut sums = [0.0_f32; 16];
     let (a_blocks, a_rest) = a.as_chunks::<16>();
     let (b_blocks, b_rest) = b.as_chunks::<16>();
