@@ -31,7 +31,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
         Plan { patches: 16, epochs: 3, warmup: 1, training: 1, random: 1, repeats: 1 },
         Plan { patches: 64, epochs: 8, warmup: 3, training: 40, random: 2, repeats: 3 },
-        Plan { patches: 160, epochs: 20, warmup: 9, training: 30, random: 3, repeats: 5 },
+        Plan { patches: 128, epochs: 20, warmup: 9, training: 30, random: 2, repeats: 5 },
     );
     let mut evidence = expectations(&plan);
     trial.progress.begin("repetitions", Some(plan.repeats));
