@@ -75,7 +75,7 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         let alive: Vec<usize> =
             (0..outputs * inputs).filter(|i| i.wrapping_mul(2_654_435_761) >> 7 & 1023 < share).collect();
         let pattern = Arc::new(Pattern::from_indices(&alive, outputs, inputs)?);
-        let (values, frozen) = (leaf([pattern.alive()]), w.clone().detach());
+        let (values, frozen) = (leaf([pattern.alive()]), w.clone().set_require_grad(false));
         let kind = if ours { kind.to_owned() } else { "dense".to_owned() };
         Ok::<Box<dyn FnMut()>, Error>(Box::new(move || {
             let (x, values, b) = (x.clone(), values.clone(), b.clone());
@@ -145,7 +145,7 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
             })
         }
         "cross-entropy" => {
-            let (z, s) = (leaf([4096, 100]), leaf([4096, 100]).detach());
+            let (z, s) = (leaf([4096, 100]), leaf([4096, 100]).set_require_grad(false));
             Box::new(move || {
                 let (z, s) = (z.clone(), s.clone());
                 back(if ours {

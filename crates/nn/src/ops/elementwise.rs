@@ -12,39 +12,89 @@ use rayon::prelude::*;
 /// Elements in a block: a buffer on the stack, well inside the first cache.
 const BLOCK: usize = 1024;
 
-/// What the derivative is a function of, and so what the graph keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// The operation's input.
-    Input,
-    /// Its output.
-    Output,
-}
-
-/// `value` of every element, with its `derivative`; `None` where burn must do it (another device or precision). Both
-/// functions should be without branches and always inlined.
-pub(crate) fn unary<const D: usize>(
+/// `value` of every element, whose derivative is a function `slope` of the value itself; `None` where burn must do it
+/// (another device or precision). Functions here should be without branches and always inlined.
+fn by_value<const D: usize>(
     x: &Tensor<D>,
-    keep: Keep,
     value: impl Fn(f32) -> f32 + Sync,
-    derivative: impl Fn(f32) -> f32 + Send + Sync + 'static,
+    slope: impl Fn(f32) -> f32 + Send + Sync + 'static,
 ) -> Option<Tensor<D>> {
     let input = take(x, x.is_autodiff())?;
     let shape = x.shape();
     Some(run([input], |[x]| {
         let y = tensor(map(values(&x), value), shape.clone());
-        let kept = if keep == Keep::Input { x } else { y.clone() };
+        let kept = y.clone();
         let pull = move |g: &[f32], _: [bool; 1]| {
             let by_input = map_pairs(
                 values(&kept),
                 g,
                 #[inline(always)]
-                |k, g| g * derivative(k),
+                |y, g| g * slope(y),
             );
             [Some(tensor(by_input, shape.clone()))]
         };
         (y, pull)
     }))
+}
+
+/// The first of `both` for every element; where a gradient may be asked for, the second, its derivative, is kept in the
+/// place of the input: what both share is computed once. `None` as in [`by_value`].
+fn with_derivative<const D: usize>(x: &Tensor<D>, both: impl Fn(f32) -> (f32, f32) + Sync) -> Option<Tensor<D>> {
+    let input = take(x, x.is_autodiff())?;
+    let (shape, tracked) = (x.shape(), x.is_autodiff());
+    Some(run([input], |[x]| {
+        let (y, slopes) = if tracked {
+            map_both(values(&x), both)
+        } else {
+            let y = map(
+                values(&x),
+                #[inline(always)]
+                |x| both(x).0,
+            );
+            (y, Vec::new())
+        };
+        let y = tensor(y, shape.clone());
+        let pull = move |g: &[f32], _: [bool; 1]| {
+            let by_input = map_pairs(
+                &slopes,
+                g,
+                #[inline(always)]
+                |slope, g| slope * g,
+            );
+            [Some(tensor(by_input, shape.clone()))]
+        };
+        (y, pull)
+    }))
+}
+
+/// Both of `both` for every value.
+fn map_both(x: &[f32], both: impl Fn(f32) -> (f32, f32) + Sync) -> (Vec<f32>, Vec<f32>) {
+    let block = |x: &[f32], first: &mut [f32], second: &mut [f32]| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((first, second), x) in first.iter_mut().zip(second).zip(x) {
+                    (*first, *second) = both(*x);
+                }
+            },
+        );
+    };
+    if threads::shared() && x.len() > 16 * BLOCK {
+        let (mut first, mut second) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        let size = 16 * BLOCK;
+        let outputs = first.par_chunks_mut(size).zip(second.par_chunks_mut(size));
+        outputs.zip(x.par_chunks(size)).for_each(|((first, second), x)| block(x, first, second));
+        return (first, second);
+    }
+    let (mut first, mut second) = (Vec::with_capacity(x.len()), Vec::with_capacity(x.len()));
+    let mut buffers = [[0.0; BLOCK]; 2];
+    for x in x.chunks(BLOCK) {
+        let [one, two] = buffers.each_mut().map(|buffer| &mut buffer[..x.len()]);
+        block(x, one, two);
+        first.extend_from_slice(one);
+        second.extend_from_slice(two);
+    }
+    (first, second)
 }
 
 /// `function` of every value.
@@ -92,22 +142,27 @@ fn map_pairs(a: &[f32], b: &[f32], function: impl Fn(f32, f32) -> f32 + Sync) ->
 
 /// The hyperbolic tangent, within 3 units in the last place.
 pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    unary(&x, Keep::Output, scalar::tanh, |y| 1.0 - y * y).unwrap_or_else(|| activation::tanh(x))
+    by_value(&x, scalar::tanh, |y| 1.0 - y * y).unwrap_or_else(|| activation::tanh(x))
 }
 
 /// x times the logistic function of x (SiLU, swish), to a relative error of 3e-7 in both tails.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    unary(&x, Keep::Input, scalar::silu, scalar::silu_derivative).unwrap_or_else(|| activation::silu(x))
+    with_derivative(&x, scalar::silu).unwrap_or_else(|| activation::silu(x))
 }
 
 /// x times the normal distribution function of x: GELU in its exact form, to a relative error of 5e-7 in both tails.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    unary(&x, Keep::Input, scalar::gelu, scalar::gelu_derivative).unwrap_or_else(|| activation::gelu(x))
+    with_derivative(&x, scalar::gelu).unwrap_or_else(|| activation::gelu(x))
 }
 
 /// The inverse tangent, to a relative error of 2e-7.
 pub fn atan<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    unary(&x, Keep::Input, scalar::atan, |v| 1.0 / (1.0 + v * v)).unwrap_or_else(|| x.atan())
+    with_derivative(
+        &x,
+        #[inline(always)]
+        |x| (scalar::atan(x), 1.0 / (1.0 + x * x)),
+    )
+    .unwrap_or_else(|| x.atan())
 }
 
 #[cfg(test)]

@@ -17,25 +17,31 @@ pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1>
         return (activation::log_softmax(logits, 1) * targets).sum_dim(1).squeeze_dim::<1>(1).neg();
     };
     run([z, s], |[z, s]| {
-        // ln of the sum of e^z, and the sum of targets, of each row.
-        let mut totals = Vec::with_capacity(rows);
+        // e^(z - top), with the largest z of the row; and of each row the sum of these, ln of the sum of e^z, and the sum
+        // of targets.
+        let mut powers = values(&z).to_vec();
+        let mut sums = Vec::with_capacity(rows);
         let mut losses = Vec::with_capacity(rows);
         vectorised(
             #[inline(always)]
             || {
-                for (z, s) in values(&z).chunks_exact(classes).zip(values(&s).chunks_exact(classes)) {
-                    let top = threads::top(z);
-                    let total = threads::sum_of(
-                        z,
-                        z,
-                        #[inline(always)]
-                        |z, _| scalar::exp(z - top),
-                    )
-                    .ln()
-                        + top;
-                    let weight = threads::sum_of(s, s, |s, _| s);
-                    losses.push(threads::sum_of(z, s, |z, s| if s == 0.0 { 0.0 } else { s * (total - z) }));
-                    totals.push((total, weight));
+                for row in powers.chunks_exact_mut(classes) {
+                    let top = threads::top(row);
+                    for z in row {
+                        *z -= top;
+                    }
+                    sums.push((0.0, top, 0.0));
+                }
+                // All rows in one loop: what is left over behind a row's last whole vector would be done one by one.
+                for power in &mut powers {
+                    *power = scalar::exp(*power);
+                }
+                let rows = values(&z).chunks_exact(classes).zip(values(&s).chunks_exact(classes));
+                for (((z, s), powers), (sum, total, weight)) in rows.zip(powers.chunks_exact(classes)).zip(&mut sums) {
+                    *sum = threads::sum_of(powers, powers, |power, _| power);
+                    let all = *total + sum.ln();
+                    (*total, *weight) = (all, threads::sum_of(s, s, |s, _| s));
+                    losses.push(threads::sum_of(z, s, |z, s| if s == 0.0 { 0.0 } else { s * (all - z) }));
                 }
             },
         );
@@ -43,22 +49,23 @@ pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1>
             let (mut by_logits, mut by_targets) = (Vec::new(), Vec::new());
             let (z, s) = (values(&z), values(&s));
             if needed[0] {
-                by_logits = z.to_vec();
+                by_logits = powers.clone();
                 vectorised(
                     #[inline(always)]
                     || {
                         let rows = by_logits.chunks_exact_mut(classes).zip(s.chunks_exact(classes));
-                        for ((d, s), (g, (total, weight))) in rows.zip(g.iter().zip(&totals)) {
+                        for ((d, s), (g, (sum, _, weight))) in rows.zip(g.iter().zip(&sums)) {
+                            let scale = weight / sum;
                             for (d, s) in d.iter_mut().zip(s) {
-                                *d = (scalar::exp(*d - total) * weight - s) * g;
+                                *d = (*d * scale - s) * g;
                             }
                         }
                     },
                 );
             }
             if needed[1] {
-                let rows = z.chunks_exact(classes).zip(g.iter().zip(&totals));
-                by_targets = rows.flat_map(|(z, (g, (total, _)))| z.iter().map(move |z| (total - z) * g)).collect();
+                let rows = z.chunks_exact(classes).zip(g.iter().zip(&sums));
+                by_targets = rows.flat_map(|(z, (g, (_, total, _)))| z.iter().map(move |z| (total - z) * g)).collect();
             }
             let shaped = |needed: bool, values| needed.then(|| tensor(values, [rows, classes]));
             [shaped(needed[0], by_logits), shaped(needed[1], by_targets)]
