@@ -55,34 +55,12 @@ impl Augment {
         sides.ok_or_else(|| Error::input("shape", format!("`{text}`"), "CHANNELSxHEIGHTxWIDTH, such as 3x32x48"))
     }
 
-    fn shape_of(&self, width: usize) -> Result<[usize; 3]> {
-        let square = |channels: usize| {
-            let side = (width as f64 / channels as f64).sqrt().round() as usize;
-            Some([channels, side, side]).filter(|_| channels * side * side == width)
-        };
-        let fits = |shape: &[usize; 3]| shape.iter().product::<usize>() == width;
-        match self.shape {
-            Some(shape) => Some(shape).filter(fits),
-            None => square(1).or_else(|| square(3)),
-        }
-        .ok_or_else(|| {
-            let got = format!("rows of {width} numbers, shape {:?}", self.shape);
-            Error::input("augment", got, "images of channels x height x width: say their shape")
-        })
-    }
-
     fn change(&self, image: &mut [f32], [h, w]: [usize; 2], rng: &mut Rng, old: &mut Vec<f32>) {
         let mut shift = || rng.below(2 * self.shift + 1) as isize - self.shift as isize;
         let (down, right) = (shift(), shift());
         let mirrored = self.flip && rng.below(2) == 1;
         for plane in image.chunks_mut(h * w) {
-            old.clear();
-            old.extend_from_slice(plane);
-            for (i, pixel) in plane.iter_mut().enumerate() {
-                let (y, x) = (i / w, if mirrored { w - 1 - i % w } else { i % w });
-                let from = y.checked_add_signed(-down).zip(x.checked_add_signed(-right));
-                *pixel = from.filter(|(y, x)| *y < h && *x < w).map_or(0.0, |(y, x)| old[y * w + x]);
-            }
+            move_plane(plane, [h, w], [down, right], mirrored, old);
         }
         if self.crop < 1.0 {
             let share = f64::from(self.crop) + (1.0 - f64::from(self.crop)) * rng.uniform();
@@ -93,6 +71,52 @@ impl Augment {
                 cut_out(old, plane, [h, w], [top, left], share);
             }
         }
+    }
+}
+
+/// The shape of images in rows of `width` numbers: as given, or one channel or three of a square.
+///
+/// # Errors
+/// Rows that are not such images.
+pub(crate) fn image_shape(given: Option<[usize; 3]>, width: usize) -> Result<[usize; 3]> {
+    let square = |channels: usize| {
+        let side = (width as f64 / channels as f64).sqrt().round() as usize;
+        Some([channels, side, side]).filter(|_| channels * side * side == width)
+    };
+    let fits = |shape: &[usize; 3]| shape.iter().product::<usize>() == width;
+    match given {
+        Some(shape) => Some(shape).filter(fits),
+        None => square(1).or_else(|| square(3)),
+    }
+    .ok_or_else(|| {
+        let got = format!("rows of {width} numbers, shape {given:?}");
+        Error::input("augment", got, "images of channels x height x width: say their shape")
+    })
+}
+
+/// Calls `change` with each image of a batch and its row.
+pub(crate) fn each_image(batch: &mut Batch, mut change: impl FnMut(usize, &mut [f32])) {
+    let width = batch.inputs.ncols().max(1);
+    // A batch may come in any layout from methods before this one.
+    let mut inputs = std::mem::take(&mut batch.inputs).as_standard_layout().into_owned();
+    inputs.as_slice_mut().unwrap_or_default().chunks_mut(width).enumerate().for_each(|(row, image)| change(row, image));
+    batch.inputs = inputs;
+}
+
+/// Moves one channel of an image, mirrored left to right first if asked for; what becomes free is 0.
+pub(crate) fn move_plane(
+    plane: &mut [f32],
+    [h, w]: [usize; 2],
+    [down, right]: [isize; 2],
+    mirrored: bool,
+    old: &mut Vec<f32>,
+) {
+    old.clear();
+    old.extend_from_slice(plane);
+    for (i, pixel) in plane.iter_mut().enumerate() {
+        let (y, x) = (i / w, if mirrored { w - 1 - i % w } else { i % w });
+        let from = y.checked_add_signed(-down).zip(x.checked_add_signed(-right));
+        *pixel = from.filter(|(y, x)| *y < h && *x < w).map_or(0.0, |(y, x)| old[y * w + x]);
     }
 }
 
@@ -122,7 +146,7 @@ impl TrainMethod for Augment {
         if matches!(run.loss, Loss::Tokens { .. }) {
             return Err(Error::input("augment", "tokens", "inputs must be images"));
         }
-        let shape = self.shape_of(run.data.inputs.ncols())?;
+        let shape = image_shape(self.shape, run.data.inputs.ncols())?;
         if self.shift >= shape[1].min(shape[2]) {
             let got = format!("{} pixels of {} x {}", self.shift, shape[1], shape[2]);
             return Err(Error::input("shift", got, "less than a side"));
@@ -135,15 +159,9 @@ impl TrainMethod for Augment {
     }
 
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
-        let width = batch.inputs.ncols();
-        let [_, h, w] = self.shape_of(width)?;
+        let [_, h, w] = image_shape(self.shape, batch.inputs.ncols())?;
         let (mut rng, mut old) = (self.seed.rng(batch.at.step as u64), Vec::new());
-        // A batch may come in any layout from methods before this one.
-        let mut inputs = std::mem::take(&mut batch.inputs).as_standard_layout().into_owned();
-        for image in inputs.as_slice_mut().unwrap_or_default().chunks_mut(width) {
-            self.change(image, [h, w], &mut rng, &mut old);
-        }
-        batch.inputs = inputs;
+        each_image(batch, |_, image| self.change(image, [h, w], &mut rng, &mut old));
         Ok(())
     }
 }
@@ -218,11 +236,11 @@ mod tests {
 
     #[test]
     fn shapes_are_guessed_or_said() {
-        assert_eq!(Augment::default().shape_of(784).unwrap(), [1, 28, 28]);
-        assert_eq!(Augment::default().shape_of(3072).unwrap(), [3, 32, 32]);
-        assert!(Augment::default().shape_of(10).is_err());
-        let said = Augment { shape: Some(Augment::parse_shape("2x3x5").unwrap()), ..Augment::default() };
-        assert_eq!(said.shape_of(30).unwrap(), [2, 3, 5]);
-        assert!(said.shape_of(31).is_err() && Augment::parse_shape("3x4").is_err());
+        assert_eq!(image_shape(None, 784).unwrap(), [1, 28, 28]);
+        assert_eq!(image_shape(None, 3072).unwrap(), [3, 32, 32]);
+        assert!(image_shape(None, 10).is_err());
+        let said = Some(Augment::parse_shape("2x3x5").unwrap());
+        assert_eq!(image_shape(said, 30).unwrap(), [2, 3, 5]);
+        assert!(image_shape(said, 31).is_err() && Augment::parse_shape("3x4").is_err());
     }
 }

@@ -53,7 +53,6 @@ impl TrainMethod for InputNoise {
 
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
         let mut rng = self.seed.rng(batch.at.step as u64);
-        Strength::InputNoise.apply(batch, &vec![self.deviation; batch.rows.len()], &mut rng);
-        Ok(())
+        Strength::InputNoise.apply(batch, &vec![self.deviation; batch.rows.len()], &mut rng)
     }
 }

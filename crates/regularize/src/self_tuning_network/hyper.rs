@@ -1,5 +1,6 @@
 //! Strengths that can be tuned, their ranges, and how they act on a batch.
 
+use crate::augment::{Augment, each_image, image_shape, move_plane};
 use quadrat_core::{Error, Result, Rng};
 use quadrat_nn::{Batch, Loss, Run};
 use std::fmt;
@@ -15,6 +16,11 @@ pub enum Strength {
     LabelSmoothing,
     /// λ of a penalty λ/2 ‖W‖² on the kernels.
     WeightDecay,
+    /// Most that an image moves in each direction, as a share of that side; in whole pixels, what becomes free is 0. Of
+    /// this shape; without one, images have one channel or three of a square.
+    Shift(Option<[usize; 3]>),
+    /// Side of a square of an image that is set to 0 around any of its pixels, as a share of the shorter side (cutout).
+    Cutout(Option<[usize; 3]>),
 }
 
 impl fmt::Display for Strength {
@@ -24,6 +30,8 @@ impl fmt::Display for Strength {
             Strength::InputNoise => f.write_str("input noise"),
             Strength::LabelSmoothing => f.write_str("label smoothing"),
             Strength::WeightDecay => f.write_str("weight decay"),
+            Strength::Shift(_) => f.write_str("shift"),
+            Strength::Cutout(_) => f.write_str("cutout"),
         }
     }
 }
@@ -37,7 +45,7 @@ impl Strength {
     /// Check that a run can have it; `sites` are where its network drops out.
     ///
     /// # Errors
-    /// A site that the network does not have, label smoothing without classes, noise on tokens.
+    /// A site that the network does not have, label smoothing without classes, noise on tokens, rows that are no images.
     pub(super) fn check(&self, run: &Run<'_>, sites: &[String]) -> Result<()> {
         match self {
             Strength::Dropout(site) if !sites.contains(site) => {
@@ -52,12 +60,21 @@ impl Strength {
             Strength::InputNoise if matches!(run.loss, Loss::Tokens { .. }) => {
                 Err(Error::input("input noise", "tokens", "inputs must be quantities"))
             }
+            Strength::Shift(_) | Strength::Cutout(_) if matches!(run.loss, Loss::Tokens { .. }) => {
+                Err(Error::input(self.to_string(), "tokens", "inputs must be images"))
+            }
+            Strength::Shift(shape) | Strength::Cutout(shape) => {
+                image_shape(*shape, run.data.inputs.ncols()).map(|_| ())
+            }
             _ => Ok(()),
         }
     }
 
     /// Change a batch as this strength says, with `values[i]` for row i. A weight decay changes no batch.
-    pub(crate) fn apply(&self, batch: &mut Batch, values: &[f32], rng: &mut Rng) {
+    ///
+    /// # Errors
+    /// Rows that are no images, which [`Strength::check`] refuses before.
+    pub(crate) fn apply(&self, batch: &mut Batch, values: &[f32], rng: &mut Rng) -> Result<()> {
         match self {
             Strength::Dropout(site) => {
                 batch.tuning.get_or_insert_default().dropout.push((site.clone(), values.to_vec()));
@@ -74,7 +91,35 @@ impl Strength {
                 }
             }
             Strength::WeightDecay => {}
+            Strength::Shift(shape) => {
+                let [_, h, w] = image_shape(*shape, batch.inputs.ncols())?;
+                let mut old = Vec::new();
+                each_image(batch, |row, image| {
+                    let mut pixels = |side: usize| {
+                        (f64::from(values[row]) * side as f64 * (2.0 * rng.uniform() - 1.0)).round() as isize
+                    };
+                    let by = [pixels(h), pixels(w)];
+                    if by != [0, 0] {
+                        image.chunks_mut(h * w).for_each(|plane| move_plane(plane, [h, w], by, false, &mut old));
+                    }
+                });
+            }
+            Strength::Cutout(shape) => {
+                let [_, h, w] = image_shape(*shape, batch.inputs.ncols())?;
+                each_image(batch, |row, image| {
+                    let side = (values[row] * h.min(w) as f32).round() as usize;
+                    let (y, x) = (rng.below(h), rng.below(w));
+                    // From half a side before the pixel on, as far as the image goes.
+                    let within =
+                        |at: usize, size: usize| (at.saturating_sub(side / 2), (at + side.div_ceil(2)).min(size));
+                    let ((top, bottom), (left, right)) = (within(y, h), within(x, w));
+                    for plane in image.chunks_mut(h * w) {
+                        plane[top * w..bottom * w].chunks_mut(w).for_each(|line| line[left..right].fill(0.0));
+                    }
+                });
+            }
         }
+        Ok(())
     }
 }
 
@@ -95,11 +140,12 @@ pub(super) fn expand(given: &[Hyper], sites: &[String]) -> Result<Vec<Hyper>> {
         }
     }
     if all.is_empty() {
-        let want =
-            "name at least one that this network has: a dropout site, input noise, label smoothing, weight decay";
+        let want = "name at least one that this run can have: a dropout site, input noise, label smoothing, weight \
+                    decay, shift or cutout of images";
         return Err(Error::input("hyperparameters", "none", want));
     }
-    match (1..all.len()).find(|&i| all[..i].iter().any(|earlier| earlier.strength == all[i].strength)) {
+    let same = |a: &Hyper, b: &Hyper| a.strength.to_string() == b.strength.to_string();
+    match (1..all.len()).find(|&i| all[..i].iter().any(|earlier| same(earlier, &all[i]))) {
         Some(i) => Err(Error::input("hyperparameters", format!("{} twice", all[i].strength), "each at most once")),
         None => Ok(all),
     }
@@ -139,22 +185,38 @@ impl Hyper {
         Hyper { strength: Strength::WeightDecay, value: 1e-4, range: (0.0, f64::INFINITY), scale: 0.5 }
     }
 
-    /// From text: `dropout`, `dropout:SITE`, `noise`, `smoothing` or `decay`, with `=VALUE` to start elsewhere.
+    /// Shifts of images by at most half a side, from 0.03.
+    pub fn shift() -> Self {
+        Hyper { strength: Strength::Shift(None), value: 0.03, range: (0.0, 0.5), scale: 0.5 }
+    }
+
+    /// Cutout of squares between none and 0.9 of the shorter side, from 0.1.
+    pub fn cutout() -> Self {
+        Hyper { strength: Strength::Cutout(None), value: 0.1, range: (0.0, 0.9), scale: 0.5 }
+    }
+
+    /// From text: `dropout`, `dropout:SITE`, `noise`, `smoothing`, `decay`, `shift` or `cutout` (images that are not
+    /// square: `shift:CHANNELSxHEIGHTxWIDTH`), with `=VALUE` to start elsewhere.
     ///
     /// # Errors
     /// Something else.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         let unknown = || {
-            let want = "dropout, dropout:SITE, noise, smoothing or decay, each with =VALUE to start elsewhere";
+            let want = "dropout, dropout:SITE, noise, smoothing, decay, shift, shift:SHAPE, cutout or cutout:SHAPE, each \
+                        with =VALUE to start elsewhere";
             Error::input("tune", format!("`{text}`"), want)
         };
-        let hyper = match name.trim() {
-            "dropout" => Hyper::dropout("*"),
-            "noise" => Hyper::input_noise(),
-            "smoothing" => Hyper::label_smoothing(),
-            "decay" => Hyper::weight_decay(),
-            other => Hyper::dropout(other.strip_prefix("dropout:").ok_or_else(unknown)?),
+        let (name, detail) = name.split_once(':').map_or((name, None), |(name, detail)| (name, Some(detail.trim())));
+        let shape = || detail.map(Augment::parse_shape).transpose();
+        let hyper = match (name.trim(), detail) {
+            ("dropout", site) => Hyper::dropout(site.unwrap_or("*")),
+            ("noise", None) => Hyper::input_noise(),
+            ("smoothing", None) => Hyper::label_smoothing(),
+            ("decay", None) => Hyper::weight_decay(),
+            ("shift", _) => Hyper { strength: Strength::Shift(shape()?), ..Hyper::shift() },
+            ("cutout", _) => Hyper { strength: Strength::Cutout(shape()?), ..Hyper::cutout() },
+            _ => return Err(unknown()),
         };
         let value = match value {
             Some(value) => value.trim().parse().map_err(|_| unknown())?,
@@ -168,12 +230,12 @@ impl Hyper {
     /// Check start, range and scale.
     ///
     /// # Errors
-    /// A range that is none or begins below 0 (above 1 in dropout and smoothing), a start outside or at its end, a scale
+    /// A range that is none or begins below 0 (above 1 but for noise and decay), a start outside or at its end, a scale
     /// that is not positive.
     pub fn check(&self) -> Result<()> {
         let (low, high) = self.range;
         let most = match self.strength {
-            Strength::Dropout(_) | Strength::LabelSmoothing => 1.0,
+            Strength::Dropout(_) | Strength::LabelSmoothing | Strength::Shift(_) | Strength::Cutout(_) => 1.0,
             Strength::InputNoise | Strength::WeightDecay => f64::INFINITY,
         };
         if !(0.0 <= low && low < high && high <= most && low.is_finite()) {

@@ -13,7 +13,8 @@
 //! ordinary one, and the values along the way are a schedule.
 //!
 //! A strength between two ends is low + (high − low) σ(u), one without an upper end low + softplus(u); σ = softplus(s).
-//! Dropout, input noise and label smoothing differ from row to row; a weight decay, λ/2 ‖W‖² of the weights that answer
+//! Dropout, input noise, label smoothing, and shift and cutout of images (in whole pixels: the loss has no gradient by
+//! them, and needs none) differ from row to row; a weight decay, λ/2 ‖W‖² of the weights that answer
 //! to the batch's mean gates, is drawn once a batch.
 //!
 //! [`Variant::Centred`] feeds u_i − u to the gates instead of u_i, and V, C start at zero, so that at u the network is
@@ -134,8 +135,8 @@ impl SelfTuningNetwork {
                 Grosse, NeurIPS 2020, arXiv 2010.13514",
         area: Area::Regularize,
         verbs: &["train"],
-        summary: "Tunes dropout rates, input noise, label smoothing and weight decay by gradients of the validation loss \
-                  while the network trains, in one run, and records how they changed.",
+        summary: "Tunes dropout rates, noise, shift and cutout of inputs, label smoothing and weight decay by gradients of \
+                  the validation loss while the network trains, in one run, and records how they changed.",
         useful_when: "I have several regularisation strengths to set and can afford one or two trainings, not fifty; \
                       which dropout rate should each layer have; tune hyperparameters without a search",
         cost: "about twice the time of a training step, and one validation step of half that after every two; twice the \
@@ -144,8 +145,8 @@ impl SelfTuningNetwork {
             Param {
                 name: "tune",
                 default: "dropout",
-                help: "what to tune, joined by +: dropout (every site), dropout:SITE, noise, smoothing, decay; \
-                       each may start at =VALUE",
+                help: "what to tune, joined by +: dropout (every site), dropout:SITE, noise, smoothing, decay, shift \
+                       and cutout of images (shares of a side; not square: shift:CxHxW); each may start at =VALUE",
             },
             Param { name: "validation", default: "0.2", help: "share of the training rows left out to tune on" },
             Param {
@@ -281,7 +282,7 @@ impl TrainMethod for SelfTuningNetwork {
         let mut rng = self.tuned.seed.stream("strengths").rng(step);
         for (j, hyper) in self.tuned.hypers.iter().enumerate() {
             let value = |i: usize| hyper.at(self.tuned.u[j] + scales[j] * noise[[i, j]]) as f32;
-            hyper.strength.apply(batch, &(0..rows).map(value).collect::<Vec<_>>(), &mut rng);
+            hyper.strength.apply(batch, &(0..rows).map(value).collect::<Vec<_>>(), &mut rng)?;
         }
         batch.tuning.get_or_insert_default().gates = Some(self.gates(&noise));
         Ok(())

@@ -75,8 +75,7 @@ impl TrainMethod for Strengths {
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
         let (values, rows) = (self.at(batch.at.step), batch.rows.len());
         let mut rng = self.run.1.rng(batch.at.step as u64);
-        self.names.iter().zip(values).for_each(|(name, value)| name.apply(batch, &vec![*value; rows], &mut rng));
-        Ok(())
+        self.names.iter().zip(values).try_for_each(|(name, value)| name.apply(batch, &vec![*value; rows], &mut rng))
     }
 
     fn loss(&self, forward: &mut Forward, piece: &Piece, _: &Tensor<2>, mut rows: Tensor<1>) -> Result<Tensor<1>> {
