@@ -166,54 +166,53 @@ impl Sara {
         )
     }
 
-    /// Where the weights to be trained are, for each kernel: `trained[i]` flags entries.
-    fn choose(&mut self, parameters: &Parameters, run: &Run<'_>) -> Result<Vec<(String, Vec<bool>)>> {
-        let kernels: Vec<(String, Vec<f32>)> = parameters
-            .iter()
-            .filter(|p| p.role == Role::Weight)
-            .map(|p| (p.name.clone(), p.dense().into_iter().map(f32::abs).collect()))
-            .collect();
-        if let Some((name, _)) = kernels.iter().find(|(_, w)| w.iter().all(|w| *w == 0.0)) {
-            return Err(Error::input(name, "all weights zero", "a trained network: nothing tells weights apart here"));
+    /// Set the threshold that selects the asked number of weights, and return the kernels' names. If any weights will do,
+    /// also flags of those drawn, over all kernels.
+    fn choose(&mut self, parameters: &Parameters, run: &Run<'_>) -> Result<(Vec<String>, Vec<bool>)> {
+        let (mut names, mut sizes) = (Vec::new(), Vec::new());
+        for kernel in parameters.iter().filter(|p| p.role == Role::Weight) {
+            let before = sizes.len();
+            sizes.extend(kernel.dense().into_iter().map(f32::abs));
+            if sizes[before..].iter().all(|w| *w == 0.0) {
+                let want = "a trained network: nothing tells weights apart here";
+                return Err(Error::input(&kernel.name, "all weights zero", want));
+            }
+            names.push(kernel.name.clone());
         }
-        let mut all: Vec<f32> = kernels.iter().flat_map(|(_, w)| w.iter().copied()).collect();
-        let n = all.len();
+        let n = sizes.len();
         let budget = match self.select {
             Select::Fraction(share) if share > 0.0 && share <= 1.0 => (share * n as f64).round() as usize,
             Select::Fraction(share) => return Err(Error::input("fraction", share, "above 0 and at most 1")),
-            Select::Threshold(theta) => all.iter().filter(|w| **w < theta).count(),
+            Select::Threshold(theta) => sizes.iter().filter(|w| **w < theta).count(),
             Select::Budget(budget) => budget.min(n),
         };
+        // The i-th smallest; the order of the others is lost.
+        let mut smallest = |i: usize| *sizes.select_nth_unstable_by(i, f32::total_cmp).1;
         if budget == 0 {
-            all.sort_unstable_by(f32::total_cmp);
-            let want = format!("a tenth of the weights are below {:e}", all.get(n / 10).copied().unwrap_or(0.0));
-            return Err(Error::input("selection", "no weight", want));
+            let tenth = if n > 0 { smallest(n / 10) } else { 0.0 };
+            return Err(Error::input("selection", "no weight", format!("a tenth of the weights are below {tenth:e}")));
         }
-        all.sort_unstable_by(f32::total_cmp);
         self.selected.threshold = match (self.select, self.pick) {
             (Select::Threshold(theta), Pick::Smallest) => theta,
-            (_, Pick::Largest) => all[n - budget],
-            _ => all[budget - 1].next_up(),
+            (_, Pick::Largest) => smallest(n - budget),
+            _ => smallest(budget - 1).next_up(),
         };
-        let random = match self.pick {
-            Pick::Random => {
-                let mut mask = vec![false; n];
-                run.seed.stream("positions").rng(0).sample(n, budget).into_iter().for_each(|i| mask[i] = true);
-                mask
-            }
-            _ => Vec::new(),
-        };
-        let mut from = 0;
-        let masks = kernels.into_iter().map(|(name, w)| {
-            let mask = match self.pick {
-                Pick::Smallest => w.iter().map(|w| *w < self.selected.threshold).collect(),
-                Pick::Largest => w.iter().map(|w| *w >= self.selected.threshold).collect(),
-                Pick::Random => random[from..from + w.len()].to_vec(),
-            };
-            from += w.len();
-            (name, mask)
-        });
-        Ok(masks.collect())
+        let mut drawn = vec![false; if self.pick == Pick::Random { n } else { 0 }];
+        if self.pick == Pick::Random {
+            let places = run.seed.stream("positions").rng(0).sample(n, budget);
+            places.into_iter().for_each(|i| drawn[i] = true);
+        }
+        Ok((names, drawn))
+    }
+
+    /// Which entries of a kernel are selected; of those drawn the next are this kernel's.
+    fn mask(&self, kernel: &quadrat_nn::Parameter, drawn: &mut std::vec::IntoIter<bool>) -> Vec<bool> {
+        let sizes = kernel.dense().into_iter().map(f32::abs);
+        match self.pick {
+            Pick::Smallest => sizes.map(|w| w < self.selected.threshold).collect(),
+            Pick::Largest => sizes.map(|w| w >= self.selected.threshold).collect(),
+            Pick::Random => drawn.take(sizes.len()).collect(),
+        }
     }
 
     /// Select among the selected: what has left the band is settled.
@@ -299,12 +298,14 @@ impl TrainMethod for Sara {
             Some(share) => return Err(Error::input("progressive", share, "between 0 and 1, or none")),
             None => None,
         };
-        let masks = self.choose(parameters, run)?;
+        let (names, drawn) = self.choose(parameters, run)?;
+        let mut drawn = drawn.into_iter();
         self.selected.frozen = Frozen::freeze(parameters);
         self.selected.base.clear();
         self.selected.trained.clear();
-        for (name, mask) in masks {
+        for name in names {
             let parameter = parameters.get_mut(&name)?;
+            let mask = self.mask(parameter, &mut drawn);
             if let Some(pattern) = train_only(parameter, &mask)? {
                 self.selected.base.push((name.clone(), pattern.clone(), parameter.values()));
                 self.selected.trained.push((name, pattern));
