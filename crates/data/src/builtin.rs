@@ -547,6 +547,7 @@ mod tests {
         let table = Table::open("builtin:zoo", &[("legs".to_owned(), ColumnType::Category)]).unwrap();
         assert_eq!(table.rows(), 101);
         assert_eq!(table.column("legs").unwrap().kind, ColumnType::Category);
+        assert_eq!(table.others(), ["animal"]);
         assert!(Table::open("builtin:zooo", &[]).is_err_and(|e| e.to_string().contains("`zoo`")));
     }
 

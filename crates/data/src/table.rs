@@ -176,6 +176,12 @@ impl Table {
         self.names_where(ColumnType::is_numeric)
     }
 
+    /// The columns of a built-in set that are neither features nor the target (`split`, a name, a text); none of a file.
+    pub fn others(&self) -> &'static [&'static str] {
+        let set = self.name.strip_prefix("builtin:").and_then(|set| builtin::find(set).ok());
+        set.map_or(&[], |set| set.others)
+    }
+
     /// The names of the columns of whole numbers, in the file's order.
     pub fn integer_columns(&self) -> Vec<&str> {
         self.names_where(|kind| kind == ColumnType::Integer)

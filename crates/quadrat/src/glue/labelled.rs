@@ -83,9 +83,12 @@ impl LabelledColumns {
             Nominal::Auto if reads == Reads::Numeric => Ok(Vec::new()),
             Nominal::Auto => {
                 let mut found = Vec::new();
-                for column in
-                    table.columns().iter().filter(|c| c.name != self.target && !self.features.contains(&c.name))
-                {
+                let free = |name: &str| {
+                    name != self.target
+                        && !self.features.iter().any(|named| named == name)
+                        && !table.others().contains(&name)
+                };
+                for column in table.columns().iter().filter(|c| free(&c.name)) {
                     if is_names(table, column)? {
                         found.push(column.name.clone());
                     }

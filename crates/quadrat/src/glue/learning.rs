@@ -1,6 +1,5 @@
 //! Columns of a file as what a network learns from, and the same columns of another file later.
 
-use super::features;
 use crate::data::{Categories, ColumnType, Missing, Table};
 use crate::nn::{Samples, Targets};
 use crate::{Error, Result};
@@ -64,17 +63,16 @@ impl Encoder {
             }
             Wanted::Classes(names)
         };
-        let numeric: Vec<&str> = features(table, &[], &[target])?
-            .into_iter()
-            .filter(|name| named.is_empty() || named.iter().any(|n| n == name))
-            .collect();
+        let used = |name: &str| {
+            let wanted =
+                if named.is_empty() { !table.others().contains(&name) } else { named.iter().any(|n| n == name) };
+            wanted && name != target
+        };
+        let numeric: Vec<&str> = table.numeric_columns().into_iter().filter(|name| used(name)).collect();
         let values = numbers(table, &numeric)?;
         let mut columns = Vec::new();
-        for column in table.columns().iter().filter(|c| c.name != target) {
-            let asked = named.contains(&column.name);
-            if !(asked || named.is_empty()) {
-                continue;
-            }
+        for column in table.columns().iter().filter(|c| used(&c.name)) {
+            let asked = !named.is_empty();
             let name = column.name.clone();
             if let Some(place) = numeric.iter().position(|n| *n == name) {
                 let (mean, deviation) = moments(&values.column(place).to_owned());
@@ -221,6 +219,13 @@ mod tests {
         assert_eq!(encoder.targets(&later).unwrap(), Targets::Classes { labels: vec![1, 1], classes: 2 });
         assert!(encoder.targets(&table("age,city,y\n4,Rome,c\n4,Rome,c\n")).is_err());
         assert!(encoder.rows(&table("city\nRome\nRome\n")).is_err());
+    }
+
+    #[test]
+    fn what_a_built_in_set_says_of_its_rows_is_learnt_from_only_if_named() {
+        let clothes = Table::open("builtin:fashion-mnist", &[]).unwrap();
+        assert_eq!(Encoder::fit(&clothes, "class", &[], false).unwrap().inputs(), 784);
+        assert_eq!(Encoder::fit(&clothes, "class", &["split".to_owned()], false).unwrap().inputs(), 2);
     }
 
     #[test]

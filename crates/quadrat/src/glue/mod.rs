@@ -30,5 +30,6 @@ fn features<'a>(table: &'a Table, named: &'a [String], taken: &[&str]) -> Result
         named.iter().try_for_each(|name| table.column(name).map(drop))?;
         return Ok(named.iter().map(String::as_str).collect());
     }
-    Ok(table.numeric_columns().into_iter().filter(|name| !taken.contains(name)).collect())
+    let free = |name: &&str| !taken.contains(name) && !table.others().contains(name);
+    Ok(table.numeric_columns().into_iter().filter(free).collect())
 }
