@@ -83,7 +83,7 @@ pub(crate) fn image_shape(given: Option<[usize; 3]>, width: usize) -> Result<[us
         let side = (width as f64 / channels as f64).sqrt().round() as usize;
         Some([channels, side, side]).filter(|_| channels * side * side == width)
     };
-    let fits = |shape: &[usize; 3]| shape.iter().product::<usize>() == width;
+    let fits = |shape: &[usize; 3]| shape.iter().try_fold(1, |all: usize, n| all.checked_mul(*n)) == Some(width);
     match given {
         Some(shape) => Some(shape).filter(fits),
         None => square(1).or_else(|| square(3)),
@@ -242,5 +242,6 @@ mod tests {
         let said = Some(Augment::parse_shape("2x3x5").unwrap());
         assert_eq!(image_shape(said, 30).unwrap(), [2, 3, 5]);
         assert!(image_shape(said, 31).is_err() && Augment::parse_shape("3x4").is_err());
+        assert!(image_shape(Some([usize::MAX, 2, 2]), 4).is_err());
     }
 }

@@ -95,9 +95,8 @@ impl Strength {
                 let [_, h, w] = image_shape(*shape, batch.inputs.ncols())?;
                 let mut old = Vec::new();
                 each_image(batch, |row, image| {
-                    let mut pixels = |side: usize| {
-                        (f64::from(values[row]) * side as f64 * (2.0 * rng.uniform() - 1.0)).round() as isize
-                    };
+                    let most = f64::from(values[row].min(1.0));
+                    let mut pixels = |side: usize| (most * side as f64 * (2.0 * rng.uniform() - 1.0)).round() as isize;
                     let by = [pixels(h), pixels(w)];
                     if by != [0, 0] {
                         image.chunks_mut(h * w).for_each(|plane| move_plane(plane, [h, w], by, false, &mut old));

@@ -267,6 +267,9 @@ fn cutout_clears_squares_and_nothing_at_none() {
         whole += usize::from(one.len() == 9);
     }
     assert!(whole > 0 && whole < 300);
+    for strength in [Strength::Cutout(Some([2, 8, 6])), Strength::Shift(Some([2, 8, 6]))] {
+        strength.apply(&mut before.clone(), &[f32::INFINITY; 300], &mut Seed(1).rng(0)).unwrap();
+    }
     let mut after = before.clone();
     for strength in [Strength::Cutout(Some([2, 8, 6])), Strength::Shift(Some([2, 8, 6]))] {
         strength.apply(&mut after, &[0.0; 300], &mut Seed(1).rng(0)).unwrap();
