@@ -1,9 +1,9 @@
 //! Layers of units.
 
 use crate::forward::{Activation, Forward};
-use crate::{Network, Spec};
+use crate::{Jet, Network, Spec};
 use burn::tensor::Tensor;
-use quadrat_core::Result;
+use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A multilayer perceptron: linear layers `fc1`, `fc2`, … with an activation and dropout after all but the last.
@@ -28,6 +28,25 @@ impl Mlp {
     pub fn new(inputs: usize, hidden: &[usize], outputs: usize) -> Self {
         let hidden = hidden.to_vec();
         Mlp { inputs, hidden, outputs, activation: Activation::Relu, input_dropout: 0.0, dropout: 0.0 }
+    }
+
+    /// The outputs with their derivatives by the inputs, without dropout. Costs two more passes than there are inputs.
+    ///
+    /// # Errors
+    /// Another activation than the hyperbolic tangent, or a kernel of which only a part is stored.
+    pub fn jet(&self, forward: &Forward, inputs: Tensor<2>) -> Result<Jet> {
+        if self.activation != Activation::Tanh {
+            let got = format!("{:?}", self.activation);
+            return Err(Error::input("activation", got, "Tanh: second derivatives are needed"));
+        }
+        let mut jet = Jet::of_inputs(inputs);
+        let last = self.hidden.len() + 1;
+        for i in 1..=last {
+            let vars = forward.vars();
+            jet = jet.linear(&vars.get(&format!("fc{i}.weight"))?, &vars.flat(&format!("fc{i}.bias"))?);
+            jet = if i < last { jet.tanh() } else { jet };
+        }
+        Ok(jet)
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod attention;
 #[cfg(test)]
-mod check;
+pub(crate) mod check;
 mod conv;
 mod custom;
 mod elementwise;
