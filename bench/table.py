@@ -91,6 +91,25 @@ def steps(results, name):
                        mib(theirs["peak_bytes"]))
 
 
+def accuracies(results, name):
+    """nn_fit: accuracy beside memory."""
+    told = lambda side: f"accuracy {side['accuracy']:.4f}, {mib(side['peak_bytes'])}"
+    for case, run in results.items():
+        if case != "machine":
+            ours, theirs = run["ours"], run.get("peer")
+            more = (theirs["peer"], theirs["seconds"], told(theirs)) if theirs else ()
+            yield line(case, ours["seconds"], told(ours), *more)
+
+
+def losses(results, name):
+    """tuning: validation and test loss in the place of memory."""
+    told = lambda side: f"losses {side['validation']:.4f} and {side['test']:.4f}"
+    for case, run in results.items():
+        if case != "machine":
+            ours, theirs = run["ours"], run["peer"]
+            yield line(case, ours["seconds"], told(ours), theirs["peer"], theirs["seconds"], told(theirs))
+
+
 def sobol(results, name):
     """sobol: our two methods and three peers a case, with the error beside the time."""
     error = lambda side: f"error {side['rmse']:.2g}, {mib(side['peak_bytes'])}"
@@ -120,6 +139,7 @@ SHAPES = {
     "holdout": pairs,
     "bias": pairs,
     "calibration": pairs,
+    "nn_fit": accuracies,
     "nn_ops": steps,
     "nn_train": steps,
     "sobol": sobol,
@@ -127,6 +147,7 @@ SHAPES = {
     "pretrain": pairs,
     "tasks": tasks,
     "transport": pairs,
+    "tuning": losses,
 }
 
 

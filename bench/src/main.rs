@@ -13,6 +13,7 @@ mod calibration;
 mod data;
 mod designs;
 mod holdout;
+mod nn_fit;
 mod nn_ops;
 mod nn_train;
 mod npy;
@@ -26,6 +27,7 @@ mod sobol;
 mod streams;
 mod tasks;
 mod transport;
+mod tuning;
 
 use quadrat_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -111,6 +113,7 @@ fn run() -> Result<()> {
         data::workloads(),
         designs::workloads(),
         holdout::workloads(),
+        nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),
         numeric::workloads(),
@@ -123,6 +126,7 @@ fn run() -> Result<()> {
         streams::workloads(),
         tasks::workloads(),
         transport::workloads(),
+        tuning::workloads(),
     ]
     .concat();
     let Some((name, work)) = workloads.iter().find(|(name, _)| *name == wanted) else {

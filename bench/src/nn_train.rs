@@ -4,15 +4,15 @@ use crate::{Figures, Settings, Workload, measure};
 use ndarray::Array2;
 use quadrat_core::{Error, Result, Seed, Silent};
 use quadrat_nn::{
-    Activation, ConvNet, Forward, Loss, Mlp, Network, Optimizer, Samples, Schedule, Spec, Tensor, Trainer, Training,
-    Transformer, UNet, initialise,
+    Activation, ConvNet, Decoder, Forward, Loss, Mlp, Network, Optimizer, Samples, Schedule, Spec, Tensor, Trainer,
+    Training, Transformer, UNet, initialise,
 };
-use quadrat_regularize::RandomPruning;
+use quadrat_regularize::{RandomPruning, Sara, Select};
 use serde_json::json;
 
 /// The workloads of network training.
 pub fn workloads() -> Vec<Workload> {
-    vec![("nn-train", train)]
+    vec![("nn-train", train), ("nn-decode", decode)]
 }
 
 /// Three 3x3 convolutions of 32, 64 (stride 2) and 128 (stride 2) channels with batch normalisation, mean, linear.
@@ -49,6 +49,61 @@ impl Network for Convolutions {
     }
 }
 
+/// A network's Laplacian by its two inputs.
+struct Laplacian(Mlp);
+
+impl Network for Laplacian {
+    fn inputs(&self) -> usize {
+        self.0.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.0.outputs
+    }
+
+    fn parameters(&self) -> Vec<Spec> {
+        self.0.parameters()
+    }
+
+    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
+        Ok(self.0.jet(forward, inputs)?.laplacian())
+    }
+}
+
+/// The transformer of both workloads.
+const TRANSFORMER: Transformer =
+    Transformer { vocabulary: 512, context: 128, width: 128, heads: 4, layers: 4, causal: true };
+
+/// `steps=N`: N times 128 tokens of one sequence, one by one, each the likeliest after those before.
+fn decode(settings: &Settings) -> Result<Figures> {
+    let steps = settings.number("steps", 20)?;
+    let parameters = initialise(&TRANSFORMER, Seed(1))?;
+    let sequence = || {
+        let mut decoder = Decoder::new(&TRANSFORMER, &parameters)?;
+        let mut token = 0;
+        for _ in 0..TRANSFORMER.context {
+            let scores = decoder.next(&Array2::from_elem((1, 1), token))?;
+            let likeliest = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+            token = likeliest.map_or(0, |(i, _)| i as u32);
+        }
+        Ok::<u32, Error>(token)
+    };
+    let mut last = sequence()?;
+    let mut best = f64::INFINITY;
+    let ((), mut figures) = measure(|| {
+        for _ in 0..steps {
+            let start = std::time::Instant::now();
+            last = sequence()?;
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        Ok(())
+    })?;
+    figures.insert("best_seconds".into(), json!(best));
+    figures.insert("steps".into(), json!(steps));
+    figures.insert("token".into(), json!(last));
+    Ok(figures)
+}
+
 /// `net=NAME steps=N`: N steps of training after one epoch unmeasured; data are noise, one batch an epoch.
 fn train(settings: &Settings) -> Result<Figures> {
     let steps = settings.number("steps", 20)?;
@@ -58,19 +113,18 @@ fn train(settings: &Settings) -> Result<Figures> {
         "mlp" => (Box::new(Mlp::new(784, &[512, 512], 10)), 128, adam, Loss::CrossEntropy),
         "cnn" => (Box::new(Convolutions), 64, Optimizer::sgd(5e-4), Loss::CrossEntropy),
         "convnet" => (Box::new(ConvNet::new([1, 28, 28], 10)), 128, Optimizer::sgd(5e-4), Loss::CrossEntropy),
-        "transformer" => {
-            let net = Transformer { vocabulary: 512, context: 128, width: 128, heads: 4, layers: 4, causal: true };
-            (Box::new(net), 16, adam, Loss::Tokens { vocabulary: 512 })
-        }
+        "transformer" => (Box::new(TRANSFORMER), 16, adam, Loss::Tokens { vocabulary: TRANSFORMER.vocabulary }),
         "unet" => (Box::new(UNet { shape: [1, 28, 28], width: 32, classes: 0 }), 64, adam, Loss::SquaredError),
-        "small" => {
+        "small" | "laplacian" => {
             let net = Mlp { activation: Activation::Tanh, ..Mlp::new(2, &[128, 128], 1) };
-            (Box::new(net), 4096, adam, Loss::SquaredError)
+            let net: Box<dyn Network> = if name == "small" { Box::new(net) } else { Box::new(Laplacian(net)) };
+            (net, 4096, adam, Loss::SquaredError)
         }
         "wide" | "sparse" => {
             (Box::new(Mlp::new(784, &[2048, 2048], 10)), 128, Optimizer::sgd(5e-4), Loss::CrossEntropy)
         }
-        other => return Err(Error::input("net", other, "mlp, cnn, convnet, transformer, unet, small, wide or sparse")),
+        "deep" | "sara" => (Box::new(Mlp::new(2048, &[2048; 3], 2048)), 64, adam, Loss::SquaredError),
+        other => return Err(Error::input("net", other, "one of those in bench/nn_train.py")),
     };
     let samples = samples(&*network, batch, loss)?;
     let trainer = Trainer {
@@ -83,9 +137,13 @@ fn train(settings: &Settings) -> Result<Figures> {
         ..Trainer::default()
     };
     let mut pruning = RandomPruning { density: 0.05, ..RandomPruning::default() };
+    // Without the penalty, whose decomposition of a matrix the peer does not do either.
+    let mut sara = Sara { select: Select::Fraction(0.05), lambda: 0.0, progressive: None, ..Sara::default() };
     let mut methods: Vec<&mut dyn quadrat_nn::TrainMethod> = Vec::new();
-    if name == "sparse" {
-        methods.push(&mut pruning);
+    match name {
+        "sparse" => methods.push(&mut pruning),
+        "sara" => methods.push(&mut sara),
+        _ => {}
     }
     let parameters = initialise(&*network, Seed(1))?;
     let mut training = Training::begin(&trainer, &*network, parameters, &samples, &mut methods)?;
