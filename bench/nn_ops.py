@@ -4,12 +4,12 @@
     cargo build --release -p quadrat-bench
     python bench/nn_ops.py [--only NAME ...] [--repeats N]
 
-Batches of 64 images of 32 x 28 x 28 (activations, group norm of 8 groups, batch norm), convolutions of 64 images, layer
-norm of 2048 rows of 128, cross entropy of 4096 rows and 100 classes with soft targets, causal attention weights of 16 x 4
-heads of 128 x 128 scores, linear layers of 1024 to 1024 at a batch of 128, dense or with 5% of the weights alive (PyTorch:
-dense), optimiser steps on 1,000,000 numbers. The gradient is that of the sum, for attention of the sum of squares. Every
-run is a fresh process, ours and the peer's in turn: three unmeasured steps, then STEPS measured; `best_seconds` is the
-quickest step, which says most on a busy machine.
+Batches of 64 images of 32 x 28 x 28 (activations, group norm of 8 groups, batch norm), convolutions of 64 images (sparse:
+with 5% of the weights, PyTorch dense), layer norm of 2048 rows of 128, cross entropy of 4096 rows and 100 classes with
+soft targets, causal attention weights of 16 x 4 heads of 128 x 128 scores, linear layers of 1024 to 1024 at a batch of
+128, dense or with 5% of the weights alive (PyTorch: dense), optimiser steps on 1,000,000 numbers. The gradient is that of
+the sum, for attention of the sum of squares. Every run is a fresh process, ours and the peer's in turn: three unmeasured
+steps, then STEPS measured; `best_seconds` is the quickest step, which says most on a busy machine.
 """
 
 import time
@@ -17,8 +17,8 @@ import time
 import side_by_side
 side_by_side.THREADS = 1
 STEPS = 20
-OPS = ["tanh", "silu", "gelu", "atan", "conv-32", "conv-64", "conv-1x1", "group-norm", "batch-norm", "layer-norm",
-       "cross-entropy", "attention", "linear:1", "sparse:51", "patterned:51", "adamw", "sgd"]
+OPS = ["tanh", "silu", "gelu", "atan", "conv-32", "conv-64", "conv-1x1", "sparse-conv-64:51", "group-norm", "batch-norm",
+       "layer-norm", "cross-entropy", "attention", "linear:1", "sparse:51", "patterned:51", "adamw", "sgd"]
 
 
 def prepare(name):
@@ -42,6 +42,7 @@ def prepare(name):
     if name in ("tanh", "silu", "gelu", "atan"):
         function = {"tanh": torch.tanh, "silu": f.silu, "gelu": f.gelu, "atan": torch.atan}[name]
         return back([images], lambda: function(images))
+    name = name.removeprefix("sparse-").split(":")[0] if "conv" in name else name
     if name.startswith("conv"):
         channels, size, kernel = {"conv-32": (32, 28, 3), "conv-64": (64, 14, 3), "conv-1x1": (64, 14, 1)}[name]
         x, w, b = leaf(64, channels, size, size), leaf(channels, channels, kernel, kernel), leaf(channels)

@@ -50,6 +50,11 @@ fn op(settings: &Settings) -> Result<Figures> {
     Ok(figures)
 }
 
+/// About `share` of 1024 places of `n`.
+fn scattered(n: usize, share: usize) -> Vec<usize> {
+    (0..n).filter(|i| i.wrapping_mul(2_654_435_761) >> 7 & 1023 < share).collect()
+}
+
 fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
     let back = |y: Tensor<1>| drop(y.sum().backward());
     let elementwise = move |own: fn(Tensor<4>) -> Tensor<4>, burns: fn(Tensor<4>) -> Tensor<4>| {
@@ -72,8 +77,7 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
     let linear = move |inputs: usize, kind: &str, share: usize| {
         let outputs = 1024;
         let (x, w, b) = (leaf([128, inputs]), leaf([outputs, inputs]), leaf([outputs]));
-        let alive: Vec<usize> =
-            (0..outputs * inputs).filter(|i| i.wrapping_mul(2_654_435_761) >> 7 & 1023 < share).collect();
+        let alive = scattered(outputs * inputs, share);
         let pattern = Arc::new(Pattern::from_indices(&alive, outputs, inputs)?);
         let (values, frozen) = (leaf([pattern.alive()]), w.clone().set_require_grad(false));
         let kind = if ours { kind.to_owned() } else { "dense".to_owned() };
@@ -90,6 +94,22 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
             );
         }))
     };
+    let sparse_conv = move |channels: usize, size: usize, share: usize| {
+        let (x, w) = (leaf([64, channels, size, size]), leaf([channels, channels, 3, 3]));
+        let (b, cols) = (leaf([channels]), channels * 9);
+        let alive = scattered(channels * cols, share);
+        let pattern = Arc::new(Pattern::from_indices(&alive, channels, cols)?);
+        let values = leaf([pattern.alive()]);
+        Ok::<Box<dyn FnMut()>, Error>(Box::new(move || {
+            let (x, b) = (x.clone(), Some(b.clone()));
+            let y = if ours {
+                ops::sparse_conv2d(x, values.clone(), &pattern, [3, 3], b, [1, 1], [1, 1])
+            } else {
+                module::conv2d(x, w.clone(), b, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
+            };
+            back(y.flatten(0, 3));
+        }))
+    };
     let (kind, detail) = name.split_once(':').unwrap_or((name, "0"));
     let number =
         |text: &str| text.parse().map_err(|_| Error::input("op", name, "give a whole number behind the colon"));
@@ -101,6 +121,8 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         "conv-32" => conv(32, 28, 3),
         "conv-64" => conv(64, 14, 3),
         "conv-1x1" => conv(64, 14, 1),
+        "sparse-conv-32" => sparse_conv(32, 28, number(detail)?)?,
+        "sparse-conv-64" => sparse_conv(64, 14, number(detail)?)?,
         "linear" | "sparse" | "patterned" => linear(1024, kind, number(detail)?)?,
         "sparse-784" => linear(784, "sparse", number(detail)?)?,
         "attention" => {

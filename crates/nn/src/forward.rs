@@ -240,11 +240,21 @@ impl<'a> Forward<'a> {
     /// # Errors
     /// As [`Forward::linear`].
     pub fn conv2d(&mut self, name: &str, x: Tensor<4>, stride: usize, padding: usize) -> Result<Tensor<4>> {
-        let kernel = self.vars.kernel::<4>(&format!("{name}.weight"))?;
+        let kernel = format!("{name}.weight");
         let bias = format!("{name}.bias");
         let bias = if self.vars.parameters.has(&bias) { Some(self.vars.flat(&bias)?) } else { None };
-        let groups = (x.dims()[1] / kernel.dims()[1].max(1)).max(1);
-        let y = ops::conv2d(x.clone(), kernel, bias, [stride; 2], [padding; 2], groups);
+        let parameter = self.vars.parameters.get(&kernel)?;
+        let groups = (x.dims()[1] / parameter.shape.get(1).copied().unwrap_or(1).max(1)).max(1);
+        let y = match (parameter.support(), &parameter.shape[..]) {
+            (Support::Alive(pattern), &[_, _, h, w]) if groups == 1 => {
+                let values = self.vars.flat(&kernel)?;
+                ops::sparse_conv2d(x.clone(), values, pattern, [h, w], bias, [stride; 2], [padding; 2])
+            }
+            _ => {
+                let kernel = self.vars.kernel::<4>(&kernel)?;
+                ops::conv2d(x.clone(), kernel, bias, [stride; 2], [padding; 2], groups)
+            }
+        };
         let Some((gate, shift)) = self.gated(name, x.dims()[0])? else { return Ok(y) };
         let weight = self.vars.get::<4>(&format!("{name}.response.weight"))?;
         let bias = self.vars.flat(&format!("{name}.response.bias"))?.unsqueeze::<2>();

@@ -211,7 +211,8 @@ impl Parameter {
     /// Store and train only the entries where `support` says so. Entries that drop out of an [`Support::Alive`] pattern
     /// become zero; under [`Support::Chosen`] they keep their value.
     ///
-    /// Linear layers compute with the pattern; a convolution computes densely all the same.
+    /// Linear layers compute with the pattern, as convolutions in one group do where dead entries are zero; others compute
+    /// densely all the same.
     ///
     /// # Errors
     /// A pattern of another size than outputs x the rest of the shape.

@@ -1,10 +1,12 @@
 //! Patterns of dead weights during a training: what every pruner hands its choice to.
 
 use quadrat_core::{Error, Result};
-use quadrat_nn::{At, Parameters, Run, TrainMethod, ops::Pattern};
+use quadrat_nn::ops::{Pattern, SPARSE_CONV_BELOW};
+use quadrat_nn::{At, Parameters, Run, TrainMethod};
 use std::sync::Arc;
 
-/// Linear layers at or below this density are stored sparsely: there a training step was measured to be faster.
+/// Linear layers at or below this density are stored sparsely, and convolutions at or below
+/// [`SPARSE_CONV_BELOW`](quadrat_nn::ops::SPARSE_CONV_BELOW): there a training step was measured to be faster.
 pub const SPARSE_BELOW: f64 = quadrat_nn::ops::SPARSE_BELOW;
 
 /// Train with a fixed pattern of dead weights.
@@ -42,16 +44,17 @@ impl TrainMethod for FixedMask {
     }
 }
 
-/// Kill what the masks say is dead: sparse storage for linear layers where that is faster, zeros elsewhere.
+/// Kill what the masks say is dead: sparse storage where that is faster, zeros elsewhere.
 pub(crate) fn impose(masks: &[(String, Vec<bool>)], parameters: &mut Parameters, rescale: bool) -> Result<()> {
     for (name, mask) in masks {
         let parameter = parameters.get_mut(name)?;
         let density = mask.iter().filter(|alive| **alive).count() as f64 / mask.len() as f64;
         let scale = if rescale { (1.0 / density.sqrt()) as f32 } else { 1.0 };
         parameter.update(|w| w.iter_mut().zip(mask).for_each(|(w, alive)| *w *= if *alive { scale } else { 0.0 }));
-        if let ([rows, cols], true) = (&parameter.shape[..], density <= SPARSE_BELOW) {
-            let pattern = Arc::new(Pattern::from_mask(mask, *rows, *cols)?);
-            parameter.restrict(pattern, false)?;
+        let below = if parameter.shape.len() == 2 { SPARSE_BELOW } else { SPARSE_CONV_BELOW };
+        if density <= below {
+            let rows = parameter.shape[0];
+            parameter.restrict(Arc::new(Pattern::from_mask(mask, rows, mask.len() / rows)?), false)?;
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub mod step;
 mod threads;
 
 pub use attention::{attention, attention_weights, self_attention, split_heads};
-pub use conv::conv2d;
+pub use conv::{SPARSE_CONV_BELOW, conv2d, sparse_conv2d};
 pub use elementwise::{atan, gelu, silu, tanh};
 pub use linear::linear;
 pub use loss::softmax_cross_entropy;

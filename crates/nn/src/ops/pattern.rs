@@ -130,8 +130,38 @@ impl Pattern {
 
     /// The transpose of the matrix of `values` times `g`.
     pub(super) fn transpose_times(&self, values: &[f32], g: &Lanes) -> Lanes {
-        let values: Vec<f32> = self.place.iter().map(|k| values[*k as usize]).collect();
-        self.by_col.times(&values, g, &vec![0.0; self.cols])
+        self.by_col.times(&self.by_column(values), g, &vec![0.0; self.cols])
+    }
+
+    /// Values in the order of columns.
+    pub(super) fn by_column(&self, values: &[f32]) -> Vec<f32> {
+        self.place.iter().map(|k| values[*k as usize]).collect()
+    }
+
+    /// Adds the matrix of `values` times the matrix `x` to rows of `out` that begin every `stride` numbers.
+    pub(super) fn add_times(&self, values: &[f32], x: Rows, out: &mut [f32], stride: usize) {
+        self.by_row.add_times(values, x, out, stride);
+    }
+
+    /// The same with the transpose, of values [by columns](Pattern::by_column).
+    pub(super) fn add_transpose_times(&self, by_column: &[f32], x: Rows, out: &mut [f32], stride: usize) {
+        self.by_col.add_times(by_column, x, out, stride);
+    }
+
+    /// Adds to the sum of every alive place its row of `g` times its column's row of `x`.
+    pub(super) fn add_outer(&self, g: Rows, x: Rows, sums: &mut [f32]) {
+        let Half { start, index } = &self.by_row;
+        vectorised(
+            #[inline(always)]
+            || {
+                for r in 0..self.rows {
+                    let places = start[r]..start[r + 1];
+                    for (sum, c) in sums[places.clone()].iter_mut().zip(&index[places]) {
+                        *sum += threads::sum_of(g.row(r), x.row(*c as usize), |g, x| g * x);
+                    }
+                }
+            },
+        );
     }
 
     /// At every alive place the sum over samples of the row's value in `g` times the column's in `x`.
@@ -174,6 +204,21 @@ impl Pattern {
     }
 }
 
+/// A matrix in a slice: rows of `width` numbers that begin every `stride`.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) width: usize,
+}
+
+impl<'a> Rows<'a> {
+    #[inline(always)]
+    fn row(&self, i: usize) -> &'a [f32] {
+        &self.values[i * self.stride..][..self.width]
+    }
+}
+
 /// The dot product of whole lanes, in eight running sums that halve at the end.
 #[inline(always)]
 fn dot<const L: usize>(a: &[f32; L], b: &[f32; L]) -> f32 {
@@ -213,6 +258,26 @@ impl Half {
         out
     }
 
+    fn add_times(&self, values: &[f32], x: Rows, out: &mut [f32], stride: usize) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (line, ends) in self.start.windows(2).enumerate() {
+                    let places = ends[0]..ends[1];
+                    if places.is_empty() {
+                        continue;
+                    }
+                    let line = &mut out[line * stride..][..x.width];
+                    let (values, index) = (&values[places.clone()], &self.index[places]);
+                    let mut at = add_blocks::<64>(values, index, x, line, 0);
+                    at = add_blocks::<16>(values, index, x, line, at);
+                    at = add_blocks::<4>(values, index, x, line, at);
+                    add_blocks::<1>(values, index, x, line, at);
+                }
+            },
+        );
+    }
+
     /// The lines from `first` on that `out` has room for, on one block of samples.
     fn times_block<const L: usize>(
         &self,
@@ -242,6 +307,24 @@ impl Half {
             },
         );
     }
+}
+
+/// Adds the rows of `x` at `index` times `values` to a line, from `at` on, L numbers at a time; returns how far that goes.
+#[inline(always)]
+fn add_blocks<const L: usize>(values: &[f32], index: &[u32], x: Rows, line: &mut [f32], mut at: usize) -> usize {
+    while let Some(out) = line[at..].first_chunk_mut::<L>() {
+        let mut sums = *out;
+        for (v, i) in values.iter().zip(index) {
+            if let Some(x) = x.row(*i as usize)[at..].first_chunk::<L>() {
+                for lane in 0..L {
+                    sums[lane] += v * x[lane];
+                }
+            }
+        }
+        *out = sums;
+        at += L;
+    }
+    at
 }
 
 /// A batch (samples x width) in blocks of `lanes` samples: each block is width x lanes, the last filled up with zeros.

@@ -113,7 +113,7 @@ fn sampled(g: &[f32], x: &[f32], batch: usize, pattern: &Pattern) -> Vec<f32> {
 }
 
 /// The dense matrix, by burn's own operations.
-fn dense(values: Tensor<1>, pattern: &Pattern) -> Tensor<2> {
+pub(super) fn dense(values: Tensor<1>, pattern: &Pattern) -> Tensor<2> {
     let device = values.device();
     let indices: Vec<i64> = pattern.indices().map(|i| i as i64).collect();
     let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [pattern.alive()]), &device);
