@@ -170,6 +170,11 @@ pub trait TrainMethod: Sync {
         Ok(())
     }
 
+    /// After a run: numbers that it found and that a user will want to see, by name.
+    fn found(&self) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+
     /// What must be kept to go on later.
     fn save(&self) -> MethodState {
         MethodState::default()

@@ -3,7 +3,7 @@
 use super::learned::{Judgement, Source, WEIGHTS, read_images};
 use super::work;
 use crate::args::Run;
-use crate::output::{Reply, count, figure, seconds};
+use crate::output::{Reply, count, figure, seconds, table};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
 use quadrat::nn::{
@@ -12,7 +12,7 @@ use quadrat::nn::{
 };
 use quadrat::regularize::{self, RandomSparseSearch};
 use quadrat::{Encoder, Error, Params, Plot, Progress, Result, Seed, Series, check_vacant, write_atomic_folder};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -154,6 +154,7 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         }
     }
     let fit = training.finish()?;
+    let found = methods.iter().flat_map(|method| method.found()).collect();
     let took = started.elapsed().as_secs_f64();
     let judged = held.as_ref().unwrap_or(&train);
     let outputs = predict(&network, &fit.parameters, judged.inputs.view(), &[])?;
@@ -171,6 +172,7 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         rows: train.len(),
         held_back,
         took,
+        found,
         judgement,
     }
     .reply()
@@ -325,6 +327,7 @@ struct Finished<'a> {
     rows: usize,
     held_back: usize,
     took: f64,
+    found: Vec<(String, f64)>,
     judgement: Judgement,
 }
 
@@ -346,6 +349,11 @@ impl Finished<'_> {
             args.run.seed,
             judgement.text()
         );
+        if !self.found.is_empty() {
+            text.push_str("the methods found:\n");
+        }
+        let found: Vec<_> = self.found.iter().map(|(name, value)| vec![name.clone(), figure(*value)]).collect();
+        text.push_str(&table(&found, &[1]));
         for path in [&args.out, &args.report].into_iter().flatten() {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
@@ -359,6 +367,7 @@ impl Finished<'_> {
             "held_back": self.held_back,
             "parameters": self.size(),
             "figures": judgement.json(),
+            "found": self.found.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Value>(),
             "curve": crate::output::json(&self.curve)?,
             "seconds": self.took,
             "seed": args.run.seed,
@@ -394,6 +403,8 @@ impl Finished<'_> {
         page.blocks.push(Block::Facts(facts));
         let figures = self.judgement.figures.iter().map(|(name, v)| ((*name).to_owned(), figure(*v))).collect();
         page.section(&format!("How good it is, {judged}"), [Block::Facts(figures)]);
+        let found: Vec<_> = self.found.iter().map(|(name, value)| (name.clone(), figure(*value))).collect();
+        page.section("What the methods found", (!found.is_empty()).then_some(Block::Facts(found)));
         page.section("Learning curve", [curve(self.curve)?]);
         for (heading, blocks) in self.judgement.blocks {
             page.section(heading, blocks);

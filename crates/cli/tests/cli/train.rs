@@ -54,6 +54,19 @@ fn a_stopped_training_goes_on() {
 }
 
 #[test]
+fn tuned_strengths_are_told() {
+    let folder = Folder::new("train-tuned");
+    folder.write("train.csv", &rows(120, 0));
+    let line = "quadrat train --in train.csv --target y --hidden 8 --epochs 3 --method stn:tune=dropout:fc1+noise";
+    let said = folder.ok(&format!("{line} --report report.html"));
+    assert!(said.contains("the methods found") && said.contains("dropout fc1"), "{said}");
+    assert!(folder.read("report.html").contains("What the methods found"));
+    let found = folder.json(&format!("{line} --json"))["found"].clone();
+    let rate = found["dropout fc1"].as_f64().unwrap();
+    assert!(rate > 0.0 && rate < 0.9 && found["input noise"].as_f64().unwrap() > 0.0, "{found}");
+}
+
+#[test]
 fn units_can_be_removed_before_the_training() {
     let folder = Folder::new("train-search");
     folder.write("train.csv", &rows(120, 0));

@@ -362,6 +362,13 @@ impl TrainMethod for SelfTuningNetwork {
         Ok(())
     }
 
+    /// The strengths of the network that is returned.
+    fn found(&self) -> Vec<(String, f64)> {
+        let best = self.tuned.best().filter(|_| self.keep_best).map(|best| best.strengths.clone());
+        let strengths = best.unwrap_or_else(|| self.tuned.strengths());
+        strengths.into_iter().map(|(strength, value)| (strength.to_string(), value)).collect()
+    }
+
     fn save(&self) -> MethodState {
         self.tuned.save()
     }

@@ -204,6 +204,10 @@ fn a_share_is_held_out_and_everything_is_recorded() {
     assert_eq!(schedule.steps, [0, 6, 8, 10, 12]);
     assert_eq!((schedule.at(5), schedule.at(6)), (&schedule.values[0][..], &schedule.values[1][..]));
     assert_eq!(method.tuned.validation_steps(), 4);
+    let kept = &method.tuned.best().unwrap().strengths;
+    let told: Vec<_> = kept.iter().map(|(strength, value)| (strength.to_string(), *value)).collect();
+    assert_eq!(method.found(), told);
+    assert_eq!(told.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["dropout input", "dropout fc1"]);
     let mut again = schedule.clone();
     trainer.fit(&network, &samples, None, &mut [&mut again], &Silent).unwrap();
 }
