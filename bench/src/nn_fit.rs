@@ -25,7 +25,6 @@ fn fold_of(row: usize) -> usize {
 /// dense at 100; trained six times, each time without another sixth of the rows.
 fn fit(settings: &Settings) -> Result<Figures> {
     let (percent, epochs) = (settings.number("percent", 5)?, settings.number("epochs", 15)?);
-    let rescale = settings.text("rescale", "true") == "true";
     let (pixels, y, classes) = builtin::labelled("fashion-mnist")?;
     let x = pixels.mapv(|v| (v / 255.0) as f32);
     drop(pixels);
@@ -47,7 +46,7 @@ fn fit(settings: &Settings) -> Result<Figures> {
                 ..Trainer::default()
             };
             let density = percent as f64 / 100.0;
-            let mut pruning = RandomPruning { density, rescale, ..RandomPruning::default() };
+            let mut pruning = RandomPruning { density, rescale: true, ..RandomPruning::default() };
             let mut methods: Vec<&mut dyn TrainMethod> = Vec::new();
             if percent < 100 {
                 methods.push(&mut pruning);

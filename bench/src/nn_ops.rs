@@ -121,7 +121,6 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         "conv-32" => conv(32, 28, 3),
         "conv-64" => conv(64, 14, 3),
         "conv-1x1" => conv(64, 14, 1),
-        "sparse-conv-32" => sparse_conv(32, 28, number(detail)?)?,
         "sparse-conv-64" => sparse_conv(64, 14, number(detail)?)?,
         "linear" | "sparse" | "patterned" => linear(1024, kind, number(detail)?)?,
         "sparse-784" => linear(784, "sparse", number(detail)?)?,

@@ -166,6 +166,19 @@ impl TrainMethod for Augment {
     }
 }
 
+/// By how much, down and right, `new` is `old` moved; at most `most` pixels each way.
+#[cfg(test)]
+pub(crate) fn shift_between(old: &[f32], new: &[f32], [h, w]: [usize; 2], most: isize) -> Option<[isize; 2]> {
+    let all = (-most..=most).flat_map(|down| (-most..=most).map(move |right| [down, right]));
+    all.into_iter().find(|[down, right]| {
+        (0..old.len()).all(|i| {
+            let (y, x) = ((i / w % h) as isize - down, (i % w) as isize - right);
+            let inside = (0..h as isize).contains(&y) && (0..w as isize).contains(&x);
+            new[i] == if inside { old[i / (h * w) * h * w + y as usize * w + x as usize] } else { 0.0 }
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,15 +205,7 @@ mod tests {
         let (before, after) = changed(Augment { shift: 1, ..Augment::default() }, [2, 3, 4], 400);
         let mut seen = std::collections::BTreeSet::new();
         for (old, new) in before.inputs.outer_iter().zip(after.inputs.outer_iter()) {
-            let shifted = |down: isize, right: isize| {
-                (0..24).all(|i| {
-                    let (c, y, x) = (i / 12, (i / 4 % 3) as isize - down, (i % 4) as isize - right);
-                    let inside = (0..3).contains(&y) && (0..4).contains(&x);
-                    new[i] == if inside { old[c * 12 + y as usize * 4 + x as usize] } else { 0.0 }
-                })
-            };
-            let all = (-1..=1).flat_map(|down| (-1..=1).map(move |right| (down, right)));
-            seen.insert(all.into_iter().find(|(down, right)| shifted(*down, *right)).expect("a shift"));
+            seen.insert(shift_between(&old.to_vec(), &new.to_vec(), [3, 4], 1).expect("a shift"));
         }
         assert_eq!(seen.len(), 9);
     }

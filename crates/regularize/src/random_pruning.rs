@@ -5,8 +5,8 @@
 //! the network is trained from scratch with that pattern fixed. Counted are the entries of linear and convolution
 //! kernels; biases and normalisations are never pruned.
 //!
-//! Where it pays (see [`SPARSE_BELOW`](crate::SPARSE_BELOW)), a layer stores and computes only what is alive, its optimiser state
-//! included; elsewhere weights and gradients are masked after every step. Both train the same network.
+//! Where it pays (see [`SPARSE_BELOW`](crate::SPARSE_BELOW)), a layer stores and computes only what is alive, its
+//! optimiser state included; elsewhere weights and gradients are masked after every step. Both train the same network.
 
 use crate::density::{self, Draw, Layer, Rule, counts, densities, layers, random_mask};
 use crate::masks::{impose, mask_gradients, mask_weights, release};

@@ -104,8 +104,8 @@ impl Plan {
                  pruning, each of the smallest {RATE} of all surviving weights but the first convolution's, set back \
                  to an early step. New tasks: scikit-learn's digits at 16 x 16; other clothes, upside down and \
                  inverted, at 20 x 20; which of seven photographs a square of 16 x 16 comes from (to adapt to from \
-                 the left halves, to test on from the right ones); {shots:?} images a class. A probe sees them in the middle of a black image, a \
-                 prompt within its border. Figures on {} images that neither saw.",
+                 the left halves, to test on from the right ones); {shots:?} images a class. A probe sees them in the \
+                 middle of a black image, a prompt within its border. Figures on {} images that neither saw.",
                 self.source, self.epochs, self.rounds, self.test
             ),
             ..Evidence::default()

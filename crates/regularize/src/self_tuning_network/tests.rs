@@ -2,6 +2,7 @@
 
 use super::hyper::{softplus, softplus_inverse};
 use super::*;
+use crate::augment::shift_between;
 use ndarray::Array1;
 use proptest::prelude::*;
 use quadrat_core::{Seed, Silent};
@@ -239,15 +240,7 @@ fn shifts_go_as_far_as_they_may_and_all_happen() {
     Strength::Shift(Some(shape)).apply(&mut after, &[0.3; 1_000], &mut Seed(1).rng(0)).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for (old, new) in before.inputs.outer_iter().zip(after.inputs.outer_iter()) {
-        let shifted = |down: isize, right: isize| {
-            (0..96).all(|i| {
-                let (c, y, x) = (i / 48, (i / 6 % 8) as isize - down, (i % 6) as isize - right);
-                let inside = (0..8).contains(&y) && (0..6).contains(&x);
-                new[i] == if inside { old[c * 48 + y as usize * 6 + x as usize] } else { 0.0 }
-            })
-        };
-        let all = (-2..=2).flat_map(|down| (-2..=2).map(move |right| (down, right)));
-        seen.insert(all.into_iter().find(|(down, right)| shifted(*down, *right)).expect("a shift"));
+        seen.insert(shift_between(&old.to_vec(), &new.to_vec(), [8, 6], 2).expect("a shift"));
     }
     assert_eq!(seen.len(), 25);
 }
