@@ -2,6 +2,12 @@
 //!
 //! Classes are numbers from 0. Every function that compares two lists refuses lists of different lengths and empty ones.
 
+mod by_class;
+mod regression;
+
+pub use by_class::{ClassFigures, by_class, confusion, log_odds, majority_share, one_against_rest};
+pub use regression::{mean_absolute_error, pinball, r2, root_mean_squared_error};
+
 use ndarray::{ArrayView2, Axis};
 use quadrat_core::{Error, Result, Seed};
 
@@ -113,6 +119,31 @@ pub fn auc(positive: &[bool], scores: &[f64]) -> Result<f64> {
         below += tied.len() as f64;
     }
     Ok((rank_sum - 0.5 * positives * (positives + 1.0)) / (positives * negatives))
+}
+
+/// Average precision: the mean over positive rows of the precision at their score, Σ (Rₙ − Rₙ₋₁) Pₙ over distinct scores
+/// descending, without interpolation. A model without any skill has the share of positive rows. Same conditions as
+/// [`roc_curve`].
+///
+/// ```
+/// use quadrat_numeric::metrics::average_precision;
+/// let found = average_precision(&[false, false, true, true], &[0.1, 0.4, 0.35, 0.8])?;
+/// assert!((found - 5.0 / 6.0).abs() < 1e-12);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+pub fn average_precision(positive: &[bool], scores: &[f64]) -> Result<f64> {
+    check_scores(positive, scores)?;
+    let (positives, _) = kinds(positive)?;
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_unstable_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let (mut called, mut hits, mut sum) = (0.0, 0.0, 0.0);
+    for tied in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
+        let new = tied.iter().filter(|row| positive[**row]).count() as f64;
+        called += tied.len() as f64;
+        hits += new;
+        sum += new * hits / called;
+    }
+    Ok(sum / positives)
 }
 
 /// Rows to learn from and rows to measure on, both ascending.
@@ -297,6 +328,9 @@ mod tests {
         assert_eq!(auc(&[true, false], &[f64::INFINITY, f64::NEG_INFINITY]).unwrap(), 1.0);
         let called: Vec<bool> = scores.iter().map(|s| *s >= 0.8).collect();
         assert_eq!(roc_rates(&positive, &called).unwrap(), (third, 0.5), "the third point");
+        // average_precision_score of scikit-learn 1.9.
+        assert!((average_precision(&positive, &scores).unwrap() - 0.75).abs() < 1e-9);
+        assert!((average_precision(&[true, false, true], &[0.5; 3]).unwrap() - 2.0 / 3.0).abs() < 1e-12, "no skill");
         // Zero and minus zero are one score.
         assert_eq!(auc(&[true, false], &[-0.0, 0.0]).unwrap(), 0.5);
     }
@@ -309,6 +343,7 @@ mod tests {
         assert!(brier(&[0, 0], array![[0.5, 0.5]].view()).is_err());
         assert!(auc(&[true, true], &[0.1, 0.2]).is_err() && roc_curve(&[false], &[0.1]).is_err());
         assert!(auc(&[true, false], &[0.1, f64::NAN]).is_err());
+        assert!(average_precision(&[true, true], &[0.1, 0.2]).is_err());
         assert!(roc_rates(&[true, true], &[true, false]).is_err() && roc_rates(&[true, false], &[true]).is_err());
         for folds in [0, 1, 4] {
             assert!(stratified_folds(&[0, 1, 0], folds, Seed(0)).is_err());
