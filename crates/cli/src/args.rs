@@ -11,6 +11,9 @@ use crate::commands::holdout::Holdout;
 use crate::commands::predict::{Evaluate, Predict};
 use crate::commands::train::Train;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use quadrat::data::ColumnType;
+use quadrat::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Choose, make and check samples.
@@ -113,6 +116,75 @@ pub struct Run {
     pub json: bool,
 }
 
+/// How an input file is read, where it does not say so itself.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[command(next_help_heading = "How files are read")]
+pub struct Reading {
+    /// Types of columns that are to be read differently: integer, float, boolean, text or category
+    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Format of the input, where its name does not tell: csv, tsv, jsonl, parquet, npy, npz, ...
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Between two fields: a character, or `tab`
+    #[arg(long, value_name = "CHARACTER")]
+    pub separator: Option<String>,
+    /// Decimal sign of numbers
+    #[arg(long, value_name = "CHARACTER")]
+    pub decimal: Option<char>,
+    /// Sign between the thousands of numbers
+    #[arg(long, value_name = "CHARACTER")]
+    pub thousands: Option<char>,
+    /// Around fields that hold a separator
+    #[arg(long, value_name = "CHARACTER")]
+    pub quote: Option<char>,
+    /// What lines start with that are no rows
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// The first row is data: columns are called column 1, column 2, ...
+    #[arg(long)]
+    pub no_header: bool,
+    /// Encoding of the texts, such as windows-1252 or utf-16le
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
+    /// What else stands for a missing value, in every column
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', allow_hyphen_values = true)]
+    pub missing_codes: Vec<String>,
+}
+
+impl Reading {
+    /// As the reader takes it.
+    pub fn told(&self) -> Result<quadrat::data::Reading> {
+        let types = self.types.iter().map(|entry| {
+            let (name, kind) = entry
+                .rsplit_once('=')
+                .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
+            Ok((name.to_owned(), kind.parse::<ColumnType>()?))
+        });
+        let separator = self.separator.as_deref().map(|given| {
+            let mut characters = given.chars();
+            match (given, characters.next(), characters.next()) {
+                ("tab" | "\\t", _, _) => Ok('\t'),
+                (_, Some(one), None) => Ok(one),
+                _ => Err(Error::input("--separator", format!("`{given}`"), "one character, or `tab`")),
+            }
+        });
+        Ok(quadrat::data::Reading {
+            types: types.collect::<Result<_>>()?,
+            format: self.format.as_deref().map(str::parse).transpose()?,
+            separator: separator.transpose()?,
+            decimal: self.decimal,
+            thousands: self.thousands,
+            quote: self.quote,
+            comment: self.comment.clone(),
+            header: self.no_header.then_some(false),
+            encoding: self.encoding.clone(),
+            missing_codes: self.missing_codes.clone(),
+        })
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct List {
     /// Words to search for, such as "too few examples of one class"
@@ -146,6 +218,8 @@ pub enum Data {
     Show {
         /// A file, or builtin:NAME
         input: String,
+        #[command(flatten)]
+        reading: Reading,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -172,9 +246,8 @@ pub struct Work {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// Which columns say what of the rows to choose from.
@@ -312,9 +385,8 @@ pub struct SplitFile {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// How a file is split.
@@ -339,6 +411,8 @@ pub struct Order {
     /// Input whose rows to draw from, as for `select`
     #[arg(long = "in", value_name = "FILE")]
     pub input: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// Column of the input with each row's class, for draws that keep the classes' shares
     #[arg(long, value_name = "COLUMN", requires = "input")]
     pub target: Option<String>,
@@ -398,9 +472,8 @@ pub struct Compare {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Args, Debug)]

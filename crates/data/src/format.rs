@@ -65,6 +65,16 @@ impl Format {
     }
 }
 
+/// A format by its usual ending: `csv`, `tsv`, `jsonl`, `parquet`, `npy`, `npz`.
+impl std::str::FromStr for Format {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        by_ending(&format!(".{}", name.to_lowercase()))
+            .ok_or_else(|| Error::input("format", format!("`{name}`"), ALLOWED))
+    }
+}
+
 impl std::fmt::Display for Format {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

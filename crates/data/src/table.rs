@@ -6,7 +6,7 @@ use crate::jsonl::Jsonl;
 use crate::numpy::Numpy;
 use crate::parquet_file::{Origin, ParquetFile};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType, Missing, arrays, builtin, bytes, cell, json};
+use crate::{Column, ColumnType, Missing, Reading, arrays, builtin, bytes, cell, json};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_select::interleave::interleave;
@@ -28,6 +28,7 @@ pub struct Table {
     format: Format,
     columns: Vec<Column>,
     pub(crate) body: Body,
+    notes: Vec<String>,
     progress: Arc<dyn Progress + Send>,
 }
 
@@ -66,19 +67,16 @@ impl Table {
     /// A file that cannot be read, is no table of its format, or has no rows; an override of an unknown column or one
     /// that the column's values contradict.
     pub fn open(name: &str, overrides: &[(String, ColumnType)]) -> Result<Table> {
-        Table::open_with(name, overrides, Arc::new(Silent))
+        Table::open_with(name, &Reading::typed(overrides), Arc::new(Silent))
     }
 
-    /// [`Table::open`] that reports to `progress` and stops when it says so, as do all later reads and writes of the
-    /// table's rows.
+    /// [`Table::open`] with all that can be said about how to read the file. It reports to `progress` and stops when
+    /// that says so, as do all later reads and writes of the table's rows.
     ///
     /// # Errors
     /// As [`Table::open`], and [`Error::Cancelled`].
-    pub fn open_with(
-        name: &str,
-        overrides: &[(String, ColumnType)],
-        progress: Arc<dyn Progress + Send>,
-    ) -> Result<Table> {
+    pub fn open_with(name: &str, reading: &Reading, progress: Arc<dyn Progress + Send>) -> Result<Table> {
+        let overrides = &reading.types;
         if let Some(set) = name.strip_prefix("builtin:") {
             let table = builtin::find(set)?.table(overrides)?;
             return Ok(Table { name: name.to_owned(), progress, ..table });
@@ -88,7 +86,7 @@ impl Table {
             let parquet = ParquetFile::open(name, Origin::Path(path.to_path_buf()), overrides)?;
             return Table::new(name, Format::Parquet, Body::Parquet(parquet), overrides, progress);
         }
-        Table::parse(name, bytes::read(path, &*progress)?, overrides, progress)
+        Table::parse(name, bytes::read(path, &*progress)?, reading, progress)
     }
 
     /// Opens another file, which reports to the same progress as this one.
@@ -96,7 +94,7 @@ impl Table {
     /// # Errors
     /// As [`Table::open_with`].
     pub fn open_beside(&self, name: &str) -> Result<Table> {
-        Table::open_with(name, &[], Arc::clone(&self.progress))
+        Table::open_with(name, &Reading::default(), Arc::clone(&self.progress))
     }
 
     /// A table from a file's content; `name` is what messages call it, and its ending tells the format.
@@ -104,17 +102,13 @@ impl Table {
     /// # Errors
     /// As [`Table::open`].
     pub fn from_bytes(name: &str, bytes: Vec<u8>, overrides: &[(String, ColumnType)]) -> Result<Table> {
-        Table::parse(name, bytes, overrides, Arc::new(Silent))
+        Table::parse(name, bytes, &Reading::typed(overrides), Arc::new(Silent))
     }
 
-    fn parse(
-        name: &str,
-        bytes: Vec<u8>,
-        overrides: &[(String, ColumnType)],
-        progress: Arc<dyn Progress + Send>,
-    ) -> Result<Table> {
+    fn parse(name: &str, bytes: Vec<u8>, reading: &Reading, progress: Arc<dyn Progress + Send>) -> Result<Table> {
+        let overrides = &reading.types;
         let bytes = bytes::decompress(name, bytes, &*progress)?;
-        let format = Format::of_content(name, &bytes)?;
+        let format = reading.format.map_or_else(|| Format::of_content(name, &bytes), Ok)?;
         let body = match format {
             Format::Csv => Body::Delimited(Delimited::parse(name, bytes, b',', overrides, &*progress)?),
             Format::Tsv => Body::Delimited(Delimited::parse(name, bytes, b'\t', overrides, &*progress)?),
@@ -139,7 +133,7 @@ impl Table {
             Body::Parquet(parquet) => parquet.columns().to_vec(),
             Body::Numpy(numpy) => numpy.columns().to_vec(),
         };
-        let table = Table { name: name.to_owned(), format, columns, body, progress };
+        let table = Table { name: name.to_owned(), format, columns, body, notes: Vec::new(), progress };
         for (column, _) in overrides {
             table.index(column)?;
         }
@@ -154,6 +148,11 @@ impl Table {
     /// The file's format.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// What was assumed or skipped when the file was read, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Number of rows.

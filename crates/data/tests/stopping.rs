@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use quadrat_core::{Error, Progress};
-use quadrat_data::{Missing, Table, write_selection};
+use quadrat_data::{Missing, Reading, Table, write_selection};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -54,7 +54,7 @@ fn every_question_can_be_stopped_and_asked_again() {
     for path in &paths {
         let name = path.to_str().unwrap();
         let progress = Fuse::new(i64::MAX);
-        let table = Table::open_with(name, &[], progress.clone()).unwrap();
+        let table = Table::open_with(name, &Reading::default(), progress.clone()).unwrap();
         type Question<'a> = &'a dyn Fn() -> Result<(), Error>;
         let out = path.with_file_name("out.npz");
         let questions: [Question; 6] = [
@@ -85,7 +85,7 @@ fn opening_can_be_stopped() {
     for path in &paths {
         // Only the footer of a Parquet file and the header of an npz file are looked at.
         let name = path.to_str().unwrap();
-        let opened = Table::open_with(name, &[], Fuse::new(0));
+        let opened = Table::open_with(name, &Reading::default(), Fuse::new(0));
         let lazy = name.ends_with("parquet") || name.ends_with("npz");
         assert!(if lazy { opened.is_ok() } else { matches!(opened, Err(Error::Cancelled)) }, "{name}");
     }

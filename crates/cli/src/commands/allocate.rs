@@ -1,7 +1,7 @@
 //! `quadrat allocate`: labelled rows of many tasks, or their heads -> how many rows to buy of each source task.
 
 use super::work;
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, count, figure, table};
 use clap::{Args, ValueEnum};
 use ndarray::{Array2, Axis};
@@ -78,9 +78,8 @@ pub struct Allocate {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub run: Run,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +145,7 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
     let (Some(input), Some(target)) = (&args.input, &args.target) else {
         return Err(Error::input("--in", "nothing", "name a file of labelled rows with --target, or give --heads"));
     };
-    let file = work::read(input, &args.types)?;
+    let file = work::read(input, &args.reading)?;
     let tasks = file.categories(&args.task, Missing::Error)?;
     let ours = code_of(&args.target_task, &file, &args.task, &tasks)?;
     let columns = PoolColumns {
@@ -192,7 +191,7 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
 }
 
 fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
-    let file = work::read(heads, &args.types)?;
+    let file = work::read(heads, &args.reading)?;
     let tasks = file.categories(&args.task, Missing::Error)?;
     if tasks.names.len() < file.rows() {
         let want = "the file of heads must have one row a task";
@@ -252,7 +251,7 @@ fn labels(file: &Table, target: &str) -> Result<Vec<f64>> {
 
 /// The cost of a row of each source.
 fn costs(args: &Allocate, file: &str, sources: &[String]) -> Result<Vec<f64>> {
-    let listed = work::read(file, &[])?;
+    let listed = work::read(file, &Reading::default())?;
     let names = listed.strings(&args.task)?;
     let costs = listed.numeric(&["cost"], Missing::Error)?;
     let cost_of = |source: &String| {

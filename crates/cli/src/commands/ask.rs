@@ -1,7 +1,7 @@
 //! `quadrat ask`: twenty questions on any table of items.
 
 use super::work;
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, json, print, table, write_json};
 use clap::Args;
 use quadrat::select::{AnswerTable, Classical, LearnedPolicy, QueryPolicy, QueryProblem, QueryRule};
@@ -71,9 +71,8 @@ pub struct Ask {
     pub hidden: usize,
     #[command(flatten)]
     pub run: Run,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// A trained policy with the words of the table it was trained for.
@@ -101,7 +100,7 @@ fn questions(args: &Ask) -> Result<Questions> {
     if args.questions == 0 {
         return Err(Error::input("--questions", 0, "use at least 1"));
     }
-    let found = Questions::of(&work::read(&args.input, &args.types)?, args.name.as_deref(), &args.features)?;
+    let found = Questions::of(&work::read(&args.input, &args.reading)?, args.name.as_deref(), &args.features)?;
     for note in &found.left_out {
         eprintln!("quadrat: note: no question about {note}");
     }
@@ -163,7 +162,7 @@ pub fn play(args: &Ask) -> Result<Reply> {
         "input": args.input,
         "name": args.name,
         "features": args.features,
-        "types": args.types,
+        "reading": args.reading,
         "noise": args.noise,
         "questions": args.questions,
         "policy": args.policy,

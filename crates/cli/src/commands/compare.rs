@@ -35,7 +35,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
     if args.columns.target.is_none() {
         return Err(Error::input("--target", "nothing", "name the column with each row's class"));
     }
-    let table = work::read(&args.input, &args.types)?;
+    let table = work::read(&args.input, &args.reading)?;
     let mut rivals = rivals(&args.methods)?;
     let case = case(args, &table, &rivals, progress)?;
     let mut court = Court { repeats: args.seeds, test_share: args.test_share, visits: args.visits, ..Court::default() };
@@ -70,7 +70,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         "text_dim": args.columns.text_dim,
         "embedding": args.columns.embedding,
         "features": args.features,
-        "types": args.types,
+        "reading": args.reading,
         "test_share": args.test_share,
         "visits": args.visits,
         "seed": args.run.seed,

@@ -1,16 +1,17 @@
 //! `quadrat data`: the built-in sets, and what a file holds.
 
-use crate::args::Data;
+use super::work;
+use crate::args::{Data, Reading};
 use crate::output::{Reply, count, table, wrap};
 use quadrat::Result;
-use quadrat::data::{Table, builtin};
+use quadrat::data::builtin;
 use serde_json::{Value, json};
 
 /// Lists the built-in sets, or describes a file.
 pub fn run(args: &Data) -> Result<Reply> {
     match args {
         Data::List { .. } => Ok(list()),
-        Data::Show { input, .. } => show(input),
+        Data::Show { input, reading, .. } => show(input, reading),
     }
 }
 
@@ -40,8 +41,8 @@ fn list() -> Reply {
     Reply::new(text + "\nUse one with `--in builtin:NAME`; `quadrat data show builtin:NAME` says more.", sets.into())
 }
 
-fn show(input: &str) -> Result<Reply> {
-    let file = Table::open(input, &[])?;
+fn show(input: &str, reading: &Reading) -> Result<Reply> {
+    let file = work::read(input, reading)?;
     let set = input.strip_prefix("builtin:").map(builtin::find).transpose()?;
     let mut text = format!("{}: {}, {} rows\n", file.name(), file.format(), count(file.rows()));
     let columns: Vec<Vec<String>> = file.columns().iter().map(|c| vec![c.name.clone(), c.kind.to_string()]).collect();
@@ -56,6 +57,7 @@ fn show(input: &str) -> Result<Reply> {
         "format": file.format().to_string(),
         "rows": file.rows(),
         "columns": columns,
+        "notes": file.notes(),
         "licence": set.map(|set| set.licence),
         "source": set.map(|set| set.source),
     });

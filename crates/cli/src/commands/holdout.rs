@@ -1,6 +1,7 @@
 //! `quadrat holdout`: a hold-out set behind a mechanism, with its budget in a ledger on disk.
 
 use super::work;
+use crate::args::Reading;
 use crate::output::{self, Reply, check_place, count, figure, table, wrap};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use quadrat::data::{Format, Missing, Table, Values, builtin, write_resampled};
@@ -121,9 +122,8 @@ pub struct Init {
     /// Write the file for the team (.csv or .tsv): the target of held-out rows is left empty
     #[arg(long, value_name = "FILE")]
     pub publish: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -264,7 +264,9 @@ struct About {
     input: String,
     /// Its content's hash: questions about columns read it again.
     sha256: String,
-    types: Vec<String>,
+    /// How it is read.
+    #[serde(flatten)]
+    reading: Reading,
     target: Option<String>,
     /// Names of the classes.
     classes: Vec<String>,
@@ -295,7 +297,7 @@ fn default_budget(rows: usize) -> u64 {
 fn init(args: &Init) -> Result<Reply> {
     check_options(args)?;
     check_vacant(&args.ledger)?;
-    let table = work::read(&args.input, &args.types)?;
+    let table = work::read(&args.input, &args.reading)?;
     if let Some(path) = &args.publish {
         check_publish(args, &table, path)?;
     }
@@ -400,7 +402,7 @@ fn about(args: &Init, table: &Table) -> Result<About> {
     Ok(About {
         input: full_name(&args.input)?,
         sha256: hash(&args.input)?,
-        types: args.types.clone(),
+        reading: args.reading.clone(),
         target: args.target.clone(),
         classes,
         labels,
@@ -644,7 +646,7 @@ impl About {
             let want = "questions about columns need the file as it was; predictions can still be asked about";
             return Err(Error::input(&self.input, "another content than when the ledger was made", want));
         }
-        work::read(&self.input, &self.types)
+        work::read(&self.input, &self.reading)
     }
 
     /// Whether each row of the file is predicted right.
@@ -652,7 +654,7 @@ impl About {
         if self.target.is_none() {
             return Err(Error::input("--predictions", file, "the ledger was made without --target: there is no label"));
         }
-        let table = work::read(file, &[])?;
+        let table = work::read(file, &Reading::default())?;
         let id = self.id.as_deref().filter(|id| table.column_names().contains(id));
         let column = match column {
             Some(column) => column,

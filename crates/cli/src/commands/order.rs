@@ -110,7 +110,7 @@ fn write_row(out: &mut impl Write, row: u32, form: Form) -> std::io::Result<()> 
 fn stream(args: &Order, draw: RoundDraw) -> Result<Rounds> {
     let seed = Seed(args.run.seed);
     let Some(input) = &args.input else { return Rounds::new(args.rows.unwrap_or(0), draw, None, seed) };
-    let table = work::read(input, &[])?;
+    let table = work::read(input, &args.reading)?;
     if draw == RoundDraw::Weighted {
         let Some(score) = &args.score else {
             return Err(Error::input("--score", "nothing", "name the column with each row's weight"));

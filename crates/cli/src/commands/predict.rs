@@ -2,7 +2,7 @@
 
 use super::learned::{Judgement, Source, load, read_images};
 use super::work;
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, count};
 use crate::report::{Block, Page};
 use clap::Args;
@@ -51,9 +51,8 @@ pub struct What {
     /// Images, for a model of images
     #[arg(long, value_name = "FOLDER|FILE")]
     pub images: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// What a model said.
@@ -74,7 +73,7 @@ impl What {
                 (read_images(images, Some(shape[1]), Some(classes))?.0, None)
             }
             (Source::Table(encoder), _, Some(input)) => {
-                let table = work::read(input, &self.types)?;
+                let table = work::read(input, &self.reading)?;
                 let inputs = encoder.rows(&table)?;
                 let targets = if labelled {
                     encoder.targets(&table)?

@@ -39,8 +39,8 @@ pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
     if let Some(report) = &args.report {
         check_place(report)?;
     }
-    let input = work::read(&args.input, &args.types)?;
-    let test = args.test.as_ref().map(|file| work::read(file, &args.types)).transpose()?;
+    let input = work::read(&args.input, &args.reading)?;
+    let test = args.test.as_ref().map(|file| work::read(file, &args.reading)).transpose()?;
     let started = Instant::now();
     let files = Files { args, input: &input, test: test.as_ref() };
     let pieces = files.split(progress)?;

@@ -2,7 +2,7 @@
 
 use super::learned::{Judgement, Source, WEIGHTS, read_images};
 use super::work;
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::output::{Reply, count, figure, seconds, table};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
@@ -34,9 +34,8 @@ pub struct Train {
     /// Columns to learn from [default: all numeric columns and those of few values]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub features: Vec<String>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// Predict the number in a column of whole numbers instead of taking its values as classes
     #[arg(long)]
     pub regression: bool,
@@ -238,7 +237,7 @@ fn read(args: &Train) -> Result<(Samples, Source)> {
         return Ok((samples, source));
     }
     let (input, target) = (args.input.as_deref().unwrap_or_default(), args.target.as_deref().unwrap_or_default());
-    let table = work::read(input, &args.types)?;
+    let table = work::read(input, &args.reading)?;
     let encoder = Encoder::fit(&table, target, &args.features, args.regression)?;
     Ok((encoder.samples(&table)?, Source::Table(encoder)))
 }

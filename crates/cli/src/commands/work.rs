@@ -1,12 +1,12 @@
 //! What the verbs that work on files have in common.
 
-use crate::args::{Cli, Columns, Work};
+use crate::args::{Cli, Columns, Reading, Work};
 use crate::output::{check_place, count, table};
 use crate::report::Block;
 use crate::terminal;
 use clap::CommandFactory;
 use quadrat::data::text::Lsa;
-use quadrat::data::{ColumnType, Format, Table};
+use quadrat::data::{Format, Table};
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
 
@@ -52,18 +52,16 @@ pub fn open(work: &Work) -> Result<Table> {
     for path in [&work.out, &work.report].into_iter().flatten() {
         check_place(path)?;
     }
-    read(&work.input, &work.types)
+    read(&work.input, &work.reading)
 }
 
-/// Opens a file or a built-in set; `types` are entries COLUMN=TYPE.
-pub fn read(input: &str, types: &[String]) -> Result<Table> {
-    let overrides = types.iter().map(|entry| {
-        let (name, kind) = entry
-            .split_once('=')
-            .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
-        Ok((name.to_owned(), kind.parse::<ColumnType>()?))
-    });
-    Table::open_with(input, &overrides.collect::<Result<Vec<_>>>()?, terminal::open_one())
+/// Opens a file or a built-in set, and says on standard error what was assumed.
+pub fn read(input: &str, reading: &Reading) -> Result<Table> {
+    let table = Table::open_with(input, &reading.told()?, terminal::open_one())?;
+    for note in table.notes() {
+        eprintln!("quadrat: note: {note}");
+    }
+    Ok(table)
 }
 
 /// A number of rows from `500` or `2%`, given under the name `option`.

@@ -2,7 +2,7 @@
 
 mod task;
 
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, count, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
@@ -81,9 +81,8 @@ pub struct InductiveBias {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// What information is counted in.

@@ -2,7 +2,7 @@
 
 use super::has_classes;
 use super::inductive_bias::Kind as Task;
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::commands::work;
 use crate::output::{Reply, check_place, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
@@ -61,9 +61,8 @@ pub struct PretrainPlan {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// What is learnt without labels.
@@ -158,7 +157,7 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
 
 impl Rows {
     fn read(args: &PretrainPlan) -> Result<Rows> {
-        let (pool, few) = (work::read(&args.unlabelled, &args.types)?, work::read(&args.labelled, &args.types)?);
+        let (pool, few) = (work::read(&args.unlabelled, &args.reading)?, work::read(&args.labelled, &args.reading)?);
         let features = features(args, &pool, &few)?;
         let (x, unlabelled) = (few.numeric(&features, Missing::Error)?, pool.numeric(&features, Missing::Error)?);
         let (y, classes) = match has_classes(&few, &args.target, args.task)? {

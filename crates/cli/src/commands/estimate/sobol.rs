@@ -3,7 +3,7 @@
 mod problem;
 mod program;
 
-use crate::args::Run;
+use crate::args::{Reading, Run};
 use crate::commands::work;
 use crate::output::{Reply, check_place, count, figure, json, table, wrap};
 use crate::report::{Block, Page};
@@ -176,7 +176,7 @@ fn read_results(
     inputs: &[Input],
     progress: &dyn Progress,
 ) -> Result<(SobolEstimate, Vec<String>)> {
-    let results = work::read(file, &[])?;
+    let results = work::read(file, &Reading::default())?;
     let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     let mut outputs = args.outputs.clone();
     if outputs.is_empty() {

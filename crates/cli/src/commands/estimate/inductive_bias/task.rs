@@ -52,8 +52,8 @@ impl Split {
 impl Task {
     /// Reads the files.
     pub fn read(args: &InductiveBias) -> Result<Task> {
-        let table = work::read(&args.input, &args.types)?;
-        let test = args.test.as_ref().map(|file| work::read(file, &args.types)).transpose()?;
+        let table = work::read(&args.input, &args.reading)?;
+        let test = args.test.as_ref().map(|file| work::read(file, &args.reading)).transpose()?;
         let named = has_classes(&table, &args.target, args.task)?;
         let mut features: Vec<String> = args.features.clone();
         let mut notes = Vec::new();
