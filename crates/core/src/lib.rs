@@ -3,7 +3,7 @@
 //! Nothing here knows a method. It holds what all methods share: how an error speaks ([`Error`]), where randomness
 //! comes from ([`Seed`], [`Rng`]), how a long job reports and is stopped ([`Progress`]), how a method describes itself
 //! ([`Card`]), how a file is written without ever being half-written ([`write_atomic`]), and how measurements become a
-//! verdict ([`Evidence`], [`Verdict`]).
+//! verdict ([`Evidence`], [`Verdict`]), and the probability laws under that ([`distributions`]).
 //!
 //! ```
 //! use quadrat_core::{Seed, stats};
@@ -13,6 +13,7 @@
 //! ```
 
 mod card;
+pub mod distributions;
 mod environment;
 mod error;
 mod evidence;

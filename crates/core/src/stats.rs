@@ -1,6 +1,7 @@
 //! Statistics of results: means, intervals, tests.
 
 use crate::Seed;
+use crate::distributions::{self, Tails, beta_quantile, student_quantile};
 
 /// The arithmetic mean; NaN for no values.
 pub fn mean(values: &[f64]) -> f64 {
@@ -33,67 +34,24 @@ pub fn quantile(values: &[f64], q: f64) -> f64 {
     sorted[low] + (at - low as f64) * (sorted[high] - sorted[low])
 }
 
-/// P(T <= t) of Student's t with `df` degrees of freedom.
-pub fn student_cdf(t: f64, df: f64) -> f64 {
-    if t.is_infinite() {
-        return if t > 0.0 { 1.0 } else { 0.0 };
-    }
-    let tail = 0.5 * puruspe::betai(0.5 * df, 0.5, df / (df + t * t));
-    if t > 0.0 { 1.0 - tail } else { tail }
-}
-
-/// The `p`-quantile of Student's t with `df` degrees of freedom.
-pub fn student_quantile(p: f64, df: f64) -> f64 {
-    if p < 0.5 {
-        return -student_quantile(1.0 - p, df);
-    }
-    // Bisection: the distribution function is monotone and this is never in a hot loop.
-    let (mut low, mut high) = (0.0, 1.0);
-    while student_cdf(high, df) < p && high < 1e12 {
-        high *= 2.0;
-    }
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
-        if student_cdf(middle, df) < p { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
-/// The `p`-quantile of the standard normal.
+/// The `p`-quantile of the standard normal. Of a `p` near 1 use both tails:
+/// [`distributions::normal_quantile`](crate::distributions::normal_quantile).
 pub fn normal_quantile(p: f64) -> f64 {
-    -std::f64::consts::SQRT_2 * puruspe::inverfc(2.0 * p)
+    distributions::normal_quantile(Tails::below(p))
 }
 
 /// P(X > x) of chi-square with `df` degrees of freedom.
 pub fn chi_square_tail(x: f64, df: f64) -> f64 {
-    if x <= 0.0 {
-        return 1.0;
-    }
-    if df <= 200.0 {
-        return puruspe::gammq(0.5 * df, 0.5 * x);
-    }
-    // Wilson and Hilferty's cube root is normal to four digits here, where the series loses its footing.
-    let spread = 2.0 / (9.0 * df);
-    let z = ((x / df).cbrt() - 1.0 + spread) / spread.sqrt();
-    0.5 * puruspe::erfc(z / std::f64::consts::SQRT_2)
+    distributions::chi_square(x, df).above
 }
 
 /// The exact interval at the given level of a probability after `hits` of `n` trials (Clopper and Pearson 1934): both
 /// ends are probabilities, the lower one 0 for no hit, the upper one 1 for no miss.
 pub fn clopper_pearson(hits: usize, n: usize, level: f64) -> (f64, f64) {
-    // P(at least h hits) at probability p, which grows with p.
-    let at_least = |h: usize, p: f64| puruspe::betai(h as f64, (n - h + 1) as f64, p);
-    let solve = |h: usize, tail: f64| {
-        let (mut low, mut high) = (0.0, 1.0);
-        for _ in 0..100 {
-            let middle = 0.5 * (low + high);
-            if at_least(h, middle) < tail { low = middle } else { high = middle }
-        }
-        0.5 * (low + high)
-    };
     let tail = 0.5 - 0.5 * level;
-    let low = if hits == 0 { 0.0 } else { solve(hits, tail) };
-    let high = if hits >= n { 1.0 } else { solve(hits + 1, 1.0 - tail) };
+    let end = |hits: usize, misses: usize, tails| beta_quantile(tails, hits as f64, misses as f64).0;
+    let low = if hits == 0 { 0.0 } else { end(hits, n - hits + 1, Tails::below(tail)) };
+    let high = if hits >= n { 1.0 } else { end(hits + 1, n - hits, Tails::above(tail)) };
     (low, high)
 }
 
@@ -130,7 +88,7 @@ pub fn t_interval(values: &[f64], level: f64, overlap: f64) -> Interval {
         return Interval { mean, se: f64::INFINITY, low: f64::NEG_INFINITY, high: f64::INFINITY };
     }
     let se = (variance(values) * (1.0 / n + overlap)).sqrt();
-    let reach = se * student_quantile(0.5 + 0.5 * level, n - 1.0);
+    let reach = -se * student_quantile(Tails::below(0.5 - 0.5 * level), n - 1.0);
     Interval { mean, se, low: mean - reach, high: mean + reach }
 }
 
@@ -229,32 +187,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_of_the_t_table() {
-        // Textbook values of Student's t.
-        for (p, df, t) in
-            [(0.975, 9.0, 2.262157), (0.95, 9.0, 1.833113), (0.975, 1.0, 12.7062), (0.025, 4.0, -2.776445)]
-        {
-            assert!((student_quantile(p, df) - t).abs() < 1e-4, "{p} {df}");
-        }
-        assert!((normal_quantile(0.975) - 1.959964).abs() < 1e-6 && normal_quantile(0.5).abs() < 1e-9);
-        assert!((chi_square_tail(3.841459, 1.0) - 0.05).abs() < 1e-6);
-        assert!((chi_square_tail(1651.9, 1559.0) - 0.05).abs() < 1e-3);
-        assert_eq!(student_cdf(f64::INFINITY, 3.0), 1.0);
-    }
-
-    #[test]
     fn exact_intervals_of_a_share() {
         // scipy.stats.binomtest(k, n).proportion_ci(0.95, "exact").
         for (hits, n, low, high) in [
             (0, 20, 0.0, 0.168_433),
             (3, 20, 0.032_071, 0.378_927),
             (20, 20, 0.831_567, 1.0),
-            (50, 1000, 0.037_332, 0.065_391),
+            (50, 1000, 0.037_335, 0.065_390),
+            (5000, 10_000, 0.490_151, 0.509_849),
+            (40, 40, 0.911_903, 1.0),
         ] {
             let found = clopper_pearson(hits, n, 0.95);
-            assert!((found.0 - low).abs() < 1e-5 && (found.1 - high).abs() < 1e-5, "{hits} of {n}: {found:?}");
+            assert!((found.0 - low).abs() < 1e-6 && (found.1 - high).abs() < 1e-6, "{hits} of {n}: {found:?}");
         }
         assert_eq!(clopper_pearson(0, 0, 0.95), (0.0, 1.0));
+    }
+
+    /// Exact coverage, summed over all outcomes: never below the level, and a little above it for many trials.
+    #[test]
+    fn exact_intervals_cover_at_least_as_often_as_they_say() {
+        for n in [1_u64, 7, 40, 300] {
+            let ends: Vec<_> = (0..=n).map(|k| clopper_pearson(k as usize, n as usize, 0.95)).collect();
+            for share in 1..60 {
+                let p = f64::from(share) / 61.0;
+                let below = |k: u64| distributions::binomial(k, n, p).below;
+                let probability = |k: u64| below(k) - if k == 0 { 0.0 } else { below(k - 1) };
+                let covered: f64 =
+                    (0..=n).filter(|k| (ends[*k as usize].0..=ends[*k as usize].1).contains(&p)).map(probability).sum();
+                assert!(covered > 0.95 - 1e-9 && (n < 300 || covered < 0.985), "{n} {p}: {covered}");
+            }
+        }
     }
 
     #[test]

@@ -5,10 +5,11 @@
 //! normal with the correlations given.
 
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Error, Result, nearest, stats};
+use quadrat_core::distributions::{Tails, beta, beta_quantile, ln_beta, normal, normal_quantile};
+use quadrat_core::{Error, Result, nearest};
 use quadrat_numeric::linalg::cholesky;
 use std::collections::BTreeMap;
-use std::f64::consts::{PI, SQRT_2};
+use std::f64::consts::PI;
 
 /// The law of one input. All parameters are finite; scales and shapes are above 0, ends in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -188,22 +189,23 @@ impl Law {
         match *self {
             Law::Normal { mean, sd } => mean + sd * z,
             Law::LogNormal { mu, sigma } => (mu + sigma * z).exp(),
-            _ => self.quantile(0.5 * puruspe::erfc(-z / SQRT_2), 0.5 * puruspe::erfc(z / SQRT_2)),
+            _ => self.quantile(normal(z)),
         }
     }
 
     /// The `u`-quantile, for 0 < u < 1.
     pub fn at_uniform(&self, u: f64) -> f64 {
         match *self {
-            Law::Normal { .. } | Law::LogNormal { .. } => self.at_normal(stats::normal_quantile(u)),
-            _ => self.quantile(u, 1.0 - u),
+            Law::Normal { .. } | Law::LogNormal { .. } => self.at_normal(normal_quantile(Tails::below(u))),
+            _ => self.quantile(Tails::below(u)),
         }
     }
 
-    /// The value with probability `p` below and `q` above it, of which the smaller is the exact one.
-    fn quantile(&self, p: f64, q: f64) -> f64 {
+    /// The value with these tails, of which the smaller is the exact one.
+    fn quantile(&self, tails: Tails) -> f64 {
+        let Tails { below: p, above: q } = tails;
         match *self {
-            Law::Normal { .. } | Law::LogNormal { .. } => self.at_uniform(p),
+            Law::Normal { .. } | Law::LogNormal { .. } => self.at_normal(normal_quantile(tails)),
             Law::Uniform { min, max } => {
                 if p < q {
                     min + (max - min) * p
@@ -228,11 +230,8 @@ impl Law {
             Law::Gumbel { location, scale } => location - scale * minus_ln(p, q).ln(),
             Law::Weibull { shape, scale, location } => location + scale * minus_ln(q, p).powf(1.0 / shape),
             Law::Beta { a, b, min, max } => {
-                if p <= q {
-                    min + (max - min) * beta_quantile(p, a, b)
-                } else {
-                    max - (max - min) * beta_quantile(q, b, a)
-                }
+                let (from_min, from_max) = beta_quantile(tails, a, b);
+                if from_min <= from_max { min + (max - min) * from_min } else { max - (max - min) * from_max }
             }
         }
     }
@@ -268,8 +267,7 @@ impl Law {
             Law::Beta { a, b, min, max } => {
                 let y = (x - min) / (max - min);
                 let side = |shape: f64, y: f64| if shape == 1.0 { 0.0 } else { (shape - 1.0) * y.ln() };
-                let ln_beta = puruspe::ln_gamma(a) + puruspe::ln_gamma(b) - puruspe::ln_gamma(a + b);
-                inside(min, max, side(a, y) + side(b, 1.0 - y) - ln_beta - (max - min).ln())
+                inside(min, max, side(a, y) + side(b, 1.0 - y) - ln_beta(a, b) - (max - min).ln())
             }
         }
     }
@@ -281,37 +279,18 @@ fn ln_normal(z: f64) -> f64 {
 
 /// P(Z <= z) of the standard normal.
 fn below(z: f64) -> f64 {
-    0.5 * puruspe::erfc(-z / SQRT_2)
+    normal(z).below
 }
 
 /// The score with share `p` of the standard normal's mass between `low` <= 0 and `high` below it, `q` above it.
 fn truncated(low: f64, high: f64, p: f64, q: f64) -> f64 {
     let mass = below(high) - below(low);
-    let left = below(low) + p * mass;
-    if left <= 0.5 { stats::normal_quantile(left) } else { -stats::normal_quantile(below(-high) + q * mass) }
+    normal_quantile(Tails { below: below(low) + p * mass, above: below(-high) + q * mass })
 }
 
 /// -ln p, from q = 1 - p where that is the smaller.
 fn minus_ln(p: f64, q: f64) -> f64 {
     if p < q { -p.ln() } else { -(-q).ln_1p() }
-}
-
-/// The `p`-quantile of the beta law, for p <= 1/2: puruspe's, polished by bisection where its steps did not arrive.
-fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
-    let guess = puruspe::invbetai(p, a, b);
-    if (puruspe::betai(a, b, guess) - p).abs() <= 1e-10 * p {
-        return guess;
-    }
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..1100 {
-        // Halve the logarithm while the ends differ in scale: quantiles of small shapes lie near 1e-300.
-        let middle = if low > 0.0 && high > 4.0 * low { f64::sqrt(low * high) } else { 0.5 * (low + high) };
-        if middle <= low || middle >= high {
-            break;
-        }
-        if puruspe::betai(a, b, middle) < p { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
 }
 
 /// Inputs of a model: their laws, and a Gaussian copula where they depend on each other.
@@ -433,10 +412,11 @@ impl Law {
             }
             Law::Beta { a, b, min, max } => {
                 let y = (x - min) / (max - min);
-                (puruspe::betai(a, b, y), puruspe::betai(b, a, 1.0 - y))
+                let tails = beta(y, a, b);
+                (tails.below, tails.above)
             }
         };
-        if p < q { stats::normal_quantile(p) } else { -stats::normal_quantile(q) }
+        normal_quantile(Tails { below: p, above: q })
     }
 }
 
@@ -542,6 +522,26 @@ mod tests {
         assert!((far.at_normal(0.0) - 8.0843).abs() < 1e-3 && (far.score(far.at_normal(0.5)) - 0.5).abs() < 1e-6);
         for z in [-40.0, 40.0] {
             assert!(golden().iter().all(|(law, ..)| !law.at_normal(z).is_nan()), "{z}");
+        }
+    }
+
+    /// Large shapes, as a problem file may have them; scipy 1.17's `beta.ppf` and `logpdf`.
+    #[test]
+    fn beta_laws_of_thousands_of_observations() {
+        for (a, b, quantiles, density) in [
+            (3500.0, 3500.0, [0.458033611510214, 0.5, 0.5076585597444677], 4.2010056470884045),
+            (5000.0, 4000.0, [0.5185602515012218, 0.5555596709634307, 0.5622653329600376], 4.332883138107315),
+        ] {
+            let parameters = [("a", a), ("b", b)].map(|(name, value)| (name.to_owned(), value));
+            let law = Law::from_parameters("beta", &parameters.into_iter().collect()).unwrap();
+            for (p, expected) in [1e-12, 0.5, 0.9].into_iter().zip(quantiles) {
+                let got = law.at_uniform(p);
+                assert!((got / expected - 1.0).abs() < 1e-12, "{a} {b} {p}: {got} {expected}");
+                let z = normal_quantile(Tails::below(p));
+                assert!((law.at_normal(z) / expected - 1.0).abs() < 1e-12 && (law.score(got) - z).abs() < 1e-9);
+            }
+            let got: f64 = law.ln_pdf(quantiles[1]);
+            assert!((got - density).abs() < 1e-9, "{a} {b}: {got}");
         }
     }
 

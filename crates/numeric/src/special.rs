@@ -3,6 +3,7 @@
 //! Nothing here forms a probability and then takes its logarithm: sums run over positive terms that are scaled by their
 //! start. Arguments out of range give NaN or minus infinity as noted, never a panic.
 
+use quadrat_core::distributions::erfcx;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// ln P(Z <= z) of the standard normal; about -z^2/2 - ln(-z sqrt(2 pi)) far below 0. Relative error about 1e-15.
@@ -14,7 +15,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 /// ```
 pub fn log_normal_cdf(z: f64) -> f64 {
     // The scaled erfc carries everything but exp(-z^2/2).
-    let half = 0.5 * puruspe::erfcx(z.abs() * FRAC_1_SQRT_2);
+    let half = 0.5 * erfcx(z.abs() * FRAC_1_SQRT_2);
     if z < 0.0 { half.ln() - 0.5 * z * z } else { (-half * (-0.5 * z * z).exp()).ln_1p() }
 }
 
