@@ -4,7 +4,7 @@ use super::work;
 use crate::args::Reading;
 use crate::output::{self, Reply, check_place, count, figure, table, wrap};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use quadrat::data::{Format, Missing, Table, Values, builtin, write_resampled};
+use quadrat::data::{ColumnType, Format, Missing, Table, Values, builtin, write_resampled};
 use quadrat::estimate::adaptive_data_analysis::{
     self as holdout, Bits, Each, Fingerprint, Guarantee, Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Plan,
     Pmw, Query, QueryMechanism, Recorded, Source, Split, Thresholdout, secret_seed,
@@ -19,7 +19,7 @@ A hold-out set that stays honest: answers about it from a budget that is kept on
 
 `init` takes a labelled file and puts a ledger beside it: some rows for training, the others held out, in a random split
 that the ledger keeps. Whoever runs `ask` must own the ledger; the team must not read it, for it holds the labels and the
-seed of the noise. The team gets the file that --publish writes: all rows in their order, with the target of the held-out
+seed of the noise: on Unix nobody but its owner can, elsewhere put it where the team has no access. The team gets the file that --publish writes: all rows in their order, with the target of the held-out
 rows left empty. It sends back predictions for ALL rows of that file, in its order or with its --id column, and hears an
 answer, what the answer guarantees, and how many are left.
 
@@ -163,9 +163,9 @@ pub struct Ask {
     /// The mean of a numeric column
     #[arg(long, value_name = "COLUMN", group = "question")]
     pub mean: Option<String>,
-    /// The least and the largest value that count for --mean; values outside count as the nearer end
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', requires = "mean",
-          allow_negative_numbers = true, default_values_t = [0.0, 1.0])]
+    /// The least and the largest value that count for --mean; values outside count as the nearer end. Truth values need
+    /// none
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', requires = "mean", allow_negative_numbers = true)]
     pub range: Vec<f64>,
     /// The quadrant correlation of two columns, from -1 to 1: how much more often they are on the same side of their
     /// training means than on different sides
@@ -380,8 +380,9 @@ fn about(args: &Init, table: &Table) -> Result<About> {
     }
     let (mut labels, mut classes) = (Vec::new(), Vec::new());
     if let Some(target) = &args.target {
-        let target = table.categories(target, Missing::Error)?;
-        (labels, classes) = (target.codes, target.names);
+        let found = table.categories(target, Missing::Error)?;
+        check_classes(table, target, &found.names)?;
+        (labels, classes) = (found.codes, found.names);
     }
     let mut ids = Vec::new();
     if let Some(id) = &args.id {
@@ -412,6 +413,29 @@ fn about(args: &Init, table: &Table) -> Result<About> {
         train,
         domain,
     })
+}
+
+/// Most different whole numbers that count as classes.
+const MOST_CLASSES: usize = 20;
+
+/// That a target names classes: predictions of a quantity are never exactly right.
+fn check_classes(table: &Table, target: &str, names: &[String]) -> Result<()> {
+    let few = names.len() <= MOST_CLASSES;
+    let whole = |name: &String| name.trim().parse::<f64>().is_ok_and(|v| v.fract() == 0.0);
+    let quantity = match table.column(target)?.kind {
+        ColumnType::Integer => !few,
+        ColumnType::Float => !few || !names.iter().all(whole),
+        _ => false,
+    };
+    if quantity {
+        let got = format!("{} different numbers in {} rows", count(names.len()), count(table.rows()));
+        let want = format!(
+            "predictions are right or wrong, so the target must name classes: write --types {target}=category if these \
+             numbers do, cut a quantity into classes beforehand, or leave --target out and ask for --mean"
+        );
+        return Err(Error::input(format!("--target {target}"), got, want));
+    }
+    Ok(())
 }
 
 fn unique(ids: &[String], what: &str) -> Result<()> {
@@ -500,6 +524,9 @@ fn ask(args: &Ask) -> Result<Reply> {
     let mut ledger = Ledger::open(&args.ledger)?;
     if ledger.torn() {
         eprintln!("quadrat: note: a last line that a kill had torn was dropped; its answer was never given");
+    }
+    if ledger.exposed() {
+        eprintln!("quadrat: note: {}", exposed(&args.ledger));
     }
     let about: About = serde_json::from_value(ledger.header().about.clone()).map_err(|e| {
         Error::data(args.ledger.display().to_string(), None, format!("not a ledger of this command: {e}"))
@@ -592,10 +619,9 @@ fn question(args: &Ask, about: &About, method: &str) -> Result<(Box<dyn Query>, 
         return Ok((Box::new(bits(&|row| all[row])), what));
     }
     if let Some(column) = &args.mean {
-        let &[low, high] = args.range.as_slice() else {
-            return Err(Error::input("--range", format!("{} numbers", args.range.len()), "write LOW,HIGH"));
-        };
         let values = numbers(&table, column)?;
+        let training: Vec<f64> = about.order[..about.train].iter().map(|row| values[*row as usize]).collect();
+        let (low, high) = range(&args.range, table.column(column)?.kind, column, &training)?;
         let values: Vec<f64> = rows.iter().map(|row| values[*row as usize].max(low).min(high)).collect();
         let what = format!("mean of {column} between {low} and {high}");
         return Ok((Box::new(Each::new(values.len(), (low, high), move |row| values[row])), what));
@@ -607,6 +633,38 @@ fn question(args: &Ask, about: &About, method: &str) -> Result<(Box<dyn Query>, 
     let same = bits(&|row| sides[0][row] == sides[1][row]);
     let sign = move |row| if same.get(row) { 1.0 } else { -1.0 };
     Ok((Box::new(Each::new(rows.len(), (-1.0, 1.0), sign)), format!("quadrant correlation of {a} and {b}")))
+}
+
+/// Between which values a mean is taken: as given, or those of truth values. It is said beforehand, since one that followed
+/// the held-out rows would tell of them; of the training rows everybody may know.
+fn range(given: &[f64], kind: ColumnType, column: &str, training: &[f64]) -> Result<(f64, f64)> {
+    match *given {
+        // Text that reached this point has two names, which count as 0 and 1.
+        [] if !matches!(kind, ColumnType::Integer | ColumnType::Float) => Ok((0.0, 1.0)),
+        [] => {
+            let [low, high] = [f64::min, f64::max].map(|end| training.iter().copied().fold(f64::NAN, end));
+            let known = match training {
+                [] => String::new(),
+                _ => format!(" (in the training rows it goes from {low} to {high})"),
+            };
+            let want = format!(
+                "give the least and the largest value that count: --range LOW,HIGH{known}. Nothing was asked, nothing is spent"
+            );
+            Err(Error::input(format!("--mean {column}"), "no --range", want))
+        }
+        [low, high] => {
+            let outside = training.iter().filter(|v| !(low..=high).contains(*v)).count();
+            if outside > 0 {
+                let (outside, all) = (count(outside), count(training.len()));
+                eprintln!(
+                    "quadrat: note: {outside} of {all} training rows have a {column} outside {low} to {high}: they count as \
+                     the nearer end, and so do such held-out rows"
+                );
+            }
+            Ok((low, high))
+        }
+        _ => Err(Error::input("--range", format!("{} numbers", given.len()), "write LOW,HIGH")),
+    }
 }
 
 fn condition(text: &str) -> Result<(&str, &str)> {
@@ -792,6 +850,9 @@ fn status(args: &Status) -> Result<Reply> {
     if ledger.torn() {
         text.push_str("a last line was torn by a kill; its answer was never given, and the next question drops it\n");
     }
+    if ledger.exposed() {
+        text.push_str(&wrap(&exposed(&args.ledger), 0, 100));
+    }
     let shown = |entry: &holdout::Entry| given(&Recorded { entry: entry.clone(), cached: true }, method);
     const LAST: usize = 20;
     let head = ["answer", "question", "value", "from"].map(str::to_owned).to_vec();
@@ -821,9 +882,15 @@ fn status(args: &Status) -> Result<Reply> {
         "remaining": ledger.remaining(),
         "guarantee": output::json(&ledger.guarantee())?,
         "torn": ledger.torn(),
+        "exposed": ledger.exposed(),
         "answers": answers.collect::<Vec<_>>(),
     });
     Ok(Reply::new(text, value))
+}
+
+fn exposed(ledger: &Path) -> String {
+    let place = ledger.display();
+    format!("others can read this ledger, with the held-out labels and the noise in it: `chmod -R go= {place}`")
 }
 
 fn left(remaining: Option<u64>) -> String {

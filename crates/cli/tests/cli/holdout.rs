@@ -97,7 +97,7 @@ fn every_method_answers_and_says_what_it_promises() {
     for (method, options, question, kind) in [
         ("thresholdout", "--certified --queries 10", "--predictions p.csv", "certified"),
         ("gaussian", "--queries 5", "--predictions p.csv", "certified"),
-        ("laplace", "--queries 5 --confidence 0.9", "--mean x", "certified"),
+        ("laplace", "--queries 5 --confidence 0.9", "--mean x --range 0,1", "certified"),
         ("ladder", "", "--predictions p.csv", "heuristic"),
         ("ladder", "--step planned --queries 50", "--predictions p.csv", "certified"),
         ("ladder", "--step 0.05", "--predictions p.csv", "certified"),
@@ -203,6 +203,7 @@ fn what_does_not_fit_costs_nothing() {
         ("ask --ledger ledger --mean city", "numeric"),
         ("ask --ledger ledger --mean x --range 1,0", "range"),
         ("ask --ledger ledger --mean x --range 1", "LOW,HIGH"),
+        ("ask --ledger ledger --mean x", "--range LOW,HIGH (in the training rows it goes from 0."),
         ("ask --ledger ledger --correlation x", "A,B"),
         ("ask --ledger ledger --where city", "COLUMN=VALUE"),
         ("ask --ledger ledger --where city=Paris", "`Paris`"),
@@ -213,10 +214,78 @@ fn what_does_not_fit_costs_nothing() {
         assert!(message.contains(part), "{line}: {message}");
     }
     folder.write("labelled.csv", &labelled(101));
-    let message = folder.fails("quadrat holdout ask --ledger ledger --mean x");
+    let message = folder.fails("quadrat holdout ask --ledger ledger --mean x --range 0,1");
     assert!(message.contains("another content"), "{message}");
     folder.ok("quadrat holdout ask --ledger ledger --predictions p.csv");
     assert_eq!(status(&folder)["answered"], 1);
+}
+
+/// Ages do not lie between 0 and 1: the question must say where they do, and one that does not costs nothing.
+#[test]
+fn a_mean_needs_its_range() {
+    let folder = Folder::new("holdout-range");
+    let mut numbers = Numbers::new(3);
+    let rows: String = (0..200)
+        .map(|i| format!("{:.1},{},{},{}\n", 20.0 + 60.0 * numbers.next(), i % 2 == 0, ["f", "m"][i % 2], i % 3))
+        .collect();
+    folder.write("people.csv", &format!("age,smokes,sex,group\n{rows}"));
+    let init = "quadrat holdout init --in people.csv --ledger ledger --method gaussian --queries 3";
+    folder.ok(init);
+    for column in ["age", "group"] {
+        let message = folder.fails(&format!("quadrat holdout ask --ledger ledger --mean {column}"));
+        assert!(message.contains("--range LOW,HIGH.") && message.contains("nothing is spent"), "{message}");
+    }
+    assert_eq!((&status(&folder)["answered"], &status(&folder)["remaining"]), (&0.into(), &3.into()));
+    for (question, truth) in [("age --range 20,80", 50.0), ("smokes", 0.5), ("sex", 0.5)] {
+        let answer = folder.json(&format!("quadrat holdout ask --ledger ledger --mean {question} --json"));
+        // The noise of 3 questions to 200 rows has a standard deviation of about 0.1 of the range.
+        let scale = if truth > 1.0 { 60.0 } else { 1.0 };
+        assert!((answer["value"].as_f64().unwrap() - truth).abs() < 0.5 * scale, "{answer}");
+    }
+    folder
+        .ok(&init.replace("ledger ledger", "ledger second").replace("gaussian --queries 3", "naive --train-share 0.5"));
+    let output = folder.run("quadrat holdout ask --ledger second --mean age --range 0,1");
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && note.contains("100 of 100 training rows have a age outside 0 to 1"), "{note}");
+}
+
+#[test]
+fn a_quantity_is_no_class() {
+    let folder = Folder::new("holdout-quantity");
+    let mut numbers = Numbers::new(4);
+    let rows: String =
+        (0..200).map(|i| format!("{:.5},{i},{}.0,{},c{}\n", numbers.next(), i % 2, i % 40, i % 40)).collect();
+    folder.write("rows.csv", &format!("y,number,half,code,name\n{rows}"));
+    let init = |target: &str| format!("quadrat holdout init --in rows.csv --ledger {target} --target {target}");
+    for (target, part) in
+        [("y", "200 different numbers in 200 rows"), ("number", "--types number=category"), ("code", "--mean")]
+    {
+        let message = folder.fails(&init(target));
+        assert!(message.contains(part), "{message}");
+    }
+    folder.ok(&init("half"));
+    folder.ok(&init("name"));
+    folder.ok(&format!("{} --types code=category", init("code")));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_ledger_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("holdout-modes");
+    folder.write("labelled.csv", &labelled(100));
+    folder.ok("quadrat holdout init --in labelled.csv --target y --ledger ledger");
+    let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777;
+    let modes = || ["ledger", "ledger/header.json", "ledger/answers.jsonl"].map(mode);
+    assert_eq!(modes(), [0o700, 0o600, 0o600]);
+    folder.ok("quadrat holdout ask --ledger ledger --mean x --range 0,1");
+    assert_eq!((modes(), &status(&folder)["exposed"]), ([0o700, 0o600, 0o600], &false.into()));
+    // As a copy, or a ledger of an earlier version.
+    for (name, mode) in [("ledger", 0o755), ("ledger/header.json", 0o644)] {
+        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let said = folder.ok("quadrat holdout status --ledger ledger");
+    assert!(said.contains("others can read") && said.contains("chmod -R go= ledger"), "{said}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! can waste an answer but never give one for free. Each line ends with a SHA-256 over itself and the sum of the line
 //! before (the first: over the header), so no earlier line and no setting can be changed unnoticed. What the chain
 //! cannot show is that lines were cut off its end: the folder must be out of the analyst's reach, also because it holds
-//! the seed.
+//! the seed. On Unix it is made for its owner alone (mode 700, files 600); elsewhere it takes its parent's permissions, and
+//! whoever makes it must see to them.
 //!
 //! The state is not stored: opening replays all answers from the header, which checks them too. A last line without its
 //! line end was torn by a kill; its answer was never given, and it is dropped. Anything else that does not fit is an
@@ -129,6 +130,7 @@ pub struct Ledger {
     /// The sum that the next line goes on from.
     sum: String,
     torn: bool,
+    exposed: bool,
     /// False when opened for reading, and after a line could not be written whole.
     asks: bool,
 }
@@ -143,8 +145,12 @@ impl Ledger {
         let header = Header { version: VERSION, created: now(), seed, mechanism: mechanism.into(), about };
         let text = serde_json::to_vec(&header).map_err(|e| Error::numeric("writing JSON", e.to_string()))?;
         write_atomic_folder(folder, |folder| {
-            write_atomic_bytes(&folder.join(HEADER), &text)?;
-            write_atomic_bytes(&folder.join(ANSWERS), b"")
+            keep_private(folder, 0o700)?;
+            for (name, content) in [(HEADER, text.as_slice()), (ANSWERS, b"")] {
+                write_atomic_bytes(&folder.join(name), content)?;
+                keep_private(&folder.join(name), 0o600)?;
+            }
+            Ok(())
         })
     }
 
@@ -179,7 +185,8 @@ impl Ledger {
         }
         let mechanism = header.mechanism.clone();
         let (entries, given) = (Vec::new(), HashMap::new());
-        let mut ledger = Ledger { path, file, header, mechanism, entries, given, sum, torn, asks };
+        let exposed = [folder, &folder.join(HEADER)].into_iter().all(is_open_to_others);
+        let mut ledger = Ledger { path, file, header, mechanism, entries, given, sum, torn, exposed, asks };
         for (line, text) in (1..).zip(text[..whole].split_inclusive(|byte| *byte == b'\n')) {
             ledger.replay(&text[..text.len() - 1], line)?;
         }
@@ -296,6 +303,11 @@ impl Ledger {
     pub fn torn(&self) -> bool {
         self.torn
     }
+
+    /// Whether others than its owner can read the seed, by the modes of folder and header (on Unix; else never).
+    pub fn exposed(&self) -> bool {
+        self.exposed
+    }
 }
 
 /// A seed that nobody can know: from the operating system's randomness.
@@ -305,6 +317,28 @@ impl Ledger {
 pub fn secret_seed() -> Result<Seed> {
     let none = |e| Error::numeric("secret seed", format!("the operating system has no randomness: {e}"));
     getrandom::u64().map(Seed).map_err(none)
+}
+
+#[cfg(unix)]
+fn keep_private(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| Error::io(path, e))
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o055 != 0)
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path, _: u32) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &Path) -> bool {
+    false
 }
 
 fn read_header(path: &Path) -> Result<(Header, String)> {
