@@ -21,7 +21,9 @@
 //! responsibilities ([`Head::ClusterTable`]).
 //!
 //! Choices of ours:
-//! - Nothing is whitened or standardised inside: scale is part of these models. Bring columns to like units first.
+//! - Nothing is whitened or standardised inside: scale is part of these models, but for [`FactorAnalysis`], which has a
+//!   noise for each column. [`Ppca`] and a spherical [`GaussianMixture`] state one variance for all columns, and
+//!   standardising columns can break that as well as mend it: [`Choice::criterion`] on both scales says which fits.
 //! - Heads have an intercept, which costs one more parameter than the paper's linear heads.
 //! - With square loss and heads of the right form the risk falls as 1 / m and 1 / n; the paper's square roots are upper
 //!   bounds that hold for any bounded loss.
@@ -57,7 +59,7 @@ pub use heads::{FittedHead, Head, Target};
 pub use planner::{BreakEven, Doubling, Planner, RiskSurface};
 pub use quadrat_numeric::factors::{FactorAnalysis, FactorModel};
 pub use quadrat_numeric::mixture::{Covariance, GaussianMixture, Mixture};
-pub use representations::{Kind, Ppca};
+pub use representations::{Choice, Kind, Ppca, Rescaled};
 
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed};
@@ -76,7 +78,7 @@ pub(crate) static CARD: Card = Card {
     cost: "a representation for each split and pool size (principal components: m d^2 + d^3; mixtures: m k d a round) and a \
            head for each number of labels",
     params: &[
-        Param { name: "representation", default: "ppca", help: "ppca, fa, gmm or contrastive" },
+        Param { name: "representation", default: "fa", help: "fa, ppca, gmm or contrastive" },
         Param { name: "rank", default: "BIC", help: "factors, or outputs of the contrastive network" },
         Param { name: "k", default: "BIC", help: "clusters of gmm" },
         Param { name: "repeats", default: "20", help: "random splits into training and held-out labels" },

@@ -72,6 +72,57 @@ fn the_line_of_the_guide_works_and_repeats() {
     assert!(folder.ok("quadrat show pretrain-plan").contains("quadrat estimate"));
 }
 
+/// Three factors, one noise, loadings of unequal size: on standardised columns ppca by BIC takes nearly a factor a column and
+/// advises against pretraining.
+#[test]
+fn columns_of_unequal_variance_do_not_mislead() {
+    let folder = Folder::new("pretrain-unequal");
+    let rows = |rows: usize, seed: u64| {
+        let mut numbers = Numbers::new(seed);
+        // Sums of four uniform numbers are near enough to normal ones.
+        let mut normal = || (0..4).map(|_| numbers.next() - 0.5).sum::<f64>() * 3.0_f64.sqrt();
+        let mut text = (0..30).map(|j| format!("x{j},")).collect::<String>() + "y\n";
+        for _ in 0..rows {
+            let z = [normal(), normal(), normal()];
+            for j in 0..30 {
+                let angle = j as f64;
+                let loading = [angle.sin(), (1.7 * angle).cos(), (0.6 * angle + 1.0).sin()];
+                let signal: f64 = z.iter().zip(loading).map(|(z, l)| z * l).sum();
+                text.push_str(&format!("{:.5},", (0.2 + 0.15 * angle) * signal + 1.5 * normal()));
+            }
+            text.push_str(&format!("{:.5}\n", z.iter().sum::<f64>() + 0.5 * normal()));
+        }
+        text
+    };
+    folder.write("pool.csv", &rows(2000, 1));
+    folder.write("few.csv", &rows(60, 2));
+    let line = "quadrat estimate pretrain-plan --unlabelled pool.csv --labelled few.csv --target y --json";
+    for (options, standardised) in
+        [("", true), ("--representation ppca", false), ("--representation ppca --rank 3", false)]
+    {
+        let found = folder.json(&format!("{line} {options}"));
+        assert_eq!((&found["size"], &found["standardised"]), (&3.into(), &standardised.into()), "{found}");
+        let pool = found["pretrained"].as_array().unwrap().last().unwrap().clone();
+        let risk = |risks: &serde_json::Value| risks.as_array().unwrap().last().unwrap()["mean"].as_f64().unwrap();
+        assert!(risk(&pool["risk"]) < 0.9 * risk(&found["supervised_risk"]), "{options}: {found}");
+        assert_eq!(found["words"].as_array().unwrap().len(), 3);
+    }
+    // Uncorrelated columns with units of their own: nothing for ppca to find, and it says so or finds little.
+    let mut numbers = Numbers::new(7);
+    let mut alone = |rows: usize| {
+        let mut text = "a,b,c,d,e,f,y\n".to_owned();
+        for _ in 0..rows {
+            let cells: Vec<String> = (0..7).map(|j| format!("{:.5}", numbers.next() * 10.0_f64.powi(j))).collect();
+            text.push_str(&(cells.join(",") + "\n"));
+        }
+        text
+    };
+    folder.write("pool.csv", &alone(600));
+    folder.write("few.csv", &alone(60));
+    let found = folder.json(&format!("{line} --representation ppca"));
+    assert_eq!(found["standardised"], true, "units of their own must be taken out: {found}");
+}
+
 #[test]
 fn every_representation_plans_classes() {
     let folder = Folder::new("pretrain-classes");
@@ -80,7 +131,8 @@ fn every_representation_plans_classes() {
     let line =
         "quadrat estimate pretrain-plan --unlabelled pool.csv --labelled few.csv --target kind --json --repeats 5";
     for (options, name) in [
-        ("", "ppca"),
+        ("", "fa"),
+        ("--representation ppca", "ppca"),
         ("--representation gmm", "gmm"),
         ("--representation gmm --k 3", "gmm"),
         ("--representation fa --rank 1", "fa"),

@@ -1,11 +1,12 @@
 //! Phase 1 for factors and clusters, and how large a model to fit.
 
 use super::{Contrastive, Encoder, Latent, Representation};
-use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Progress, Result, Seed, checkpoint};
+use ndarray::{Array1, Array2, ArrayView2};
+use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
 use quadrat_numeric::factors::{FactorAnalysis, FactorModel, check_rank};
 use quadrat_numeric::linalg::Pca;
 use quadrat_numeric::mixture::{GaussianMixture, Mixture};
+use std::f64::consts::TAU;
 
 /// Instance A of the paper: x = B z + mu + noise of one variance s2, z ~ N(0, I_r). The maximum of the likelihood is closed
 /// (probabilistic principal components, Tipping and Bishop 1999): with the eigenpairs (l_i, v_i) of the sample
@@ -123,44 +124,52 @@ impl Kind {
         }
     }
 
-    /// The size of smallest Schwarz criterion (BIC) on unlabelled rows. Principal components answer for all ranks at
-    /// once, also for the contrastive encoder, which has no likelihood of x; the others try one size after the other, at
-    /// most 30, and stop when two in a row were no better than the best.
+    /// The size of smallest Schwarz criterion (BIC) on unlabelled rows, or the criterion of the `given` one. Principal
+    /// components answer for all ranks at once; the others try one size after the other, at most 30, and stop when two in
+    /// a row were no better than the best. The contrastive encoder, which has no likelihood of x, gets the number of
+    /// factors of factor analysis.
     ///
     /// # Errors
-    /// As the family's fit of one factor or cluster; the user's cancelling.
-    pub fn choose(self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<usize> {
-        check_rank(x, 1)?;
+    /// As the family's fit of one factor or cluster, or of the given size; the user's cancelling.
+    pub fn choose(
+        self,
+        x: ArrayView2<f64>,
+        given: Option<usize>,
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Result<Choice> {
+        check_rank(x, given.filter(|_| self != Kind::Gmm).unwrap_or(1))?;
         let (m, d) = x.dim();
-        let most = m.min(d) - 1;
         let bic = |log_likelihood: f64, parameters: usize| {
             -2.0 * m as f64 * log_likelihood + parameters as f64 * (m as f64).ln()
         };
         // A loading matrix counts without its rotations.
         let factors = |r: usize| d + d * r - r * (r - 1) / 2;
+        let rank = m.min(d) - 1;
         match self {
-            Kind::Ppca | Kind::Contrastive => {
-                let pca = Pca::fit(x, most)?;
+            Kind::Ppca => {
+                let pca = Pca::fit(x, given.unwrap_or(rank))?;
                 let total = pca.total_variance;
                 let of = |r: usize| {
                     let (kept, rest) = (&pca.variances[..r], total - pca.variances[..r].iter().sum::<f64>());
-                    // The profile likelihood, without the terms that all ranks share.
                     let logs: f64 = kept.iter().map(|l| l.max(FLOOR * total / d as f64).ln()).sum();
-                    let log_likelihood = -0.5 * (logs + (d - r) as f64 * noise(rest, total, d, r).ln());
-                    bic(log_likelihood, factors(r) + 1)
+                    let noise = (d - r) as f64 * noise(rest, total, d, r).ln();
+                    bic(-0.5 * (logs + noise + d as f64 * (1.0 + TAU.ln())), factors(r) + 1)
                 };
-                Ok((1..=most).min_by(|a, b| of(*a).total_cmp(&of(*b))).unwrap_or(1))
+                let sizes = given.map_or(1..=rank, |r| r..=r);
+                let best = sizes.map(|r| (of(r), r)).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, 1));
+                Ok(Choice { criterion: best.0, size: best.1, most: rank })
             }
-            Kind::Fa => first_minimum(most.min(MOST), |r| {
+            Kind::Fa | Kind::Contrastive => first_minimum(given, rank.min(MOST), |r| {
                 let fit = FactorAnalysis::new(r).fit(x, progress)?;
                 Ok(bic(fit.path.last().copied().unwrap_or(f64::NAN), factors(r) + d))
             }),
-            Kind::Gmm => first_minimum(MOST.min(m), |k| {
+            Kind::Gmm => first_minimum(given, MOST.min(m), |k| {
                 let method = GaussianMixture::new(k);
                 match method.fit(x, seed, progress) {
                     Ok(fit) => Ok(bic(fit.path.last().copied().unwrap_or(f64::NAN), method.parameters(d))),
                     // More clusters than the rows can fill are merely no better.
-                    Err(quadrat_core::Error::Numeric { .. }) if k > 1 => Ok(f64::INFINITY),
+                    Err(Error::Numeric { .. }) if k > 1 && given.is_none() => Ok(f64::INFINITY),
                     Err(error) => Err(error),
                 }
             }),
@@ -168,10 +177,68 @@ impl Kind {
     }
 }
 
+/// A size, and how it was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// Factors, clusters or outputs.
+    pub size: usize,
+    /// Schwarz's criterion of it: -2 ln likelihood of all rows + parameters ln rows. Smaller is better.
+    pub criterion: f64,
+    /// The largest size that could be chosen.
+    pub most: usize,
+}
+
+impl Choice {
+    /// Whether the size is within a tenth of the largest, where a criterion that means something seldom ends: the family
+    /// rather lacks what these rows have.
+    pub fn at_limit(&self) -> bool {
+        self.most > 1 && self.size + self.size / 10 >= self.most
+    }
+}
+
+/// A family that has one variance for all columns, on columns of another scale than those it is given.
+///
+/// One variance is a statement about the columns' units: standardising columns of like units whose loadings differ
+/// destroys it, and BIC then takes a factor for almost every column.
+pub struct Rescaled<'a> {
+    /// The family.
+    pub representation: &'a dyn Representation,
+    /// What each column is multiplied by.
+    pub factors: Array1<f64>,
+}
+
+struct RescaledLatent {
+    latent: Box<dyn Latent>,
+    factors: Array1<f64>,
+}
+
+impl Representation for Rescaled<'_> {
+    fn fit(&self, x: ArrayView2<f64>, seed: Seed, progress: &dyn Progress) -> Result<Box<dyn Latent>> {
+        check_columns(x, &self.factors)?;
+        let latent = self.representation.fit((&x * &self.factors).view(), seed, progress)?;
+        Ok(Box::new(RescaledLatent { latent, factors: self.factors.clone() }))
+    }
+}
+
+impl Latent for RescaledLatent {
+    fn transform(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        check_columns(x, &self.factors)?;
+        self.latent.transform((&x * &self.factors).view())
+    }
+}
+
+fn check_columns(x: ArrayView2<f64>, factors: &Array1<f64>) -> Result<()> {
+    if x.ncols() == factors.len() {
+        return Ok(());
+    }
+    Err(Error::input("rows", format!("{} columns", x.ncols()), format!("there are {} factors", factors.len())))
+}
+
 /// The size from 1 to `most` with the smallest criterion, given up after two in a row that are no better.
-fn first_minimum(most: usize, criterion: impl Fn(usize) -> Result<f64>) -> Result<usize> {
-    let mut best = (criterion(1)?, 1);
-    for size in 2..=most {
+fn first_minimum(given: Option<usize>, most: usize, criterion: impl Fn(usize) -> Result<f64>) -> Result<Choice> {
+    let first = given.unwrap_or(1);
+    let mut best = (criterion(first)?, first);
+    for size in first + 1..=given.unwrap_or(most) {
         let value = criterion(size)?;
         if value < best.0 {
             best = (value, size);
@@ -179,5 +246,5 @@ fn first_minimum(most: usize, criterion: impl Fn(usize) -> Result<f64>) -> Resul
             break;
         }
     }
-    Ok(best.1)
+    Ok(Choice { criterion: best.0, size: best.1, most })
 }

@@ -1,7 +1,7 @@
 //! Identities and properties of both phases, and the answers to bad input.
 
 use super::*;
-use ndarray::{Axis, array, s};
+use ndarray::{Array1, Axis, array, s};
 use proptest::prelude::*;
 use quadrat_core::{Rng, Silent, stats};
 use quadrat_numeric::linalg::{Pca, symmetric_eigen};
@@ -194,11 +194,55 @@ fn sizes_are_found_without_labels() {
     let (x, _) = factors(600, &b, 0.3, &mut rng);
     let (three, _) = clouds(600, 9, &mut rng);
     for (kind, x) in [(Kind::Ppca, &x), (Kind::Fa, &x), (Kind::Contrastive, &x), (Kind::Gmm, &three)] {
-        assert_eq!(kind.choose(x.view(), Seed(1), &Silent).unwrap(), 3, "{kind:?}");
-        assert!(kind.choose((x * f64::NAN).view(), Seed(1), &Silent).is_err());
-        assert!(kind.choose(x.slice(s![..1, ..]), Seed(1), &Silent).is_err());
-        assert!(kind.choose(x.slice(s![.., ..1]), Seed(1), &Silent).is_err());
+        let choose = |x: ArrayView2<f64>, given| kind.choose(x, given, Seed(1), &Silent);
+        let found = choose(x.view(), None).unwrap();
+        assert_eq!((found.size, found.at_limit()), (3, false), "{kind:?}");
+        assert_eq!(choose(x.view(), Some(3)).unwrap(), found, "{kind:?}");
+        for other in [2, 4] {
+            assert!(choose(x.view(), Some(other)).unwrap().criterion > found.criterion, "{kind:?} {other}");
+        }
+        assert!(choose((x * f64::NAN).view(), None).is_err());
+        assert!(choose(x.slice(s![..1, ..]), None).is_err());
+        assert!(choose(x.slice(s![.., ..1]), None).is_err());
     }
+}
+
+/// One noise variance and loadings of unequal size: standardised columns have noise of unequal size, which factors of one
+/// noise mistake for factors. numpy's BIC of the eigenvalues of such columns: 3 on raw ones, 29 on standardised ones.
+#[test]
+fn columns_of_unequal_variance_are_no_factors() {
+    let mut rng = Seed(13).rng(0);
+    let mut b = normal(30, 3, &mut rng);
+    b.outer_iter_mut().enumerate().for_each(|(j, mut row)| row *= 0.2 + 0.15 * j as f64);
+    let (pool, _) = factors(2000, &b, 0.5, &mut rng);
+    let (x, y) = factors(40, &b, 0.5, &mut rng);
+    let (new, truth) = factors(2000, &b, 0.5, &mut rng);
+    let sd = pool.std_axis(Axis(0), 0.0);
+    let standard = &pool / &sd;
+    let choose = |kind: Kind, x: &Array2<f64>| kind.choose(x.view(), None, Seed(1), &Silent).unwrap();
+    for (kind, x) in [(Kind::Fa, &standard), (Kind::Fa, &pool), (Kind::Ppca, &pool), (Kind::Contrastive, &standard)] {
+        let found = choose(kind, x);
+        assert_eq!((found.size, found.at_limit()), (3, false), "{kind:?}");
+    }
+    let fooled = choose(Kind::Ppca, &standard);
+    assert!(fooled.at_limit(), "{fooled:?}");
+    // The same rows by another unit: a density changes by the units' product.
+    let units = 2.0 * 2000.0 * sd.mapv(f64::ln).sum();
+    assert!(choose(Kind::Ppca, &pool).criterion < fooled.criterion + units - 1000.0);
+    assert!((choose(Kind::Fa, &pool).criterion - choose(Kind::Fa, &standard).criterion - units).abs() < 1.0);
+
+    let risk = |representation: &dyn Representation, sd: &Array1<f64>| {
+        let method = PretrainThenFit { representation, head: Head::Ols };
+        let (x, new) = (&x / sd, &new / sd);
+        let y = Target::Numbers(y.clone());
+        let predictor = method.fit((&pool / sd).view(), x.view(), &y, Seed(1), &Silent).unwrap();
+        predictor.risk(new.view(), &Target::Numbers(truth.clone())).unwrap()
+    };
+    let ppca = Ppca { rank: 3 };
+    let rescaled = Rescaled { representation: &ppca, factors: sd.clone() };
+    let raw = risk(&ppca, &Array1::ones(30));
+    assert!((risk(&rescaled, &sd) - raw).abs() < 1e-9 * raw, "{raw}");
+    assert!(rescaled.fit(pool.slice(s![.., ..5]), Seed(1), &Silent).is_err());
 }
 
 fn planner(representation: &dyn Representation, head: Head, supervised: Head) -> Planner<'_> {

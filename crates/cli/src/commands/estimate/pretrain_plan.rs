@@ -7,9 +7,11 @@ use crate::commands::work;
 use crate::output::{Reply, check_place, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use quadrat::data::{Missing, Table};
-use quadrat::estimate::pretrain_mle_erm::{BreakEven, Doubling, Head, Kind, Planner, RiskSurface, Target};
+use quadrat::estimate::pretrain_mle_erm::{
+    BreakEven, Choice, Doubling, Head, Kind, Planner, Rescaled, RiskSurface, Target,
+};
 use quadrat::numeric::learners::Standard;
 use quadrat::stats::Interval;
 use quadrat::{Error, Plot, Progress, Result, Seed, Series, catalogue, find};
@@ -34,9 +36,10 @@ pub struct PretrainPlan {
     /// Column to predict, in the labelled rows
     #[arg(long, value_name = "COLUMN")]
     pub target: String,
-    /// What is learnt without labels: factors with one noise (ppca) or a noise each column (fa), clusters (gmm), or an
-    /// encoder that tells whether two corrupted views are of one row (contrastive)
-    #[arg(long, value_enum, default_value_t = Learnt::Ppca)]
+    /// What is learnt without labels: factors with a noise each column (fa), which no column's unit can mislead, or with
+    /// one noise for all (ppca), clusters (gmm), or an encoder that tells whether two corrupted views are of one row
+    /// (contrastive)
+    #[arg(long, value_enum, default_value_t = Learnt::Fa)]
     pub representation: Learnt,
     /// Factors, or outputs of the encoder [default: chosen by BIC on the unlabelled rows]
     #[arg(long, value_name = "N")]
@@ -53,7 +56,8 @@ pub struct PretrainPlan {
     /// Whether the target is a class [default: text, categories, truth values, and at most 20 different whole numbers]
     #[arg(long, value_enum, default_value_t = Task::Auto)]
     pub task: Task,
-    /// Numeric columns to use, standardised on the unlabelled rows [default: all that are numeric but the target]
+    /// Numeric columns to use, standardised on the unlabelled rows; ppca and gmm, which have one variance for all columns,
+    /// take them as they are where BIC finds that better [default: all that are numeric but the target]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub features: Vec<String>,
     #[command(flatten)]
@@ -68,8 +72,8 @@ pub struct PretrainPlan {
 /// What is learnt without labels.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learnt {
-    Ppca,
     Fa,
+    Ppca,
     Gmm,
     Contrastive,
 }
@@ -98,6 +102,8 @@ const LABEL_STEPS: usize = 5;
 /// Both files as arrays.
 struct Rows {
     features: Vec<String>,
+    /// Standardised on the pool; what that took out of each column.
+    deviations: Array1<f64>,
     pool: Array2<f64>,
     x: Array2<f64>,
     y: Target,
@@ -122,13 +128,8 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
     let seed = Seed(args.run.seed);
     let rows = Rows::read(args)?;
     let kind = args.representation.kind();
-    let size = match args.rank.or(args.k) {
-        Some(size) => size,
-        None => {
-            let sample = seed.stream("rows for a size").rng(0).sample(rows.pool.nrows(), MOST_FOR_BIC);
-            kind.choose(rows.pool.select(Axis(0), &sample).view(), seed, progress)?
-        }
-    };
+    let (choice, raw) = rows.size(kind, args.rank.or(args.k), seed, progress)?;
+    let size = choice.size;
     let (head, supervised) = match rows.y {
         Target::Numbers(_) => (Head::Ridge(None), Head::Ridge(None)),
         Target::Classes { .. } if kind == Kind::Gmm => (Head::ClusterTable, Head::Logistic(None)),
@@ -141,8 +142,9 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
         return Err(Error::input(format!("{}, labelled rows", args.labelled), labelled, want));
     }
     let representation = kind.of_size(size);
+    let rescaled = Rescaled { representation: representation.as_ref(), factors: rows.deviations.clone() };
     let planner = Planner {
-        representation: representation.as_ref(),
+        representation: if raw { &rescaled } else { representation.as_ref() },
         head,
         supervised,
         // A grid begins where the model can still be fitted, or with the whole pool, whose error then says why not.
@@ -152,7 +154,7 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
         test_share: args.test_share,
     };
     let surface = planner.plan(rows.pool.view(), rows.x.view(), &rows.y, seed, progress)?;
-    Outcome { args, rows: &rows, size, surface, seed }.reply(started.elapsed().as_secs_f64())
+    Outcome { args, rows: &rows, choice, raw, surface, seed }.reply(started.elapsed().as_secs_f64())
 }
 
 impl Rows {
@@ -178,7 +180,25 @@ impl Rows {
         // Units are the file's business: both sides get columns on the pool's scale.
         let standard = Standard::fit(unlabelled.view(), &vec![1.0; unlabelled.nrows()]);
         let (pool, x) = (standard.apply(unlabelled.view()), standard.apply(x.view()));
-        Ok(Rows { features, pool, x, y, classes })
+        Ok(Rows { features, deviations: unlabelled.std_axis(Axis(0), 0.0), pool, x, y, classes })
+    }
+
+    /// The size, as given or of smallest BIC on unlabelled rows, and whether it is that of the columns as they are. Only
+    /// families with one variance for all columns know a difference between both.
+    fn size(&self, kind: Kind, given: Option<usize>, seed: Seed, progress: &dyn Progress) -> Result<(Choice, bool)> {
+        let sample = seed.stream("rows for a size").rng(0).sample(self.pool.nrows(), MOST_FOR_BIC);
+        let standard = self.pool.select(Axis(0), &sample);
+        let choice = kind.choose(standard.view(), given, seed, progress)?;
+        // Columns that are constant or of a size that has no square are not worth a second look.
+        let ordinary = self.deviations.iter().all(|sd| (1e-100..1e100).contains(sd));
+        if !(ordinary && matches!(kind, Kind::Ppca | Kind::Gmm)) {
+            return Ok((choice, false));
+        }
+        let raw = kind.choose((standard * &self.deviations).view(), given, seed, progress)?;
+        // The same density in other units; a standard deviation each was estimated as well.
+        let m = sample.len() as f64;
+        let units: f64 = self.deviations.iter().map(|sd| 2.0 * m * sd.ln() + m.ln()).sum();
+        Ok(if raw.criterion < choice.criterion + units { (raw, true) } else { (choice, false) })
     }
 }
 
@@ -218,7 +238,9 @@ fn features(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<Vec<String
 struct Outcome<'a> {
     args: &'a PretrainPlan,
     rows: &'a Rows,
-    size: usize,
+    choice: Choice,
+    /// Whether the representation saw the columns as they are.
+    raw: bool,
     surface: RiskSurface,
     seed: Seed,
 }
@@ -298,7 +320,21 @@ impl Outcome<'_> {
             }
             at => format!("Labels alone catch up at about {} of them ({range}).", self.labels(at)),
         };
-        [Some(first), Some(second), self.advice()].into_iter().flatten().collect()
+        [Some(first), Some(second), self.advice(), self.doubt()].into_iter().flatten().collect()
+    }
+
+    /// What is to be said against the size.
+    fn doubt(&self) -> Option<String> {
+        let given = self.args.rank.or(self.args.k).is_some();
+        (!given && self.choice.at_limit()).then(|| {
+            format!(
+                "Take all this with care: BIC chose size {} where {} is the largest it could, so {} hardly describes these \
+                 rows. Try another --representation, or give the size.",
+                self.choice.size,
+                self.choice.most,
+                self.args.representation.name()
+            )
+        })
     }
 
     /// What would pay next.
@@ -384,11 +420,15 @@ impl Outcome<'_> {
             classes => format!("classification of {} ({classes} classes)", args.target),
         };
         let chosen = if args.rank.or(args.k).is_some() { "given" } else { "by BIC on unlabelled rows" };
+        let scale = if self.raw { "columns as they are" } else { "columns standardised" };
         let facts = [
             ("task".to_owned(), task.clone()),
             ("columns".to_owned(), count(rows.features.len())),
             ("rows".to_owned(), format!("{} unlabelled, {} labelled", count(rows.pool.nrows()), count(rows.x.nrows()))),
-            ("representation".to_owned(), format!("{} of size {} ({chosen})", args.representation.name(), self.size)),
+            (
+                "representation".to_owned(),
+                format!("{} of size {} ({chosen}), {scale}", args.representation.name(), self.choice.size),
+            ),
             ("splits".to_owned(), format!("{}, {}% held out", args.repeats, figure(100.0 * args.test_share))),
         ];
         let (words, risks, evens) = (self.words(), self.risks(), self.evens());
@@ -458,7 +498,9 @@ impl Outcome<'_> {
             "features": rows.features,
             "rows": { "unlabelled": rows.pool.nrows(), "labelled": rows.x.nrows() },
             "representation": args.representation.name(),
-            "size": self.size,
+            "size": self.choice.size,
+            "largest_size": self.choice.most,
+            "standardised": !self.raw,
             "size_given": args.rank.or(args.k).is_some(),
             "labels": surface.label_sizes,
             "supervised_risk": sizes(&|n| surface.supervised_risk(n)),
