@@ -2,7 +2,7 @@
 //!
 //! A claim is a program that measures and says beforehand what it expects ([`Expectation`]); it never judges. The one
 //! routine that judges is [`Evidence::judge`]: paired differences over seeds, a t interval (with a bootstrap interval
-//! beside it), an equivalence test for claims of "no difference".
+//! beside it), the exact interval for a share of hits, an equivalence test for claims of "no difference".
 
 use crate::stats::{self, Interval};
 use crate::{Progress, Seed};
@@ -194,7 +194,8 @@ pub struct Finding {
     pub expectation: Expectation,
     /// How many paired repetitions.
     pub pairs: usize,
-    /// The difference (or value) with its t interval: 95%, and 90% for an equivalence (two one-sided 5% tests).
+    /// The difference (or value) with its interval: 95%, and 90% for an equivalence (two one-sided 5% tests). By t, but of
+    /// an arm's own values that are all 0 or 1 the exact one: 40 hits of 40 are no proof of certainty.
     pub measured: Interval,
     /// The percentile bootstrap interval beside it, at the same level.
     pub bootstrap: Interval,
@@ -269,7 +270,9 @@ impl Evidence {
             }
         };
         let level = if matches!(expectation.relation, Relation::Within(_)) { 0.90 } else { 0.95 };
-        let measured = stats::t_interval(&values, level, expectation.overlap);
+        let own_share = expectation.against.is_none() && expectation.overlap == 0.0;
+        let share = if own_share { stats::share_interval(&values, level) } else { None };
+        let measured = share.unwrap_or_else(|| stats::t_interval(&values, level, expectation.overlap));
         let bootstrap = stats::bootstrap_interval(&values, level, 2000, Seed(0).stream("bootstrap"));
         let verdict = decide(expectation.relation, measured);
         Finding { expectation: expectation.clone(), pairs: values.len(), measured, bootstrap, verdict }
@@ -325,6 +328,24 @@ mod tests {
             assert_eq!(verdict, expected, "{relation:?} {differences:?}");
             assert_eq!(findings[0].pairs, 4);
         }
+    }
+
+    #[test]
+    fn shares_are_judged_by_exact_intervals() {
+        let judge = |hits: usize, n: usize, relation: Relation| {
+            let mut e = Evidence::default();
+            (0..n).for_each(|i| e.measure("ours", "covered", i as u64, if i < hits { 1.0 } else { 0.0 }));
+            e.expect("covers", "covered", "ours", None, relation);
+            e.judge()
+        };
+        let (verdict, findings) = judge(40, 40, Relation::Above(0.95));
+        assert_eq!(verdict, Verdict::Inconclusive);
+        let Interval { mean, low, high, .. } = findings[0].measured;
+        assert!(mean == 1.0 && (low - 0.911_903).abs() < 1e-6 && high == 1.0, "{:?}", findings[0].measured);
+        assert_eq!(judge(40, 40, Relation::Above(0.9)).0, Verdict::Holds);
+        assert_eq!(judge(100, 100, Relation::Above(0.95)).0, Verdict::Holds);
+        assert_eq!(judge(0, 40, Relation::Above(0.5)).0, Verdict::DoesNotHold);
+        assert_eq!(judge(0, 3, Relation::Below(0.5)).0, Verdict::Inconclusive);
     }
 
     #[test]

@@ -92,6 +92,17 @@ pub fn t_interval(values: &[f64], level: f64, overlap: f64) -> Interval {
     Interval { mean, se, low: mean - reach, high: mean + reach }
 }
 
+/// The exact interval of the share of ones among zeros and ones; none for other values, or for none.
+pub fn share_interval(values: &[f64], level: f64) -> Option<Interval> {
+    if values.is_empty() || values.iter().any(|v| *v != 0.0 && *v != 1.0) {
+        return None;
+    }
+    let (n, hits) = (values.len(), values.iter().filter(|v| **v == 1.0).count());
+    let mean = hits as f64 / n as f64;
+    let (low, high) = clopper_pearson(hits, n, level);
+    Some(Interval { mean, se: (mean * (1.0 - mean) / n as f64).sqrt(), low, high })
+}
+
 /// The percentile bootstrap interval of a mean, from `resamples` resamples.
 pub fn bootstrap_interval(values: &[f64], level: f64, resamples: usize, seed: Seed) -> Interval {
     let mean_of = mean(values);

@@ -19,8 +19,9 @@ struct Sizes {
     /// Votes of the voting attack, and its repetitions.
     votes: Vec<usize>,
     vote_repeats: u64,
-    /// Submissions of the attack on a leaderboard.
+    /// Submissions of the attack on a leaderboard, and its repetitions.
     submissions: usize,
+    board_repeats: u64,
     /// Questions over the finite domain, and repetitions.
     questions: Vec<usize>,
     domain_repeats: u64,
@@ -57,6 +58,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             votes: vec![101],
             vote_repeats: 2,
             submissions: 50,
+            board_repeats: 2,
             questions: vec![100, 400],
             domain_repeats: 2,
             runs: 4,
@@ -68,6 +70,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             votes: vec![101, 301, 501, 1001, 2001],
             vote_repeats: 40,
             submissions: 400,
+            board_repeats: 100,
             questions: vec![500, 5000],
             domain_repeats: 10,
             runs: 200,
@@ -79,6 +82,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             votes: vec![101, 301, 501, 1001, 2001],
             vote_repeats: 100,
             submissions: 400,
+            board_repeats: 100,
             questions: vec![500, 5000, 50_000],
             domain_repeats: 40,
             runs: 1000,
@@ -98,7 +102,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     repeat(trial, &mut evidence, "voting attack", sizes.vote_repeats, |i| {
         vote_everywhere(&sizes.votes, nth("vote", i))
     })?;
-    repeat(trial, &mut evidence, "leaderboard attack", sizes.vote_repeats, |i| {
+    repeat(trial, &mut evidence, "leaderboard attack", sizes.board_repeats, |i| {
         leaderboard(sizes.submissions, nth("board", i))
     })?;
     repeat(trial, &mut evidence, "finite domain", sizes.domain_repeats, |i| {
