@@ -282,9 +282,29 @@ pub struct Select {
     pub budget: String,
     #[command(flatten)]
     pub columns: Columns,
+    /// Column with the response of a regression: a column of the matrix for sensitivity-sampling, no feature elsewhere
+    #[arg(long, value_name = "COLUMN")]
+    pub response: Option<String>,
     /// Standardise numeric columns: `auto` does unless the method's answer is about the raw numbers
     #[arg(long, value_enum, default_value_t = Standardise::Auto)]
     pub standardise: Standardise,
+    /// For mig: where the labels lie: a column of vectors (a label lies at the mean of its rows) or a file with a row a
+    /// label, its name and its numbers [default: their names, encoded as texts]
+    #[arg(long, value_name = "COLUMN|FILE", requires = "labels", conflicts_with = "label_edges")]
+    pub label_embedding: Option<String>,
+    /// For mig: a file with an edge between two labels a row: label, label and, if it is not 1, weight
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    pub label_edges: Option<String>,
+    /// For mig: rows that you have already, in a file with the same columns: what they cover counts as covered
+    #[arg(long, value_name = "FILE")]
+    pub owned: Option<String>,
+    /// For diversify-conquer: choose in rounds of your own. Keeps the run in this file; each call draws --budget new rows
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Scores of the rows of the last round, or of all rounds, in the order in which they were written: a file with one
+    /// new column of numbers
+    #[arg(long, value_name = "FILE", requires = "state")]
+    pub scores: Option<String>,
     /// Print the estimated cost first
     #[arg(long, action = ArgAction::SetTrue)]
     pub explain: bool,
@@ -312,6 +332,29 @@ pub struct Balance {
     /// Keep columns of whole numbers whole in synthetic rows
     #[arg(long)]
     pub round_integers: bool,
+    /// Scale of the numeric columns while neighbours are looked for: as they are, mean 0 and deviation 1, or median 0 and
+    /// distance 1 between the quartiles
+    #[arg(long, value_enum, default_value_t = ColumnScale::None)]
+    pub scale: ColumnScale,
+}
+
+/// The scale of columns while neighbours are looked for.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnScale {
+    None,
+    Standard,
+    Robust,
+}
+
+impl From<ColumnScale> for quadrat::robust::Scale {
+    fn from(scale: ColumnScale) -> Self {
+        match scale {
+            ColumnScale::None => quadrat::robust::Scale::None,
+            ColumnScale::Standard => quadrat::robust::Scale::Standard,
+            ColumnScale::Robust => quadrat::robust::Scale::Robust,
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -464,6 +507,9 @@ pub struct Compare {
     /// Rows that each training run sees, counted with repetition
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub visits: usize,
+    /// A gain of accuracy that is not worth having: selectors shown to gain no more are called no better than random
+    #[arg(long, value_name = "POINTS", default_value_t = 1.0)]
+    pub margin: f64,
     #[command(flatten)]
     pub run: Run,
     /// Keep what was heard in this file; if it exists, go on from there

@@ -34,6 +34,6 @@ pub use kmeans::{Clustering, Init, KMeans};
 pub use lasso::Lasso;
 pub use mixture::GaussianMixture;
 pub use neighbours::{Metric, Neighbours};
-pub use points::Points;
+pub use points::{Points, by_rows};
 pub use prepare::check_finite;
 pub use sparse::Csr;

@@ -5,8 +5,10 @@ use ndarray::{Array2, Axis};
 use quadrat_core::Result;
 use std::borrow::Cow;
 
-/// A matrix with one row a sample, row-major, in the precision it came in: embeddings are usually `f32`, columns of a
-/// table `f64`.
+/// A matrix with one row a sample, in the precision it came in: embeddings are usually `f32`, columns of a table `f64`.
+///
+/// Either layout in memory will do (a matrix that other code transposed or took columns of is often column-major):
+/// [`Points::to_f32`] and [`Points::to_f64`] always give rows that lie together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Points {
     /// Single precision.
@@ -32,19 +34,19 @@ impl Points {
         }
     }
 
-    /// The rows in single precision; copies only when they are in double.
+    /// The rows in single precision, row-major; copies only when they are in double or column-major.
     pub fn to_f32(&self) -> Cow<'_, Array2<f32>> {
         match self {
-            Points::F32(a) => Cow::Borrowed(a),
-            Points::F64(a) => Cow::Owned(a.mapv(|v| v as f32)),
+            Points::F32(a) => borrowed_by_rows(a),
+            Points::F64(a) => Cow::Owned(by_rows(a.mapv(|v| v as f32))),
         }
     }
 
-    /// The rows in double precision; copies only when they are in single.
+    /// The rows in double precision, row-major; copies only when they are in single or column-major.
     pub fn to_f64(&self) -> Cow<'_, Array2<f64>> {
         match self {
-            Points::F32(a) => Cow::Owned(a.mapv(f64::from)),
-            Points::F64(a) => Cow::Borrowed(a),
+            Points::F32(a) => Cow::Owned(by_rows(a.mapv(f64::from))),
+            Points::F64(a) => borrowed_by_rows(a),
         }
     }
 
@@ -66,6 +68,15 @@ impl Points {
     }
 }
 
+/// The matrix with its rows together in memory; copies only when they are not.
+pub fn by_rows<T: Clone>(a: Array2<T>) -> Array2<T> {
+    if a.is_standard_layout() { a } else { a.as_standard_layout().into_owned() }
+}
+
+fn borrowed_by_rows<T: Clone>(a: &Array2<T>) -> Cow<'_, Array2<T>> {
+    if a.is_standard_layout() { Cow::Borrowed(a) } else { Cow::Owned(a.as_standard_layout().into_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +89,19 @@ mod tests {
         let bad = Points::F32(array![[1.0, 2.0], [3.0, f32::NAN]]);
         let error = bad.check_finite("points").unwrap_err().to_string();
         assert!(error.starts_with("points, row 1, column 1: got NaN"), "{error}");
+    }
+
+    #[test]
+    fn rows_lie_together_whatever_came_in() {
+        let columns = Array2::from_shape_fn((3, 2), |(i, j)| (2 * i + j) as f64).select(Axis(1), &[1]);
+        for a in [columns, array![[1.0, 2.0], [3.0, 4.0]].reversed_axes()] {
+            for points in [Points::F64(a.clone()), Points::F32(a.mapv(|v| v as f32)), Points::F64(a.clone()).take(&[1])]
+            {
+                assert!(points.to_f64().is_standard_layout() && points.to_f32().is_standard_layout());
+                assert_eq!(points.to_f64()[[0, 0]], f64::from(points.to_f32()[[0, 0]]));
+            }
+            assert_eq!(*Points::F64(a.clone()).to_f64(), a);
+        }
     }
 
     #[test]

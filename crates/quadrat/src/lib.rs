@@ -61,7 +61,7 @@ pub use quadrat_select as select;
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Wanted};
 #[cfg(all(feature = "data", feature = "robust"))]
-pub use glue::{LabelledColumns, Nominal, save_resampled};
+pub use glue::{LabelledColumns, Nominal, Unseen, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]
 pub use glue::{PoolColumns, Questions, save_selection};
 

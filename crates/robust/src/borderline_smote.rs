@@ -7,7 +7,7 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 /// Borderline-SMOTE: new rows only around the rows of the rare class that are in danger of being misclassified.
 ///
 /// Of a row's `m` nearest neighbours in the whole table, m' belong to other classes. m' = m is noise and never a base;
-/// m/2 <= m' < m is in danger; fewer is safe. Only rows in danger are bases. A class without any stays as it is.
+/// m/2 <= m' < m is in danger; fewer is safe. Only rows in danger are bases. A class without any stays as it is, and a note says so.
 ///
 /// [`Kind::Two`] also moves towards neighbours of other classes, by a gap uniform on (0, 0.5), as the paper has it.
 /// imbalanced-learn multiplies its uniform gap by a second one on (0, 0.5); the legacy generator follows it there. Such
@@ -102,7 +102,7 @@ impl Resampler for BorderlineSmote {
 
     fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
         data.check_numeric()?;
-        let mut steps = Vec::new();
+        let (mut steps, mut notes) = (Vec::new(), Vec::new());
         // How far each step may go: all the way inside the class, half way towards another one.
         let mut reach = Vec::new();
         for (class, count) in self.strategy.new_rows(data)? {
@@ -114,6 +114,13 @@ impl Resampler for BorderlineSmote {
             };
             let danger: Vec<usize> = (0..rows.len()).filter(in_danger).collect();
             if danger.is_empty() {
+                notes.push(format!(
+                    "{} got no new row: of its {} rows none is in danger, that is, has at least half but not all of its \
+                     {} nearest neighbours in other classes; use smote, or another m",
+                    data.class(class),
+                    rows.len(),
+                    self.m
+                ));
                 continue;
             }
             let bases: Vec<usize> = danger.iter().map(|i| rows[*i]).collect();
@@ -141,6 +148,6 @@ impl Resampler for BorderlineSmote {
             }
             step.gap *= reach[i];
         })?;
-        Ok(Resampled::grown(data, &steps, synthetic))
+        Ok(Resampled { notes, ..Resampled::grown(data, &steps, synthetic) })
     }
 }

@@ -151,5 +151,5 @@ fn compose(first: &Resampled, table: &Labelled, second: Resampled) -> Resampled 
     }
     let columns = table.x.ncols();
     let synthetic = Array2::from_shape_vec((values.len() / columns, columns), values).unwrap_or_default();
-    Resampled { origin, synthetic, y: second.y }
+    Resampled { origin, synthetic, y: second.y, notes: [first.notes.as_slice(), &second.notes].concat() }
 }

@@ -163,6 +163,8 @@ pub struct Resampled {
     pub synthetic: Array2<f64>,
     /// Class of each row.
     pub y: Vec<u32>,
+    /// What a user should know of the run, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl Resampled {
@@ -170,7 +172,7 @@ impl Resampled {
     pub fn of_kept(from: &Labelled, rows: impl IntoIterator<Item = usize>) -> Self {
         let origin: Vec<Origin> = rows.into_iter().map(Origin::Kept).collect();
         let y = origin.iter().map(|o| from.y[source(o)]).collect();
-        Resampled { origin, synthetic: Array2::zeros((0, from.x.ncols())), y }
+        Resampled { origin, synthetic: Array2::zeros((0, from.x.ncols())), y, notes: Vec::new() }
     }
 
     /// The whole table, kept rows copied out of `from`.

@@ -139,6 +139,7 @@ impl Resampled {
             origin: (0..from.y.len()).map(Origin::Kept).chain(made).collect(),
             synthetic,
             y: from.y.iter().copied().chain(steps.iter().map(|s| s.class)).collect(),
+            notes: Vec::new(),
         }
     }
 }

@@ -183,6 +183,19 @@ fn constant_columns_and_duplicates_have_answers() {
 }
 
 #[test]
+fn how_the_table_lies_in_memory_changes_nothing() {
+    for card in cards() {
+        let data = table(card);
+        let turned = data.x.t().as_standard_layout().into_owned().reversed_axes();
+        assert!(!turned.is_standard_layout());
+        let by_columns = Labelled { x: turned, ..data.clone() };
+        let (expected, got) = (run(card, &data).unwrap(), run(card, &by_columns).unwrap());
+        assert_eq!(got, expected, "{}", card.slug);
+        assert_eq!(got.table(&by_columns), expected.table(&data), "{}", card.slug);
+    }
+}
+
+#[test]
 fn results_are_whole() {
     for card in cards() {
         let data = table(card);
@@ -255,6 +268,21 @@ fn cancelling_ends_long_work() {
         let result = default_of(card).resample(&table(card), Seed(0), &Cancelled);
         assert!(matches!(result, Err(Error::Cancelled)), "{}", card.slug);
     }
+}
+
+/// Classes far apart, and a rare class of noise only: no row is in danger, nothing is made, and that is said.
+#[test]
+fn borderline_smote_without_a_row_in_danger_says_so() {
+    let card = cards().into_iter().find(|card| card.slug == "borderline-smote").unwrap();
+    let x = Array2::from_shape_fn((60, 2), |(i, j)| (i % 7 + 3 * j) as f64 + if i >= 45 { 1e4 } else { 0.0 });
+    let data = Labelled::new(x, (0..60).map(|i| u32::from(i >= 45)).collect());
+    let made = run(card, &data).unwrap();
+    assert_eq!((made.synthetic.nrows(), made.origin.len()), (0, 60));
+    assert!(
+        made.notes.len() == 1 && made.notes[0].starts_with("class `1` got no new row: of its 15 rows"),
+        "{:?}",
+        made.notes
+    );
 }
 
 #[test]

@@ -161,15 +161,16 @@ pub enum Within {
 }
 
 impl Within {
-    pub(crate) fn from_params(params: &Params) -> Result<Self> {
-        let temperature =
-            params.get_f64("temperature", 1.0, (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded))?;
+    /// `temperature` is the name of the softmax's parameter.
+    pub(crate) fn from_params(params: &Params, temperature: &str, default: Within) -> Result<Self> {
+        let above_zero = (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded);
+        let temperature = params.get_f64(temperature, 1.0, above_zero)?;
         let choices = [
             ("uniform", Within::Uniform),
             ("proportional", Within::Proportional),
             ("softmax", Within::Softmax { temperature }),
         ];
-        params.get_choice("within", Within::default(), &choices)
+        params.get_choice("within", default, &choices)
     }
 
     /// What each row's chance is proportional to; `None` when all are alike.
@@ -249,7 +250,7 @@ impl ClusterSelector {
         Ok(ClusterSelector {
             partition: Partition::from_params(params)?,
             allocation: params.get_choice("allocation", Allocation::default(), &allocations)?,
-            within: Within::from_params(params)?,
+            within: Within::from_params(params, "temperature", Within::default())?,
         })
     }
 
@@ -283,7 +284,7 @@ impl Selector for ClusterSelector {
     }
 
     fn needs(&self) -> Needs {
-        Needs { points: true, ..Needs::default() }
+        Needs { points: true, scores_help: self.within != Within::Uniform, ..Needs::default() }
     }
 
     fn cost(&self, rows: usize, cols: usize, _budget: usize) -> Cost {

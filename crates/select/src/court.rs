@@ -6,11 +6,15 @@
 //! selector chooses from the same pool; the same network is trained on each choice, with the same number of gradient
 //! steps; and the time it took to choose is charged beside the time to train.
 //!
+//! Twenty methods that all do nothing are no proof that random is best: what is not shown stays undecided, with the
+//! smallest difference that the run could have seen ([`Ruling`]).
+//!
 //! RS2 spends what a subset of the budget's size spends on training, but reads every label in the course of it. Where
 //! labels are what costs, it is not a rival but a ceiling.
 
 use crate::{AskTell, Pool, RoundDraw, Rounds, Selection, Selector};
 use ndarray::{Array2, Axis};
+use quadrat_core::distributions::{Tails, student_quantile};
 use quadrat_core::stats::{Interval, mean, t_interval};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
 use quadrat_numeric::Points;
@@ -54,11 +58,21 @@ pub struct Court {
     pub network: Mlp,
     /// Rows that a training run sees, counted with repetition: the same for every method and budget. Default 200,000.
     pub visits: usize,
+    /// A gain of accuracy that is not worth having: a method shown to gain no more is [`Ruling::NoBetter`]. At least 0.
+    /// Default 0.01.
+    pub margin: f64,
 }
 
 impl Default for Court {
     fn default() -> Self {
-        Court { budgets: Vec::new(), repeats: 10, test_share: 0.2, network: Mlp::default(), visits: 200_000 }
+        Court {
+            budgets: Vec::new(),
+            repeats: 10,
+            test_share: 0.2,
+            network: Mlp::default(),
+            visits: 200_000,
+            margin: 0.01,
+        }
     }
 }
 
@@ -102,6 +116,20 @@ pub enum Outcome {
     Refused(String),
 }
 
+/// What a run shows of a method against random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// It is better.
+    Better,
+    /// It is worse, and so no better either.
+    Worse,
+    /// It is no better by more than the margin.
+    NoBetter,
+    /// Neither is shown.
+    Undecided,
+}
+
 /// A method's standing at a budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Standing {
@@ -117,9 +145,12 @@ pub struct Standing {
     pub select_seconds: f64,
     /// Mean seconds to train.
     pub train_seconds: f64,
-    /// Whether it beats random (or, `Some(false)`, loses to it) by an interval that allows for the number of methods
-    /// compared.
-    pub beats_random: Option<bool>,
+    /// What the run shows of it against random, by an interval that allows for the number of methods compared; `None` for
+    /// random itself and where it did not choose.
+    pub ruling: Option<Ruling>,
+    /// The smallest difference from random that the run could have seen: one as large would have been found in four runs
+    /// out of five.
+    pub resolution: f64,
     /// Why it did not choose, where it did not.
     pub refused: Option<String>,
 }
@@ -192,8 +223,9 @@ impl Court {
     /// The standings at a budget, best first; methods that refused come last.
     ///
     /// Differences are paired by repetition. Their 95% intervals allow for the rows that the repetitions share (Nadeau
-    /// and Bengio 2003). Whether a method beats random is decided at the level 1 - 0.05 / methods (Bonferroni), for
-    /// among twenty methods that all do nothing one would beat it at 95%.
+    /// and Bengio 2003). What is shown against random is decided by an interval at the level 1 - 0.05 / methods
+    /// (Bonferroni), for among twenty methods that all do nothing one would beat it at 95%: better or worse where it
+    /// leaves 0 out, no better where it ends at or below the margin (an equivalence test on that side).
     pub fn judge(&self, trials: &[Trial], budget: usize) -> Vec<Standing> {
         let trials: Vec<&Trial> = trials.iter().filter(|t| t.budget == budget).collect();
         let mut methods: Vec<&str> = Vec::new();
@@ -210,6 +242,9 @@ impl Court {
                 let difference = |other| differences(&trials, method, other);
                 let (random, level) = (difference(RANDOM), 1.0 - 0.05 / rivals);
                 let strict = t_interval(&random, level, overlap);
+                // A difference beyond the reach of the interval by that quantile is found in four runs out of five.
+                let resolution = strict.high - strict.mean
+                    + strict.se * student_quantile(Tails::below(0.8), (random.len().max(2) - 1) as f64);
                 let mean_of = |part: fn(&Outcome) -> Option<f64>| {
                     let own = trials.iter().filter(|t| t.method == *method);
                     mean(&own.filter_map(|t| part(&t.outcome)).collect::<Vec<_>>())
@@ -221,13 +256,16 @@ impl Court {
                     minus_rs2: t_interval(&difference(FRESH), 0.95, overlap),
                     select_seconds: mean_of(|outcome| outcome.seconds().map(|(select, _)| select)),
                     train_seconds: mean_of(|outcome| outcome.seconds().map(|(_, train)| train)),
-                    beats_random: if *method != RANDOM && strict.low > 0.0 {
-                        Some(true)
-                    } else if *method != RANDOM && strict.high < 0.0 {
-                        Some(false)
+                    ruling: (*method != RANDOM && !random.is_empty()).then_some(if strict.low > 0.0 {
+                        Ruling::Better
+                    } else if strict.high < 0.0 {
+                        Ruling::Worse
+                    } else if strict.high <= self.margin {
+                        Ruling::NoBetter
                     } else {
-                        None
-                    },
+                        Ruling::Undecided
+                    }),
+                    resolution,
                     refused: trials.iter().find_map(|t| match &t.outcome {
                         Outcome::Refused(reason) if t.method == *method => Some(reason.clone()),
                         _ => None,
@@ -252,6 +290,9 @@ impl Court {
         }
         if let Some(bad) = self.budgets.iter().find(|budget| **budget == 0 || **budget > left) {
             return Err(Error::input("budget", bad, format!("use 1 to {left}, the rows left beside the test rows")));
+        }
+        if !(self.margin >= 0.0 && self.margin < 1.0) {
+            return Err(Error::input("margin", self.margin, "use a difference of accuracy from 0 to below 1"));
         }
         if self.repeats < 2 {
             return Err(Error::input("repetitions", self.repeats, "intervals need at least 2"));
@@ -467,12 +508,54 @@ mod tests {
         for budget in court().budgets {
             let standings = court().judge(&trials, budget);
             let of = |name: &str| standings.iter().find(|s| s.method == name).unwrap();
-            assert_eq!(of("narrow").beats_random, Some(false), "{standings:?}");
+            assert_eq!(of("narrow").ruling, Some(Ruling::Worse), "{standings:?}");
+            assert_eq!((of("random").ruling, of("top-score").ruling), (None, None));
             assert!(of("random").accuracy > 0.8 && of("rs2").accuracy > 0.8, "{standings:?}");
             assert_eq!((of("random").minus_random.low, of("random").minus_random.high), (0.0, 0.0));
             assert!(of("top-score").refused.as_deref().unwrap().contains("scores"));
             assert_eq!(standings.last().map(|s| s.method.as_str()), Some("top-score"));
         }
+    }
+
+    /// By made-up accuracies: nothing is a win for random, and what a run could have seen is said.
+    #[test]
+    fn what_is_not_shown_stays_undecided() {
+        let gain = |method: &str, repeat: usize| -> f64 {
+            let noise = [1.0, -1.0, 0.5, -0.5, 0.2, -0.2, 0.8, -0.8][repeat % 8];
+            match method {
+                "better" => 0.1 + 0.01 * noise,
+                "worse" => -0.1 + 0.01 * noise,
+                "alike" => 0.001 * noise,
+                "noisy" => 0.03 + 0.1 * noise,
+                _ => 0.0,
+            }
+        };
+        let methods = ["random", "rs2", "better", "worse", "alike", "noisy"];
+        let trial = |method: &str, repeat| Trial {
+            method: method.to_owned(),
+            budget: 5,
+            repeat,
+            outcome: Outcome::Trained { accuracy: 0.6 + gain(method, repeat), select_seconds: 0.0, train_seconds: 0.0 },
+        };
+        let trials: Vec<Trial> = (0..8).flat_map(|repeat| methods.map(|method| trial(method, repeat))).collect();
+        let standings = Court::default().judge(&trials, 5);
+        let of = |name: &str| standings.iter().find(|s| s.method == name).unwrap();
+        for (name, ruling) in [
+            ("better", Ruling::Better),
+            ("worse", Ruling::Worse),
+            ("alike", Ruling::NoBetter),
+            ("noisy", Ruling::Undecided),
+        ] {
+            assert_eq!(of(name).ruling, Some(ruling), "{:?}", of(name));
+        }
+        let (reach, seen) = (of("noisy").minus_random.high - of("noisy").minus_random.mean, of("noisy").resolution);
+        assert!(seen > reach && seen < 3.0 * reach, "{seen} {reach}");
+        let wide = Court { margin: 0.5, ..Court::default() }.judge(&trials, 5);
+        assert_eq!(wide.iter().find(|s| s.method == "noisy").unwrap().ruling, Some(Ruling::NoBetter));
+        // One repetition decides nothing.
+        let once: Vec<Trial> = trials.into_iter().filter(|t| t.repeat == 0).collect();
+        let alone = Court::default().judge(&once, 5);
+        assert!(alone.iter().all(|s| s.method == "random" || s.ruling == Some(Ruling::Undecided)));
     }
 
     #[test]
@@ -496,6 +579,7 @@ mod tests {
             (Court { budgets: vec![0], ..court() }, "budget"),
             (Court { repeats: 1, ..court() }, "repetitions"),
             (Court { test_share: 1.0, ..court() }, "test share"),
+            (Court { margin: -0.1, ..court() }, "margin"),
         ] {
             let error = refuse(court, &case(), &selectors());
             assert!(error.contains(part), "{error}");

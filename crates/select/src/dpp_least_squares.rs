@@ -45,9 +45,14 @@ pub(crate) static CARD: Card = Card {
         Param {
             name: "condition",
             default: "auto",
-            help: "redraw until the smallest eigenvalue of the Gram matrix is at least 1 minus this (0 to 1); none; auto is 0.5 from four points a function on",
+            help: "redraw until the smallest eigenvalue of the Gram matrix is at least 1 minus this (0 to 1); none; auto tries for 0.5 from four points a function on, and else takes the best of its draws",
         },
         Param { name: "max-tries", default: "100", help: "draws before giving up on the condition, at least 1" },
+        Param {
+            name: "distinct",
+            default: "false",
+            help: "go on drawing until so many different rows came: true for as many as the budget, or a number (points of high leverage come again and again)",
+        },
         Param {
             name: "boost",
             default: "1",
@@ -104,11 +109,21 @@ pub struct DesignSampler {
     /// Whether to leave out points afterwards, each time the one without which ||G - I|| is smallest, as long as the
     /// condition holds (none: nothing is left out). Time O(n^2 m^3).
     pub prune: bool,
+    /// Go on drawing beyond the points asked for until so many of them differ: on a pool whose leverage sits in a few
+    /// rows these come again and again.
+    pub distinct: Option<usize>,
 }
 
 impl Default for DesignSampler {
     fn default() -> Self {
-        DesignSampler { sampler: Sampler::RepeatedDpp, condition: Some(0.5), max_tries: 100, boost: 1, prune: false }
+        DesignSampler {
+            sampler: Sampler::RepeatedDpp,
+            condition: Some(0.5),
+            max_tries: 100,
+            boost: 1,
+            prune: false,
+            distinct: None,
+        }
     }
 }
 
@@ -144,6 +159,26 @@ impl DesignSampler {
     /// Fewer points than functions, a delta outside (0, 1), no design within `max_tries` that meets the condition
     /// (the best eigenvalue is named), or the user's stop.
     pub fn design(&self, space: &dyn FeatureSpace, n: usize, seed: Seed, progress: &dyn Progress) -> Result<Design> {
+        let design = self.best(space, n, seed, progress)?;
+        let short = |delta: &f64| design.lambda_min < 1.0 - delta;
+        if self.condition.as_ref().is_some_and(short) {
+            let why = format!(
+                "{} designs of {n} points for {} functions, the best with smallest eigenvalue {:.3}: use more points, a \
+                 condition closer to 1, or none",
+                design.tries,
+                space.len(),
+                design.lambda_min
+            );
+            return Err(Error::numeric("stability condition", why));
+        }
+        Ok(design)
+    }
+
+    /// [`DesignSampler::design`], with the best of the draws where none meets the condition: `lambda_min` tells.
+    ///
+    /// # Errors
+    /// Fewer points than functions, a delta outside (0, 1), too few points that differ, or the user's stop.
+    pub fn best(&self, space: &dyn FeatureSpace, n: usize, seed: Seed, progress: &dyn Progress) -> Result<Design> {
         let m = space.len();
         if n < m {
             return Err(Error::input("points", n, format!("a fit of {m} functions needs at least {m} points")));
@@ -152,13 +187,13 @@ impl DesignSampler {
             return Err(Error::input("condition", delta, "use a number between 0 and 1, or none"));
         }
         progress.begin("drawing designs", None);
-        let mut best = f64::NEG_INFINITY;
+        let mut best: Option<Design> = None;
         for attempt in 0..self.max_tries.max(1) {
             let mut nearest: Option<(f64, Design)> = None;
             for candidate in 0..self.boost.max(1) {
                 checkpoint(progress)?;
                 let item = attempt * self.boost.max(1) + candidate;
-                let points = self.draw(space, n, seed.stream("design").rng(item as u64))?;
+                let points = self.draw(space, n, seed.stream("design").rng(item as u64), progress)?;
                 let phi = features_at(space, points.view());
                 let weights = self.weights(&phi);
                 let eigenvalues = gram_eigenvalues(phi.view(), &weights)?;
@@ -174,19 +209,18 @@ impl DesignSampler {
                     None => Ok(design),
                 };
             }
-            best = best.max(design.lambda_min);
+            if best.as_ref().is_none_or(|best| design.lambda_min > best.lambda_min) {
+                best = Some(design);
+            }
             progress.advance(1);
         }
-        let why = format!(
-            "{} designs of {n} points for {m} functions, the best with smallest eigenvalue {best:.3}: use more points, a \
-             condition closer to 1, or none",
-            self.max_tries
-        );
-        Err(Error::numeric("stability condition", why))
+        let tries = self.max_tries.max(1);
+        best.map(|best| Design { tries, ..best })
+            .ok_or_else(|| Error::numeric("stability condition", "no design has a smallest eigenvalue"))
     }
 
     /// One sample, unconditioned.
-    fn draw(&self, space: &dyn FeatureSpace, n: usize, mut rng: Rng) -> Result<Array2<f64>> {
+    fn draw(&self, space: &dyn FeatureSpace, n: usize, mut rng: Rng, progress: &dyn Progress) -> Result<Array2<f64>> {
         let m = space.len();
         let determinantal = match self.sampler {
             Sampler::MonteCarlo | Sampler::Christoffel => 0,
@@ -195,17 +229,64 @@ impl DesignSampler {
         };
         let mut points = Array2::zeros((n, space.dims()));
         for block in 0..determinantal {
-            projection_dpp(space, &mut rng, points.slice_mut(s![block * m..(block + 1) * m, ..]))?;
+            projection_dpp(space, &mut rng, points.slice_mut(s![block * m..(block + 1) * m, ..]), progress)?;
         }
         let mut x = vec![0.0; space.dims()];
         for mut point in points.outer_iter_mut().skip(determinantal * m) {
-            match self.sampler {
-                Sampler::MonteCarlo | Sampler::Volume => space.sample_mu(&mut rng, &mut x),
-                _ => space.sample_christoffel(&mut rng, &mut x),
-            }
+            self.draw_alone(space, &mut rng, &mut x);
             point.assign(&ArrayView1::from(&x));
         }
-        Ok(points)
+        match self.distinct {
+            Some(wanted) => self.until_distinct(space, points, wanted, &mut rng, progress),
+            None => Ok(points),
+        }
+    }
+
+    /// A point by itself: from mu or the Christoffel density.
+    fn draw_alone(&self, space: &dyn FeatureSpace, rng: &mut Rng, x: &mut [f64]) {
+        match self.sampler {
+            Sampler::MonteCarlo | Sampler::Volume => space.sample_mu(rng, x),
+            _ => space.sample_christoffel(rng, x),
+        }
+    }
+
+    /// The points and as many more as it takes until `wanted` of them differ: further determinantal draws where these
+    /// repeat, else points by themselves.
+    fn until_distinct(
+        &self,
+        space: &dyn FeatureSpace,
+        points: Array2<f64>,
+        wanted: usize,
+        rng: &mut Rng,
+        progress: &dyn Progress,
+    ) -> Result<Array2<f64>> {
+        // Coupons of equal chance need about ln(wanted) + 1 draws each; rows that have hardly any chance are not waited for.
+        let most = 1000 * wanted.max(1) + points.nrows();
+        let dims = space.dims();
+        let bits = |x: ArrayView1<f64>| x.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
+        let mut seen: std::collections::HashSet<Vec<u64>> = points.outer_iter().map(bits).collect();
+        let mut all = points.iter().copied().collect::<Vec<f64>>();
+        let mut block = Array2::zeros((if self.sampler == Sampler::RepeatedDpp { space.len() } else { 1 }, dims));
+        while seen.len() < wanted {
+            checkpoint(progress)?;
+            if all.len() / dims > most {
+                let got = format!("{} different points in {} draws", seen.len(), all.len() / dims);
+                let want = format!("{wanted} will not come: the other rows hardly matter to this fit; ask for fewer");
+                return Err(Error::input("distinct", got, want));
+            }
+            match block.as_slice_mut() {
+                Some(x) if self.sampler != Sampler::RepeatedDpp => self.draw_alone(space, rng, x),
+                _ => projection_dpp(space, rng, block.view_mut(), progress)?,
+            }
+            for x in block.outer_iter() {
+                if seen.len() < wanted {
+                    seen.insert(bits(x));
+                    all.extend(x);
+                }
+            }
+        }
+        let shape = (all.len() / dims, dims);
+        Array2::from_shape_vec(shape, all).map_err(|e| Error::numeric("design", e.to_string()))
     }
 
     /// w at each point: 1, or w* = m / |phi|^2.
@@ -247,12 +328,18 @@ fn pruned(mut design: Design, space: &dyn FeatureSpace, delta: f64, progress: &d
 /// The chain rule with rejection: given points so far, x has density (|phi|^2 - |Q phi|^2) / (m - k), Q the projector on
 /// their features; a draw from the Christoffel density is accepted with probability 1 - |Q phi|^2 / |phi|^2. That takes
 /// m H_m draws in all and, on a pool of N rows, no work that grows with N.
-fn projection_dpp(space: &dyn FeatureSpace, rng: &mut Rng, mut points: ArrayViewMut2<f64>) -> Result<()> {
+fn projection_dpp(
+    space: &dyn FeatureSpace,
+    rng: &mut Rng,
+    mut points: ArrayViewMut2<f64>,
+    progress: &dyn Progress,
+) -> Result<()> {
     let m = space.len();
     let mut q: Vec<Array1<f64>> = Vec::with_capacity(m);
     let mut x = vec![0.0; space.dims()];
     let mut phi = Array1::zeros(m);
     for mut point in points.outer_iter_mut() {
+        checkpoint(progress)?;
         // Each draw is accepted with probability (m - k) / m >= 1/m: 1000 m failures in a row never happen (e^-1000).
         let mut left = 1000 * m;
         let residual = loop {
@@ -350,15 +437,21 @@ impl PoolBasis {
         if ranges.is_empty() {
             return Ok(Array2::ones((x.nrows(), 1)));
         }
+        let scaled = |i: usize, k: usize| {
+            let (j, middle, half) = ranges[k];
+            ((x[[i, j]] - middle) / half).clamp(-1.0, 1.0)
+        };
         let basis = match self {
             PoolBasis::Hyperbolic(degree) => Basis::hyperbolic_cross(Family::Legendre, ranges.len(), degree)?,
             PoolBasis::Polynomial(degree) => Basis::total_degree(Family::Legendre, ranges.len(), degree)?,
-            PoolBasis::Raw | PoolBasis::Linear => Basis::total_degree(Family::Legendre, ranges.len(), 1)?,
+            // Degree 1 in the order of the index sets, without the products of thousands of ones.
+            PoolBasis::Raw | PoolBasis::Linear => {
+                let last = ranges.len();
+                let value = |(i, f)| if f == 0 { 1.0 } else { 3.0_f64.sqrt() * scaled(i, last - f) };
+                return Ok(Array2::from_shape_fn((x.nrows(), last + 1), value));
+            }
         };
-        let scaled = Array2::from_shape_fn((x.nrows(), ranges.len()), |(i, k)| {
-            let (j, middle, half) = ranges[k];
-            ((x[[i, j]] - middle) / half).clamp(-1.0, 1.0)
-        });
+        let scaled = Array2::from_shape_fn((x.nrows(), ranges.len()), |(i, k)| scaled(i, k));
         Ok(features_at(&basis, scaled.view()))
     }
 }
@@ -370,8 +463,8 @@ pub struct PoolDesign {
     pub basis: PoolBasis,
     /// How rows are drawn.
     pub sampler: Sampler,
-    /// As in [`DesignSampler`]; `None` is automatic: 0.5 from four points a function on, where it seldom needs a second
-    /// draw, and no condition below.
+    /// As in [`DesignSampler`]; `None` is automatic: 0.5 from four points a function on, and the best of the draws where
+    /// none reaches it, with a note; no condition below.
     pub condition: Option<Option<f64>>,
     /// As in [`DesignSampler`].
     pub max_tries: usize,
@@ -379,12 +472,14 @@ pub struct PoolDesign {
     pub boost: usize,
     /// As in [`DesignSampler`].
     pub prune: bool,
+    /// As in [`DesignSampler`]; `Some(None)`: as many as the budget.
+    pub distinct: Option<Option<usize>>,
 }
 
 impl Default for PoolDesign {
     fn default() -> Self {
         let DesignSampler { sampler, max_tries, boost, prune, .. } = DesignSampler::default();
-        PoolDesign { basis: PoolBasis::Linear, sampler, condition: None, max_tries, boost, prune }
+        PoolDesign { basis: PoolBasis::Linear, sampler, condition: None, max_tries, boost, prune, distinct: None }
     }
 }
 
@@ -409,6 +504,11 @@ impl PoolDesign {
             max_tries: p.get_usize("max-tries", default.max_tries, 1..)?,
             boost: p.get_usize("boost", default.boost, 1..)?,
             prune: p.get_bool("prune", default.prune)?,
+            distinct: match p.get("distinct") {
+                Some("true") => Some(None),
+                None | Some("false") => None,
+                _ => p.get_auto_usize("distinct", None, 1..)?.map(Some),
+            },
         })
     }
 }
@@ -435,12 +535,23 @@ impl Selector for PoolDesign {
     fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
         let Some(points) = &pool.points else { return Ok(Selection::default()) };
-        let space = FinitePool::span(self.basis.features(&points.to_f64())?.view(), None)?;
+        let distinct = self.distinct.map(|wanted| wanted.unwrap_or(budget));
+        if let Some(wanted) = distinct.filter(|wanted| *wanted > pool.rows) {
+            return Err(Error::input("distinct", wanted, format!("use at most {}, the number of rows", pool.rows)));
+        }
+        let functions = self.basis.features(&points.to_f64())?;
+        enough_for(budget, &functions, seed, progress)?;
+        progress.begin("orthonormal functions", None);
+        let space = FinitePool::span(functions.view(), None)?;
+        checkpoint(progress)?;
         let automatic = (budget >= 4 * space.len()).then_some(0.5);
         let condition = self.condition.unwrap_or(automatic);
         let PoolDesign { sampler, max_tries, boost, prune, .. } = *self;
-        let sampler = DesignSampler { sampler, condition, max_tries, boost, prune };
-        let design = sampler.design(&space, budget, seed, progress)?;
+        let sampler = DesignSampler { sampler, condition, max_tries, boost, prune, distinct };
+        let design = match self.condition {
+            Some(_) => sampler.design(&space, budget, seed, progress)?,
+            None => sampler.best(&space, budget, seed, progress)?,
+        };
         let mut selection = Selection { weights: Some(Vec::new()), ..Selection::default() };
         let mut place = std::collections::HashMap::new();
         let weights = selection.weights.get_or_insert_default();
@@ -461,8 +572,57 @@ impl Selector for PoolDesign {
             ("draws".into(), design.tries.to_string()),
             ("distinct rows".into(), selection.indices.len().to_string()),
         ];
+        if design.weights.len() > budget {
+            selection.notes.push(("rows drawn until so many differed".into(), design.weights.len().to_string()));
+        }
+        if let Some(delta) = condition.filter(|delta| design.lambda_min < 1.0 - delta) {
+            let why = format!(
+                "the best of {} draws; none reached a smallest eigenvalue of {:.3}, from which a fit is called stable: \
+                 more rows or a smaller basis would",
+                design.tries,
+                1.0 - delta
+            );
+            selection.notes.push(("condition".into(), why));
+        }
         Ok(selection)
     }
+}
+
+/// That `budget` points are enough for the space that the columns of `functions` span, if that can be told before the
+/// space is computed: more than `budget` rows that depend on no others mean more functions than that.
+fn enough_for(budget: usize, functions: &Array2<f64>, seed: Seed, progress: &dyn Progress) -> Result<()> {
+    let (n, m) = functions.dim();
+    if m <= budget {
+        return Ok(());
+    }
+    // What is left of a row of length 1 outside the others: far above rounding, so that nothing is refused by mistake.
+    const CLEARLY: f64 = 1e-6;
+    let mut basis: Vec<Array1<f64>> = Vec::with_capacity(budget + 1);
+    for row in seed.stream("rank").rng(0).sample(n, n.min(4 * budget + 64)) {
+        checkpoint(progress)?;
+        let mut rest = functions.row(row).to_owned();
+        let length = rest.dot(&rest).sqrt();
+        for _ in 0..2 {
+            for direction in &basis {
+                let along = direction.dot(&rest);
+                rest.scaled_add(-along, direction);
+            }
+        }
+        let left = rest.dot(&rest).sqrt();
+        if left > CLEARLY * length {
+            basis.push(rest / left);
+        }
+        if basis.len() > budget {
+            let got = format!("{budget} rows for a basis of {m} functions");
+            let want = format!(
+                "more than {budget} of them are independent on these rows (at most {}), and a fit needs a row for each: \
+                 raise the budget, name fewer --features or choose a smaller --basis",
+                m.min(n)
+            );
+            return Err(Error::input("budget", got, want));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -517,7 +677,7 @@ mod tests {
         let mut counts = vec![0.0; ATOMS * ATOMS];
         let mut points = Array2::zeros((2, 1));
         for i in 0..draws {
-            projection_dpp(&space, &mut Seed(3).rng(i), points.view_mut()).unwrap();
+            projection_dpp(&space, &mut Seed(3).rng(i), points.view_mut(), &Silent).unwrap();
             counts[points[[0, 0]] as usize * ATOMS + points[[1, 0]] as usize] += 1.0;
         }
         let cells = law.iter().zip(&counts).filter(|(p, _)| **p > 1e-12);
@@ -640,6 +800,91 @@ mod tests {
             }
         }
         assert!((1.0..1.5).contains(&(estimated / actual)), "{}", estimated / actual);
+    }
+
+    /// Three features, polynomial:3 (20 functions): every budget from 20 on has a design; where the automatic condition
+    /// fails the best of the draws comes with a note, and a condition that was asked for is an error.
+    #[test]
+    fn every_budget_has_a_design() {
+        let mut rng = Seed(3).rng(0);
+        let x = Array2::from_shape_simple_fn((300, 3), || rng.normal().exp());
+        let pool = Pool::of_points(Points::F64(x));
+        let method = PoolDesign { basis: PoolBasis::Polynomial(3), max_tries: 1, ..PoolDesign::default() };
+        let mut noted = 0;
+        for budget in [20, 21, 79, 80, 81, 90, 119, 120, 300] {
+            for seed in 0..3 {
+                let chosen = method.select(&pool, budget, Seed(seed), &Silent).unwrap();
+                let note = |name: &str| chosen.notes.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+                let lambda: f64 = note("smallest eigenvalue of the Gram matrix").unwrap().parse().unwrap();
+                assert_eq!(note("condition").is_some(), budget >= 80 && lambda < 0.4995, "{budget} {lambda}");
+                noted += usize::from(note("condition").is_some());
+                assert!(chosen.indices.len() <= budget);
+            }
+        }
+        assert!(noted > 0, "some budget is too small for the condition in one draw");
+        let strict = PoolDesign { condition: Some(Some(0.01)), ..method };
+        assert!(matches!(strict.select(&pool, 80, Seed(0), &Silent), Err(Error::Numeric { .. })));
+    }
+
+    /// A few rows have nearly all the leverage: a budget of 24 draws them again and again, unless 24 different rows are
+    /// wanted, and then weights still estimate the pool's total.
+    #[test]
+    fn drawing_goes_on_until_so_many_rows_differ() {
+        let x = Array2::from_shape_fn((400, 2), |(i, j)| match (i, j) {
+            (0..6, _) => 1e3 * ((i * 2 + j) as f64 - 5.3),
+            _ => ((i * 7 + j * 3) % 11) as f64,
+        });
+        let pool = Pool::of_points(Points::F64(x));
+        let select = |distinct, sampler| {
+            let method = PoolDesign { distinct, sampler, ..PoolDesign::default() };
+            method.select(&pool, 24, Seed(1), &Silent).unwrap()
+        };
+        assert!(select(None, Sampler::RepeatedDpp).indices.len() < 24);
+        for sampler in [Sampler::RepeatedDpp, Sampler::Christoffel, Sampler::Volume] {
+            let chosen = select(Some(None), sampler);
+            assert_eq!(chosen.indices.len(), 24, "{sampler:?}");
+            assert_eq!(select(Some(Some(40)), sampler).indices.len(), 40, "{sampler:?}");
+            assert_eq!(select(Some(Some(3)), sampler), select(None, sampler), "{sampler:?}: there are more already");
+        }
+        let method = PoolDesign { distinct: Some(Some(401)), ..PoolDesign::default() };
+        assert!(method.select(&pool, 24, Seed(1), &Silent).unwrap_err().to_string().contains("at most 400"));
+        // Rows of zeros are never drawn by leverage.
+        let mut empty = Array2::zeros((50, 1));
+        empty.row_mut(3).fill(1.0);
+        empty.row_mut(4).fill(2.0);
+        let method = PoolDesign { basis: PoolBasis::Raw, distinct: Some(Some(3)), ..PoolDesign::default() };
+        let error = method.select(&Pool::of_points(Points::F64(empty)), 2, Seed(1), &Silent).unwrap_err().to_string();
+        assert!(error.contains("2 different points") && error.contains("ask for fewer"), "{error}");
+    }
+
+    #[test]
+    fn a_budget_below_the_functions_is_refused_before_the_work() {
+        let mut rng = Seed(4).rng(0);
+        let wide = Pool::of_points(Points::F64(Array2::from_shape_simple_fn((120, 2000), || rng.uniform())));
+        let started = std::time::Instant::now();
+        let error = PoolDesign::default().select(&wide, 20, Seed(0), &Silent).unwrap_err().to_string();
+        assert!(error.starts_with("budget: got 20 rows for a basis of 2001 functions"), "{error}");
+        assert!(started.elapsed().as_secs_f64() < 2.0, "{:?}", started.elapsed());
+        // As many columns, of rank 3 only: nothing is refused.
+        let rank = Array2::from_shape_fn((120, 40), |(i, j)| match j % 3 {
+            0 => i as f64,
+            1 => (i * i % 17) as f64,
+            _ => (i % 5) as f64,
+        });
+        let pool = Pool::of_points(Points::F64(rank));
+        assert_eq!(PoolDesign::default().select(&pool, 20, Seed(0), &Silent).unwrap().notes[0].1, "4");
+        // More functions than rows, all of them independent: every row is needed.
+        let square = Pool::of_points(Points::F64(Array2::from_shape_simple_fn((12, 30), || rng.uniform())));
+        let all = PoolDesign::default().select(&square, 12, Seed(0), &Silent).unwrap();
+        assert_eq!(all.indices.len(), 12);
+    }
+
+    #[test]
+    fn a_linear_basis_is_degree_one_of_the_polynomials() {
+        let mut rng = Seed(8).rng(0);
+        let x = Array2::from_shape_simple_fn((40, 3), || rng.normal());
+        let (linear, polynomial) = (PoolBasis::Linear.features(&x), PoolBasis::Polynomial(1).features(&x));
+        assert_eq!(linear.unwrap(), polynomial.unwrap());
     }
 
     #[test]

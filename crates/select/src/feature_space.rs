@@ -312,7 +312,11 @@ impl FinitePool {
             let root = mass(i).sqrt();
             row.mapv_inplace(|v| v * root);
         }
-        let mut features = linalg::orthonormal(scaled.view())?;
+        // More columns than rows: those of R^T in X^T = Q R span the same, and there are only as many as rows.
+        let mut features = match m > n {
+            true => linalg::orthonormal(linalg::thin_r(scaled.t()).t())?,
+            false => linalg::orthonormal(scaled.view())?,
+        };
         let christoffel_sums = running_sums(features.outer_iter().map(|row| row.dot(&row)));
         for (i, mut row) in features.axis_iter_mut(Axis(0)).enumerate() {
             let root = mass(i).sqrt();

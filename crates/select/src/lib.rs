@@ -36,7 +36,7 @@ mod top_score;
 mod weighted_fit;
 
 pub use cluster::{ClusterSelector, Clusters, Partition, Within};
-pub use court::{Case, Court, Standing, Trial};
+pub use court::{Case, Court, Ruling, Standing, Trial};
 pub use d2::D2;
 pub use deita::Deita;
 pub use dpp_least_squares::{Design, DesignSampler, PoolBasis, PoolDesign, Sampler, features_at};
@@ -60,8 +60,8 @@ pub use mig::{Gain, Mig, Phi, Scaling, labels_from_clusters};
 pub use pool::{Cost, Needs, Pool, Selection, Selector};
 pub use qdit::Qdit;
 pub use random::Random;
-pub use refine::{AskTell, DiversifyConquer, IterativeRefine, RefineState, Update};
-pub use registry::{build, cards, selectors};
+pub use refine::{AskTell, DiversifyConquer, IterativeRefine, JudgeBy, RefineState, Update};
+pub use registry::{build, cards, selectors, without_effect};
 pub use regress::{Regression, lp_regress};
 pub use rs2::{RoundDraw, Rounds, RoundsState, Rs2, cosine, iterations, shares};
 pub use sensitivity::{

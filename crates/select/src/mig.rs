@@ -82,7 +82,7 @@ pub(crate) static CARD: Card = Card {
 /// Maximising information gain: parameters. `Mig::default()` is the published method.
 ///
 /// Labels come from `pool.labels`, scores (at least 0) from `pool.scores`, 1 where there are none. The graph is
-/// [`Mig::graph`] if given, else the labels joined by the cosine of `pool.label_points`, else no edges. A pool without
+/// [`Mig::graph`] or `pool.label_graph` if given, else the labels joined by the cosine of `pool.label_points`, else no edges. A pool without
 /// labels gets them from its points by [`labels_from_clusters`] and from its classes.
 ///
 /// With [`Phi::Pow`] the method is not scale free: multiplying all scores by a constant changes the choice. See
@@ -188,7 +188,7 @@ impl Selector for Mig {
 
     /// Labels, or points to make them from, or classes: no single part is indispensable.
     fn needs(&self) -> Needs {
-        Needs { points_for_labels: true, ..Needs::default() }
+        Needs { points_for_labels: true, label_points: true, scores_help: true, ..Needs::default() }
     }
 
     fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost {
@@ -217,13 +217,21 @@ impl Selector for Mig {
         let without = candidates.iter().filter(|row| information.p.row(**row).0.is_empty()).count();
         let (indices, gains) = lazy_greedy(&mut information, &candidates, budget, progress)?;
         let covered = information.z.iter().filter(|z| **z > 0.0).count();
-        let notes = vec![
+        let mut notes = vec![
             ("labels".to_owned(), information.z.len().to_string()),
             ("edges between labels".to_owned(), information.edges.to_string()),
             ("labels reached".to_owned(), covered.to_string()),
             ("rows without labels or score".to_owned(), without.to_string()),
             ("information".to_owned(), format!("{:.6}", information.total())),
         ];
+        if information.edges == 0 && self.prop_weight > 0.0 {
+            let why = "no two labels are joined, so that threshold, prop-weight and normalise change nothing: lower the \
+                       threshold, or give the labels' vectors or edges";
+            notes.push(("label graph".to_owned(), why.to_owned()));
+        }
+        if !self.initial.is_empty() {
+            notes.push(("rows owned already".to_owned(), owned.iter().filter(|owned| **owned).count().to_string()));
+        }
         Ok(Selection { indices, weights: None, scores: Some(gains), notes })
     }
 }
@@ -339,7 +347,7 @@ impl Mig {
                 ));
             }
         };
-        let graph = match (&self.graph, &pool.label_points) {
+        let graph = match (self.graph.as_ref().or(pool.label_graph.as_ref()), &pool.label_points) {
             (Some(graph), _) => graph.clone(),
             (None, Some(points)) => LabelGraph::from_embeddings(points.view(), self.threshold, progress)?,
             (None, None) => LabelGraph::identity(count(labels.iter().flatten())?),

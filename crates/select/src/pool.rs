@@ -1,5 +1,6 @@
 //! What selectors take and give.
 
+use crate::LabelGraph;
 use ndarray::Array2;
 use quadrat_core::{Card, Error, Progress, Result, Seed};
 use quadrat_numeric::Points;
@@ -19,6 +20,8 @@ pub struct Pool {
     pub labels: Option<Vec<Vec<u32>>>,
     /// Embedding of each label, one row a label: methods that spread over similar labels use it.
     pub label_points: Option<Array2<f32>>,
+    /// The graph on the labels, where it is known: it counts before their embedding.
+    pub label_graph: Option<LabelGraph>,
 }
 
 impl Pool {
@@ -61,6 +64,7 @@ impl Pool {
             classes: self.classes.as_ref().map(some),
             labels: self.labels.as_ref().map(|labels| rows.iter().map(|row| labels[*row].clone()).collect()),
             label_points: self.label_points.clone(),
+            label_graph: self.label_graph.clone(),
         }
     }
 
@@ -97,7 +101,8 @@ impl Pool {
         }
         if let Some(points) = self.points.as_ref().filter(|_| needs.points) {
             if points.cols() == 0 {
-                return Err(Error::input("points", "0 columns", "give at least one feature"));
+                let want = "give at least one feature that varies: constant columns are left out";
+                return Err(Error::input("points", "0 columns", want));
             }
             points.check_finite("points")?;
         }
@@ -121,11 +126,17 @@ pub struct Needs {
     pub classes: bool,
     /// Labels.
     pub labels: bool,
+    /// Scores, where there are any.
+    pub scores_help: bool,
     /// Points in place of labels, where there are none.
     pub points_for_labels: bool,
+    /// Which labels are near each other, where there are labels.
+    pub label_points: bool,
     /// Whether points must be the user's own numbers: front ends otherwise give numeric columns mean 0 and standard
     /// deviation 1.
     pub raw: bool,
+    /// Whether the response of a regression, where the user names it, is one of the points' columns.
+    pub response: bool,
 }
 
 /// An estimate made before a method runs: orders of magnitude, not promises.

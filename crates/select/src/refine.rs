@@ -1,9 +1,11 @@
 //! Iterative refinement: choose in rounds, and let what was learnt from each round decide where to look next.
 
 use crate::cluster::{self, draw};
+use crate::rows::points;
 use crate::{ClusterSelector, Cost, Needs, Partition, Pool, Selection, Selector, Within};
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Seed, checkpoint, stats};
+use quadrat_numeric::Clustering;
 use quadrat_numeric::learners::{Learner, Softmax};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,9 @@ pub(crate) static CARD: Card = Card {
     area: Area::Select,
     verbs: &["select"],
     summary: "Clusters the embeddings and draws the budget in rounds. After each round every cluster is judged by the rows \
-              drawn so far, and the next round draws more where there is something to learn and less where there is junk.",
+              drawn so far, and the next round draws more where there is something to learn and less where there is junk. \
+              Without a score or a trainer nothing is learnt between rounds: each cluster then gets its share at once \
+              (kMQ). With `--state` the rounds are the user's own: choose, train, come back with `--scores`.",
     useful_when: "junk or noisy regions in the pool, wrong labels, mixed quality sources, diverse training data for \
                   fine-tuning, active rounds of training and choosing, too much data to train on",
     cost: "k-means: time O(rows x columns x clusters) an iteration at most, times restarts; a round then takes \
@@ -25,12 +29,23 @@ pub(crate) static CARD: Card = Card {
         cluster::CLUSTERS,
         Param { name: "rounds", default: "3", help: "rounds of drawing and judging, at least 1" },
         Param {
+            name: "judge",
+            default: "scores",
+            help: "what judges the rows drawn: `scores` of the pool, and none where there are none (kMQ); or `classes`: how surely a model of the other half of the rows finds their class (moves the budget towards easy clusters: for pools with wrong labels)",
+        },
+        Param {
             name: "update",
             default: "softmax",
             help: "new weights from cluster scores: `softmax` or `multiplicative`",
         },
         Param { name: "temperature", default: "1", help: "temperature of the softmax update, above 0" },
         Param { name: "min-weight", default: "0", help: "weight that no cluster falls below, from 0 to 1/clusters" },
+        Param { default: "uniform", ..cluster::WITHIN },
+        Param {
+            name: "within-temperature",
+            default: "1",
+            help: "temperature of within=softmax, in units of the score, above 0",
+        },
         cluster::METRIC,
         cluster::RESTARTS,
     ],
@@ -318,20 +333,17 @@ impl AskTell for IterativeRefine {
     }
 }
 
-/// Iterative kMQ in one call, with a judge that needs no trainer of the user's.
+/// Iterative kMQ in one call, with what is known of the pool as the judge.
 ///
 /// The paper trains the user's model after each round and scores the rows by how much a trusted judge prefers the given
-/// answer to the model's own. Where only a file is at hand, the judge is the best that the pool has:
-/// - scores: the user's own judgement. Each row's score in standard deviations from the pool's mean.
-/// - classes (and no scores): the log-probability of each row's given class under a softmax regression trained on the other
-///   half of the rows drawn so far, so that no row is its own witness. A cluster's weight is then in proportion to one
-///   over the perplexity of its labels. The paper's perplexity scorer has the other sign, and its better scorer asks a
-///   trusted judge; with nothing to trust but the labels themselves, a region where they contradict each other is far
-///   likelier to be junk than to be worth more of it.
-/// - neither: nothing can be learnt between rounds, so the choice is static kMQ's ([`ClusterSelector`]): clusters in
-///   proportion to their size. The notes say so.
+/// answer to the model's own. Where only a file is at hand, the pool's scores are the user's own judgement: each row's
+/// score in standard deviations from the pool's mean. Without scores nothing is learnt between rounds, so the choice is
+/// static kMQ's ([`ClusterSelector`]): clusters in proportion to their size. The notes say so.
 ///
-/// With a trainer of your own, use [`IterativeRefine`]. Rows come back in order of drawing.
+/// [`JudgeBy::Classes`] makes a judge of the labels themselves, for pools in which some are wrong. On clean ones it moves
+/// the budget towards easy clusters, which costs accuracy.
+///
+/// With a trainer of your own, use [`DiversifyConquer::start`]. Rows come back in order of drawing.
 ///
 /// ```
 /// use quadrat_core::{Seed, Silent};
@@ -354,11 +366,36 @@ pub struct DiversifyConquer {
     pub update: Update,
     /// Weight that no cluster falls below, from 0 to 1/clusters.
     pub min_weight: f64,
+    /// How rows are drawn inside a cluster.
+    pub within: Within,
+    /// What judges the rows drawn so far.
+    pub judge: JudgeBy,
+}
+
+/// What judges rows when the user brings no trainer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JudgeBy {
+    /// The pool's scores; nothing where there are none.
+    #[default]
+    Scores,
+    /// The log-probability of each row's given class under a softmax regression trained on the other half of the rows
+    /// drawn so far, so that no row is its own witness. A cluster's weight is then in proportion to one over the
+    /// perplexity of its labels. The paper's perplexity scorer has the other sign, and its better scorer asks a trusted
+    /// judge; with nothing to trust but the labels themselves, a region where they contradict each other is likelier to
+    /// be junk than to be worth more of it.
+    Classes,
 }
 
 impl Default for DiversifyConquer {
     fn default() -> Self {
-        DiversifyConquer { partition: Partition::default(), rounds: 3, update: Update::default(), min_weight: 0.0 }
+        DiversifyConquer {
+            partition: Partition::default(),
+            rounds: 3,
+            update: Update::default(),
+            min_weight: 0.0,
+            within: Within::Uniform,
+            judge: JudgeBy::Scores,
+        }
     }
 }
 
@@ -373,7 +410,31 @@ impl DiversifyConquer {
             rounds: params.get_usize("rounds", 3, 1..)?,
             update: params.get_choice("update", Update::Softmax { temperature }, &updates)?,
             min_weight: params.get_f64("min-weight", 0.0, 0.0..=1.0)?,
+            within: Within::from_params(params, "within-temperature", Within::Uniform)?,
+            judge: params.get_choice(
+                "judge",
+                JudgeBy::default(),
+                &[("scores", JudgeBy::Scores), ("classes", JudgeBy::Classes)],
+            )?,
         })
+    }
+
+    /// A run in rounds of the user's own: the pool cut into clusters, nothing drawn yet.
+    ///
+    /// # Errors
+    /// What [`Pool::check`] and the clustering refuse; scores that `within` cannot use; a floor of the weights above
+    /// 1/clusters.
+    pub fn start(&self, pool: &Pool, seed: Seed, progress: &dyn Progress) -> Result<IterativeRefine> {
+        pool.check(1, self.needs())?;
+        let clusters = self.partition.fit(points(pool)?.to_f32().view(), seed, progress)?;
+        self.over(clusters, pool, seed)
+    }
+
+    fn over(&self, clusters: Clustering, pool: &Pool, seed: Seed) -> Result<IterativeRefine> {
+        let k = clusters.centroids.nrows();
+        let start = IterativeRefine::new(clusters.assignment, k, self.update, seed)?;
+        let chances = self.within.chances(pool.scores.as_ref())?;
+        IterativeRefine::resume(RefineState { min_weight: self.min_weight, chances, ..start.state })
     }
 }
 
@@ -383,7 +444,8 @@ impl Selector for DiversifyConquer {
     }
 
     fn needs(&self) -> Needs {
-        Needs { points: true, ..Needs::default() }
+        let scores_help = self.judge == JudgeBy::Scores || self.within != Within::Uniform;
+        Needs { points: true, classes: self.judge == JudgeBy::Classes, scores_help, ..Needs::default() }
     }
 
     fn cost(&self, rows: usize, cols: usize, _budget: usize) -> Cost {
@@ -395,20 +457,17 @@ impl Selector for DiversifyConquer {
         if self.rounds == 0 {
             return Err(Error::input("rounds", 0, "use at least 1"));
         }
-        let Some(points) = &pool.points else { return Ok(Selection::default()) };
-        let clusters = self.partition.fit(points.to_f32().view(), seed, progress)?;
-        let Some(judge) = Judge::of(pool, self.update) else {
-            let kmq =
-                ClusterSelector { partition: self.partition, within: Within::Uniform, ..ClusterSelector::default() };
+        let clusters = self.partition.fit(points(pool)?.to_f32().view(), seed, progress)?;
+        let k = clusters.centroids.nrows();
+        let Some(judge) = Judge::of(pool, self.update, self.judge)? else {
+            let kmq = ClusterSelector { partition: self.partition, within: self.within, ..ClusterSelector::default() };
             let mut chosen = kmq.draw(&clusters, pool, budget, seed)?;
-            let why = "none: without scores or classes nothing is learnt between rounds, so each cluster got its share \
-                       by size at once (kMQ)";
+            let why = "none: without scores nothing is learnt between rounds, so each cluster got its share by size at \
+                       once (kMQ)";
             chosen.notes.push(("judge".to_owned(), why.to_owned()));
             return Ok(chosen);
         };
-        let k = clusters.centroids.nrows();
-        let start = IterativeRefine::new(clusters.assignment, k, self.update, seed)?;
-        let mut refine = IterativeRefine::resume(RefineState { min_weight: self.min_weight, ..start.state })?;
+        let mut refine = self.over(clusters, pool, seed)?;
         let rounds = self.rounds.min(budget);
         progress.begin("rounds", Some(rounds as u64));
         for round in 0..rounds {
@@ -445,19 +504,20 @@ enum Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn of(pool: &'a Pool, update: Update) -> Option<Self> {
-        if let Some(scores) = &pool.scores {
-            // The multiplicative update needs the scores' own zero.
-            if update == Update::Multiplicative {
-                return Some(Judge::Scores(scores.clone()));
-            }
-            let (mean, spread) = (stats::mean(scores), stats::standard_deviation(scores));
-            let unit = if spread > 0.0 { spread } else { 1.0 };
-            return Some(Judge::Scores(scores.iter().map(|s| (s - mean) / unit).collect()));
+    fn of(pool: &'a Pool, update: Update, by: JudgeBy) -> Result<Option<Self>> {
+        if by == JudgeBy::Classes {
+            let Some(y) = pool.classes.as_deref() else { return Ok(None) };
+            let classes = y.iter().max().map_or(0, |top| *top as usize + 1);
+            return Ok(Some(Judge::Classes { x: points(pool)?.to_f64(), y, classes }));
         }
-        let (y, points) = (pool.classes.as_deref()?, pool.points.as_ref()?);
-        let classes = y.iter().max().map_or(0, |top| *top as usize + 1);
-        Some(Judge::Classes { x: points.to_f64(), y, classes })
+        let Some(scores) = &pool.scores else { return Ok(None) };
+        // The multiplicative update needs the scores' own zero.
+        if update == Update::Multiplicative {
+            return Ok(Some(Judge::Scores(scores.clone())));
+        }
+        let (mean, spread) = (stats::mean(scores), stats::standard_deviation(scores));
+        let unit = if spread > 0.0 { spread } else { 1.0 };
+        Ok(Some(Judge::Scores(scores.iter().map(|s| (s - mean) / unit).collect())))
     }
 
     fn describe(&self) -> &'static str {
@@ -703,8 +763,11 @@ mod tests {
         let blind = Pool::of_points(points);
         let junk = |rows: &[usize]| rows.iter().filter(|row| **row % 3 == 2).count();
         let partition = Partition { clusters: crate::Clusters::Fixed(6), ..Partition::default() };
-        for (pool, name) in [(by_class, "softmax regression"), (by_score, "the pool's scores")] {
-            let method = DiversifyConquer { partition, ..DiversifyConquer::default() };
+        for (pool, judge, name) in [
+            (by_class.clone(), JudgeBy::Classes, "softmax regression"),
+            (by_score, JudgeBy::Scores, "the pool's scores"),
+        ] {
+            let method = DiversifyConquer { partition, judge, ..DiversifyConquer::default() };
             let chosen = method.select(&pool, 150, Seed(1), &Silent).unwrap();
             let (first, last) = (junk(&chosen.indices[..50]), junk(&chosen.indices[100..]));
             assert!(last * 2 < first, "{name}: {first} of 50, then {last}");
@@ -712,9 +775,41 @@ mod tests {
             let distinct: HashSet<&usize> = chosen.indices.iter().collect();
             assert_eq!(distinct.len(), 150);
         }
+        // Without scores, classes or not, it is kMQ.
         let chosen = DiversifyConquer::default().select(&blind, 150, Seed(1), &Silent).unwrap();
         assert!(chosen.notes.iter().any(|(name, why)| name == "judge" && why.starts_with("none")));
-        assert_eq!(chosen.indices.len(), 150);
+        let kmq = ClusterSelector { within: Within::Uniform, ..ClusterSelector::default() };
+        for pool in [&blind, &by_class] {
+            let indices = DiversifyConquer::default().select(pool, 150, Seed(1), &Silent).unwrap().indices;
+            assert_eq!(indices, kmq.select(&blind, 150, Seed(1), &Silent).unwrap().indices);
+        }
+        let judge = DiversifyConquer { judge: JudgeBy::Classes, ..DiversifyConquer::default() };
+        assert!(judge.select(&blind, 150, Seed(1), &Silent).unwrap_err().to_string().contains("class"));
+    }
+
+    /// Inside a cluster, `within` decides; and a run in the user's own rounds draws what the selector draws.
+    #[test]
+    fn rounds_of_ones_own_are_the_rounds_of_the_selector() {
+        let (points, _, scores) = pool(300);
+        let pool = Pool::of_points(points).with_scores(scores.clone());
+        for within in [Within::Uniform, Within::Softmax { temperature: 5.0 }] {
+            let method = DiversifyConquer { within, ..DiversifyConquer::default() };
+            let whole = method.select(&pool, 90, Seed(4), &Silent).unwrap().indices;
+            let Some(Judge::Scores(judged)) = Judge::of(&pool, method.update, method.judge).unwrap() else { panic!() };
+            let mut run = method.start(&pool, Seed(4), &Silent).unwrap();
+            for _ in 0..3 {
+                run.ask(30).unwrap();
+                let rows = run.drawn();
+                run.tell(&rows, &rows.iter().map(|row| judged[*row]).collect::<Vec<_>>()).unwrap();
+            }
+            assert_eq!(run.drawn(), whole);
+        }
+        let mean = |within| {
+            let method = DiversifyConquer { within, ..DiversifyConquer::default() };
+            let rows = method.select(&pool, 90, Seed(4), &Silent).unwrap().indices;
+            rows.iter().map(|row| scores[*row]).sum::<f64>() / 90.0
+        };
+        assert!(mean(Within::Softmax { temperature: 0.2 }) > mean(Within::Uniform));
     }
 
     #[test]
@@ -728,7 +823,7 @@ mod tests {
         assert!(
             DiversifyConquer { rounds: 0, ..DiversifyConquer::default() }.select(&pool, 2, Seed(0), &Silent).is_err()
         );
-        let floor = DiversifyConquer { min_weight: 0.9, ..DiversifyConquer::default() };
+        let floor = DiversifyConquer { min_weight: 0.9, judge: JudgeBy::Classes, ..DiversifyConquer::default() };
         assert!(floor.select(&pool, 2, Seed(0), &Silent).is_err());
     }
 }

@@ -37,6 +37,20 @@ const METHODS: &[Method] = &[
     Method { card: &deita::CARD, build: |p| Ok(Box::new(Deita::from_params(p)?)) },
 ];
 
+/// Parameters that have an effect only where another has one of some values: (method, parameter, the other, values).
+const ONLY: &[(&str, &str, &str, &[&str])] = &[
+    ("mig", "a", "phi", &["pow"]),
+    ("mig", "beta", "phi", &["pow"]),
+    ("mig", "alpha", "phi", &["exp"]),
+    ("diversify-conquer", "temperature", "update", &["softmax"]),
+    ("diversify-conquer", "within-temperature", "within", &["softmax"]),
+    ("kmq", "temperature", "within", &["softmax"]),
+    ("sensitivity-sampling", "mode", "importance", &["sensitivity", "lev-sens"]),
+    ("sensitivity-sampling", "ridge", "importance", &["leverage"]),
+    ("sensitivity-sampling", "sketch", "importance", &["leverage"]),
+    ("sensitivity-sampling", "p", "importance", &["sensitivity", "lev-sens", "lewis", "root-leverage", "row-norm"]),
+];
+
 /// Methods of this area that are no selectors: each has its own interface, and its card says where.
 const OTHERS: &[&Card] = &[&interp_extrap_split::CARD, &lasso_mtrl::CARD, &learned_active::CARD];
 
@@ -72,10 +86,36 @@ pub fn build(name: &str, params: &Params) -> Result<Box<dyn Selector>> {
     (method.build)(params)
 }
 
+/// Sentences about parameters that were given and change nothing beside the others.
+pub fn without_effect(card: &Card, params: &Params) -> Vec<String> {
+    let value = |name: &str| {
+        let default = card.params.iter().find(|param| param.name == name).map_or("", |param| param.default);
+        params.get(name).unwrap_or(default).to_owned()
+    };
+    let own = ONLY.iter().filter(|(slug, ..)| *slug == card.slug);
+    own.filter(|(_, name, of, values)| params.get(name).is_some() && !values.contains(&value(of).as_str()))
+        .map(|(_, name, of, values)| {
+            let (is, values) = (value(of), values.join(" or "));
+            format!("--{name} changes nothing: it is for --{of} {values}, and --{of} is {is}")
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn parameters_that_change_nothing_are_told() {
+        for (slug, name, of, values) in ONLY {
+            let card = selectors().into_iter().find(|card| card.slug == *slug).unwrap();
+            let is_param = |name: &str| card.params.iter().any(|param| param.name == name);
+            assert!(is_param(name) && is_param(of), "{slug} {name} {of}");
+            let idle = |value: &str| without_effect(card, &Params::from([(*name, "1"), (*of, value)])).len();
+            assert!(idle("something else") == 1 && values.iter().all(|value| idle(value) == 0), "{slug} {name}");
+        }
+    }
 
     #[test]
     fn names_are_unique_and_every_card_is_filled_in() {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// Rows a block of parallel loops: fixed, so that no result depends on the number of threads.
 pub(crate) const BLOCK: usize = 2048;
 
-/// Contiguous rows in single precision.
+/// Contiguous rows in single precision: both ways of making them see to it that they are row-major.
 pub(crate) struct Rows<'a>(CowArray<'a, f32, Ix2>);
 
 impl<'a> Rows<'a> {
@@ -18,9 +18,10 @@ impl<'a> Rows<'a> {
     pub(crate) fn centred(points: &'a Points) -> Result<Self> {
         let values = match points {
             Points::F32(values) => values.as_standard_layout(),
-            Points::F64(values) => {
+            Points::F64(_) => {
+                let values = points.to_f64();
                 let mean = column_means(values.view());
-                CowArray::from((values - &mean).mapv(|v| v as f32))
+                CowArray::from((&*values - &mean).mapv(|v| v as f32))
             }
         };
         Rows(values).checked()
@@ -38,7 +39,7 @@ impl<'a> Rows<'a> {
                 row /= norm;
             }
         }
-        Ok(Rows(CowArray::from(values.mapv(|v| v as f32).as_standard_layout().into_owned())))
+        Ok(Rows(CowArray::from(values.mapv(|v| v as f32))))
     }
 
     /// Squares of distances must stay far from the end of single precision.
@@ -104,7 +105,7 @@ pub(crate) fn scores_or_one(pool: &crate::Pool) -> Cow<'_, [f64]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use ndarray::{Axis, array};
 
     #[test]
     fn a_large_offset_does_not_swallow_differences() {
@@ -112,6 +113,20 @@ mod tests {
         let rows = Rows::centred(&points).unwrap();
         assert_eq!((rows.row(0), rows.row(2)), (&[-1.0, -1.0][..], &[1.0, 2.0][..]));
         assert!(Rows::centred(&Points::F64(array![[1e300], [-1e300]])).is_err());
+    }
+
+    #[test]
+    fn columns_that_were_taken_out_are_rows_again() {
+        let whole = array![[1.0, 7.0, 2.0], [3.0, 7.0, 5.0], [8.0, 7.0, -1.0]];
+        let taken = whole.select(Axis(1), &[0, 2]);
+        assert!(!taken.is_standard_layout(), "what dropping a constant column leaves is column-major");
+        let rows = |points: &Points| -> Vec<f32> {
+            let (centred, unit) = (Rows::centred(points).unwrap(), Rows::unit(points).unwrap());
+            (0..3).flat_map(|i| [centred.row(i), unit.row(i)].concat()).collect()
+        };
+        let plain = Points::F64(array![[1.0, 2.0], [3.0, 5.0], [8.0, -1.0]]);
+        assert_eq!(rows(&Points::F64(taken.clone())), rows(&plain));
+        assert_eq!(rows(&Points::F32(taken.mapv(|v| v as f32))), rows(&Points::F32(plain.to_f32().into_owned())));
     }
 
     #[test]

@@ -8,9 +8,10 @@
 //! Choices of ours where the paper and its code leave one: when a permutation has fewer rows left than a round needs,
 //! the round takes them and is filled up from the next permutation, leaving rows that it already has for the rounds
 //! that follow (the official code goes back to the head of the same permutation and is one row short). A stratified
-//! round owes each class its exact share; what rounding keeps back is paid in later rounds, so that no class is always
-//! short.
+//! round owes each class its exact share; chance decides which classes the first round rounds up, and what rounding keeps
+//! back is paid in later rounds, so that no class is always short.
 
+use crate::sensitivity::systematic;
 use crate::{AskTell, Cost, Needs, Pool, Selection, Selector};
 use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed, checkpoint};
 pub use quadrat_numeric::learners::cosine;
@@ -294,7 +295,8 @@ impl Rounds {
         }
     }
 
-    /// Each class's share of `m` rows: whole rows first, the rest by largest remainder of what is owed.
+    /// Each class's share of `m` rows: whole rows first, the rest by largest remainder of what is owed. In the first round
+    /// nothing is owed yet, so chance gives the rest in proportion to the remainders, and it decides among equals later.
     fn stratify(&mut self, m: usize) {
         let n = self.state.rows as f64;
         let mut counts = Vec::with_capacity(self.members.len());
@@ -304,13 +306,25 @@ impl Rounds {
             counts.push(((*owed + 1e-9).floor().max(0.0) as usize).min(members.len()));
         }
         let mut missing = m as i64 - counts.iter().sum::<usize>() as i64;
+        let mut chance = Seed(self.state.seed).stream("rs2 classes").rng(self.state.round);
+        if self.state.round == 0 {
+            let rest: Vec<f64> =
+                self.state.owed.iter().zip(&counts).map(|(owed, count)| (owed - *count as f64).max(0.0)).collect();
+            systematic(&rest, missing.max(0) as usize, &mut chance).into_iter().for_each(|class| counts[class] += 1);
+            missing = m as i64 - counts.iter().sum::<usize>() as i64;
+        }
+        let mut luck: Vec<usize> = (0..counts.len()).collect();
+        if missing != 0 {
+            chance.shuffle(&mut luck);
+        }
         while missing != 0 {
             let step: i64 = missing.signum();
-            let rest = |class: &usize| step as f64 * (self.state.owed[*class] - counts[*class] as f64);
-            let open = (0..counts.len())
-                .filter(|c| if step > 0 { counts[*c] < self.members[*c].len() } else { counts[*c] > 0 });
-            // The first of those that tie.
-            let Some(class) = open.reduce(|best, class| if rest(&class) > rest(&best) { class } else { best }) else {
+            let rest = |class: usize| step as f64 * (self.state.owed[class] - counts[class] as f64);
+            let open =
+                luck.iter().filter(|c| if step > 0 { counts[**c] < self.members[**c].len() } else { counts[**c] > 0 });
+            // Sums of shares that are equal on paper differ in their last digits.
+            let Some(&class) = open.reduce(|best, class| if rest(*class) > rest(*best) + 1e-9 { class } else { best })
+            else {
                 break;
             };
             counts[class] = (counts[class] as i64 + step) as usize;
@@ -504,6 +518,25 @@ mod tests {
             let drawn = rounds.ask(10).unwrap();
             let count = |class| drawn.iter().filter(|row| classes[**row] == class).count();
             assert_eq!([count(0), count(1), count(2)], [2, 3, 5]);
+        }
+    }
+
+    /// Ten equal classes, three rows a round: every class is as likely in each of the first three rounds (Pearson over
+    /// 3,000 seeds, level 1e-6, 3 of 10 without replacement).
+    #[test]
+    fn below_a_row_a_class_chance_decides_which_come_first() {
+        let classes: Vec<u32> = (0..100).map(|row| row / 10).collect();
+        let mut counts = [[0.0_f64; 10]; 3];
+        for seed in 0..3000 {
+            let mut rounds = rounds(100, RoundDraw::Stratified, Some(&classes), seed);
+            for counts in &mut counts {
+                rounds.ask(3).unwrap().iter().for_each(|row| counts[row / 10] += 1.0);
+            }
+        }
+        for counts in counts {
+            let variance = 3000.0 * 0.3 * 0.7 * 10.0 / 9.0;
+            let statistic: f64 = counts.iter().map(|c| (c - 900.0).powi(2) / variance).sum();
+            assert!(chi_square_tail(statistic, 9.0) > 1e-6, "{counts:?}");
         }
     }
 

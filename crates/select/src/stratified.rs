@@ -1,7 +1,8 @@
 //! Stratified choice: every class gets its share.
 
+use crate::sensitivity::systematic;
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Param, Params, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Param, Params, Progress, Result, Rng, Seed};
 
 pub(crate) static CARD: Card = Card {
     slug: "stratified",
@@ -11,7 +12,8 @@ pub(crate) static CARD: Card = Card {
     area: Area::Select,
     verbs: &["select"],
     summary: "Each class gets its share of the budget, in proportion to its rows or equally; inside a class rows are drawn \
-              uniformly. A row's weight is the number of rows of its class that it stands for.",
+              uniformly. A row's weight is the number of rows of its class that it stands for. Where the budget has less \
+              than one row for a class, chance decides which of these classes are in, and weights allow for it.",
     useful_when: "keep class proportions in a subsample, the same number of rows of every class, a smaller but \
                   representative table",
     cost: "time O(rows), memory O(rows)",
@@ -25,7 +27,8 @@ pub(crate) static CARD: Card = Card {
 /// How the budget is shared among classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Allocation {
-    /// In proportion to the classes' rows, rounded by largest remainder (of equal remainders the first class).
+    /// In proportion to the classes' rows, rounded by largest remainder (of equal remainders the first class) where that
+    /// gives every class a row, and else at random.
     #[default]
     Proportional,
     /// The same for every class; what a small class cannot fill goes to the others.
@@ -33,6 +36,10 @@ pub enum Allocation {
 }
 
 /// A uniform draw inside each class.
+///
+/// Sums of weights over the choice estimate sums over the pool without bias, whatever the budget: a class that cannot
+/// have a row of its own for certain has one with probability its share of the budget, and the weight of that row is
+/// divided by that probability.
 ///
 /// ```
 /// use quadrat_core::{Seed, Silent};
@@ -83,23 +90,55 @@ impl Selector for Stratified {
         }
         strata.sort_unstable_by_key(|(class, _)| *class);
         let sizes: Vec<usize> = strata.iter().map(|(_, rows)| rows.len()).collect();
-        let shares = match self.allocation {
-            Allocation::Proportional => proportional(&sizes, budget),
-            Allocation::Equal => equal(&sizes, budget),
-        };
         let seed = seed.stream("stratified");
+        let (shares, expected) = self.shares(&sizes, budget, &mut seed.stream("classes").rng(0));
         let (mut indices, mut weights) = (Vec::with_capacity(budget), Vec::with_capacity(budget));
-        for ((class, rows), &share) in strata.iter().zip(&shares) {
+        for (((class, rows), &share), expected) in strata.iter().zip(&shares).zip(expected) {
             let drawn = seed.rng(u64::from(*class)).sample(rows.len(), share);
             indices.extend(drawn.into_iter().map(|i| rows[i]));
-            weights.extend(std::iter::repeat_n(rows.len() as f64 / share as f64, share));
+            // A class that has a row for certain stands for itself; another also for the times when it has none.
+            let rows_for = if expected < 1.0 { expected } else { share as f64 };
+            weights.extend(std::iter::repeat_n(rows.len() as f64 / rows_for, share));
         }
         let left_out = shares.iter().filter(|share| **share == 0).count();
-        let notes = vec![
+        let mut notes = vec![
             ("classes".to_owned(), sizes.len().to_string()),
             ("classes without a row".to_owned(), left_out.to_string()),
         ];
+        if left_out > 0 {
+            let why =
+                "the budget has less than one row for some: chance decided which are in, and weights allow for it";
+            notes.push(("classes drawn".to_owned(), why.to_owned()));
+        }
         Ok(Selection { indices, weights: Some(weights), scores: None, notes })
+    }
+}
+
+impl Stratified {
+    /// Rows of each class, and how many it gets on average over all draws.
+    fn shares(&self, sizes: &[usize], budget: usize, rng: &mut Rng) -> (Vec<usize>, Vec<f64>) {
+        let fixed = match self.allocation {
+            Allocation::Proportional => proportional(sizes, budget),
+            Allocation::Equal => equal(sizes, budget),
+        };
+        if fixed.iter().all(|share| *share > 0) {
+            let expected = fixed.iter().map(|share| *share as f64).collect();
+            return (fixed, expected);
+        }
+        // Equal shares of less than a row are below 1 for all, so no class is too small for its own.
+        let total = sizes.iter().sum::<usize>() as f64;
+        let quota = |size: &usize| match self.allocation {
+            Allocation::Proportional => budget as f64 * *size as f64 / total,
+            Allocation::Equal => budget as f64 / sizes.len() as f64,
+        };
+        let expected: Vec<f64> = sizes.iter().map(quota).collect();
+        // A quota a hair below a whole number is that number: it is a rounded quotient.
+        let mut shares: Vec<usize> = expected.iter().map(|quota| (quota + 1e-9).floor() as usize).collect();
+        let rest: Vec<f64> = expected.iter().zip(&shares).map(|(q, share)| (q - *share as f64).max(0.0)).collect();
+        for class in systematic(&rest, budget - shares.iter().sum::<usize>(), rng) {
+            shares[class] += 1;
+        }
+        (shares, expected)
     }
 }
 
@@ -136,6 +175,7 @@ pub(crate) fn equal(sizes: &[usize], budget: usize) -> Vec<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use quadrat_core::{Silent, stats};
 
     #[test]
     fn shares_by_hand() {
@@ -148,6 +188,58 @@ mod tests {
         ] {
             assert_eq!(proportional(&sizes, budget), by_size, "{sizes:?} {budget}");
             assert_eq!(equal(&sizes, budget), alike, "{sizes:?} {budget}");
+        }
+    }
+
+    /// Ten equal classes and a budget of 3: over 3,000 seeds every class is in alike (Pearson, level 1e-6, each class a
+    /// binomial count thinned by drawing 3 of 10 without replacement), and weights always stand for all rows.
+    #[test]
+    fn below_a_row_a_class_chance_decides_which_are_in() {
+        let pool = Pool::of_rows(100).with_classes((0..100).map(|row| row / 10).collect());
+        for allocation in [Allocation::Proportional, Allocation::Equal] {
+            let mut counts = [0.0; 10];
+            for seed in 0..3000 {
+                let chosen = Stratified { allocation }.select(&pool, 3, Seed(seed), &Silent).unwrap();
+                chosen.indices.iter().for_each(|row| counts[row / 10] += 1.0);
+                let sum: f64 = chosen.weights.unwrap().iter().sum();
+                assert!((sum - 100.0).abs() < 1e-9, "{sum}");
+                assert!(chosen.notes.iter().any(|(name, _)| name == "classes drawn"));
+            }
+            let variance = 3000.0 * 0.3 * 0.7 * 10.0 / 9.0;
+            let statistic: f64 = counts.iter().map(|c| (c - 900.0_f64).powi(2) / variance).sum();
+            assert!(stats::chi_square_tail(statistic, 9.0) > 1e-6, "{allocation:?} {counts:?}");
+        }
+    }
+
+    /// Weighted counts of each class are those of the pool on average: 4,000 seeds, within five standard errors, so a
+    /// false alarm once in about 100,000 runs of this test.
+    #[test]
+    fn weights_are_right_for_every_class_at_any_budget() {
+        let sizes = [60, 25, 9, 4, 2];
+        let classes: Vec<u32> = sizes.iter().zip(0..).flat_map(|(size, class)| vec![class; *size]).collect();
+        let pool = Pool::of_rows(100).with_classes(classes.clone());
+        for (allocation, budget) in [
+            (Allocation::Proportional, 1),
+            (Allocation::Proportional, 7),
+            (Allocation::Proportional, 30),
+            (Allocation::Equal, 3),
+            (Allocation::Equal, 20),
+        ] {
+            let mut sums = vec![Vec::new(); sizes.len()];
+            for seed in 0..4000 {
+                let chosen = Stratified { allocation }.select(&pool, budget, Seed(seed), &Silent).unwrap();
+                assert_eq!(chosen.indices.len(), budget);
+                let mut of_class = [0.0; 5];
+                for (row, w) in chosen.indices.iter().zip(chosen.weights.unwrap()) {
+                    of_class[classes[*row] as usize] += w;
+                }
+                sums.iter_mut().zip(of_class).for_each(|(all, sum)| all.push(sum));
+            }
+            for (sums, size) in sums.iter().zip(sizes) {
+                let error = (stats::variance(sums) / 4000.0).sqrt();
+                let off = (stats::mean(sums) - size as f64).abs();
+                assert!(off <= 5.0 * error + 1e-9, "{allocation:?} {budget}: {off} for {size}, {error}");
+            }
         }
     }
 

@@ -25,6 +25,17 @@ fn pool(rows: usize) -> Pool {
         .with_labels((0..rows).map(|_| (0..rng.below(4)).map(|_| rng.below(9) as u32).collect()).collect())
 }
 
+/// The same points, stored column by column.
+fn column_major(points: &Points) -> Points {
+    fn turned<T: Clone>(x: &Array2<T>) -> Array2<T> {
+        x.t().as_standard_layout().into_owned().reversed_axes()
+    }
+    match points {
+        Points::F32(x) => Points::F32(turned(x)),
+        Points::F64(x) => Points::F64(turned(x)),
+    }
+}
+
 /// What must hold of every selection. Methods that draw by probability leave out rows of probability 0: on degenerate
 /// pools they may return fewer rows than the budget, never more.
 fn check(name: &str, pool: &Pool, budget: usize, chosen: &Selection) {
@@ -137,13 +148,33 @@ fn odd_input_has_a_defined_answer() {
     for selector in every_selector() {
         let name = selector.card().slug;
         for (case, pool, budget) in &cases {
-            match selector.select(pool, *budget, Seed(1), &Silent) {
+            let turned = Pool { points: pool.points.as_ref().map(column_major), ..pool.clone() };
+            let (found, of_turned) =
+                (selector.select(pool, *budget, Seed(1), &Silent), selector.select(&turned, *budget, Seed(1), &Silent));
+            assert_eq!(found.as_ref().ok(), of_turned.ok().as_ref(), "{name} on {case}, column-major");
+            match found {
                 Ok(chosen) => check(&format!("{name} on {case}"), pool, *budget, &chosen),
                 // A method may find that nothing can be done with such rows, if it says so.
                 Err(Error::Numeric { why, .. }) => assert!(!why.is_empty(), "{name} on {case}"),
                 Err(Error::Input { want, .. }) => assert!(!want.is_empty(), "{name} on {case}"),
                 Err(other) => panic!("{name} on {case}: {other}"),
             }
+        }
+    }
+}
+
+#[test]
+fn how_points_lie_in_memory_changes_nothing() {
+    let pool = pool(300);
+    let single = Points::F32(pool.points.as_ref().unwrap().to_f32().into_owned());
+    for points in [pool.points.clone().unwrap(), single] {
+        let by_rows = Pool { points: Some(points), ..pool.clone() };
+        let by_columns = Pool { points: by_rows.points.as_ref().map(column_major), ..pool.clone() };
+        let part: Vec<usize> = (0..250).collect();
+        for selector in every_selector() {
+            let select = |pool: &Pool| selector.select(pool, 20, Seed(3), &Silent).unwrap();
+            assert_eq!(select(&by_rows), select(&by_columns), "{}", selector.card().slug);
+            assert_eq!(select(&by_rows.take(&part)), select(&by_columns.take(&part)), "{}", selector.card().slug);
         }
     }
 }
@@ -217,13 +248,15 @@ proptest! {
         ),
         cols in 1_usize..4,
         share in 0.0_f64..=1.0,
+        by_columns: bool,
         seed: u64,
     ) {
         let rows = (values.len() / cols).max(1);
         let values: Vec<f64> = values.into_iter().cycle().take(rows * cols).collect();
         let scores = values.iter().take(rows).map(|v| v.abs().min(1e6)).collect();
         let points = Array2::from_shape_vec((rows, cols), values).unwrap();
-        let pool = Pool::of_points(Points::F64(points))
+        let points = Points::F64(points);
+        let pool = Pool::of_points(if by_columns { column_major(&points) } else { points })
             .with_scores(scores)
             .with_classes((0..rows).map(|i| (i % 3) as u32).collect());
         let budget = 1 + (share * (rows - 1) as f64) as usize;

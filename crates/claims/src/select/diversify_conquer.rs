@@ -8,8 +8,8 @@ use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Classifier, Learner, Mlp, Softmax};
 use quadrat_numeric::linalg::Pca;
 use quadrat_select::{
-    Allocation, AskTell, ClusterSelector, Clusters, DiversifyConquer, IterativeRefine, KCenter, Partition, Pool,
-    Random, Selector, TopScore, Update, Within,
+    Allocation, AskTell, ClusterSelector, Clusters, DiversifyConquer, IterativeRefine, JudgeBy, KCenter, Partition,
+    Pool, Random, Selector, TopScore, Update, Within,
 };
 use rayon::prelude::*;
 
@@ -233,7 +233,8 @@ impl Plan {
         record("kMQ by quality", &mixed(choose(&by_quality, &judged)?.indices, seed))?;
         record("k-center", &choose(&KCenter, &pool)?.indices)?;
         record("top quality", &choose(&TopScore, &judged)?.indices)?;
-        let alone = DiversifyConquer { partition, rounds: ROUNDS, ..DiversifyConquer::default() };
+        let judge = JudgeBy::Classes;
+        let alone = DiversifyConquer { partition, rounds: ROUNDS, judge, ..DiversifyConquer::default() };
         record("iterative without a judge", &choose(&alone, &pool.clone().with_classes(bench.y.clone()))?.indices)?;
         Ok(figures)
     }

@@ -5,7 +5,7 @@ use quadrat_core::{Error, Evidence, Plot, Progress, Relation, Result, Seed, Seri
 use quadrat_data::{Missing, builtin};
 use quadrat_numeric::linalg::{product, whitening};
 use quadrat_select::{
-    Draw, LevSens, Leverage, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores, Sensitivity,
+    LevSens, Leverage, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores, Sensitivity,
     SensitivityMode, Uniform, inclusion_probabilities, lp_regress,
 };
 use rayon::prelude::*;
@@ -128,7 +128,7 @@ impl RowScores for Known {
 }
 
 fn drawn_by(p: f64, scores: Scores) -> ScoreSampler {
-    ScoreSampler { scores: Box::new(Known { p, scores }), draw: Draw::Systematic }
+    ScoreSampler { scores: Box::new(Known { p, scores }), ..ScoreSampler::default() }
 }
 
 /// Methods that are compared at any power; root leverage, for p <= 2 only, is one more.
@@ -150,7 +150,7 @@ fn samplers(a: ArrayView2<f64>, p: f64, seed: Seed) -> Result<Vec<(&'static str,
     ];
     if p <= 2.0 {
         let scores = Box::new(RootLeverage { p, rounds: None });
-        all.push(("root leverage", ScoreSampler { scores, draw: Draw::Systematic }));
+        all.push(("root leverage", ScoreSampler { scores, ..ScoreSampler::default() }));
     }
     Ok(all)
 }

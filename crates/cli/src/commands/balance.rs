@@ -1,12 +1,12 @@
 //! `quadrat balance`: a labelled file -> a file whose classes are balanced.
 
 use super::work::{self, Classes};
-use crate::args::Balance;
+use crate::args::{Balance, ColumnScale};
 use crate::output::{Reply, count, figure, seconds};
 use crate::report::{Block, Page, map};
 use quadrat::data::Table;
-use quadrat::robust::{Labelled, Reads, Resampled, Resampler};
-use quadrat::{Card, LabelledColumns, Nominal, Progress, Result, Seed, checkpoint, save_resampled};
+use quadrat::robust::{Labelled, Origin, Reads, Resampled, Resampler, Scaled};
+use quadrat::{Card, LabelledColumns, Nominal, Progress, Result, Seed, Unseen, checkpoint, save_resampled};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,6 +15,7 @@ use std::time::Instant;
 pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
     let card = work::method("balance", &args.work.method, parameters)?;
     let resampler = quadrat::robust::build(card.slug, &work::params(parameters))?;
+    let resampler: Box<dyn Resampler> = Box::new(Scaled { resampler, scale: args.scale.into() });
     let table = work::open(&args.work)?;
     let data = labelled(args, resampler.as_ref(), &table)?;
     let started = Instant::now();
@@ -25,7 +26,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
         progress.begin("writing", None);
         save_resampled(&table, &args.target, &data, &made, args.round_integers, out)?;
     }
-    let warnings = warnings(args, resampler.reads(), &table, &data, &made);
+    let warnings = warnings(args, resampler.reads(), &table, &data, &made)?;
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
@@ -42,17 +43,35 @@ fn labelled(args: &Balance, resampler: &dyn Resampler, table: &Table) -> Result<
     columns.labelled(table, resampler.reads())
 }
 
-/// Two things that are no errors but that a user should know of.
-fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: &Resampled) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let unseen: Vec<&str> = table
-        .column_names()
-        .into_iter()
-        .filter(|name| *name != args.target && !data.columns.iter().any(|column| column == name))
-        .collect();
-    if made.synthetic.nrows() > 0 && !unseen.is_empty() {
-        let hint = if reads == Reads::Numeric { "; smote-nc fills nominal columns too" } else { "" };
-        warnings.push(format!("synthetic rows leave these columns empty: {}{hint}", unseen.join(", ")));
+/// What is no error but a user should know of.
+fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: &Resampled) -> Result<Vec<String>> {
+    let mut warnings = made.notes.clone();
+    let distances = matches!(reads, Reads::Numeric | Reads::Mixed);
+    if args.scale != ColumnScale::None && !distances {
+        warnings.push("--scale changes nothing: this method measures no distances between numbers".to_owned());
+    }
+    if !args.work.features.is_empty() && reads == Reads::Nothing {
+        warnings.push("--features changes nothing: this method reads classes only".to_owned());
+    }
+    let same = made.origin.iter().enumerate().all(|(row, origin)| *origin == Origin::Kept(row));
+    if warnings.is_empty() && same && made.origin.len() == table.rows() {
+        warnings.push("nothing was changed: the classes have the rows that were asked for".to_owned());
+    }
+    if made.synthetic.nrows() > 0 {
+        let Unseen { copied, empty } = Unseen::of(table, &args.target, data)?;
+        if !copied.is_empty() {
+            warnings.push(format!(
+                "this method does not see {}: new rows have the value of the nearer of the two rows they lie between; \
+                 smote-nc lets them count",
+                copied.join(", ")
+            ));
+        }
+        if !empty.is_empty() {
+            warnings.push(format!("synthetic rows leave these columns empty: {}", empty.join(", ")));
+        }
+    }
+    if args.scale != ColumnScale::None {
+        return Ok(warnings);
     }
     let spreads =
         data.x.columns().into_iter().enumerate().filter(|(c, _)| !data.categorical.contains(c)).map(|(c, x)| {
@@ -64,16 +83,17 @@ fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: 
     if let (Some(least), Some(most)) = (spreads.iter().min_by(order), spreads.iter().max_by(order))
         && most.0 > 100.0 * least.0
         && made.synthetic.nrows() > 0
+        && distances
     {
         warnings.push(format!(
-            "the range of `{}` is {} times that of `{}`, so the former alone decides who is a neighbour: rescale your \
-             columns if that is not meant",
+            "the range of `{}` is {} times that of `{}`, so the former alone decides who is a neighbour: --scale \
+             standard (or robust) puts all columns on one scale",
             data.columns[most.1],
             figure(most.0 / least.0),
             data.columns[least.1]
         ));
     }
-    warnings
+    Ok(warnings)
 }
 
 /// A finished run.
@@ -119,6 +139,7 @@ impl Run<'_> {
         let value = json!({
             "method": card.slug,
             "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
+            "scale": args.scale,
             "seed": args.work.run.seed,
             "input": self.table.name(),
             "rows": self.table.rows(),

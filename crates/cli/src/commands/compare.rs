@@ -6,7 +6,7 @@ use crate::output::{Reply, check_place, count, json, operations as operations_of
 use crate::report::{Block, Page, svg};
 use quadrat::data::Table;
 use quadrat::select::court::{FRESH, RANDOM};
-use quadrat::select::{Case, Court, Selector, Standing, Trial, build, selectors};
+use quadrat::select::{Case, Court, Ruling, Selector, Standing, Trial, build, selectors};
 use quadrat::stats::{Interval, mean};
 use quadrat::{Error, Params, Plot, Progress, Result, Seed, Series};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,8 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
     let table = work::read(&args.input, &args.reading)?;
     let mut rivals = rivals(&args.methods)?;
     let case = case(args, &table, &rivals, progress)?;
-    let mut court = Court { repeats: args.seeds, test_share: args.test_share, visits: args.visits, ..Court::default() };
+    let (repeats, test_share, visits) = (args.seeds, args.test_share, args.visits);
+    let mut court = Court { repeats, test_share, visits, margin: args.margin / 100.0, ..Court::default() };
     let left = court.rows_to_choose_from(case.pool.rows)?;
     court.budgets = args.budgets.iter().map(|text| work::budget("--budgets", text, left)).collect::<Result<_>>()?;
     court.budgets.sort_unstable();
@@ -93,7 +94,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
     let mut text = String::new();
     for (budget, standings) in &standings {
         text.push_str(&format!("{}\n{}{}\n", title(*budget, left), table_of(standings), refusals(standings)));
-        text.push_str(&wrap(&verdict(standings), 0, 100));
+        text.push_str(&wrap(&verdict(standings, args.margin), 0, 100));
         text.push('\n');
     }
     text.push_str(&wrap(&legend(args), 0, 100));
@@ -106,13 +107,19 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
             Ok(json!({
                 "rows": budget,
                 "share": *budget as f64 / left as f64,
-                "verdict": verdict(standings),
+                "verdict": verdict(standings, args.margin),
                 "methods": json(standings)?,
             }))
         })
         .collect::<Result<_>>()?;
-    let value =
-        json!({ "settings": settings, "seeds": args.seeds, "pool": left, "left_out": slow, "budgets": budgets });
+    let value = json!({
+        "settings": settings,
+        "seeds": args.seeds,
+        "margin": court.margin,
+        "pool": left,
+        "left_out": slow,
+        "budgets": budgets,
+    });
     Ok(Reply::new(text, value))
 }
 
@@ -181,10 +188,12 @@ fn rows(standings: &[Standing]) -> Vec<Vec<String>> {
     let heard = standings.iter().filter(|s| s.refused.is_none());
     let row = |s: &Standing| {
         let against = |name: &str, interval| if s.method == name { String::new() } else { points(interval) };
-        let word = match s.beats_random {
-            Some(true) => "better",
-            Some(false) => "worse",
-            None => "",
+        let word = match s.ruling {
+            Some(Ruling::Better) => "better".to_owned(),
+            Some(Ruling::Worse) => "worse".to_owned(),
+            Some(Ruling::NoBetter) => "no better".to_owned(),
+            Some(Ruling::Undecided) => format!("undecided below {:.1}", 100.0 * s.resolution),
+            None => String::new(),
         };
         vec![
             s.method.clone(),
@@ -193,7 +202,7 @@ fn rows(standings: &[Standing]) -> Vec<Vec<String>> {
             against(FRESH, &s.minus_rs2),
             seconds(s.select_seconds),
             seconds(s.train_seconds),
-            word.to_owned(),
+            word,
         ]
     };
     std::iter::once(head).chain(heard.map(row)).collect()
@@ -210,21 +219,38 @@ fn refusals(standings: &[Standing]) -> String {
     if lines.is_empty() { lines } else { format!("not heard\n{lines}") }
 }
 
-/// Who beats random, in a sentence.
-fn verdict(standings: &[Standing]) -> String {
+/// What is shown of the selectors against random, in a sentence; `margin` in percentage points.
+fn verdict(standings: &[Standing], margin: f64) -> String {
     let rivals: Vec<&Standing> =
         standings.iter().filter(|s| s.method != RANDOM && s.method != FRESH && s.refused.is_none()).collect();
-    let named = |which: Option<bool>| -> Vec<&str> {
-        rivals.iter().filter(|s| s.beats_random == which).map(|s| s.method.as_str()).collect()
+    let named = |which: &[Ruling]| -> Vec<&str> {
+        rivals.iter().filter(|s| s.ruling.is_some_and(|r| which.contains(&r))).map(|s| s.method.as_str()).collect()
     };
-    let (better, worse) = (named(Some(true)), named(Some(false)));
-    let mut text = match better.as_slice() {
-        [] => format!("Random wins: none of {} selectors is better by more than chance explains", rivals.len()),
-        names => format!("{} of {} selectors beat random: {}", names.len(), rivals.len(), names.join(", ")),
-    };
-    if !worse.is_empty() {
-        text.push_str(&format!("; worse than random: {}", worse.join(", ")));
+    let better = named(&[Ruling::Better]);
+    let (no_better, undecided) = (named(&[Ruling::NoBetter, Ruling::Worse]), named(&[Ruling::Undecided]));
+    let mut parts = Vec::new();
+    if !better.is_empty() {
+        parts.push(format!("Better than random: {} ({} of {})", better.join(", "), better.len(), rivals.len()));
     }
+    if !no_better.is_empty() {
+        let mut part = format!("No better than random by more than {margin} points: {}", no_better.join(", "));
+        let worse = named(&[Ruling::Worse]);
+        if !worse.is_empty() {
+            part.push_str(&format!("; worse than random: {}", worse.join(", ")));
+        }
+        parts.push(part);
+    }
+    if !undecided.is_empty() {
+        let seen = rivals.iter().filter(|s| s.ruling == Some(Ruling::Undecided)).map(|s| 100.0 * s.resolution);
+        let (low, high) = seen.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let size = if high - low < 0.05 { format!("{high:.1}") } else { format!("{low:.1} to {high:.1}") };
+        parts.push(format!(
+            "Undecided: {}: the smallest differences that this run could have seen are {size} points (four times as many \
+             splits halve that)",
+            undecided.join(", ")
+        ));
+    }
+    let mut text = parts.join(". ");
     let spent = |s: &Standing| s.select_seconds + s.train_seconds;
     let random = standings.iter().find(|s| s.method == RANDOM).map_or(f64::NAN, spent);
     let times: Vec<f64> =
@@ -238,11 +264,14 @@ fn verdict(standings: &[Standing]) -> String {
 fn legend(args: &Compare) -> String {
     format!(
         "Accuracy of a network on {}% of the rows, mean of {} splits; every run sees {} rows. Differences in percentage \
-         points with 95% intervals, paired by split; better and worse allow for the number of selectors. rs2 trains on \
-         a fresh random subset in every pass: it costs the same to train but reads all labels.",
+         points with 95% intervals, paired by split; the words behind them allow for the number of selectors: better, \
+         worse, no better (by more than {} points), or undecided below the difference that the run would have seen in \
+         four cases out of five. rs2 trains on a fresh random subset in every pass: it costs the same to train but reads \
+         all labels.",
         100.0 * args.test_share,
         args.seeds,
-        count(args.visits)
+        count(args.visits),
+        args.margin
     )
 }
 
@@ -257,8 +286,10 @@ fn page(args: &Compare, standings: &[(usize, Vec<Standing>)], left: usize) -> Re
     }
     for (budget, standings) in standings {
         let refused = refusals(standings);
-        let mut blocks =
-            vec![Block::Text(verdict(standings)), Block::Table { rows: rows(standings), right: vec![1, 2, 3, 4, 5] }];
+        let mut blocks = vec![
+            Block::Text(verdict(standings, args.margin)),
+            Block::Table { rows: rows(standings), right: vec![1, 2, 3, 4, 5] },
+        ];
         blocks.extend((!refused.is_empty()).then_some(Block::Code(refused)));
         page.section(&title(*budget, left), blocks);
     }

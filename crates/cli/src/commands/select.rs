@@ -1,12 +1,15 @@
 //! `quadrat select`: rows of a file -> a subset, with weights where the method defines them.
 
+mod effects;
+mod rounds;
+
 use super::work::{self, Classes};
 use crate::args::{Select, Standardise};
-use crate::output::{Reply, bytes, count, operations, seconds, wrap};
+use crate::output::{Reply, bytes, check_place, count, operations, seconds, wrap, write_json};
 use crate::report::{Block, Page, coverage, map, svg};
 use quadrat::data::{Categories, Missing, Table};
-use quadrat::select::{Cost, Pool, Selection};
-use quadrat::{Card, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
+use quadrat::select::{Cost, Mig, Pool, Selection};
+use quadrat::{Card, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,30 +17,72 @@ use std::time::Instant;
 /// Chooses rows, writes them and says what was done.
 pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
     let card = work::method("select", &args.work.method, parameters)?;
-    let selector = quadrat::select::build(card.slug, &work::params(parameters))?;
+    let mut selector = quadrat::select::build(card.slug, &work::params(parameters))?;
+    let needs = selector.needs();
+    if let Some(path) = &args.state {
+        check_place(path)?;
+    }
+    if args.owned.is_some() && card.slug != "mig" {
+        let want = "only mig counts what rows elsewhere cover: leave it out or use --method mig";
+        return Err(Error::input("--owned", format!("--method {}", card.slug), want));
+    }
     let table = work::open(&args.work)?;
     let budget = work::budget("--budget", &args.budget, table.rows())?;
     let standardise = match args.standardise {
-        Standardise::Auto => !selector.needs().raw,
+        Standardise::Auto => !needs.raw,
         Standardise::Yes => true,
         Standardise::No => false,
     };
-    let columns = work::pool_columns(&args.columns, &args.work.features, standardise);
-    let pool = columns.pool(&table, selector.needs(), Seed(args.work.run.seed), progress)?;
+    let seed = Seed(args.work.run.seed);
+    let columns = PoolColumns {
+        response: args.response.clone(),
+        label_embedding: args.label_embedding.clone(),
+        label_edges: args.label_edges.clone(),
+        ..work::pool_columns(&args.columns, &args.work.features, standardise)
+    };
+    let warnings = effects::warnings(args, card, parameters, needs);
+    for warning in &warnings {
+        eprintln!("quadrat: note: {warning}");
+    }
+    let owned = args.owned.as_ref().map(|path| work::read(path, &args.work.reading)).transpose()?;
+    let tables: Vec<&Table> = std::iter::once(&table).chain(&owned).collect();
+    let mut pool = columns.joint_pool(&tables, needs, seed, progress)?;
+    if owned.is_some() {
+        let mig = Mig::from_params(&work::params(parameters))?;
+        selector = Box::new(Mig { initial: (table.rows()..pool.rows).collect(), ..mig });
+    }
     let cost = selector.cost(pool.rows, pool.points.as_ref().map_or(0, |p| p.cols()), budget);
     if args.explain {
         eprintln!("{}", explain(card, &table, &pool, cost));
     }
     let started = Instant::now();
-    let chosen = selector.select(&pool, budget, Seed(args.work.run.seed), progress)?;
+    let (mut chosen, run) = match &args.state {
+        Some(path) => {
+            let (chosen, run) = rounds::next(args, parameters, path, &table, &pool, budget, progress)?;
+            (chosen, Some((path, run)))
+        }
+        None => (selector.select(&pool, budget, seed, progress)?, None),
+    };
     let took = started.elapsed().as_secs_f64();
+    if let Some(response) = columns.response(&table).filter(|_| needs.response) {
+        chosen.notes.push(("response".to_owned(), format!("`{response}` is a column of the matrix")));
+    }
+    if owned.is_some() {
+        // What follows is about the rows of the input.
+        let own: Vec<usize> = (0..table.rows()).collect();
+        pool = pool.take(&own);
+    }
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {
         progress.begin("writing", None);
         save_selection(&table, &chosen, out)?;
     }
+    // Only now: whoever did not get the rows gets the same ones again.
+    if let Some((path, run)) = run {
+        write_json(path, &run)?;
+    }
     let (table, columns, pool, chosen) = (&table, &columns, &pool, &chosen);
-    Run { args, card, parameters, table, columns, pool, chosen, cost, took }.reply(progress)
+    Run { args, card, parameters, table, columns, pool, chosen, cost, took, warnings }.reply(progress)
 }
 
 fn explain(card: &Card, table: &Table, pool: &Pool, cost: Cost) -> String {
@@ -64,6 +109,7 @@ struct Run<'a> {
     chosen: &'a Selection,
     cost: Cost,
     took: f64,
+    warnings: Vec<String>,
 }
 
 impl Run<'_> {
@@ -93,6 +139,7 @@ impl Run<'_> {
             "seconds": self.took,
             "estimate": { "operations": self.cost.operations, "bytes": self.cost.bytes },
             "notes": chosen.notes.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "warnings": self.warnings,
             "out": args.work.out,
             "report": args.work.report,
         });

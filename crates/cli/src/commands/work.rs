@@ -91,6 +91,7 @@ pub fn pool_columns(columns: &Columns, features: &[String], standardise: bool) -
         score: columns.score.clone(),
         labels: columns.labels.clone(),
         standardise,
+        ..PoolColumns::default()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod allocate;
 mod ask;
+mod choose;
 mod common;
 mod errors;
 mod holdout;

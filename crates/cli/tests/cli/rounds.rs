@@ -61,7 +61,13 @@ fn compare_hears_selectors_and_goes_on() {
     assert_eq!(methods, ["random", "k-center", "top-score", "rs2"].map(str::to_owned).into());
     let refused = at(0).into_iter().find(|m| m["method"] == "top-score").unwrap();
     assert!(refused["refused"].as_str().unwrap().contains("scores") && refused["accuracy"].is_null());
-    assert!(first["budgets"][0]["verdict"].as_str().unwrap().contains("andom"));
+    let verdict = first["budgets"][0]["verdict"].as_str().unwrap();
+    assert!(["Better than", "No better than", "Undecided: "].iter().any(|word| verdict.contains(word)), "{verdict}");
+    assert!(!verdict.contains("Random wins"), "{verdict}");
+    let heard = at(0).into_iter().find(|m| m["method"] == "k-center").unwrap();
+    let rulings = ["better", "worse", "no_better", "undecided"];
+    assert!(rulings.contains(&heard["ruling"].as_str().unwrap()) && heard["resolution"].as_f64().unwrap() > 0.0);
+    assert!(at(0).into_iter().find(|m| m["method"] == "random").unwrap()["ruling"].is_null());
     assert_eq!(folder.json(line), first, "all was heard before, seconds included");
     assert!(folder.read("r.html").contains("<svg"));
 
@@ -74,6 +80,7 @@ fn compare_hears_selectors_and_goes_on() {
         ("quadrat compare --in builtin:iris --target class --budgets 121", "1 to 120"),
         ("quadrat compare --in builtin:iris --target class --seeds 1", "repetitions"),
         ("quadrat compare --in builtin:iris --target class --test-share 1", "test share"),
+        ("quadrat compare --in builtin:iris --target class --margin 100", "margin"),
         ("quadrat compare --in builtin:iris --target class --methods k-centre", "`k-center`"),
     ] {
         let message = folder.fails(line);

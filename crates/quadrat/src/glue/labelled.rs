@@ -107,7 +107,46 @@ fn is_names(table: &Table, column: &Column) -> Result<bool> {
     })
 }
 
-/// Writes kept rows as they are, then the synthetic ones; columns that the method did not see are empty in these.
+/// The columns of a file that the method did not see: what its new rows have there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unseen {
+    /// Names and categories: the value of the nearer of the two rows that a new row lies between.
+    pub copied: Vec<String>,
+    /// Numbers, free text, dates and the like: nothing.
+    pub empty: Vec<String>,
+}
+
+impl Unseen {
+    /// Those beside the target.
+    ///
+    /// # Errors
+    /// A column that cannot be read.
+    pub fn of(table: &Table, target: &str, data: &Labelled) -> Result<Unseen> {
+        let mut unseen = Unseen::default();
+        let seen = |name: &String| name == target || data.columns.contains(name);
+        for column in table.columns().iter().filter(|column| !seen(&column.name)) {
+            let to = if is_names(table, column)? { &mut unseen.copied } else { &mut unseen.empty };
+            to.push(column.name.clone());
+        }
+        Ok(unseen)
+    }
+}
+
+/// The value of the nearer parent of each synthetic row, or of the other where that one has none.
+fn of_nearer_parent(table: &Table, name: &str, made: &Resampled) -> Result<Values> {
+    let Categories { codes, names } = table.categories(name, Missing::Keep)?;
+    let missing = |row: usize| names[codes[row] as usize].trim().is_empty();
+    let pick = |origin: &Origin| match *origin {
+        Origin::Kept(_) => None,
+        Origin::Synthetic { base, neighbour, gap } => {
+            let (near, far) = if gap <= 0.5 { (base, neighbour) } else { (neighbour, base) };
+            Some(codes[if missing(near) { far } else { near }])
+        }
+    };
+    Ok(Values::Category { codes: made.origin.iter().filter_map(pick).collect(), names })
+}
+
+/// Writes kept rows as they are, then the synthetic ones, with what [`Unseen`] says in columns that the method did not see.
 /// With `round`, columns of whole numbers stay whole.
 ///
 /// # Errors
@@ -134,6 +173,12 @@ pub fn save_resampled(
                 Values::Float(values.to_vec())
             },
         ));
+    }
+    if made.synthetic.nrows() > 0 {
+        for name in Unseen::of(table, target, data)?.copied {
+            let values = of_nearer_parent(table, &name, made)?;
+            columns.push((name, values));
+        }
     }
     let classes = made.origin.iter().zip(&made.y).filter(|(o, _)| !matches!(o, Origin::Kept(_))).map(|(_, y)| *y);
     let classes = Values::Category { codes: classes.collect(), names: data.classes.clone() };
@@ -165,6 +210,32 @@ mod tests {
         assert_eq!((data.columns, data.categorical), (vec!["age".to_owned()], vec![0]));
     }
 
+    /// A method of numbers does not see the city: new rows have that of the row they are nearer to, and of the other one
+    /// where it is missing there.
+    #[test]
+    fn unseen_names_come_from_the_nearer_parent() {
+        let csv = b"id,age,city,y\na,1,Rome,0\nb,2,Oslo,1\nc,3,Rome,0\nd,4,,1\n".to_vec();
+        let table = Table::from_bytes("t.csv", csv, &[]).unwrap();
+        let columns = LabelledColumns { target: "y".into(), ..LabelledColumns::default() };
+        let data = columns.labelled(&table, Reads::Numeric).unwrap();
+        assert_eq!(
+            Unseen::of(&table, "y", &data).unwrap(),
+            Unseen { copied: vec!["city".into()], empty: vec!["id".into()] }
+        );
+        let from = |base, neighbour, gap| Origin::Synthetic { base, neighbour, gap };
+        let made = Resampled {
+            origin: vec![Origin::Kept(0), from(0, 1, 0.2), from(0, 1, 0.8), from(3, 1, 0.1)],
+            synthetic: array![[1.0], [2.0], [4.0]],
+            y: vec![0, 1, 1, 1],
+            notes: Vec::new(),
+        };
+        let path = std::env::temp_dir().join(format!("quadrat-glue-nearer-{}.csv", std::process::id()));
+        save_resampled(&table, "y", &data, &made, false, &path).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(written, "id,age,city,y\na,1,Rome,0\n,1,Rome,1\n,2,Oslo,1\n,4,Oslo,1\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+
     #[test]
     fn synthetic_rows_leave_unseen_columns_empty() {
         let data = LabelledColumns { target: "y".into(), ..LabelledColumns::default() }
@@ -174,6 +245,7 @@ mod tests {
             origin: vec![Origin::Kept(1), Origin::Synthetic { base: 1, neighbour: 1, gap: 0.5 }],
             synthetic: array![[2.5, 0.0]],
             y: vec![1, 1],
+            notes: Vec::new(),
         };
         let path = std::env::temp_dir().join(format!("quadrat-glue-{}.csv", std::process::id()));
         save_resampled(&table(), "y", &data, &made, false, &path).unwrap();

@@ -11,9 +11,11 @@ mod learning;
 mod pool;
 #[cfg(feature = "select")]
 mod questions;
+#[cfg(feature = "select")]
+mod tags;
 
 #[cfg(feature = "robust")]
-pub use labelled::{LabelledColumns, Nominal, save_resampled};
+pub use labelled::{LabelledColumns, Nominal, Unseen, save_resampled};
 #[cfg(feature = "regularize")]
 pub use learning::{Encoder, Wanted};
 #[cfg(feature = "select")]

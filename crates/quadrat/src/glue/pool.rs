@@ -1,9 +1,10 @@
 //! Columns of a file as a pool to choose from.
 
 use super::features;
+use super::tags::{joint_classes, joint_labels, label_graph, label_vectors};
 use crate::data::text::{Lsa, TextEncoder};
 use crate::data::{Missing, Table, Values, write_selection};
-use crate::numeric::Points;
+use crate::numeric::{Points, by_rows};
 use crate::select::{Needs, Pool, Selection};
 use crate::{Error, Progress, Result, Seed};
 use ndarray::{Array2, Axis, concatenate};
@@ -26,6 +27,14 @@ pub struct PoolColumns {
     pub score: Option<String>,
     /// Each row's labels.
     pub labels: Option<String>,
+    /// Where the labels lie, for methods that spread over similar ones: a column of vectors, whose means over a label's
+    /// rows count, or a file with a vector for each label. None: their names as texts, by the encoder.
+    pub label_embedding: Option<String>,
+    /// A file with the edges between labels, in place of where they lie.
+    pub label_edges: Option<String>,
+    /// The response of a regression: a column of the points for methods that [need](Needs::response) it, and no feature
+    /// for others. Where it is not named, a numeric target is the response.
+    pub response: Option<String>,
     /// Whether numeric columns get mean 0 and standard deviation 1 (constant ones are dropped). Embeddings and
     /// features from text are taken as they are.
     pub standardise: bool,
@@ -37,25 +46,69 @@ impl PoolColumns {
     /// # Errors
     /// An unknown column, one of another type, a missing value; more than one source of points.
     pub fn pool(&self, table: &Table, needs: Needs, seed: Seed, progress: &dyn Progress) -> Result<Pool> {
+        self.joint_pool(&[table], needs, seed, progress)
+    }
+
+    /// The rows of several tables as one pool, one table after the other.
+    ///
+    /// # Errors
+    /// As [`PoolColumns::pool`] and [`PoolColumns::joint_points`].
+    pub fn joint_pool(&self, tables: &[&Table], needs: Needs, seed: Seed, progress: &dyn Progress) -> Result<Pool> {
+        let Some(first) = tables.first() else {
+            return Err(Error::input("tables", "none", "give at least one"));
+        };
         let named = self.embedding.is_some() || !self.text.is_empty() || !self.features.is_empty();
         let for_labels = needs.points_for_labels && self.labels.is_none();
-        let mut pool = Pool::of_rows(table.rows());
+        let mut pool = Pool::of_rows(tables.iter().map(|table| table.rows()).sum());
         if needs.points || named || for_labels {
-            pool.points = Some(self.points(table, seed, progress)?);
+            let points = self.joint_points(tables, seed, progress)?;
+            let response = self.response(first).filter(|name| needs.response && !self.is_feature(name));
+            pool.points = Some(match response {
+                Some(response) => with_column(points, self.numbers(tables, &[response])?)?,
+                None => points,
+            });
         }
         if let Some(score) = &self.score {
-            pool.scores = Some(table.numeric(&[score], Missing::Error)?.into_raw_vec_and_offset().0);
+            let parts =
+                tables.iter().map(|table| table.numeric(&[score], Missing::Error)).collect::<Result<Vec<_>>>()?;
+            pool.scores = Some(stacked(parts, score)?.into_raw_vec_and_offset().0);
         }
         if let Some(target) = &self.target {
-            pool.classes = Some(table.categories(target, Missing::Error)?.codes);
+            pool.classes = Some(joint_classes(tables, target)?);
         }
-        if let Some(labels) = &self.labels {
-            pool.labels = Some(table.labels(labels, None)?.rows);
+        if let Some(column) = &self.labels {
+            let labels = joint_labels(tables, column)?;
+            if needs.label_points {
+                match (&self.label_edges, &self.label_embedding) {
+                    (Some(_), Some(_)) => {
+                        let want = "labels are near each other by their edges or by their vectors";
+                        return Err(Error::input("labels", "both edges and an embedding", want));
+                    }
+                    (Some(edges), None) => pool.label_graph = Some(label_graph(edges, first, &labels)?),
+                    (None, Some(vectors)) => pool.label_points = Some(label_vectors(vectors, tables, column, &labels)?),
+                    (None, None) if labels.names.is_empty() => {}
+                    (None, None) => {
+                        let seed = seed.stream("labels");
+                        pool.label_points = Some(self.encoder.encode(&labels.names, seed, progress)?);
+                    }
+                }
+            }
+            pool.labels = Some(labels.rows);
         }
         Ok(pool)
     }
 
-    /// The rows' points: embeddings, features from text, or numeric columns.
+    fn is_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|feature| feature == name)
+    }
+
+    /// The column that is the response of a regression, if any is.
+    pub fn response<'a>(&'a self, table: &Table) -> Option<&'a str> {
+        let numeric = |name: &&String| table.numeric_columns().contains(&name.as_str());
+        self.response.as_ref().or_else(|| self.target.as_ref().filter(numeric)).map(String::as_str)
+    }
+
+    /// The rows' points: embeddings, features from text, or numeric columns, without a response.
     ///
     /// # Errors
     /// As [`PoolColumns::pool`], and when there is nothing to make points of.
@@ -93,21 +146,35 @@ impl PoolColumns {
         let Some(first) = tables.first() else {
             return Err(Error::input("tables", "none", "give at least one"));
         };
-        let taken: Vec<&str> =
-            [&self.target, &self.score, &self.labels].into_iter().flatten().map(String::as_str).collect();
+        let taken: Vec<&str> = [&self.target, &self.score, &self.labels, &self.response]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
         let names = features(first, &self.features, &taken)?;
         if names.is_empty() {
             let want = "name text columns or an embedding column, or give a file with numeric columns";
             return Err(Error::input(format!("{}, features", first.name()), "no numeric columns", want));
         }
-        let parts = tables.iter().map(|table| table.numeric(&names, Missing::Error)).collect::<Result<Vec<_>>>()?;
+        Ok(Points::F64(self.numbers(tables, &names)?))
+    }
+
+    /// The named columns of several tables, one table after the other.
+    fn numbers(&self, tables: &[&Table], names: &[&str]) -> Result<Array2<f64>> {
+        let parts = tables.iter().map(|table| table.numeric(names, Missing::Error)).collect::<Result<Vec<_>>>()?;
         let numbers = stacked(parts, "features")?;
-        Ok(Points::F64(if self.standardise { standardised(numbers) } else { numbers }))
+        Ok(if self.standardise { standardised(numbers) } else { numbers })
     }
 }
 
+/// The points with a column more.
+fn with_column(points: Points, column: Array2<f64>) -> Result<Points> {
+    let all = concatenate(Axis(1), &[points.to_f64().view(), column.view()]);
+    Ok(Points::F64(by_rows(all.map_err(|e| Error::numeric("response", e.to_string()))?)))
+}
+
 /// The rows of all parts, one after the other; a single part is not copied.
-fn stacked<T: Clone>(mut parts: Vec<Array2<T>>, what: &str) -> Result<Array2<T>> {
+pub(super) fn stacked<T: Clone>(mut parts: Vec<Array2<T>>, what: &str) -> Result<Array2<T>> {
     if let [_] = parts.as_slice() {
         return Ok(parts.remove(0));
     }
@@ -159,7 +226,8 @@ fn standardised(mut x: Array2<f64>) -> Array2<f64> {
             kept.push(c);
         }
     }
-    if kept.len() < x.ncols() { x.select(Axis(1), &kept) } else { x }
+    // Taking columns out leaves a column-major array, which every reader of rows would copy.
+    if kept.len() < x.ncols() { by_rows(x.select(Axis(1), &kept)) } else { x }
 }
 
 /// Writes the chosen rows as they are, in the order of the choice, with a column `weight` where the method gives
@@ -178,8 +246,17 @@ mod tests {
     use crate::Silent;
     use ndarray::array;
 
-    const POINTS: Needs =
-        Needs { points: true, scores: false, classes: false, labels: false, raw: false, points_for_labels: false };
+    const POINTS: Needs = Needs {
+        points: true,
+        scores: false,
+        classes: false,
+        labels: false,
+        raw: false,
+        points_for_labels: false,
+        response: false,
+        label_points: false,
+        scores_help: false,
+    };
 
     #[test]
     fn constant_columns_go_and_others_get_unit_spread() {
@@ -190,6 +267,71 @@ mod tests {
             assert!((column.mapv(|v| v * v).sum() / 3.0 - 1.0).abs() < 1e-12);
         }
         assert_eq!(standardised(array![[2.0], [2.0]]).ncols(), 0);
+    }
+
+    #[test]
+    fn a_response_is_a_column_of_the_points_where_the_method_needs_it() {
+        let table = Table::from_bytes("t.csv", b"a,b,y,c\n1,2,5,u\n3,5,6,v\n4,4,9,u\n".to_vec(), &[]).unwrap();
+        let pool = |columns: &PoolColumns, response: bool| {
+            let pool = columns.pool(&table, Needs { response, ..POINTS }, Seed(1), &Silent).unwrap();
+            pool.points.unwrap().to_f64().into_owned()
+        };
+        let plain = array![[1.0, 2.0], [3.0, 5.0], [4.0, 4.0]];
+        let with = array![[1.0, 2.0, 5.0], [3.0, 5.0, 6.0], [4.0, 4.0, 9.0]];
+        let named = |target: Option<&str>, response: Option<&str>, features: &[&str]| PoolColumns {
+            target: target.map(str::to_owned),
+            response: response.map(str::to_owned),
+            features: features.iter().map(|f| (*f).to_owned()).collect(),
+            ..PoolColumns::default()
+        };
+        for columns in [named(None, Some("y"), &[]), named(None, Some("y"), &["a", "b"]), named(Some("y"), None, &[])] {
+            assert_eq!((pool(&columns, false), pool(&columns, true)), (plain.clone(), with.clone()));
+        }
+        // Classes are no response.
+        assert_eq!(pool(&named(Some("c"), None, &[]), true), with);
+        assert_eq!(pool(&named(Some("c"), Some("y"), &["b"]), true), with.slice(ndarray::s![.., 1..]));
+    }
+
+    /// Three tags, two of which share a word: by their names, by vectors and by edges.
+    #[test]
+    fn labels_are_near_each_other_by_name_by_vector_or_by_edge() {
+        let folder = std::env::temp_dir().join(format!("quadrat-tags-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let pool = write(
+            "t.jsonl",
+            concat!(
+                "{\"tags\": [\"red wine\", \"road\"], \"v\": [1, 0]}\n",
+                "{\"tags\": [\"wine\"], \"v\": [0, 1]}\n",
+                "{\"tags\": [\"road\"], \"v\": [3, 0]}\n",
+            ),
+        );
+        let vectors = write("vectors.csv", "name,x,y\nroad,0,1\nwine,2,0\nred wine,1,0\nother,5,5\n");
+        let edges = write("edges.csv", "a,b,w\nwine,red wine,0.95\nwine,unheard of,1\n");
+        let table = Table::open(&pool, &[]).unwrap();
+        let needs = Needs { label_points: true, points: false, ..POINTS };
+        let columns = PoolColumns { labels: Some("tags".into()), ..PoolColumns::default() };
+        let of = |columns: PoolColumns| columns.pool(&table, needs, Seed(1), &Silent);
+        let named = of(columns.clone()).unwrap().label_points.unwrap();
+        let cosine = |a: usize, b: usize| named.row(a).dot(&named.row(b));
+        assert_eq!(named.nrows(), 3, "red wine, road, wine");
+        assert!(cosine(0, 2) > 0.5 && cosine(0, 1).abs() < 0.1, "{named}");
+        let by = |source: &str| of(PoolColumns { label_embedding: Some(source.to_owned()), ..columns.clone() });
+        assert_eq!(by(&vectors).unwrap().label_points.unwrap(), array![[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]]);
+        assert_eq!(by("v").unwrap().label_points.unwrap(), array![[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]);
+        let graph = PoolColumns { label_edges: Some(edges.clone()), ..columns.clone() };
+        assert_eq!(of(graph.clone()).unwrap().label_graph.unwrap().edges(), 1);
+        let both = PoolColumns { label_embedding: Some("v".into()), ..graph };
+        assert!(of(both).unwrap_err().to_string().contains("both"));
+        let short = write("short.csv", "name,x\nroad,0\n");
+        assert!(by(&short).unwrap_err().to_string().contains("no label `red wine`"));
+        let joint = columns.joint_pool(&[&table, &table], needs, Seed(1), &Silent).unwrap();
+        assert_eq!((joint.rows, &joint.labels.unwrap()[3..]), (6, &of(columns).unwrap().labels.unwrap()[..]));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

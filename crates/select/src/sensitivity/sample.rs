@@ -3,7 +3,7 @@
 use super::{LevSens, Leverage, LeverageMode, LewisWeights, RootLeverage, RowNorm, RowScores};
 use super::{Sensitivity, SensitivityMode, Uniform, check};
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
 
 pub(crate) static CARD: Card = Card {
@@ -36,6 +36,11 @@ pub(crate) static CARD: Card = Card {
         Param { name: "draw", default: "systematic", help: "systematic, poisson or with-replacement" },
         Param { name: "ridge", default: "0", help: "ridge of the leverage score, at least 0" },
         Param { name: "sketch", default: "false", help: "leverage from a sketch: for many columns" },
+        Param {
+            name: "intercept",
+            default: "true",
+            help: "the fits have a constant: a column of ones is part of the matrix, as in nearly all regressions",
+        },
     ],
 };
 
@@ -58,6 +63,10 @@ pub enum Draw {
 /// The weight 1/q belongs to the p-th power: `sum_kept w |a_i x|^p` is an unbiased estimate of `||A x||_p^p`, so rows
 /// themselves are scaled by `w^(1/p)`. Rows with score 0 are never drawn. Rows come back in ascending order.
 ///
+/// What is preserved is `||A x||_p` over all x, so A must hold everything that the regression does: its features, its
+/// response, and a column of ones where there is an intercept. Without that column a feature of large offset hides the
+/// rows that decide the slope. As a selector it therefore adds the column, unless told not to.
+///
 /// ```
 /// use ndarray::array;
 /// use quadrat_core::{Seed, Silent};
@@ -77,11 +86,13 @@ pub struct ScoreSampler {
     pub scores: Box<dyn RowScores>,
     /// How rows are drawn.
     pub draw: Draw,
+    /// Whether a column of ones is added to a pool's points. [`ScoreSampler::sample`] takes its matrix as it is.
+    pub intercept: bool,
 }
 
 impl Default for ScoreSampler {
     fn default() -> Self {
-        ScoreSampler { scores: Box::new(Sensitivity::default()), draw: Draw::default() }
+        ScoreSampler { scores: Box::new(Sensitivity::default()), draw: Draw::default(), intercept: true }
     }
 }
 
@@ -115,7 +126,11 @@ impl ScoreSampler {
         let scores = params.get_choice("importance", builds[0].1, &builds)?();
         let draws =
             [("systematic", Draw::Systematic), ("poisson", Draw::Poisson), ("with-replacement", Draw::WithReplacement)];
-        Ok(ScoreSampler { scores, draw: params.get_choice("draw", Draw::default(), &draws)? })
+        Ok(ScoreSampler {
+            scores,
+            draw: params.get_choice("draw", Draw::default(), &draws)?,
+            intercept: params.get_bool("intercept", true)?,
+        })
     }
 
     /// Draws about `m` rows of `a` (n x d).
@@ -165,18 +180,26 @@ impl Selector for ScoreSampler {
     }
 
     fn needs(&self) -> Needs {
-        Needs { points: true, raw: true, ..Needs::default() }
+        Needs { points: true, raw: true, response: true, ..Needs::default() }
     }
 
     fn cost(&self, rows: usize, cols: usize, _: usize) -> Cost {
-        let bytes = 8.0 * rows as f64 * (2.0 * cols as f64 + 6.0);
+        let bytes = 8.0 * rows as f64 * (3.0 * cols as f64 + 7.0);
         Cost { operations: self.scores.operations(rows, cols), bytes }
     }
 
     fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
         let Some(points) = &pool.points else { return Ok(Selection::default()) };
-        self.sample(points.to_f64().view(), budget, seed, progress)
+        let a = points.to_f64();
+        if !self.intercept {
+            return self.sample(a.view(), budget, seed, progress);
+        }
+        let mut with_ones = Array2::ones((a.nrows(), a.ncols() + 1));
+        with_ones.slice_mut(s![.., ..a.ncols()]).assign(&a);
+        let mut chosen = self.sample(with_ones.view(), budget, seed, progress)?;
+        chosen.notes.push(("intercept".to_owned(), "a column of ones is part of the matrix".to_owned()));
+        Ok(chosen)
     }
 }
 
@@ -233,7 +256,7 @@ pub fn inclusion_probabilities(scores: &[f64], m: usize) -> Vec<f64> {
 }
 
 /// Rows kept with probability q each, exactly `m` of them (all with q > 0 if those are fewer).
-fn systematic(q: &[f64], m: usize, rng: &mut Rng) -> Vec<usize> {
+pub(crate) fn systematic(q: &[f64], m: usize, rng: &mut Rng) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..q.len()).filter(|i| q[*i] >= 1.0).collect();
     let mut open: Vec<usize> = (0..q.len()).filter(|i| q[*i] > 0.0 && q[*i] < 1.0).collect();
     let wanted = m.saturating_sub(chosen.len()).min(open.len());

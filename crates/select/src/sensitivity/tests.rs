@@ -4,7 +4,7 @@ use super::*;
 use crate::{Pool, Selector, lp_regress};
 use ndarray::{Array2, array, concatenate};
 use proptest::prelude::*;
-use quadrat_core::{Silent, stats};
+use quadrat_core::{Params, Silent, stats};
 use quadrat_numeric::Points;
 
 fn golden() -> Array2<f64> {
@@ -221,7 +221,7 @@ proptest! {
         let m = m.min(n);
         let mut rng = Seed(seed).rng(0);
         let a = Array2::from_shape_simple_fn((n, 1), || rng.normal().powi(5) + 1e-3);
-        let sampler = ScoreSampler { scores: Box::new(RowNorm { p: 1.0 }), draw: Draw::Systematic };
+        let sampler = ScoreSampler { scores: Box::new(RowNorm { p: 1.0 }), intercept: false, ..ScoreSampler::default() };
         let chosen = sampler.sample(a.view(), m, Seed(seed), &Silent).unwrap();
         prop_assert_eq!(chosen.indices.len(), m);
         prop_assert!(chosen.indices.windows(2).all(|pair| pair[0] < pair[1]));
@@ -264,7 +264,7 @@ fn every_draw_is_unbiased() {
     for (draw, make) in
         [Draw::Systematic, Draw::Poisson, Draw::WithReplacement].into_iter().flat_map(|d| makes.map(|m| (d, m)))
     {
-        let sampler = ScoreSampler { scores: make(), draw };
+        let sampler = ScoreSampler { scores: make(), draw, intercept: false };
         let estimate = |seed: u64| {
             let chosen = sampler.sample(a.view(), 8, Seed(seed), &Silent).unwrap();
             chosen.indices.iter().zip(chosen.weights.unwrap()).map(|(i, w)| w * powers[*i]).sum::<f64>()
@@ -383,7 +383,7 @@ fn results_are_the_same_for_any_number_of_threads() {
             Box::new(Leverage { mode: LeverageMode::Sketch { columns: 8 }, ridge: 0.0 }),
         ];
         let select =
-            |scores| ScoreSampler { scores, draw: Draw::Systematic }.select(&pool, 200, Seed(3), &Silent).unwrap();
+            |scores| ScoreSampler { scores, ..ScoreSampler::default() }.select(&pool, 200, Seed(3), &Silent).unwrap();
         workers.install(|| scorers.map(select))
     };
     assert_eq!(on(1), on(3));
@@ -421,5 +421,71 @@ fn large_rows_over_small_ones_are_certified_too() {
         let found = scores_of(&sensitivity(p), &a);
         let bound = scores_of(&Sensitivity { mode: SensitivityMode::Bound, ..sensitivity(p) }, &a);
         assert!(found.iter().zip(&bound).all(|(sigma, w)| *sigma > 0.0 && *sigma <= w * (1.0 + 1e-7)), "p = {p}");
+    }
+}
+
+/// A feature around 1,000, twenty of its deviations away in ten rows of 600 (the levers), and the response to it.
+fn offset_table(seed: u64) -> Array2<f64> {
+    let mut rng = Seed(seed).stream("offset").rng(0);
+    let mut a = Array2::zeros((600, 2));
+    for (i, mut row) in a.outer_iter_mut().enumerate() {
+        row[0] = if i % 60 == 7 { 1020.0 } else { 1000.0 + rng.normal() };
+        row[1] = 2.0 + 0.05 * row[0] + 0.5 * rng.normal();
+    }
+    a
+}
+
+#[test]
+fn an_intercept_is_a_column_of_ones() {
+    let a = offset_table(1);
+    let by_hand = ndarray::concatenate![Axis(1), a, Array2::<f64>::ones((600, 1))];
+    for score in ["sensitivity", "leverage", "lewis", "root-leverage", "lev-sens"] {
+        let sampler = |intercept: &str| {
+            let params = Params::from([("importance", score), ("intercept", intercept)]);
+            ScoreSampler::from_params(&params).unwrap()
+        };
+        let select = |sampler: ScoreSampler, a: &Array2<f64>| {
+            sampler.select(&Pool::of_points(Points::F64(a.clone())), 60, Seed(4), &Silent).unwrap()
+        };
+        let (on, hand) = (select(sampler("true"), &a), select(sampler("false"), &by_hand));
+        assert_eq!((&on.indices, &on.weights), (&hand.indices, &hand.weights), "{score}");
+        assert!(on.notes.iter().any(|(name, _)| name == "intercept"));
+        // With the ones already there nothing is added to the space.
+        let twice = select(sampler("true"), &by_hand);
+        let (one, two) = (on.weights.unwrap(), twice.weights.unwrap());
+        assert_eq!(twice.indices, on.indices, "{score}");
+        assert!(one.iter().zip(&two).all(|(a, b)| (a / b - 1.0).abs() < 1e-6), "{score}");
+    }
+}
+
+/// The rows that decide the slope are kept: of 10 levers, 60 rows of 600 and 40 seeds, with an intercept most, without
+/// it few. The rates are far apart (about 400 draws each), so the bounds below never fail by chance.
+#[test]
+fn with_an_intercept_a_large_offset_hides_no_lever() {
+    let kept = |intercept: bool| {
+        let sampler = ScoreSampler { intercept, ..ScoreSampler::default() };
+        let of_seed = |seed| {
+            let pool = Pool::of_points(Points::F64(offset_table(seed)));
+            let chosen = sampler.select(&pool, 60, Seed(seed), &Silent).unwrap();
+            chosen.indices.iter().filter(|row| **row % 60 == 7).count()
+        };
+        (0..40).map(of_seed).sum::<usize>() as f64 / 400.0
+    };
+    let (with, without) = (kept(true), kept(false));
+    assert!(with > 0.5 && without < 0.3, "{with} {without}");
+}
+
+/// Leverage with an intercept does not see offsets, however large: n copies of the same spread.
+#[test]
+fn offsets_of_any_size_leave_the_scores_alone() {
+    let a = gaussian(400, 3, 11);
+    let score = |offset: f64| {
+        let ones = Array2::from_elem((400, 1), 1.0);
+        let moved = ndarray::concatenate![Axis(1), &a + offset, ones];
+        scores_of(&Leverage::default(), &moved)
+    };
+    let near = score(0.0);
+    for (offset, digits) in [(1e3, 1e-8), (1e6, 1e-5)] {
+        assert!(score(offset).iter().zip(&near).all(|(a, b)| (a - b).abs() < digits), "{offset}");
     }
 }

@@ -105,7 +105,7 @@ fn centred_tasks_may_lie_anywhere() {
         .collect();
     let mtl = LinearMtl { rank: 2, ..LinearMtl::default() };
     let (fit, other) = (mtl.fit(&tasks, &Silent).unwrap(), mtl.fit(&moved, &Silent).unwrap());
-    assert!((&fit.heads - &other.heads).iter().all(|v| v.abs() < 1e-6));
+    assert!((&fit.heads - &other.heads).iter().all(|v| v.abs() < 1e-6), "{}\n{}", fit.heads, other.heads);
     let predicted = fit.head(&tasks[1]).unwrap().predict(tasks[1].x.view()).unwrap();
     let theirs = other.head(&moved[1]).unwrap().predict(moved[1].x.view()).unwrap();
     assert!(predicted.iter().zip(theirs).all(|(a, b)| (a - 7.0 - b).abs() < 1e-6));
