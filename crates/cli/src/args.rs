@@ -145,6 +145,9 @@ pub struct Reading {
     /// The first row is data: columns are called column 1, column 2, ...
     #[arg(long)]
     pub no_header: bool,
+    /// The first row holds the columns' names, whatever it looks like
+    #[arg(long, conflicts_with = "no_header")]
+    pub header: bool,
     /// Encoding of the texts, such as windows-1252 or utf-16le
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
@@ -178,7 +181,7 @@ impl Reading {
             thousands: self.thousands,
             quote: self.quote,
             comment: self.comment.clone(),
-            header: self.no_header.then_some(false),
+            header: self.header.then_some(true).or(self.no_header.then_some(false)),
             encoding: self.encoding.clone(),
             missing_codes: self.missing_codes.clone(),
         })

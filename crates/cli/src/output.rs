@@ -1,5 +1,6 @@
 //! What a command says: a table for people or one JSON value, never both.
 
+use quadrat::data::{Format, is_standard_output};
 use quadrat::{Error, Result, write_atomic_bytes};
 use serde::Serialize;
 use serde_json::Value;
@@ -7,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a command has to say.
 pub struct Reply {
@@ -25,9 +27,23 @@ impl Reply {
     }
 }
 
-/// Prints a line to standard output. A reader that has gone away (`| head`) is no error.
+/// Whether standard output is taken by a command's data, so that what it says goes to standard error.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// [`check_place`] for a file of rows, which may also be `-`: standard output.
+pub fn check_out(path: &Path) -> Result<()> {
+    Format::check_output(path)?;
+    if is_standard_output(path) {
+        TAKEN.store(true, Ordering::Relaxed);
+        return Ok(());
+    }
+    check_place(path)
+}
+
+/// Prints a line to standard output, or to standard error where standard output holds the data. A reader that has gone away (`| head`) is no error.
 pub fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out: Box<dyn std::io::Write> =
+        if TAKEN.load(Ordering::Relaxed) { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout().lock()) };
     let _ = out.write_all(text.trim_end().as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 

@@ -1,11 +1,16 @@
 //! A file's bytes in memory.
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+
+/// The name of standard input and output.
+pub(crate) const STANDARD: &str = "-";
 
 /// Bytes between two looks at the progress.
 const BLOCK: usize = 1 << 24;
@@ -14,6 +19,9 @@ const BLOCK: usize = 1 << 24;
 /// the first time, which they share.
 pub(crate) fn read(path: &Path, progress: &dyn Progress) -> Result<Vec<u8>> {
     let io = |e| Error::io(path, e);
+    if path == Path::new(STANDARD) {
+        return read_on(std::io::stdin().lock(), "reading", progress)?.map_err(io);
+    }
     let about = std::fs::metadata(path).map_err(io)?;
     // A pipe or a device does not know its length; a long file that there is no memory for is left to `read` to refuse.
     let room = usize::try_from(about.len()).ok().filter(|length| about.is_file() && *length > BLOCK).and_then(zeros);
@@ -33,19 +41,30 @@ pub(crate) fn read(path: &Path, progress: &dyn Progress) -> Result<Vec<u8>> {
 /// Takes the compression off, which the content's first bytes tell, whatever the name says.
 pub(crate) fn decompress(name: &str, bytes: Vec<u8>, progress: &dyn Progress) -> Result<Vec<u8>> {
     let damaged = |e| Error::data(name, None, format!("damaged compression: {e}"));
-    let mut from: Box<dyn Read> = match bytes.as_slice() {
+    let from: Box<dyn Read> = match bytes.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(bytes.as_slice())),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::new(bytes.as_slice()).map_err(damaged)?),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(MultiBzDecoder::new(bytes.as_slice())),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(XzReader::new_mem_limit(bytes.as_slice(), true, XZ_MEMORY)),
         _ => return Ok(bytes),
     };
-    progress.begin("decompressing", None);
-    let mut plain = Vec::new();
+    read_on(from, "decompressing", progress)?.map_err(damaged)
+}
+
+/// A damaged xz file may ask for a window of 4 GB; the highest setting of xz has one of 64 MiB.
+const XZ_MEMORY: u32 = 1 << 18;
+
+/// All there is to read, with a look at the progress between blocks.
+fn read_on(mut from: impl Read, what: &str, progress: &dyn Progress) -> Result<std::io::Result<Vec<u8>>> {
+    progress.begin(what, None);
+    let mut all = Vec::new();
     loop {
         checkpoint(progress)?;
-        if from.by_ref().take(BLOCK as u64).read_to_end(&mut plain).map_err(damaged)? == 0 {
-            return Ok(plain);
+        match from.by_ref().take(BLOCK as u64).read_to_end(&mut all) {
+            Ok(0) => return Ok(Ok(all)),
+            Ok(_) => progress.advance(1),
+            Err(e) => return Ok(Err(e)),
         }
-        progress.advance(1);
     }
 }
 

@@ -1,17 +1,20 @@
-//! CSV and TSV (RFC 4180).
+//! CSV and TSV (RFC 4180, and the dialects that people use).
 //!
 //! The file stays in memory as it is, with the place where each row starts; cells are found again when they are asked
 //! for. That way a selection copies the user's own bytes, and a column nobody asks for is never decoded. Finding rows
 //! is a search for line feeds (`memchr`) except in lines with a quotation mark, which are walked field by field; a
 //! general-purpose CSV crate would do the same work but hand out unescaped fields instead of the spans we need.
 
-use crate::cell::{self, Look};
+use crate::cell::{self, Codes, Look, Marks};
+use crate::dialect::{Dialect, Fields, content, row_end, unquoted};
+use crate::encoding::{self, Charset};
+use crate::infer::{self, Seen};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType};
+use crate::{Column, ColumnType, Format, Reading};
 use arrow_array::ArrayRef;
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, LargeStringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter};
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -21,11 +24,18 @@ use std::sync::Arc;
 pub(crate) struct Delimited {
     file: String,
     text: String,
-    separator: u8,
-    header: Range<usize>,
+    charset: Charset,
+    dialect: Dialect,
+    /// Up to here the text is no row: a byte-order mark, comments, the header without its line end.
+    head: usize,
     /// Where each row starts, then the end of the text.
     starts: Vec<usize>,
+    /// Where each row ends, if comments may follow it.
+    ends: Vec<usize>,
     columns: Vec<Column>,
+    /// The marks in each column's numbers where they are not spelt plainly.
+    marks: Vec<Option<Marks>>,
+    codes: Codes,
     schema: SchemaRef,
     parts: Vec<Range<usize>>,
 }
@@ -38,38 +48,59 @@ impl Delimited {
     pub(crate) fn parse(
         file: &str,
         bytes: Vec<u8>,
-        separator: u8,
-        overrides: &[(String, ColumnType)],
+        format: Format,
+        reading: &Reading,
+        notes: &mut Vec<String>,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let text = utf8(file, bytes)?;
-        let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        let rows = find_rows(file, text.as_bytes(), separator, &mut at, progress)?;
-        let Some((&header, starts)) = rows.split_first().filter(|(_, rest)| rest.len() > 1) else {
-            let (line, why) = if rows.len() < 2 {
+        let told = told_marks(reading)?;
+        let (text, charset) = encoding::decode(file, bytes, reading.encoding.as_deref(), notes)?;
+        let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let dialect = Dialect::of(file, &text, at, format, reading, notes)?;
+        let Rows { mut starts, mut ends, one_column, blank, comments } =
+            find_rows(file, text.as_bytes(), &dialect, at, progress)?;
+        if starts.len() < 1 + usize::from(dialect.header) + 1 {
+            let (line, why) = if starts.len() < 2 {
                 (None, "the file is empty: there must be a first row with the columns' names, then one row a sample")
             } else {
-                (Some(1), "there is a header but no row under it")
+                (Some(line_of(&text, starts[0])), "there is a header but no row under it")
             };
             return Err(Error::data(file, line, why));
+        }
+        let first = content(&text[starts[0]..ends.first().copied().unwrap_or(starts[1])]);
+        let mut head = starts[0];
+        let names = if dialect.header {
+            let names = header_names(file, line_of(&text, starts[0]), first, &dialect, notes)?;
+            head += first.len();
+            starts.remove(0);
+            ends.drain(..ends.len().min(1));
+            names
+        } else {
+            (1..=Fields::new(first, &dialect).count()).map(|column| format!("column {column}")).collect()
         };
-        let starts = starts.to_vec();
-        let header = header..header + content(&text[header..starts[0]]).len();
-        let names = header_names(file, &text[header.clone()], separator)?;
+        notes.extend(blank.said(file, if one_column { BLANK_IS_MISSING } else { BLANK_IS_SKIPPED }));
+        notes.extend(comments.said(file, COMMENT_IS_SKIPPED));
         let parts = parts(&starts, PART_BYTES);
         let mut csv = Delimited {
             file: file.to_owned(),
             text,
-            separator,
-            header,
+            charset,
+            dialect,
+            head,
             starts,
-            columns: names.into_iter().map(|name| Column { name, kind: ColumnType::Text }).collect(),
+            ends,
+            columns: names.iter().map(|name| Column { name: name.clone(), kind: ColumnType::Text }).collect(),
+            marks: vec![told; names.len()],
+            codes: Codes::new(&reading.missing_codes),
             schema: Arc::new(Schema::empty()),
             parts,
         };
-        let kinds = csv.infer(progress)?;
-        for (column, inferred) in csv.columns.iter_mut().zip(kinds) {
-            column.kind = overrides.iter().find(|(name, _)| *name == column.name).map_or(inferred, |(_, kind)| *kind);
+        let seen = csv.infer(told, progress)?;
+        let separator = csv.dialect.separator;
+        let settled = infer::settle(file, &names, &seen, separator, told, &reading.types, notes);
+        for (column, (kind, marks)) in settled.into_iter().enumerate() {
+            csv.columns[column].kind = kind;
+            csv.marks[column] = marks;
         }
         let fields: Vec<Field> = csv.columns.iter().map(|c| Field::new(&c.name, data_type(c.kind), true)).collect();
         csv.schema = Arc::new(Schema::new(fields));
@@ -80,32 +111,54 @@ impl Delimited {
         &self.columns
     }
 
-    pub(crate) fn separator(&self) -> u8 {
-        self.separator
+    pub(crate) fn dialect(&self) -> &Dialect {
+        &self.dialect
     }
 
-    /// The header's own bytes, a byte-order mark included, without the line end.
-    pub(crate) fn header(&self) -> &str {
-        &self.text[..self.header.end]
+    pub(crate) fn charset(&self) -> Charset {
+        self.charset
+    }
+
+    /// The decimal sign of a column's numbers; where it has none, of the file's.
+    pub(crate) fn decimal(&self, column: Option<usize>) -> char {
+        let of = |marks: &Option<Marks>| marks.map(|marks| marks.decimal);
+        let own = column.filter(|&c| self.columns[c].kind == ColumnType::Float);
+        match own {
+            Some(column) => of(&self.marks[column]).unwrap_or('.'),
+            None if self.marks.iter().any(|marks| of(marks) == Some(',')) => ',',
+            None => self.marks.first().and_then(of).unwrap_or('.'),
+        }
+    }
+
+    /// Whether all numbers are spelt plainly.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.marks.iter().all(Option::is_none)
+    }
+
+    /// What stands before the rows as it is, a byte-order mark included; of a header all but the line end.
+    pub(crate) fn head(&self) -> &str {
+        &self.text[..self.head]
     }
 
     /// The row's own bytes without the line end.
     pub(crate) fn row(&self, row: usize) -> &str {
-        content(&self.text[self.starts[row]..self.starts[row + 1]])
+        let end = self.ends.get(row).copied().unwrap_or(self.starts[row + 1]);
+        content(&self.text[self.starts[row]..end])
     }
 
     /// The line end that the file uses.
     pub(crate) fn line_end(&self) -> &'static str {
-        if self.text[self.header.end..].starts_with("\r\n") { "\r\n" } else { "\n" }
+        let first = memchr(b'\n', &self.text.as_bytes()[self.head..]).map_or(0, |n| self.head + n);
+        if self.text[..first].ends_with('\r') { "\r\n" } else { "\n" }
     }
 
-    /// One look at every cell: the narrowest type that holds a whole column.
-    fn infer(&self, progress: &dyn Progress) -> Result<Vec<ColumnType>> {
+    /// One look at every cell.
+    fn infer(&self, told: Option<Marks>, progress: &dyn Progress) -> Result<Vec<Seen>> {
         progress.begin("looking at the cells", Some(self.parts.len() as u64));
         let look = |part: &Range<usize>| {
             checkpoint(progress)?;
             progress.advance(1);
-            self.look_at(part.clone())
+            self.look_at(part.clone(), told)
         };
         let seen: Vec<Result<Vec<Seen>>> = self.parts.par_iter().map(look).collect();
         let mut total = vec![Seen::default(); self.columns.len()];
@@ -114,23 +167,31 @@ impl Delimited {
                 total.merge(part);
             }
         }
-        Ok(total.into_iter().map(Seen::kind).collect())
+        Ok(total)
     }
 
-    fn look_at(&self, rows: Range<usize>) -> Result<Vec<Seen>> {
+    fn look_at(&self, rows: Range<usize>, told: Option<Marks>) -> Result<Vec<Seen>> {
+        let watch = self.dialect.separator != b',' && told.is_none();
         let mut seen = vec![Seen::default(); self.columns.len()];
         for row in rows {
             let mut fields = 0;
-            for field in Fields::new(self.row(row), self.separator) {
-                if let Some(seen) = seen.get_mut(fields) {
-                    seen.add(field);
+            for field in Fields::new(self.row(row), &self.dialect) {
+                if let Some(seen) = seen.get_mut(fields).filter(|seen| !seen.text) {
+                    let cell = unquoted(field, self.dialect.quote);
+                    let look = match told {
+                        _ if self.codes.has(&cell) => Look::Missing,
+                        Some(marks) => marks.look(&cell),
+                        None => cell::look(&cell),
+                    };
+                    seen.add(&cell, look, watch);
                 }
                 fields += 1;
             }
             if fields != self.columns.len() {
                 let why = format!(
-                    "{fields} field{} where the header has {}; make the row complete, or quote a value that holds a separator",
+                    "{fields} field{} where the {} has {}; make the row complete, or quote a value that holds a separator",
                     if fields == 1 { "" } else { "s" },
+                    if self.dialect.header { "header" } else { "first row" },
                     self.columns.len()
                 );
                 return Err(Error::data(&self.file, self.line(row), why));
@@ -159,10 +220,16 @@ impl Source for Delimited {
     }
 
     fn read(&self, part: usize, rows: Option<&[usize]>, columns: &[usize], form: Form, visit: Visit) -> Result<()> {
-        let mut builders: Vec<Builder> = columns.iter().map(|&c| Builder::new(self.columns[c].kind, form)).collect();
+        let cells = |&column: &usize| Cells {
+            builder: Builder::new(self.columns[column].kind, form),
+            quote: self.dialect.quote,
+            marks: self.marks[column].filter(|_| form == Form::Native),
+            codes: &self.codes,
+        };
+        let mut builders: Vec<Cells> = columns.iter().map(cells).collect();
         let mut read = |row: usize| -> Result<()> {
             let mut wanted = columns.iter().zip(&mut builders).peekable();
-            for (column, field) in Fields::new(self.row(row), self.separator).enumerate() {
+            for (column, field) in Fields::new(self.row(row), &self.dialect).enumerate() {
                 let Some((_, builder)) = wanted.next_if(|(wanted, _)| **wanted == column) else {
                     if wanted.peek().is_none() {
                         break;
@@ -177,7 +244,7 @@ impl Source for Delimited {
             Some(rows) => rows.iter().try_for_each(|&row| read(row))?,
             None => self.parts[part].clone().try_for_each(read)?,
         }
-        visit(builders.into_iter().map(Builder::finish).collect())
+        visit(builders.into_iter().map(|cells| cells.builder.finish()).collect())
     }
 
     fn line(&self, row: usize) -> u64 {
@@ -185,18 +252,21 @@ impl Source for Delimited {
     }
 }
 
-/// The content as text, or an error that names the first line that is not UTF-8.
-pub(crate) fn utf8(file: &str, bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        let line = memchr_iter(b'\n', &e.as_bytes()[..at]).count() as u64 + 1;
-        let byte = e.as_bytes()[at];
-        Error::data(
-            file,
-            line,
-            format!("byte 0x{byte:02X} is not UTF-8; convert the file first (iconv -f latin1 -t utf-8)"),
-        )
-    })
+/// The marks that the user says numbers have.
+fn told_marks(reading: &Reading) -> Result<Option<Marks>> {
+    let (decimal, thousands) = match (reading.decimal, reading.thousands) {
+        (None, None) => return Ok(None),
+        (Some(decimal), thousands) => (decimal, thousands),
+        (None, Some('.')) => (',', Some('.')),
+        (None, thousands) => ('.', thousands),
+    };
+    let number = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+');
+    if number(decimal) || thousands.is_some_and(number) || thousands == Some(decimal) {
+        let want = "use two different marks that are no letter, digit or sign";
+        let got = format!("`{decimal}` and `{}`", thousands.map(String::from).unwrap_or_default());
+        return Err(Error::input("decimal and thousands", got, want));
+    }
+    Ok(Some(Marks { decimal, thousands }))
 }
 
 /// The line of a place in a text; counts from 1.
@@ -217,88 +287,124 @@ pub(crate) fn parts(starts: &[usize], bytes: usize) -> Vec<Range<usize>> {
     parts
 }
 
-/// The row without its line end and the blank lines after it.
-pub(crate) fn content(row: &str) -> &str {
-    let ends = row.bytes().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-    &row[..row.len() - ends]
+/// Where the rows are, the header among them.
+struct Rows {
+    /// Where each row starts, then the end of the text.
+    starts: Vec<usize>,
+    /// Where each row ends, in a file with comments.
+    ends: Vec<usize>,
+    one_column: bool,
+    blank: Lines,
+    comments: Lines,
 }
 
-/// Where each row starts, then where the last one ends. Blank lines are no rows.
-fn find_rows(file: &str, text: &[u8], separator: u8, at: &mut usize, progress: &dyn Progress) -> Result<Vec<usize>> {
-    let mut starts = Vec::new();
-    let mut quote = memchr(b'"', text).unwrap_or(text.len());
+/// Lines that are no rows like others: how many, and where the first is.
+#[derive(Default)]
+struct Lines {
+    count: usize,
+    first: u64,
+}
+
+const BLANK_IS_MISSING: [&str; 2] =
+    ["blank line is a row whose value is missing", "blank lines are rows whose value is missing"];
+const BLANK_IS_SKIPPED: [&str; 2] = ["blank line was skipped", "blank lines were skipped"];
+const COMMENT_IS_SKIPPED: [&str; 2] = ["comment line was skipped", "comment lines were skipped"];
+
+impl Lines {
+    fn add(&mut self, text: &[u8], at: usize) {
+        if self.count == 0 {
+            self.first = memchr_iter(b'\n', &text[..at]).count() as u64 + 1;
+        }
+        self.count += 1;
+    }
+
+    fn said(&self, file: &str, [one, many]: [&str; 2]) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some(format!("{file}: 1 {one} (line {})", self.first)),
+            n => Some(format!("{file}: {n} {many} (the first is line {})", self.first)),
+        }
+    }
+}
+
+/// Blank lines are no rows, except under the header of one column, where each is a row without a value.
+fn find_rows(file: &str, text: &[u8], dialect: &Dialect, mut at: usize, progress: &dyn Progress) -> Result<Rows> {
+    let comment = dialect.comment.as_deref().map(str::as_bytes);
+    let (mut starts, mut ends, mut one_column) = (Vec::new(), Vec::new(), false);
+    let (mut blank, mut comments) = (Lines::default(), Lines::default());
+    let mut quote = memchr(dialect.quote, text).unwrap_or(text.len());
     let mut look_again = 0;
-    while *at < text.len() {
-        let start = *at;
+    while at < text.len() {
+        let start = at;
         if start >= look_again {
             checkpoint(progress)?;
             look_again = start + (1 << 24);
         }
         let line_end = memchr(b'\n', &text[start..]).map_or(text.len(), |n| start + n + 1);
-        if quote < start {
-            quote = memchr(b'"', &text[start..]).map_or(text.len(), |n| start + n);
+        if comment.is_some_and(|comment| text[start..].starts_with(comment)) {
+            at = line_end;
+            comments.add(text, start);
+            continue;
         }
-        *at = if quote < line_end { row_with_quotes(file, text, separator, start)? } else { line_end };
-        if text[start..*at].iter().any(|b| !matches!(b, b'\n' | b'\r')) {
-            starts.push(start);
+        if quote < start {
+            quote = memchr(dialect.quote, &text[start..]).map_or(text.len(), |n| start + n);
+        }
+        at = if quote < line_end { row_end(file, text, dialect, start)? } else { line_end };
+        if text[start..at].iter().all(|b| matches!(b, b'\n' | b'\r')) {
+            if starts.is_empty() {
+                continue;
+            }
+            blank.add(text, start);
+            if !one_column {
+                continue;
+            }
+        }
+        if starts.is_empty() {
+            let first = std::str::from_utf8(&text[start..at]).unwrap_or_default();
+            one_column = Fields::new(first, dialect).nth(1).is_none();
+        }
+        starts.push(start);
+        if comment.is_some() {
+            ends.push(at);
         }
     }
     starts.push(text.len());
-    Ok(starts)
+    Ok(Rows { starts, ends, one_column, blank, comments })
 }
 
-/// Walks a row field by field and returns where the next one starts.
-fn row_with_quotes(file: &str, text: &[u8], separator: u8, start: usize) -> Result<usize> {
-    let error = |at: usize, why: &str| Err(Error::data(file, memchr_iter(b'\n', &text[..at]).count() as u64 + 1, why));
-    let mut at = start;
-    loop {
-        if text.get(at) == Some(&b'"') {
-            let opened = at;
-            at += 1;
-            loop {
-                let Some(closing) = memchr(b'"', &text[at..]) else {
-                    return error(opened, "a quotation mark opens a field and is never closed");
-                };
-                at += closing + 1;
-                if text.get(at) != Some(&b'"') {
-                    break;
-                }
-                at += 1;
-            }
-            let rest = &text[at..];
-            let ends = rest.is_empty()
-                || rest[0] == separator
-                || rest[0] == b'\n'
-                || rest.starts_with(b"\r\n")
-                || rest == b"\r";
-            if !ends {
-                return error(
-                    at,
-                    "text after a closing quotation mark; write a quotation mark inside a quoted field twice",
-                );
-            }
-        }
-        match memchr2(separator, b'\n', &text[at..]) {
-            None => return Ok(text.len()),
-            Some(n) if text[at + n] == b'\n' => return Ok(at + n + 1),
-            Some(n) => at += n + 1,
-        }
-    }
-}
-
-fn header_names(file: &str, header: &str, separator: u8) -> Result<Vec<String>> {
+fn header_names(
+    file: &str,
+    line: u64,
+    header: &str,
+    dialect: &Dialect,
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
-    for (column, field) in Fields::new(header, separator).enumerate() {
-        let name = match unquoted(field).trim() {
-            "" => format!("column {}", column + 1),
+    let mut unnamed: Vec<String> = Vec::new();
+    for (column, field) in Fields::new(header, dialect).enumerate() {
+        names.push(match unquoted(field, dialect.quote).trim() {
+            "" => {
+                let name = format!("column {}", column + 1);
+                unnamed.push(format!("`{name}`"));
+                name
+            }
             name => name.to_owned(),
-        };
-        names.push(name);
+        });
     }
-    let mut sorted: Vec<&String> = names.iter().collect();
+    let mut sorted: Vec<(&String, usize)> = names.iter().zip(1..).collect();
     sorted.sort_unstable();
-    if let Some(twice) = sorted.windows(2).find(|w| w[0] == w[1]) {
-        return Err(Error::data(file, 1, format!("two columns are called `{}`; names must differ", twice[0])));
+    if let Some(twice) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let (name, first, second) = (twice[0].0, twice[0].1, twice[1].1);
+        let why = format!(
+            "two columns are called `{name}` (columns {first} and {second}); names must differ: rename one, or use \
+             --no-header if the first row is data"
+        );
+        return Err(Error::data(file, line, why));
+    }
+    if !unnamed.is_empty() {
+        let more = if unnamed.len() > 5 { ", ..." } else { "" };
+        unnamed.truncate(5);
+        notes.push(format!("{file}: a column without a name is called by its place: {}{more}", unnamed.join(", ")));
     }
     Ok(names)
 }
@@ -312,115 +418,12 @@ fn data_type(kind: ColumnType) -> DataType {
     }
 }
 
-/// The fields of a row as they stand, quotation marks included.
-struct Fields<'a> {
-    rest: Option<&'a str>,
-    separator: u8,
-}
-
-impl<'a> Fields<'a> {
-    fn new(row: &'a str, separator: u8) -> Self {
-        Fields { rest: Some(row), separator }
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let rest = self.rest?;
-        let bytes = rest.as_bytes();
-        let mut from = 0;
-        if bytes.first() == Some(&b'"') {
-            from = 1;
-            while let Some(closing) = memchr(b'"', &bytes[from..]) {
-                from += closing + 1;
-                if bytes.get(from) != Some(&b'"') {
-                    break;
-                }
-                from += 1;
-            }
-        }
-        match memchr(self.separator, &bytes[from..]) {
-            Some(n) => {
-                self.rest = Some(&rest[from + n + 1..]);
-                Some(&rest[..from + n])
-            }
-            None => {
-                self.rest = None;
-                Some(rest)
-            }
-        }
-    }
-}
-
-/// A field's value.
-fn unquoted(field: &str) -> Cow<'_, str> {
-    match field.strip_prefix('"').and_then(|f| f.strip_suffix('"')) {
-        Some(inner) if inner.contains('"') => Cow::Owned(inner.replace("\"\"", "\"")),
-        Some(inner) => Cow::Borrowed(inner),
-        None => Cow::Borrowed(field),
-    }
-}
-
-/// `text` as a field, in quotation marks where it needs them.
-pub(crate) fn push_field(out: &mut Vec<u8>, text: &str, separator: u8) {
-    let special = |b: u8| b == separator || matches!(b, b'"' | b'\n' | b'\r');
-    if text.bytes().any(special) || text.is_empty() {
-        out.push(b'"');
-        out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
-}
-
-/// What the cells of a column looked like.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    integer: bool,
-    big: bool,
-    float: bool,
-    boolean: bool,
-    text: bool,
-}
-
-impl Seen {
-    fn add(&mut self, field: &str) {
-        if self.text {
-            return;
-        }
-        match cell::look(&unquoted(field)) {
-            Look::Missing => {}
-            Look::Integer => self.integer = true,
-            Look::Big => self.big = true,
-            Look::Float => self.float = true,
-            Look::Boolean => self.boolean = true,
-            Look::Text => self.text = true,
-        }
-    }
-
-    fn merge(&mut self, other: Seen) {
-        self.integer |= other.integer;
-        self.big |= other.big;
-        self.float |= other.float;
-        self.boolean |= other.boolean;
-        self.text |= other.text;
-    }
-
-    fn kind(self) -> ColumnType {
-        let number = self.integer || self.big || self.float;
-        match self {
-            Seen { text: true, .. } => ColumnType::Text,
-            Seen { boolean: true, .. } if number => ColumnType::Text,
-            Seen { boolean: true, .. } => ColumnType::Boolean,
-            Seen { float: true, .. } => ColumnType::Float,
-            // Identifiers too long for 64 bits would lose their last digits as numbers.
-            Seen { big: true, .. } => ColumnType::Text,
-            Seen { integer: true, .. } => ColumnType::Integer,
-            _ => ColumnType::Text,
-        }
-    }
+/// A column being decoded.
+struct Cells<'a> {
+    builder: Builder,
+    quote: u8,
+    marks: Option<Marks>,
+    codes: &'a Codes,
 }
 
 enum Builder {
@@ -430,6 +433,39 @@ enum Builder {
     Text(LargeStringBuilder),
     /// The spelling of a number or boolean.
     Spelling(LargeStringBuilder),
+}
+
+impl Cells<'_> {
+    /// Appends a field; the error is the cell that does not fit.
+    fn push<'a>(&mut self, field: &'a str) -> std::result::Result<(), Cow<'a, str>> {
+        let cell = unquoted(field, self.quote);
+        if let Builder::Text(b) = &mut self.builder {
+            // `""` is an empty text, nothing at all is a missing one.
+            b.append_option((!field.is_empty()).then_some(&cell));
+            return Ok(());
+        }
+        let trimmed = cell.trim_matches([' ', '\t']);
+        let missing = cell::is_missing(trimmed);
+        let plain = match self.marks {
+            Some(marks) if !missing => marks.plain(trimmed).unwrap_or_default(),
+            _ => Cow::Borrowed(trimmed),
+        };
+        let fits = match &mut self.builder {
+            Builder::Integer(b) => fit(missing, plain.parse().ok(), |v| b.append_option(v)),
+            Builder::Float(b) => fit(missing, cell::parse_float(&plain), |v| b.append_option(v)),
+            Builder::Boolean(b) => fit(missing, cell::parse_boolean(trimmed), |v| b.append_option(v)),
+            Builder::Spelling(b) => fit(missing, Some(trimmed), |v| b.append_option(v)),
+            Builder::Text(_) => true,
+        };
+        if fits {
+            return Ok(());
+        }
+        if !self.codes.has(trimmed) {
+            return Err(cell);
+        }
+        self.builder.push_missing();
+        Ok(())
+    }
 }
 
 impl Builder {
@@ -445,24 +481,13 @@ impl Builder {
         }
     }
 
-    /// Appends a field; the error is the cell that does not fit.
-    fn push<'a>(&mut self, field: &'a str) -> std::result::Result<(), Cow<'a, str>> {
-        let cell = unquoted(field);
-        if let Builder::Text(b) = self {
-            // `""` is an empty text, nothing at all is a missing one.
-            b.append_option((!field.is_empty()).then_some(&cell));
-            return Ok(());
+    fn push_missing(&mut self) {
+        match self {
+            Builder::Integer(b) => b.append_null(),
+            Builder::Float(b) => b.append_null(),
+            Builder::Boolean(b) => b.append_null(),
+            Builder::Text(b) | Builder::Spelling(b) => b.append_null(),
         }
-        let trimmed = cell.trim_matches([' ', '\t']);
-        let missing = cell::is_missing(trimmed);
-        let fits = match self {
-            Builder::Integer(b) => fit(missing, trimmed.parse().ok(), |v| b.append_option(v)),
-            Builder::Float(b) => fit(missing, cell::parse_float(trimmed), |v| b.append_option(v)),
-            Builder::Boolean(b) => fit(missing, cell::parse_boolean(trimmed), |v| b.append_option(v)),
-            Builder::Spelling(b) => fit(missing, Some(trimmed), |v| b.append_option(v)),
-            Builder::Text(_) => true,
-        };
-        if fits { Ok(()) } else { Err(cell) }
     }
 
     fn finish(self) -> ArrayRef {

@@ -1,6 +1,9 @@
 //! Which format a file has, and the compression around it.
 
+use crate::bytes::STANDARD;
+use bzip2::write::BzEncoder;
 use flate2::write::GzEncoder;
+use lzma_rust2::{XzOptions, XzWriter};
 use quadrat_core::{Error, Result};
 use std::io::Write;
 use std::path::Path;
@@ -14,12 +17,18 @@ pub enum Format {
     Tsv,
     /// One JSON object a line.
     Jsonl,
+    /// A JSON array of objects, or an object around one.
+    Json,
     /// Apache Parquet.
     Parquet,
     /// One numpy array.
     Npy,
     /// A zip of numpy arrays.
     Npz,
+    /// ARFF (Weka): attributes with their types, then rows. KEEL's .dat is read as this.
+    Arff,
+    /// libsvm's (svmlight's) rows of a label and numbered features. It is read, not written.
+    Libsvm,
 }
 
 /// Compression around a file.
@@ -31,9 +40,13 @@ pub enum Compression {
     Gzip,
     /// Zstandard.
     Zstd,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
 }
 
-const ALLOWED: &str = "use .csv, .tsv, .jsonl, .parquet, .npy or .npz (text formats also with .gz or .zst)";
+const ALLOWED: &str = "use .csv, .tsv, .jsonl, .json, .parquet, .npy or .npz (text formats also with .gz or .zst)";
 
 impl Format {
     /// The format and compression that a file's name asks for.
@@ -49,18 +62,55 @@ impl Format {
             return Err(Error::input(
                 "file name",
                 path.display(),
-                "the format compresses inside: leave .gz or .zst out",
+                "the format compresses inside: leave the ending of the compression out",
             ));
         }
         Ok((format, compression))
     }
 
+    /// The usual ending of a file that is written from one of this format.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Format::Csv | Format::Libsvm => "csv",
+            Format::Tsv => "tsv",
+            Format::Jsonl => "jsonl",
+            Format::Json => "json",
+            Format::Parquet => "parquet",
+            Format::Npy => "npy",
+            Format::Npz => "npz",
+            Format::Arff => "arff",
+        }
+    }
+
+    /// Whether a file of this name can be written: an ending of [`Format::of_path`], except libsvm's; or `-`, which is
+    /// standard output in the input's own format (`-.jsonl.gz` in that of the ending).
+    ///
+    /// # Errors
+    /// Any other name.
+    pub fn check_output(path: &Path) -> Result<()> {
+        if path == Path::new(STANDARD) {
+            return Ok(());
+        }
+        match Format::of_path(path)?.0 {
+            Format::Libsvm => {
+                let want = "libsvm is read but not written, since it has no place for names, texts and missing values; \
+                            write .csv, .arff or .parquet";
+                Err(Error::input("file name", path.display(), want))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The format that a name's ending promises.
+    pub(crate) fn by_name(name: &str) -> Option<Format> {
+        by_ending(split_compression(&name.to_lowercase()).0)
+    }
+
     /// The format of content: by the name's ending, else by its first bytes.
     pub(crate) fn of_content(name: &str, bytes: &[u8]) -> Result<Format> {
-        let lower = name.to_lowercase();
-        let (stem, _) = split_compression(&lower);
-        by_ending(stem)
+        Format::by_name(name)
             .or_else(|| by_magic(bytes))
+            .or_else(|| is_text(name, bytes).then_some(Format::Csv))
             .ok_or_else(|| Error::input("file format", format!("`{name}`"), ALLOWED))
     }
 }
@@ -81,21 +131,25 @@ impl std::fmt::Display for Format {
             Format::Csv => "CSV",
             Format::Tsv => "TSV",
             Format::Jsonl => "JSON Lines",
+            Format::Json => "JSON",
             Format::Parquet => "Parquet",
             Format::Npy => "npy",
             Format::Npz => "npz",
+            Format::Arff => "ARFF",
+            Format::Libsvm => "libsvm",
         })
     }
 }
 
 fn split_compression(name: &str) -> (&str, Compression) {
-    if let Some(stem) = name.strip_suffix(".gz") {
-        (stem, Compression::Gzip)
-    } else if let Some(stem) = name.strip_suffix(".zst") {
-        (stem, Compression::Zstd)
-    } else {
-        (name, Compression::Plain)
-    }
+    const ENDINGS: [(&str, Compression); 4] = [
+        (".gz", Compression::Gzip),
+        (".zst", Compression::Zstd),
+        (".bz2", Compression::Bzip2),
+        (".xz", Compression::Xz),
+    ];
+    let stem = |(ending, compression)| Some((name.strip_suffix(ending)?, compression));
+    ENDINGS.into_iter().find_map(stem).unwrap_or((name, Compression::Plain))
 }
 
 fn by_ending(name: &str) -> Option<Format> {
@@ -103,9 +157,12 @@ fn by_ending(name: &str) -> Option<Format> {
         "csv" => Some(Format::Csv),
         "tsv" | "tab" => Some(Format::Tsv),
         "jsonl" | "ndjson" => Some(Format::Jsonl),
+        "json" => Some(Format::Json),
         "parquet" | "pq" => Some(Format::Parquet),
         "npy" => Some(Format::Npy),
         "npz" => Some(Format::Npz),
+        "arff" | "keel" => Some(Format::Arff),
+        "libsvm" | "svmlight" | "svm" => Some(Format::Libsvm),
         _ => None,
     }
 }
@@ -115,9 +172,24 @@ fn by_magic(bytes: &[u8]) -> Option<Format> {
         [b'P', b'A', b'R', b'1', ..] => Some(Format::Parquet),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
         [b'P', b'K', 3, 4, ..] => Some(Format::Npz),
-        [b'{', ..] => Some(Format::Jsonl),
-        _ => None,
+        _ => match bytes.trim_ascii_start().first() {
+            Some(b'{' | b'[') => Some(Format::Json),
+            Some(b'@') => Some(Format::Arff),
+            Some(b'%') if memchr::memmem::find(bytes, b"@").is_some() => Some(Format::Arff),
+            _ => None,
+        },
     }
+}
+
+/// Whether content of a name that promises nothing (`-`, `data.txt`, `iris.data`) is text.
+fn is_text(name: &str, bytes: &[u8]) -> bool {
+    let lower = name.to_lowercase();
+    let promises = split_compression(&lower).0.rsplit(['/', '\\']).next().and_then(|file| file.rsplit_once('.'));
+    let head = &bytes[..bytes.len().min(1 << 12)];
+    let control = |b: &u8| *b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r');
+    promises.is_none_or(|(_, ending)| matches!(ending, "txt" | "dat" | "data" | "asc" | "all-data" | "test"))
+        && (encoding_rs::Encoding::for_bom(bytes).is_some() || !head.iter().any(control))
+        && !bytes.is_empty()
 }
 
 /// A writer that compresses as the output's name asks.
@@ -125,6 +197,8 @@ pub(crate) enum Encoder<W: Write> {
     Plain(W),
     Gzip(GzEncoder<W>),
     Zstd(zstd::stream::write::Encoder<'static, W>),
+    Bzip2(BzEncoder<W>),
+    Xz(Box<XzWriter<W>>),
 }
 
 impl<W: Write> Encoder<W> {
@@ -133,6 +207,8 @@ impl<W: Write> Encoder<W> {
             Compression::Plain => Encoder::Plain(out),
             Compression::Gzip => Encoder::Gzip(GzEncoder::new(out, flate2::Compression::default())),
             Compression::Zstd => Encoder::Zstd(zstd::stream::write::Encoder::new(out, 3)?),
+            Compression::Bzip2 => Encoder::Bzip2(BzEncoder::new(out, bzip2::Compression::default())),
+            Compression::Xz => Encoder::Xz(Box::new(XzWriter::new(out, XzOptions::with_preset(6))?)),
         })
     }
 
@@ -141,6 +217,8 @@ impl<W: Write> Encoder<W> {
             Encoder::Plain(_) => Ok(()),
             Encoder::Gzip(encoder) => encoder.finish().map(drop),
             Encoder::Zstd(encoder) => encoder.finish().map(drop),
+            Encoder::Bzip2(encoder) => encoder.finish().map(drop),
+            Encoder::Xz(encoder) => encoder.finish().map(drop),
         }
     }
 }
@@ -151,6 +229,8 @@ impl<W: Write> Write for Encoder<W> {
             Encoder::Plain(out) => out.write(bytes),
             Encoder::Gzip(encoder) => encoder.write(bytes),
             Encoder::Zstd(encoder) => encoder.write(bytes),
+            Encoder::Bzip2(encoder) => encoder.write(bytes),
+            Encoder::Xz(encoder) => encoder.write(bytes),
         }
     }
 
@@ -159,6 +239,8 @@ impl<W: Write> Write for Encoder<W> {
             Encoder::Plain(out) => out.flush(),
             Encoder::Gzip(encoder) => encoder.flush(),
             Encoder::Zstd(encoder) => encoder.flush(),
+            Encoder::Bzip2(encoder) => encoder.flush(),
+            Encoder::Xz(encoder) => encoder.flush(),
         }
     }
 }

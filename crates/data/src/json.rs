@@ -60,6 +60,65 @@ pub(crate) fn elements<'a>(text: &'a str, visit: &mut dyn FnMut(Value<'a>) -> Sc
     scanner.end()
 }
 
+/// Where the objects of the array that starts at `at` start, then where the array ends.
+pub(crate) fn objects(text: &str, at: usize) -> Scan<Vec<usize>> {
+    let mut scanner = Scanner { text, at, depth: 0 };
+    scanner.expect(b'[', "expected an array: [ ... ]")?;
+    let mut starts = Vec::new();
+    scanner.space();
+    while scanner.peek() != Some(b']') {
+        if !starts.is_empty() {
+            scanner.expect(b',', "expected a comma or a closing bracket")?;
+            scanner.space();
+        }
+        starts.push(scanner.at);
+        scanner.whole_object()?;
+    }
+    starts.push(scanner.at);
+    scanner.at += 1;
+    // An object around the array has been scanned to its end.
+    if text[..at].trim_start_matches('\u{feff}').trim_start().is_empty() {
+        scanner.end()?;
+    }
+    Ok(starts)
+}
+
+/// Where each of the objects that follow one another from `at` on starts, then where the last one ends.
+pub(crate) fn sequence(text: &str, at: usize) -> Scan<Vec<usize>> {
+    let mut scanner = Scanner { text, at, depth: 0 };
+    let mut starts = Vec::new();
+    let mut end = at;
+    while scanner.at < text.len() {
+        starts.push(scanner.at);
+        scanner.whole_object()?;
+        end = scanner.at;
+        scanner.space();
+    }
+    starts.push(end);
+    Ok(starts)
+}
+
+/// `object` without the white space between its values, so that it fits a line.
+pub(crate) fn push_compact(out: &mut Vec<u8>, object: &str) {
+    let mut rest = object.as_bytes();
+    while let Some(n) = memchr(b'"', rest) {
+        out.extend(rest[..n].iter().filter(|b| !b.is_ascii_whitespace()));
+        let text = &rest[n..];
+        let mut end = 1;
+        while let Some(m) = memchr2(b'"', b'\\', &text[end.min(text.len())..]) {
+            end += m + 1;
+            if text[end - 1] == b'"' {
+                break;
+            }
+            end += 1;
+        }
+        let end = end.min(text.len());
+        out.extend_from_slice(&text[..end]);
+        rest = &text[end..];
+    }
+    out.extend(rest.iter().filter(|b| !b.is_ascii_whitespace()));
+}
+
 /// Whether a text is a number or a boolean as JSON spells them.
 pub(crate) fn is_scalar(text: &str) -> bool {
     let mut scanner = Scanner { text, at: 0, depth: 0 };
@@ -193,6 +252,16 @@ impl<'a> Scanner<'a> {
     fn end(&mut self) -> Scan<()> {
         self.space();
         if self.at < self.text.len() { self.fail("something follows the value") } else { Ok(()) }
+    }
+
+    /// Passes over an object.
+    fn whole_object(&mut self) -> Scan<()> {
+        if self.peek() != Some(b'{') {
+            return self.fail("expected an object: a table is an array of objects, [{\"a\": 1}, {\"a\": 2}]");
+        }
+        self.value()?;
+        self.space();
+        Ok(())
     }
 
     /// After the opening brace.
@@ -407,6 +476,17 @@ mod tests {
         let mut out = Vec::new();
         push_text(&mut out, text);
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+    }
+
+    #[test]
+    fn white_space_between_values_goes() {
+        let compact = |text: &str| {
+            let mut out = Vec::new();
+            push_compact(&mut out, text);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(compact("{\n  \"a b\" : [1, 2],\n\t\"c\\\" \": \"x  y\" }"), "{\"a b\":[1,2],\"c\\\" \":\"x  y\"}");
+        assert_eq!((compact("{}"), compact("\"a\\")), ("{}".to_owned(), "\"a\\".to_owned()));
     }
 
     proptest! {

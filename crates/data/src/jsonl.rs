@@ -1,20 +1,22 @@
-//! JSON Lines: one object a line.
+//! JSON: one object a line, or an array of objects.
 //!
-//! As with CSV the file stays in memory as it is, with the place of each line. Opening looks at every line once, so that
+//! As with CSV the file stays in memory as it is, with the place of each object. Opening looks at every one once, so that
 //! a malformed one is found before any work is done, and every key becomes a column even when it comes late. Where lines
 //! are long it also notes where each value starts, so that a question about one key does not search the texts of the
 //! others again.
 
-use crate::delimited::{content, line_of, parts, utf8};
+use crate::cell::Codes;
+use crate::delimited::{line_of, parts};
+use crate::encoding::{self, Charset};
 use crate::json::{self, Malformed, Value, unescape};
+use crate::shape::{self, Shape};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType};
+use crate::{Column, ColumnType, Format, Reading};
 use arrow_array::ArrayRef;
 use arrow_array::builder::{
     BooleanBuilder, FixedSizeListBuilder, Float64Builder, Int64Builder, LargeStringBuilder, ListBuilder,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use memchr::memchr;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -25,8 +27,9 @@ use std::sync::Arc;
 pub(crate) struct Jsonl {
     file: String,
     text: String,
-    /// Where each line starts, then the end of the text.
-    starts: Vec<usize>,
+    charset: Charset,
+    codes: Codes,
+    shape: Shape,
     columns: Vec<Column>,
     schema: SchemaRef,
     parts: Vec<Range<usize>>,
@@ -58,22 +61,38 @@ impl Jsonl {
     pub(crate) fn parse(
         file: &str,
         bytes: Vec<u8>,
-        overrides: &[(String, ColumnType)],
+        format: Format,
+        reading: &Reading,
+        notes: &mut Vec<String>,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let text = utf8(file, bytes)?;
-        let starts = find_lines(&text);
-        if starts.len() < 2 {
-            return Err(Error::data(file, None, "the file is empty: there must be one JSON object a line"));
+        let (text, charset) = encoding::decode(file, bytes, reading.encoding.as_deref(), notes)?;
+        let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let shape = Shape::of(&text, at, format == Format::Jsonl).map_err(|Malformed { at, why }| {
+            let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+            let why = format!("not JSON: {why} (at character {})", text[start..at].chars().count() + 1);
+            Error::data(file, line_of(&text, at), why)
+        })?;
+        if shape.starts.len() < 2 {
+            return Err(Error::data(file, None, "the file is empty: there must be one JSON object a row"));
         }
-        let parts = parts(&starts, PART_BYTES);
-        let schema = Arc::new(Schema::empty());
+        if let Some(member) = &shape.member {
+            notes.push(format!("{file}: its rows are the objects in `{member}`"));
+        } else if shape.starts.len() == 2
+            && (shape.form == shape::Form::Objects || format == Format::Json)
+            && shape.form != shape::Form::Array
+        {
+            let what = "it is one object, read as one row; a table is one object a line or an array of objects";
+            notes.push(format!("{file}: {what}"));
+        }
+        let parts = parts(&shape.starts, PART_BYTES);
+        let (schema, codes) = (Arc::new(Schema::empty()), Codes::new(&reading.missing_codes));
         let (columns, places) = (Vec::new(), Vec::new());
-        let mut jsonl = Jsonl { file: file.to_owned(), text, starts, columns, schema, parts, places };
+        let mut jsonl = Jsonl { file: file.to_owned(), text, charset, codes, shape, columns, schema, parts, places };
         let (keys, places) = jsonl.infer(progress)?;
         jsonl.places = places;
         for (name, seen) in keys {
-            let kind = overrides.iter().find(|(n, _)| *n == name).map_or_else(|| seen.kind(), |(_, kind)| *kind);
+            let kind = reading.types.iter().find(|(n, _)| *n == name).map_or_else(|| seen.kind(), |(_, kind)| *kind);
             jsonl.columns.push(Column { name, kind });
         }
         if jsonl.columns.is_empty() {
@@ -88,9 +107,30 @@ impl Jsonl {
         &self.columns
     }
 
-    /// The line's own bytes without the line end.
+    pub(crate) fn charset(&self) -> Charset {
+        self.charset
+    }
+
+    /// The object's own bytes.
     pub(crate) fn row(&self, row: usize) -> &str {
-        content(&self.text[self.starts[row]..self.starts[row + 1]])
+        self.shape.row(&self.text, row)
+    }
+
+    /// [`Format::Jsonl`] for an object a line.
+    pub(crate) fn format(&self) -> Format {
+        if self.shape.form == shape::Form::Lines { Format::Jsonl } else { Format::Json }
+    }
+
+    /// What stands around the rows of an array, and between them: before the first, between two, after the last.
+    pub(crate) fn frame(&self) -> [&str; 3] {
+        let (text, starts) = (self.text.as_str(), &self.shape.starts);
+        let end = |row: usize| starts[row] + self.row(row).len();
+        let last = starts.len() - 2;
+        let between = if last > 0 { &text[end(0)..starts[1]] } else { ",\n" };
+        match self.shape.form {
+            shape::Form::Array => [&text[..starts[0]], between, &text[end(last)..]],
+            _ => ["[\n", ",\n", "\n]\n"],
+        }
     }
 
     /// Every key, in the order of first appearance, with what its values look like, and the places of each part.
@@ -143,7 +183,7 @@ impl Jsonl {
                     seen.push(Seen::default());
                     last.push(0);
                 }
-                seen[at].add(value);
+                seen[at].add(value, &self.codes);
                 let member = (at as u32, start as u32);
                 if last[at] == line {
                     places.members[first..].iter_mut().filter(|m| m.0 == member.0).for_each(|m| *m = member);
@@ -155,7 +195,7 @@ impl Jsonl {
             })?;
         }
         places.lines.push(places.members.len() as u32);
-        let bytes = self.starts[rows.end] - self.starts[rows.start];
+        let bytes = self.shape.starts[rows.end] - self.shape.starts[rows.start];
         let size = 4 * places.lines.len() + 8 * places.members.len();
         let short = size <= bytes / PLACES_SHARE && u32::try_from(bytes).is_ok();
         let places = short.then(|| {
@@ -241,7 +281,7 @@ impl Source for Jsonl {
         let mut builders: Vec<Builder> = columns.iter().map(|&c| Builder::new(self.columns[c].kind, form)).collect();
         self.values(part, rows, columns, &mut |row, values| {
             for ((&value, builder), &column) in values.iter().zip(&mut builders).zip(columns) {
-                if !builder.push(value) {
+                if !builder.push(value, &self.codes) {
                     return Err(self.wrong(row, column, value));
                 }
             }
@@ -251,7 +291,7 @@ impl Source for Jsonl {
     }
 
     fn line(&self, row: usize) -> u64 {
-        line_of(&self.text, self.starts[row])
+        line_of(&self.text, self.shape.starts[row])
     }
 }
 
@@ -268,7 +308,7 @@ struct Finder<'a> {
 impl<'a> Finder<'a> {
     fn look_up(&self, row: usize, places: &Places, line: usize, values: &mut [Value<'a>]) {
         // The line end may stay: to look for it would touch a far end of memory for nothing.
-        let text = &self.jsonl.text[self.jsonl.starts[row]..self.jsonl.starts[row + 1]];
+        let text = &self.jsonl.text[self.jsonl.shape.starts[row]..self.jsonl.shape.starts[row + 1]];
         let span = places.lines[line] as usize..places.lines[line + 1] as usize;
         for &(column, start) in &places.members[span] {
             if let Some(at) = self.of_column[column as usize] {
@@ -292,22 +332,6 @@ impl<'a> Finder<'a> {
             Ok(())
         })
     }
-}
-
-/// Where each line starts, then the end. Blank lines are no rows.
-fn find_lines(text: &str) -> Vec<usize> {
-    let bytes = text.as_bytes();
-    let mut starts = Vec::new();
-    let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    while at < bytes.len() {
-        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
-        if !content(&text[at..end]).trim_start_matches([' ', '\t']).is_empty() {
-            starts.push(at);
-        }
-        at = end;
-    }
-    starts.push(bytes.len());
-    starts
 }
 
 fn data_type(kind: ColumnType) -> DataType {
@@ -372,13 +396,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, value: Value) {
+    fn add(&mut self, value: Value, codes: &Codes) {
         match value {
             Value::Null | Value::Number("NaN") => {}
             Value::Boolean(_) => self.boolean = true,
             Value::Number(n) if n.parse::<i64>().is_ok() => self.integer = true,
             Value::Number(_) => self.float = true,
-            Value::Text(_) => self.text = true,
+            Value::Text(_) if self.text => {}
+            Value::Text(text) => self.text = !unescape(text).is_some_and(|text| codes.mean_missing(&text)),
             Value::Object(_) => self.object = true,
             Value::Array(array) => {
                 let mut width = 0;
@@ -470,8 +495,14 @@ impl Builder {
     }
 
     /// Appends a value; `false` when it does not fit.
-    fn push(&mut self, value: Value) -> bool {
-        let text = spelling(value);
+    fn push(&mut self, value: Value, codes: &Codes) -> bool {
+        let mut text = spelling(value);
+        if text.is_none() && !is_null(value) {
+            return false;
+        }
+        if matches!(value, Value::Text(_)) && !matches!(self, Builder::Text(_)) {
+            text = text.filter(|text| !codes.mean_missing(text));
+        }
         match (self, &text) {
             (Builder::Text(b), text) => b.append_option(text.as_deref()),
             (Builder::Integer(b), None) => b.append_null(),
@@ -506,7 +537,7 @@ impl Builder {
                 None => return false,
             },
         }
-        text.is_some() || is_null(value)
+        true
     }
 
     fn finish(self) -> ArrayRef {
@@ -555,7 +586,7 @@ mod tests {
                 };
                 rows.iter().map(line).collect()
             };
-            let parse = |filler| Jsonl::parse("a.jsonl", text(filler).into_bytes(), &[], &quadrat_core::Silent).unwrap();
+            let parse = |filler| Jsonl::parse("a.jsonl", text(filler).into_bytes(), Format::Jsonl, &Reading::default(), &mut Vec::new(), &quadrat_core::Silent).unwrap();
             prop_assert!(parse(300).places[0].is_some());
             let (short, long) = [0, 300]
                 .map(|filler| Table::from_bytes("a.jsonl", text(filler).into_bytes(), &[]).unwrap())

@@ -29,39 +29,71 @@
 //!
 //! | ending | columns | where it lives |
 //! |---|---|---|
-//! | `csv`, `tsv`, `tab` | RFC 4180 with a header; UTF-8; line ends of either kind; blank lines are skipped | in memory as it is |
+//! | `csv`, `tsv`, `tab` | RFC 4180 and its dialects, see below | in memory as it is |
 //! | `jsonl`, `ndjson` | the keys of one object a line | in memory as it is |
+//! | `json` | the keys of the objects of an array, also of one inside an object (`{"data": [...]}`) | in memory as it is |
 //! | `parquet`, `pq` | the top-level fields; dictionaries of texts are categories | on disk, streamed by row group |
 //! | `npy` | a matrix is `x0`, `x1`, ...; a vector is `x` | in memory as it is |
 //! | `npz` | arrays by name: vectors are columns, matrices are embeddings | in memory as it is |
+//! | `arff`, KEEL's `dat` | attributes; nominal ones are categories with all their levels; sparse rows too | decoded in memory |
+//! | `libsvm`, `svmlight`, `svm` | `label`, `qid` if there is one, `x1`, `x2`, ...; read only | decoded in memory |
 //!
-//! gzip and Zstandard around a file are seen by its first bytes when reading and asked for by `.gz` or `.zst` when
-//! writing. Rows come out in the order in which they are asked for, in every format; for that the chosen rows of a
-//! Parquet file are collected in memory, unless they are asked for in the file's order.
+//! gzip, Zstandard, bzip2 and xz around a file, and a zip of one file, are seen by its first bytes when reading; the
+//! first four are asked for by `.gz`, `.zst`, `.bz2` or `.xz` when writing. `-` is standard input, whose format its
+//! first bytes tell, and standard output, in the input's format (`-.jsonl` and the like say another). Names that promise
+//! nothing (`iris.data`) are told by their content. Spreadsheets, databases, pickles and addresses are refused with the
+//! line that makes a table of them. Rows come out in the order in which they are asked for, in every format; for that the
+//! chosen rows of a Parquet file are collected in memory, unless they are asked for in the file's order.
+//!
+//! # Dialects
+//!
+//! [`Reading`] says how a text file is spelt: separator, quotation mark, decimal and thousands marks, comments, header,
+//! encoding. What it does not say is proposed from the first rows (separator, quotation mark, comments, header) or from
+//! all cells of a column (marks in numbers), and [`Table::notes`] tells each proposal that is not what the ending
+//! promises, with the option that overrules it. What cells leave open stays text and is told. UTF-16 is recognised; any
+//! other encoding than UTF-8 must be named, since bytes don't tell which it is.
+//!
+//! Blank lines are skipped and counted, except under the header of a single column, where each is a missing value. A
+//! column without a name is called by its place (`column 3`); so are all of a file without a header.
+//!
+//! Written in its own format a file keeps its dialect, encoding, header and the lines above it; comments between rows are
+//! left out. New cells follow the dialect, without marks between thousands. A new value that the encoding does not have
+//! is an error.
 //!
 //! # Types and missing values
 //!
-//! Types are inferred from all rows: the narrowest of integer, float, boolean and text that holds the column. Whole
-//! numbers too long for 64 bits stay text in CSV, since they are identifiers. Lists of numbers of one width are
-//! embeddings; other lists of texts or numbers are tags. A type can be overridden by name.
+//! Types are inferred from all rows: the narrowest of integer, float, boolean and text that holds the column. Digits
+//! after a leading zero (`00123`) and whole numbers too long for 64 bits stay text in CSV, since they are codes. Lists of
+//! numbers of one width are embeddings; other lists of texts or numbers are tags. A type can be overridden by name.
 //!
-//! Missing is: in CSV an empty field, and in columns of numbers and booleans also `NA`, `N/A`, `NaN`, `nan`, `NAN`,
-//! `null`, `NULL`, `Null`, `None` and `?`, with or without spaces around; in JSON Lines `null`, `NaN` and an absent key;
-//! in Parquet null; and NaN everywhere.
+//! Missing is: in CSV an empty field; in JSON `null` and an absent key; in Parquet null; in ARFF `?`; and NaN everywhere.
+//! Where a value is asked for (numbers, booleans, categories and classes, label lists), texts that pandas takes for
+//! missing are missing too, with or without spaces around: `NA`, `N/A`, `n/a`, `<NA>`, `#N/A`, `NaN`, `nan`, `NaT`,
+//! `null`, `NULL`, `None` and the like, and `?` and `\N`; so is an empty text. As a text, [`Table::strings`], each is
+//! what it is. [`Reading::missing_codes`] names more, for every column and format; a code that is a number counts however
+//! it is spelt.
 
+mod arff;
 mod arrays;
 pub mod builtin;
 mod bytes;
 mod cell;
 mod column;
 mod delimited;
+mod dialect;
+mod encoding;
 mod format;
+mod held;
 pub mod images;
+mod infer;
 mod json;
 mod jsonl;
+mod libsvm;
 mod numpy;
 mod parquet_file;
 mod reading;
+mod refused;
+mod shape;
 mod sink;
 mod source;
 mod table;
@@ -75,4 +107,4 @@ pub use numpy::{npy_head, read_embedding};
 pub use parquet_file::panic_becomes_error;
 pub use reading::Reading;
 pub use table::{Categories, Labels, Table};
-pub use write::{write_columns, write_resampled, write_selection};
+pub use write::{is_standard_output, write_columns, write_resampled, write_selection};

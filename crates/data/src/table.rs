@@ -1,12 +1,14 @@
 //! A file of samples, and its columns on demand.
 
+use crate::cell::Codes;
 use crate::delimited::Delimited;
 use crate::format::Format;
+use crate::held::Held;
 use crate::jsonl::Jsonl;
 use crate::numpy::Numpy;
 use crate::parquet_file::{Origin, ParquetFile};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType, Missing, Reading, arrays, builtin, bytes, cell, json};
+use crate::{Column, ColumnType, Missing, Reading, arff, arrays, builtin, bytes, cell, json, libsvm, refused, zip};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_select::interleave::interleave;
@@ -29,6 +31,7 @@ pub struct Table {
     columns: Vec<Column>,
     pub(crate) body: Body,
     notes: Vec<String>,
+    codes: Codes,
     progress: Arc<dyn Progress + Send>,
 }
 
@@ -37,6 +40,7 @@ pub(crate) enum Body {
     Jsonl(Jsonl),
     Parquet(ParquetFile),
     Numpy(Numpy),
+    Held(Held),
 }
 
 /// A column of categories.
@@ -79,12 +83,17 @@ impl Table {
         let overrides = &reading.types;
         if let Some(set) = name.strip_prefix("builtin:") {
             let table = builtin::find(set)?.table(overrides)?;
-            return Ok(Table { name: name.to_owned(), progress, ..table });
+            let codes = Codes::new(&reading.missing_codes);
+            return Ok(Table { name: name.to_owned(), codes, progress, ..table });
         }
+        refused::by_name(name)?;
         let path = Path::new(name);
+        if name == bytes::STANDARD {
+            return Table::parse("standard input", bytes::read(path, &*progress)?, reading, progress);
+        }
         if Format::of_path(path).is_ok_and(|(format, _)| format == Format::Parquet) {
             let parquet = ParquetFile::open(name, Origin::Path(path.to_path_buf()), overrides)?;
-            return Table::new(name, Format::Parquet, Body::Parquet(parquet), overrides, progress);
+            return Table::new(name, Format::Parquet, Body::Parquet(parquet), reading, Vec::new(), progress);
         }
         Table::parse(name, bytes::read(path, &*progress)?, reading, progress)
     }
@@ -108,23 +117,51 @@ impl Table {
     fn parse(name: &str, bytes: Vec<u8>, reading: &Reading, progress: Arc<dyn Progress + Send>) -> Result<Table> {
         let overrides = &reading.types;
         let bytes = bytes::decompress(name, bytes, &*progress)?;
-        let format = reading.format.map_or_else(|| Format::of_content(name, &bytes), Ok)?;
+        refused::by_content(name, &bytes)?;
+        if bytes.starts_with(b"PK\x03\x04") && Format::by_name(name) != Some(Format::Npz) {
+            if let Some((inner, content)) = zip::only_file(name, &bytes)? {
+                let told = Reading { format: reading.format.or(Format::by_name(&inner)), ..reading.clone() };
+                return Table::parse(name, content, &told, progress);
+            }
+        }
+        let mut notes = Vec::new();
+        let mut format = match reading.format {
+            Some(format) => format,
+            None => {
+                let format = Format::of_content(name, &bytes)?;
+                if Format::by_name(name).is_none() && format == Format::Csv {
+                    notes.push(format!("{name} is read as {format}; say otherwise with --format"));
+                }
+                format
+            }
+        };
         let body = match format {
-            Format::Csv => Body::Delimited(Delimited::parse(name, bytes, b',', overrides, &*progress)?),
-            Format::Tsv => Body::Delimited(Delimited::parse(name, bytes, b'\t', overrides, &*progress)?),
-            Format::Jsonl => Body::Jsonl(Jsonl::parse(name, bytes, overrides, &*progress)?),
+            Format::Csv | Format::Tsv => {
+                Body::Delimited(Delimited::parse(name, bytes, format, reading, &mut notes, &*progress)?)
+            }
+            Format::Jsonl | Format::Json => {
+                let jsonl = Jsonl::parse(name, bytes, format, reading, &mut notes, &*progress)?;
+                if Format::by_name(name).is_some_and(|promised| promised != jsonl.format()) {
+                    notes.push(format!("{name} is read as {}", jsonl.format()));
+                }
+                format = jsonl.format();
+                Body::Jsonl(jsonl)
+            }
             Format::Parquet => Body::Parquet(ParquetFile::open(name, Origin::Memory(bytes.into()), overrides)?),
             Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
             Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
+            Format::Arff => Body::Held(arff::parse(name, bytes, reading, &mut notes, &*progress)?),
+            Format::Libsvm => Body::Held(libsvm::parse(name, bytes, reading, &mut notes, &*progress)?),
         };
-        Table::new(name, format, body, overrides, progress)
+        Table::new(name, format, body, reading, notes, progress)
     }
 
     fn new(
         name: &str,
         format: Format,
         body: Body,
-        overrides: &[(String, ColumnType)],
+        reading: &Reading,
+        notes: Vec<String>,
         progress: Arc<dyn Progress + Send>,
     ) -> Result<Table> {
         let columns = match &body {
@@ -132,9 +169,11 @@ impl Table {
             Body::Jsonl(jsonl) => jsonl.columns().to_vec(),
             Body::Parquet(parquet) => parquet.columns().to_vec(),
             Body::Numpy(numpy) => numpy.columns().to_vec(),
+            Body::Held(held) => held.columns().to_vec(),
         };
-        let table = Table { name: name.to_owned(), format, columns, body, notes: Vec::new(), progress };
-        for (column, _) in overrides {
+        let codes = Codes::new(&reading.missing_codes);
+        let table = Table { name: name.to_owned(), format, columns, body, notes, codes, progress };
+        for (column, _) in &reading.types {
             table.index(column)?;
         }
         Ok(table)
@@ -221,6 +260,7 @@ impl Table {
             }
         }
         let width = place.len();
+        let coded = !self.codes.is_empty();
         let mut values = self.zeros::<f64>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
             let mut row = self.source().parts()[part].start;
@@ -233,6 +273,9 @@ impl Table {
                     chunk = rest;
                     for (value, &p) in target.iter_mut().zip(&place) {
                         *value = if numbers[p].is_valid(i) { numbers[p].value(i) } else { f64::NAN };
+                        if coded && self.codes.has_number(*value) {
+                            *value = f64::NAN;
+                        }
                         if value.is_nan() && missing == Missing::Error {
                             return Err(self.missing(row + i, columns[p]));
                         }
@@ -245,7 +288,8 @@ impl Table {
         self.shaped(width, values)
     }
 
-    /// A column as texts; numbers in the file's own spelling where the file is text. A missing value is an empty text.
+    /// A column as texts; numbers in the file's own spelling where the file is text. A missing value is an empty text;
+    /// a text such as `NA` or `None` is a text here.
     ///
     /// # Errors
     /// An unknown column.
@@ -256,7 +300,7 @@ impl Table {
             let mut rows = rows.iter_mut();
             self.texts(part, column, &mut |text| {
                 if let Some(row) = rows.next() {
-                    *row = text.unwrap_or_default().into_owned();
+                    *row = text.filter(|text| !self.codes.has(text)).unwrap_or_default().into_owned();
                 }
                 Ok(())
             })
@@ -264,17 +308,19 @@ impl Table {
         Ok(texts)
     }
 
-    /// A column as categories, whatever its type: numbers count as equal when they are spelt alike.
+    /// A column as categories, whatever its type: numbers count as equal when they are spelt alike. Empty texts and the
+    /// usual spellings of a missing value (`NA`, `None`, `?`) are missing here.
     ///
     /// # Errors
     /// An unknown column; a missing value unless `missing` keeps it as the category with the empty name.
     pub fn categories(&self, name: &str, missing: Missing) -> Result<Categories> {
         let column = self.index(name)?;
         let parts = self.each_part(name, |(names, codes): &mut (Names, Vec<u32>), row, text| {
-            if text.is_none() && missing == Missing::Error {
+            let value = text.as_deref().filter(|text| !self.codes.mean_missing(text));
+            if value.is_none() && missing == Missing::Error {
                 return Err(self.missing(row, column));
             }
-            codes.push(names.code(text.as_deref().unwrap_or_default()));
+            codes.push(names.code(value.unwrap_or_default()));
             Ok(())
         })?;
         let (names, renamed) = Names::merge(parts.iter().map(|(names, _)| names));
@@ -295,7 +341,8 @@ impl Table {
             None => self.usual_separator(name)?,
         };
         let parts = self.each_part(name, |(names, rows): &mut (Names, Vec<Vec<u32>>), row, text| {
-            let text = text.as_deref().unwrap_or_default().trim();
+            let text = text.as_deref().map_or("", str::trim);
+            let text = if self.codes.mean_missing(text) { "" } else { text };
             let labels: Vec<String> = if text.starts_with('[') {
                 json::labels(text).ok_or_else(|| {
                     self.error(row, column, "a list must be JSON: [\"a\", \"b\"], of texts or numbers")
@@ -519,6 +566,7 @@ impl Table {
             Body::Jsonl(jsonl) => jsonl,
             Body::Parquet(parquet) => parquet,
             Body::Numpy(numpy) => numpy,
+            Body::Held(held) => held,
         }
     }
 
@@ -552,7 +600,7 @@ impl Table {
         let mut numbers = Vec::with_capacity(array.len());
         let mut wrong = None;
         arrays::texts(array, &mut |text| {
-            let text = text.map(str::trim).filter(|t| !cell::is_missing(t));
+            let text = text.map(str::trim).filter(|t| !self.codes.mean_missing(t));
             let number = text.and_then(|t| cell::parse_float(t).or(cell::parse_boolean(t).map(f64::from)));
             if text.is_some() && number.is_none() && wrong.is_none() {
                 wrong = Some(numbers.len());

@@ -1,12 +1,15 @@
 //! The user's own rows out again.
 
-use crate::delimited::{Delimited, push_field};
+use crate::bytes::STANDARD;
+use crate::delimited::Delimited;
+use crate::dialect::{Dialect, push_field};
+use crate::encoding::Charset;
 use crate::format::{Compression, Encoder, Format};
 use crate::jsonl::Jsonl;
 use crate::sink::Sink;
 use crate::source::Form;
 use crate::table::Body;
-use crate::{ColumnType, Table, Values, arrays, json};
+use crate::{Column, ColumnType, Table, Values, arrays, json};
 use arrow_array::{ArrayRef, new_null_array};
 use arrow_schema::{DataType, Field, Schema};
 use quadrat_core::{Error, Result, write_atomic};
@@ -97,14 +100,54 @@ pub fn write_columns(columns: &[(String, Vec<f64>)], path: &Path) -> Result<()> 
         let got = format!("{} values", values.len());
         return Err(Error::input(format!("column `{name}`"), got, format!("the first has {rows}")));
     }
-    let (format, compression) = Format::of_path(path)?;
+    let (format, compression) = target(path, Format::Csv)?;
     let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)).collect();
     let arrays = columns.iter().map(|(_, values)| Values::Float(values.clone()).to_array()).collect();
-    write_atomic(path, |file| {
+    write_out(path, |file| {
         let mut sink = Sink::new(format, compression, Arc::new(Schema::new(fields)), file, path)?;
         sink.write(arrays)?;
         sink.finish()
     })
+}
+
+/// The format and compression of an output; `own` where it is standard output and its name says nothing.
+fn target(path: &Path, own: Format) -> Result<(Format, Compression)> {
+    Format::check_output(path)?;
+    if path == Path::new(STANDARD) { Ok((own, Compression::Plain)) } else { Format::of_path(path) }
+}
+
+/// Whether an output of this name is standard output: `-`, or `-.csv` and the like.
+pub fn is_standard_output(path: &Path) -> bool {
+    path.to_str().is_some_and(|name| name == STANDARD || name.starts_with("-.") && !name.contains(['/', '\\']))
+}
+
+/// [`write_atomic`], or a stream to standard output. A reader there that has gone away (`| head`) is no error.
+fn write_out(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    if !is_standard_output(path) {
+        return write_atomic(path, write);
+    }
+    let io = |e| Error::io("standard output", e);
+    let mut out = BufWriter::with_capacity(PIECE, standard_output().map_err(io)?);
+    let done = write(&mut out).and_then(|()| out.flush().map_err(io));
+    // What a buffer still holds when its reader has gone would be written again when it is dropped.
+    drop(out.into_parts());
+    match done {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Standard output as a file, which is what the writers take.
+#[cfg(unix)]
+fn standard_output() -> std::io::Result<File> {
+    use std::os::fd::AsFd;
+    std::io::stdout().as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn standard_output() -> std::io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    std::io::stdout().as_handle().try_clone_to_owned().map(File::from)
 }
 
 /// What to write.
@@ -125,17 +168,17 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
     if let Some(row) = rows.kept.iter().find(|row| **row >= table.rows()) {
         return Err(Error::input("row", row, format!("{} has {} rows, counted from 0", table.name(), table.rows())));
     }
-    let (format, compression) = Format::of_path(path)?;
-    write_atomic(path, |file| {
+    let (format, compression) = target(path, table.format())?;
+    write_out(path, |file| {
         let io = |e| Error::io(path, e);
         match (&table.body, format) {
             (Body::Delimited(csv), Format::Csv | Format::Tsv) if format == table.format() => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
                 delimited_rows(table, csv, rows, &mut out).and_then(|()| out.finish()).map_err(io)
             }
-            (Body::Jsonl(jsonl), Format::Jsonl) => {
+            (Body::Jsonl(jsonl), Format::Jsonl | Format::Json) => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
-                jsonl_rows(table, jsonl, rows, &mut out).and_then(|()| out.finish()).map_err(io)
+                json_rows(table, jsonl, rows, format, &mut out).and_then(|()| out.finish()).map_err(io)
             }
             _ => converted(table, rows, format, compression, file, path),
         }
@@ -148,12 +191,13 @@ const PIECE: usize = 1 << 18;
 /// Collects small writes.
 struct Pieces<W: Write> {
     out: W,
+    charset: Charset,
     piece: Vec<u8>,
 }
 
 impl<W: Write> Pieces<W> {
-    fn new(out: W) -> Self {
-        Pieces { out, piece: Vec::with_capacity(PIECE + (1 << 12)) }
+    fn new(out: W, charset: Charset) -> Self {
+        Pieces { out, charset, piece: Vec::with_capacity(PIECE + (1 << 12)) }
     }
 
     fn end_row(&mut self, line_end: &str) -> std::io::Result<()> {
@@ -162,38 +206,47 @@ impl<W: Write> Pieces<W> {
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.out.write_all(&self.piece)?;
+        self.out.write_all(&self.charset.encode(&self.piece)?)?;
         self.piece.clear();
         Ok(())
     }
 }
 
-/// The user's own rows byte by byte, added cells behind each, synthetic rows below.
+/// The user's own rows byte by byte, added cells behind each, synthetic rows below; new cells are spelt as the file
+/// spells its own, but without marks between thousands.
 fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, out: impl Write) -> std::io::Result<()> {
-    let (separator, line_end) = (csv.separator(), csv.line_end());
-    let mut out = Pieces::new(out);
-    out.piece.extend_from_slice(csv.header().as_bytes());
-    for (name, _) in rows.added {
-        out.piece.push(separator);
-        push_field(&mut out.piece, name, separator);
+    let (dialect, line_end) = (csv.dialect(), csv.line_end());
+    let separator = dialect.separator;
+    let mut out = Pieces::new(out, csv.charset());
+    out.piece.extend_from_slice(csv.head().as_bytes());
+    if dialect.header {
+        for (name, _) in rows.added {
+            out.piece.push(separator);
+            push_field(&mut out.piece, name, dialect);
+        }
+        out.end_row(line_end)?;
     }
-    out.end_row(line_end)?;
+    let float = Cell { kind: ColumnType::Float, decimal: csv.decimal(None), dialect };
     for (i, &row) in rows.kept.iter().enumerate() {
         out.piece.extend_from_slice(csv.row(row).as_bytes());
         for (_, values) in rows.added {
             out.piece.push(separator);
-            push_cell(&mut out.piece, values, i, ColumnType::Float, separator);
+            float.push(&mut out.piece, values, i);
         }
         out.end_row(line_end)?;
     }
-    let columns: Vec<_> = table.columns().iter().map(|c| (c.kind, rows.synthetic(&c.name))).collect();
+    let cell = |(place, column): (usize, &Column)| {
+        let cell = Cell { kind: column.kind, decimal: csv.decimal(Some(place)), dialect };
+        (cell, rows.synthetic(&column.name))
+    };
+    let columns: Vec<_> = table.columns().iter().enumerate().map(cell).collect();
     for i in 0..rows.made {
-        for (column, (kind, values)) in columns.iter().enumerate() {
+        for (column, (cell, values)) in columns.iter().enumerate() {
             if column > 0 {
                 out.piece.push(separator);
             }
             if let Some(values) = values {
-                push_cell(&mut out.piece, values, i, *kind, separator);
+                cell.push(&mut out.piece, values, i);
             }
         }
         out.end_row(line_end)?;
@@ -201,27 +254,57 @@ fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, out: impl Write) 
     out.flush()
 }
 
-/// A new value as a field. A missing one is an empty field.
-fn push_cell(out: &mut Vec<u8>, values: &Values, i: usize, kind: ColumnType, separator: u8) {
-    match values {
-        Values::Float(v) if v[i].is_nan() => {}
-        Values::Float(v) => push_number(out, v[i], kind),
-        Values::Integer(v) => out.extend_from_slice(v[i].to_string().as_bytes()),
-        Values::Text(_) | Values::Category { .. } => {
-            if let Some(text) = values.text(i).filter(|t| !t.is_empty()) {
-                push_field(out, text, separator);
+/// How new values of a column are spelt in a delimited file.
+struct Cell<'a> {
+    kind: ColumnType,
+    decimal: char,
+    dialect: &'a Dialect,
+}
+
+impl Cell<'_> {
+    /// A new value as a field. A missing one is an empty field.
+    fn push(&self, out: &mut Vec<u8>, values: &Values, i: usize) {
+        match values {
+            Values::Float(v) if v[i].is_nan() => {}
+            Values::Float(v) if self.decimal == '.' => push_number(out, v[i], self.kind),
+            Values::Float(v) => {
+                let mut number = Vec::new();
+                push_number(&mut number, v[i], self.kind);
+                let number = String::from_utf8_lossy(&number).replace('.', self.decimal.encode_utf8(&mut [0; 4]));
+                push_field(out, &number, self.dialect);
+            }
+            Values::Integer(v) => out.extend_from_slice(v[i].to_string().as_bytes()),
+            Values::Text(_) | Values::Category { .. } => {
+                if let Some(text) = values.text(i).filter(|t| !t.is_empty()) {
+                    push_field(out, text, self.dialect);
+                }
             }
         }
     }
 }
 
-/// The user's own lines byte by byte with added keys before the last brace, synthetic objects below.
-fn jsonl_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, out: impl Write) -> std::io::Result<()> {
-    let mut out = Pieces::new(out);
+/// The user's own objects byte by byte with added keys before the last brace, synthetic objects below. What stands around
+/// the objects of an array stays; objects of several lines are written in one, where one is to be on each line.
+fn json_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, format: Format, out: impl Write) -> std::io::Result<()> {
+    let lines = format == Format::Jsonl;
+    let [head, between, tail] = if lines { ["", "\n", "\n"] } else { jsonl.frame() };
+    let broken = lines && jsonl.format() != Format::Jsonl;
+    let mut out = Pieces::new(out, jsonl.charset());
+    out.piece.extend_from_slice(head.as_bytes());
+    let mut compact = Vec::new();
     for (i, &row) in rows.kept.iter().enumerate() {
-        let line = jsonl.row(row);
-        // The line is one object, so the last brace closes it.
-        let (members, rest) = line.split_at(line.rfind('}').unwrap_or(line.len()));
+        let mut object = jsonl.row(row);
+        if broken {
+            compact.clear();
+            json::push_compact(&mut compact, object);
+            object = std::str::from_utf8(&compact).unwrap_or(object);
+        }
+        // The row is one object, so the last brace closes it.
+        let (members, rest) = object.split_at(object.rfind('}').unwrap_or(object.len()));
+        let members = if jsonl.format() == Format::Jsonl { members } else { members.trim_end() };
+        if i > 0 {
+            out.end_row(between)?;
+        }
         out.piece.extend_from_slice(members.as_bytes());
         let mut first = members.trim_start_matches(['\u{feff}', ' ', '\t']).trim_end() == "{";
         for (name, values) in rows.added {
@@ -232,10 +315,13 @@ fn jsonl_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, out: impl Write) -> std
             out.piece.push(b':');
             push_value(&mut out.piece, values, i, ColumnType::Float);
         }
+        out.piece.extend_from_slice(object[members.len()..object.len() - rest.len()].as_bytes());
         out.piece.extend_from_slice(rest.as_bytes());
-        out.end_row("\n")?;
     }
     for i in 0..rows.made {
+        if i + rows.kept.len() > 0 {
+            out.end_row(between)?;
+        }
         for (at, column) in table.columns().iter().enumerate() {
             out.piece.push(if at > 0 { b',' } else { b'{' });
             json::push_text(&mut out.piece, &column.name);
@@ -246,7 +332,9 @@ fn jsonl_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, out: impl Write) -> std
             }
         }
         out.piece.push(b'}');
-        out.end_row("\n")?;
+    }
+    if !lines || rows.kept.len() + rows.made > 0 {
+        out.piece.extend_from_slice(tail.as_bytes());
     }
     out.flush()
 }
@@ -285,9 +373,9 @@ fn converted(
     file: &mut BufWriter<File>,
     path: &Path,
 ) -> Result<()> {
-    // From text to text, numbers keep their spelling.
-    let delimited = |f| matches!(f, Format::Csv | Format::Tsv);
-    let form = if delimited(table.format()) && delimited(format) { Form::Text } else { Form::Native };
+    // From text to text, numbers keep their spelling, if it is the one that everybody reads.
+    let plain = matches!(&table.body, Body::Delimited(csv) if csv.is_plain());
+    let form = if plain && matches!(format, Format::Csv | Format::Tsv) { Form::Text } else { Form::Native };
     let mut fields: Vec<Field> = Vec::new();
     for field in table.source().schema().fields() {
         let mut field = field.as_ref().clone();

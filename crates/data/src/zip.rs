@@ -1,7 +1,9 @@
 //! As much of the zip format as npz files use: entries stored or deflated, read from memory and written stored.
 
+use crate::refused;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use quadrat_core::{Error, Result};
 use std::io::{Read, Write};
 
 /// Why bytes are no zip we can read.
@@ -90,6 +92,23 @@ fn unpack(zip: &[u8], method: u16, offset: usize, packed: usize, plain: usize) -
         _ => return Err(format!("compression method {method} is not one that numpy writes")),
     }
     if content.len() == plain { Ok(content) } else { Err("its size is not the declared one".to_owned()) }
+}
+
+/// The name and content of the one file in a zip; nothing if its files are numpy's arrays.
+pub(crate) fn only_file(name: &str, zip: &[u8]) -> Result<Option<(String, Vec<u8>)>> {
+    let mut entries = read(zip).map_err(|why| Error::data(name, None, why))?;
+    refused::by_entries(name, entries.iter().map(|entry| entry.name.as_str()))?;
+    entries.retain(|entry| !entry.name.ends_with('/') && !entry.name.starts_with("__MACOSX/"));
+    if entries.iter().all(|entry| entry.name.ends_with(".npy")) {
+        return Ok(None);
+    }
+    match entries.pop().filter(|_| entries.is_empty()) {
+        Some(entry) => Ok(Some((entry.name, entry.content))),
+        None => {
+            let why = format!("the zip holds several files; take one out first: unzip '{name}'");
+            Err(Error::data(name, None, why))
+        }
+    }
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Scan<u16> {

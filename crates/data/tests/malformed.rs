@@ -63,14 +63,16 @@ fn changes() -> impl Strategy<Value = Vec<(usize, u8)>> {
 }
 
 fn survives(ending: &str, cases: u32) {
-    let bytes = valid(ending);
-    let name = format!("a.{ending}");
-    exercise(&name, &bytes);
+    survives_as(&format!("a.{ending}"), &valid(ending), cases);
+}
+
+fn survives_as(name: &str, bytes: &[u8], cases: u32) {
+    exercise(name, bytes);
     let cut = prop::option::weighted(0.3, (any::<usize>(), any::<usize>()));
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(changes in changes(), cut in cut, noise in prop::collection::vec(any::<u8>(), 0..64))| {
-        exercise(&name, &damaged(bytes.clone(), &changes, cut));
-        exercise(&name, &noise);
+        exercise(name, &damaged(bytes.to_vec(), &changes, cut));
+        exercise(name, &noise);
     });
 }
 
@@ -83,6 +85,35 @@ fn csv() {
 #[test]
 fn jsonl() {
     survives("jsonl", 400);
+}
+
+#[test]
+fn dialects() {
+    let csv = "# by hand\n# twice\nn;x;'y';z\r\n1;0,5;'a''b';00123\r\n\r\n2;1.234,5;?;NA\r\n3;'1 234';\"é\";7\r\n";
+    survives_as("a.csv", csv.as_bytes(), 400);
+    survives_as("no ending", csv.as_bytes(), 100);
+    let wide: Vec<u8> = format!("\u{feff}{csv}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    survives_as("a.csv", &wide, 100);
+    survives_as("a.csv", b"1.5,2\n\n\"1,234\",3\n7,\"1,234,567.5\"\n", 200);
+}
+
+#[test]
+fn json() {
+    survives("json", 200);
+    survives_as(
+        "a.json",
+        b"{\n \"n\": 2,\n \"data\": [{\"a\": 1, \"b\": [1]},\n {\"a\": \"x\\n\"}],\n \"m\": {}\n}\n",
+        200,
+    );
+    survives_as("a.jsonl", b"{\n \"a\": 1\n}\n{\n \"a\": {\"b\": \"}\"}\n}\n", 200);
+}
+
+#[test]
+fn arff_and_libsvm() {
+    let arff = "% c\n@relation 'r 1'\n@attribute 'a b' numeric\n@attribute c {x,'y, z'}\n@attribute t string\n\
+                @outputs c\n@data\n1.5,x,'it\\'s'\n?,?,?\n{0 2, 2 \"q\"}\n";
+    survives_as("a.arff", arff.as_bytes(), 400);
+    survives_as("a.libsvm", b"+1 qid:1 1:0.5 7:-2e1 # c\n-1 2:1\n1,2 3:4\n", 400);
 }
 
 #[test]
@@ -104,4 +135,6 @@ fn npz() {
 fn compressed() {
     survives("jsonl.gz", 200);
     survives("jsonl.zst", 200);
+    survives("jsonl.bz2", 200);
+    survives("jsonl.xz", 200);
 }

@@ -3,11 +3,11 @@
 use super::learned::{Judgement, Source, load, read_images};
 use super::work;
 use crate::args::{Reading, Run};
-use crate::output::{Reply, check_place, count};
+use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
 use clap::Args;
 use ndarray::Array2;
-use quadrat::data::{Format, Table, Values, write_selection};
+use quadrat::data::{Table, Values, write_selection};
 use quadrat::nn::{Samples, predict};
 use quadrat::numeric::calibration;
 use quadrat::{Error, Result, Wanted, write_atomic_bytes};
@@ -94,8 +94,7 @@ impl What {
 
 /// Writes what the model says of each row.
 pub fn run(args: &Predict) -> Result<Reply> {
-    Format::of_path(&args.out)?;
-    check_place(&args.out)?;
+    check_out(&args.out)?;
     let said = args.what.run(false)?;
     let columns = columns(&said);
     match &said.table {

@@ -271,6 +271,8 @@ impl Files<'_> {
 fn ending(source: &str, format: Format) -> String {
     let name = source.rsplit(['/', '\\']).next().unwrap_or(source);
     let parts = match Format::of_path(Path::new(source)) {
+        // It is read only.
+        Ok((Format::Libsvm, _)) => 0,
         Ok((_, Compression::Plain)) => 1,
         Ok(_) => 2,
         Err(_) => 0,
@@ -279,12 +281,7 @@ fn ending(source: &str, format: Format) -> String {
     match (own.as_slice(), format) {
         ([one], _) => (*one).to_owned(),
         ([outer, inner], _) => format!("{inner}.{outer}"),
-        (_, Format::Csv) => "csv".to_owned(),
-        (_, Format::Tsv) => "tsv".to_owned(),
-        (_, Format::Jsonl) => "jsonl".to_owned(),
-        (_, Format::Parquet) => "parquet".to_owned(),
-        (_, Format::Npy) => "npy".to_owned(),
-        (_, Format::Npz) => "npz".to_owned(),
+        _ => format.ending().to_owned(),
     }
 }
 

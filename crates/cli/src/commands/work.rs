@@ -1,12 +1,12 @@
 //! What the verbs that work on files have in common.
 
 use crate::args::{Cli, Columns, Reading, Work};
-use crate::output::{check_place, count, table};
+use crate::output::{check_out, check_place, count, table};
 use crate::report::Block;
 use crate::terminal;
 use clap::CommandFactory;
 use quadrat::data::text::Lsa;
-use quadrat::data::{Format, Table};
+use quadrat::data::Table;
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
 
@@ -47,10 +47,10 @@ pub fn params(parameters: &[(String, String)]) -> Params {
 /// Opens the input, once it is clear that the outputs can be written.
 pub fn open(work: &Work) -> Result<Table> {
     if let Some(out) = &work.out {
-        Format::of_path(out)?;
+        check_out(out)?;
     }
-    for path in [&work.out, &work.report].into_iter().flatten() {
-        check_place(path)?;
+    if let Some(report) = &work.report {
+        check_place(report)?;
     }
     read(&work.input, &work.reading)
 }

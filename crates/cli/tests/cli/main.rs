@@ -13,6 +13,7 @@ mod inductive_bias;
 mod lines;
 mod output;
 mod pretrain_plan;
+mod reading;
 mod rounds;
 mod sample;
 mod sobol;
