@@ -214,7 +214,7 @@ fn diversify_and_conquer_in_rounds_of_ones_own() {
 #[test]
 fn designs_have_an_answer_at_every_budget() {
     let folder = Folder::new("designs");
-    for budget in [60, 260, 300] {
+    for budget in [70, 260, 300] {
         let line = format!(
             "quadrat select --in builtin:diabetes --target target --method dpp --basis polynomial:2 --max-tries 3 \
              --budget {budget} --json"
