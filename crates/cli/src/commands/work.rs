@@ -5,8 +5,8 @@ use crate::output::{check_out, check_place, count, table};
 use crate::report::Block;
 use crate::terminal;
 use clap::CommandFactory;
-use quadrat::data::text::Lsa;
 use quadrat::data::Table;
+use quadrat::data::text::Lsa;
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
 
