@@ -235,8 +235,8 @@ pub struct Work {
     /// Input: .csv, .tsv, .jsonl, .parquet, .npy or .npz, also with .gz or .zst; or builtin:NAME
     #[arg(long = "in", value_name = "FILE")]
     pub input: String,
-    /// Output file; its ending chooses the format
-    #[arg(long, value_name = "FILE")]
+    /// Output file, whose ending chooses the format; - is standard output in the input's format, -.jsonl in another
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub out: Option<PathBuf>,
     /// The method; `quadrat list` shows them all
     #[arg(long)]

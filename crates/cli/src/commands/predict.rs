@@ -7,12 +7,13 @@ use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
 use clap::Args;
 use ndarray::Array2;
-use quadrat::data::{Table, Values, write_selection};
+use quadrat::data::{Table, Values, is_standard_output, write_selection};
 use quadrat::nn::{Samples, predict};
 use quadrat::numeric::calibration;
 use quadrat::{Error, Result, Wanted, write_atomic_bytes};
 use serde_json::json;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Options of `quadrat predict`.
@@ -21,7 +22,7 @@ pub struct Predict {
     #[command(flatten)]
     pub what: What,
     /// Output: the rows with `predicted` and, for classes, `p_CLASS` columns; its ending chooses the format
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub out: PathBuf,
     #[command(flatten)]
     pub run: Run,
@@ -143,6 +144,9 @@ fn write_csv(columns: &[(String, Values)], path: &std::path::Path) -> Result<()>
             };
         }
         text.push('\n');
+    }
+    if is_standard_output(path) {
+        return std::io::stdout().write_all(text.as_bytes()).map_err(|e| Error::io("standard output", e));
     }
     write_atomic_bytes(path, text.as_bytes())
 }

@@ -84,14 +84,14 @@ fn kept_rows_keep_dialect_and_encoding() {
 fn rows_flow_through_pipes() {
     let folder = Folder::new("pipes");
     let csv = b"a,b\n1,x\n2,y\n3,z\n";
-    let select = ["select", "--in", "-", "--method", "random", "--budget", "3", "--seed", "1", "--out"];
-    let words = |out| [&select[..], &[out]].concat();
-    let output = piped(&folder, &words("-"), csv);
+    let select = ["select", "--in", "-", "--method", "random", "--budget", "3", "--seed", "1"];
+    let words = |out: &[&'static str]| [&select[..], out].concat();
+    let output = piped(&folder, &words(&["--out", "-"]), csv);
     let errors = said(&output);
     assert!(errors.contains("standard input") && errors.contains("3 of 3"), "{errors}");
     let rows = String::from_utf8(output.stdout).unwrap();
     assert!(rows.starts_with("a,b") && rows.lines().count() == 4 && rows.contains("2,y"), "{rows}");
-    let output = piped(&folder, &words("-.jsonl"), csv);
+    let output = piped(&folder, &words(&["--out=-.jsonl"]), csv);
     said(&output);
     let rows = String::from_utf8(output.stdout).unwrap();
     assert!(rows.lines().count() == 3 && rows.contains("{\"a\":2,\"b\":\"y\""), "{rows}");
