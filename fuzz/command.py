@@ -196,7 +196,7 @@ def lines(rng, methods, file):
         return [["select", "--in", file, "--method", method, "--budget", budget, "--out", f"out.{out}", *more, *common]]
     if verb == "balance":
         method = rng.choice(methods["balance"])
-        more = features + some(["--round-integers"], ["--categorical", rng.choice(["auto", "none", "city", "flag,city"])])
+        more = features + some(["--categorical", rng.choice(["auto", "none", "city", "flag,city"])])
         return [["balance", "--in", file, "--method", method, "--target", column(), "--out", f"out.{out}", *more, *common]]
     if verb == "sample":
         method = rng.choice(methods["sample"])

@@ -124,7 +124,7 @@ pub struct Reading {
     /// Types of columns that are to be read differently: integer, float, boolean, text or category
     #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
     pub types: Vec<String>,
-    /// Format of the input, where its name does not tell: csv, tsv, jsonl, parquet, npy, npz, ...
+    /// Format of the input, where its name does not tell: csv, tsv, jsonl, parquet, arrow, npy, npz, ...
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Between two fields: a character, or `tab`
@@ -232,7 +232,8 @@ pub enum Data {
 /// Flags of every verb that works on a file.
 #[derive(Args, Debug)]
 pub struct Work {
-    /// Input: .csv, .tsv, .jsonl, .parquet, .npy or .npz, also with .gz or .zst; or builtin:NAME
+    /// Input: .csv, .tsv, .jsonl, .parquet, .arrow, .feather, .npy or .npz, also with .gz or .zst; a folder or a pattern
+    /// of Parquet files; or builtin:NAME
     #[arg(long = "in", value_name = "FILE")]
     pub input: String,
     /// Output file, whose ending chooses the format; - is standard output in the input's format, -.jsonl in another
@@ -332,9 +333,6 @@ pub struct Balance {
     /// value is shared by two rows on average (left out if the method takes numbers only)
     #[arg(long, value_name = "auto|none|A,B,C", value_delimiter = ',', default_value = "auto")]
     pub categorical: Vec<String>,
-    /// Keep columns of whole numbers whole in synthetic rows
-    #[arg(long)]
-    pub round_integers: bool,
     /// Scale of the numeric columns while neighbours are looked for: as they are, mean 0 and deviation 1, or median 0 and
     /// distance 1 between the quartiles
     #[arg(long, value_enum, default_value_t = ColumnScale::None)]

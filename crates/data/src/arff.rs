@@ -4,10 +4,11 @@
 //! not. Rows may be sparse (`{2 5.1, 7 yes}`): what they leave out is 0, or the first level.
 
 use crate::held::Held;
-use crate::{ColumnType, Reading, arrays, encoding};
+use crate::{ColumnType, Reading, arrays, encoding, spell};
 use arrow_array::builder::LargeStringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray};
+use arrow_schema::Field;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -275,7 +276,7 @@ pub(crate) fn bytes(columns: &[(&str, ArrayRef)]) -> std::result::Result<Vec<u8>
     for (name, array) in columns {
         out.extend_from_slice(b"@attribute ");
         push_word(&mut out, name);
-        let kind = arrays::column_type(array.data_type());
+        let kind = arrays::column_type(&Field::new(*name, array.data_type().clone(), true));
         if matches!(kind, ColumnType::Integer | ColumnType::Float) {
             out.extend_from_slice(if kind == ColumnType::Integer { b" integer\n" } else { b" real\n" });
             texts.push(None);
@@ -287,11 +288,11 @@ pub(crate) fn bytes(columns: &[(&str, ArrayRef)]) -> std::result::Result<Vec<u8>
             ));
         }
         let mut cells: Vec<Option<String>> = Vec::with_capacity(array.len());
-        arrays::texts(array, &mut |text| cells.push(text.map(str::to_owned)));
+        spell::texts(array, &mut |text| cells.push(text.map(str::to_owned)))?;
         let levels: Option<Vec<String>> = match array.as_any_dictionary_opt() {
             Some(dictionary) => {
                 let mut levels = Vec::new();
-                arrays::texts(dictionary.values(), &mut |level| levels.extend(level.map(str::to_owned)));
+                spell::texts(dictionary.values(), &mut |level| levels.extend(level.map(str::to_owned)))?;
                 Some(levels)
             }
             None => {
@@ -318,8 +319,8 @@ pub(crate) fn bytes(columns: &[(&str, ArrayRef)]) -> std::result::Result<Vec<u8>
         for (column, ((_, array), texts)) in columns.iter().zip(&texts).enumerate() {
             out.extend_from_slice(if column > 0 { b"," } else { b"" });
             match texts {
-                None if arrays::is_missing(array, row) => out.push(b'?'),
-                None => arrays::push_plain(&mut out, array, row),
+                None if spell::is_missing(array, row) => out.push(b'?'),
+                None => spell::push_plain(&mut out, array, row)?,
                 Some(cells) => match &cells[row] {
                     Some(text) => push_word(&mut out, text),
                     None => out.push(b'?'),

@@ -71,11 +71,15 @@ fn read_on(mut from: impl Read, what: &str, progress: &dyn Progress) -> Result<s
 /// `n` zeros, or nothing when there is no such memory: a damaged file may declare any size, and asking for it outright
 /// would end the process.
 pub(crate) fn zeros<T: Clone + Default>(n: usize) -> Option<Vec<T>> {
+    room_for::<T>(n).then(|| vec![T::default(); n])
+}
+
+/// Whether there is memory for so many values.
+pub(crate) fn room_for<T>(n: usize) -> bool {
     let mut trial: Vec<T> = Vec::new();
     let there_is = trial.try_reserve_exact(n).is_ok();
     std::hint::black_box(&trial);
-    drop(trial);
-    there_is.then(|| vec![T::default(); n])
+    there_is
 }
 
 #[cfg(test)]

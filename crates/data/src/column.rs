@@ -13,14 +13,14 @@ pub enum ColumnType {
     Boolean,
     /// Free text.
     Text,
-    /// One of a few names. Inferred for dictionary columns of Parquet only; elsewhere text and integers become
+    /// One of a few names. Inferred for dictionary columns of Parquet and Arrow only; elsewhere text and integers become
     /// categories by an override, or simply by asking for [`Table::categories`](crate::Table::categories).
     Category,
     /// A list of labels in each row.
     Tags,
     /// A vector of this many numbers in each row.
     Embedding(usize),
-    /// Anything else (nested objects, dates, binary): it travels along and is not decoded.
+    /// Anything else (nested objects, dates, binary, extension types): it travels along and is not decoded.
     Other,
 }
 

@@ -21,6 +21,10 @@ pub enum Format {
     Json,
     /// Apache Parquet.
     Parquet,
+    /// An Arrow IPC file, which is also a Feather file of version 2.
+    Arrow,
+    /// A stream of Arrow IPC messages.
+    ArrowStream,
     /// One numpy array.
     Npy,
     /// A zip of numpy arrays.
@@ -46,19 +50,20 @@ pub enum Compression {
     Xz,
 }
 
-const ALLOWED: &str = "use .csv, .tsv, .jsonl, .json, .parquet, .npy or .npz (text formats also with .gz or .zst)";
+const ALLOWED: &str = "use .csv, .tsv, .jsonl, .json, .parquet, .arrow, .feather, .arrows, .npy or .npz (text formats also \
+                       with .gz or .zst)";
 
 impl Format {
     /// The format and compression that a file's name asks for.
     ///
     /// # Errors
-    /// An ending that is none of csv, tsv, tab, jsonl, ndjson, parquet, npy, npz; compression around a format that
-    /// compresses inside (Parquet, npz).
+    /// An ending that is none of csv, tsv, tab, jsonl, ndjson, parquet, pq, arrow, feather, ipc, arrows, npy, npz;
+    /// compression around a format that compresses inside (Parquet, Arrow, npz).
     pub fn of_path(path: &Path) -> Result<(Format, Compression)> {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
         let (name, compression) = split_compression(&name);
         let format = by_ending(name).ok_or_else(|| Error::input("file name", path.display(), ALLOWED))?;
-        if compression != Compression::Plain && matches!(format, Format::Parquet | Format::Npz) {
+        if compression != Compression::Plain && (format.keeps_levels() || format == Format::Npz) {
             return Err(Error::input(
                 "file name",
                 path.display(),
@@ -76,6 +81,8 @@ impl Format {
             Format::Jsonl => "jsonl",
             Format::Json => "json",
             Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+            Format::ArrowStream => "arrows",
             Format::Npy => "npy",
             Format::Npz => "npz",
             Format::Arff => "arff",
@@ -106,6 +113,11 @@ impl Format {
         by_ending(split_compression(&name.to_lowercase()).0)
     }
 
+    /// Whether it keeps the levels of categories, as do those that keep all of Arrow's types.
+    pub(crate) fn keeps_levels(self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow | Format::ArrowStream)
+    }
+
     /// The format of content: by the name's ending, else by its first bytes.
     pub(crate) fn of_content(name: &str, bytes: &[u8]) -> Result<Format> {
         Format::by_name(name)
@@ -133,6 +145,8 @@ impl std::fmt::Display for Format {
             Format::Jsonl => "JSON Lines",
             Format::Json => "JSON",
             Format::Parquet => "Parquet",
+            Format::Arrow => "Arrow",
+            Format::ArrowStream => "Arrow stream",
             Format::Npy => "npy",
             Format::Npz => "npz",
             Format::Arff => "ARFF",
@@ -159,6 +173,8 @@ fn by_ending(name: &str) -> Option<Format> {
         "jsonl" | "ndjson" => Some(Format::Jsonl),
         "json" => Some(Format::Json),
         "parquet" | "pq" => Some(Format::Parquet),
+        "arrow" | "feather" | "ipc" => Some(Format::Arrow),
+        "arrows" => Some(Format::ArrowStream),
         "npy" => Some(Format::Npy),
         "npz" => Some(Format::Npz),
         "arff" | "keel" => Some(Format::Arff),
@@ -170,6 +186,8 @@ fn by_ending(name: &str) -> Option<Format> {
 fn by_magic(bytes: &[u8]) -> Option<Format> {
     match bytes {
         [b'P', b'A', b'R', b'1', ..] => Some(Format::Parquet),
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] | [b'F', b'E', b'A', b'1', ..] => Some(Format::Arrow),
+        [0xff, 0xff, 0xff, 0xff, ..] => Some(Format::ArrowStream),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
         [b'P', b'K', 3, 4, ..] => Some(Format::Npz),
         _ => match bytes.trim_ascii_start().first() {

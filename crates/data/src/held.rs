@@ -2,6 +2,7 @@
 //! spelling.
 
 use crate::source::{Form, Source, Visit};
+use crate::spell::to_text;
 use crate::{Column, ColumnType, Reading, arrays};
 use arrow_array::{ArrayRef, UInt64Array};
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -44,7 +45,7 @@ impl Held {
             names.iter().zip(&arrays).map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         let kind = |name: &str, array: &ArrayRef| -> ColumnType {
             let asked = reading.types.iter().find(|(column, _)| column == name).map(|(_, kind)| *kind);
-            asked.unwrap_or_else(|| arrays::column_type(array.data_type()))
+            asked.unwrap_or_else(|| arrays::column_type(&Field::new(name, array.data_type().clone(), true)))
         };
         let columns =
             names.iter().zip(&arrays).map(|(name, array)| Column { name: name.clone(), kind: kind(name, array) });
@@ -72,12 +73,15 @@ impl Source for Held {
         let span = self.parts[part].clone();
         let places = rows.map(|rows| UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64)));
         let mut batch = Vec::with_capacity(columns.len());
-        for array in columns.iter().map(|&column| &self.arrays[column]) {
+        for (array, field) in columns.iter().map(|&column| (&self.arrays[column], self.schema.field(column))) {
             let array = match &places {
                 None => array.slice(span.start, span.len()),
                 Some(places) => take(array, places, None).map_err(|e| Error::data(&self.file, None, e.to_string()))?,
             };
-            batch.push(if form == Form::Text { arrays::to_text(&array) } else { array });
+            batch.push(match form {
+                Form::Native => array,
+                Form::Text => to_text(field, &array).map_err(|why| Error::data(&self.file, None, why))?,
+            });
         }
         visit(batch)
     }

@@ -119,12 +119,6 @@ pub(crate) fn push_compact(out: &mut Vec<u8>, object: &str) {
     out.extend(rest.iter().filter(|b| !b.is_ascii_whitespace()));
 }
 
-/// Whether a text is a number or a boolean as JSON spells them.
-pub(crate) fn is_scalar(text: &str) -> bool {
-    let mut scanner = Scanner { text, at: 0, depth: 0 };
-    matches!(scanner.value(), Ok(Value::Number(_) | Value::Boolean(_))) && scanner.at == text.len()
-}
-
 /// The numbers of an array of numbers.
 pub(crate) fn numbers(text: &str) -> Option<Vec<f64>> {
     let mut values = Vec::new();

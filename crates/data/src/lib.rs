@@ -32,9 +32,11 @@
 //! | `csv`, `tsv`, `tab` | RFC 4180 and its dialects, see below | in memory as it is |
 //! | `jsonl`, `ndjson` | the keys of one object a line | in memory as it is |
 //! | `json` | the keys of the objects of an array, also of one inside an object (`{"data": [...]}`) | in memory as it is |
-//! | `parquet`, `pq` | the top-level fields; dictionaries of texts are categories | on disk, streamed by row group |
-//! | `npy` | a matrix is `x0`, `x1`, ...; a vector is `x` | in memory as it is |
-//! | `npz` | arrays by name: vectors are columns, matrices are embeddings | in memory as it is |
+//! | `parquet`, `pq` | the top-level fields; a folder or a pattern (`part-*.parquet`) is one table | on disk, streamed by row group |
+//! | `arrow`, `feather`, `ipc` | the fields of an Arrow IPC file | on disk, streamed by batch |
+//! | `arrows` | the fields of an Arrow IPC stream | decoded in memory |
+//! | `npy` | a matrix is `x0`, `x1`, ...; a vector is `x`; fields of structured elements | in memory as it is |
+//! | `npz` | arrays by name: vectors are columns, matrices embeddings, but a matrix `X` beside others is `X0`, `X1`, ... | in memory as it is |
 //! | `arff`, KEEL's `dat` | attributes; nominal ones are categories with all their levels; sparse rows too | decoded in memory |
 //! | `libsvm`, `svmlight`, `svm` | `label`, `qid` if there is one, `x1`, `x2`, ...; read only | decoded in memory |
 //!
@@ -43,7 +45,26 @@
 //! first bytes tell, and standard output, in the input's format (`-.jsonl` and the like say another). Names that promise
 //! nothing (`iris.data`) are told by their content. Spreadsheets, databases, pickles and addresses are refused with the
 //! line that makes a table of them. Rows come out in the order in which they are asked for, in every format; for that the
-//! chosen rows of a Parquet file are collected in memory, unless they are asked for in the file's order.
+//! chosen rows of a Parquet or Arrow file are collected, in memory as far as 128 MiB hold them and then in temporary files
+//! beside the output, unless they are asked for in the file's order.
+//!
+//! What a format holds:
+//!
+//! | type | Arrow | Parquet | CSV, TSV, JSON Lines | npy, npz |
+//! |---|---|---|---|---|
+//! | whole numbers, floats of 16 to 64 bits, booleans | yes | yes | shortest digits | yes; with missing values as doubles, if these hold them |
+//! | texts | yes | yes | yes | yes; a missing one is an empty one |
+//! | categories, all levels in order | yes | yes | their texts | their texts |
+//! | decimals, lists, bytes, groups | yes | yes | digits, JSON, hexadecimal digits | no |
+//! | embeddings | yes | yes | JSON | yes |
+//! | dates, instants without a zone, durations | yes | yes; seconds as milliseconds | ISO 8601 | yes |
+//! | times of day, instants with a zone, intervals | yes | yes; no nanoseconds of an interval | ISO 8601 | no |
+//! | UUID | yes | yes | with hyphens | as texts |
+//! | other extension types, such as pandas' periods | yes | yes | no | no |
+//!
+//! File-level and field-level keys go from Arrow and Parquet to Arrow and Parquet. A NaN is a missing value in text
+//! formats; JSON has no infinity, so that one is an error there. [`Table::check_output`] says before any work whether a
+//! format holds a table's columns. In npy, columns of numbers are a matrix, others a vector of structured elements.
 //!
 //! # Dialects
 //!
@@ -62,7 +83,7 @@
 //!
 //! # Types and missing values
 //!
-//! Types are inferred from all rows: the narrowest of integer, float, boolean and text that holds the column. Digits
+//! In Parquet, Arrow and numpy's files types are the file's own. In text formats they are inferred from all rows: the narrowest of integer, float, boolean and text that holds the column. Digits
 //! after a leading zero (`00123`) and whole numbers too long for 64 bits stay text in CSV, since they are codes. Lists of
 //! numbers of one width are embeddings; other lists of texts or numbers are tags. A type can be overridden by name.
 //!
@@ -75,6 +96,7 @@
 
 mod arff;
 mod arrays;
+mod arrow_file;
 pub mod builtin;
 mod bytes;
 mod cell;
@@ -82,20 +104,27 @@ mod column;
 mod delimited;
 mod dialect;
 mod encoding;
+mod fit;
 mod format;
 mod held;
+mod holds;
 pub mod images;
 mod infer;
 mod json;
 mod jsonl;
+mod levels;
 mod libsvm;
 mod numpy;
+mod origin;
 mod parquet_file;
+mod parquet_sink;
 mod reading;
 mod refused;
 mod shape;
+mod shuffle;
 mod sink;
 mod source;
+mod spell;
 mod table;
 pub mod text;
 mod write;
@@ -104,7 +133,7 @@ mod zip;
 pub use column::{Column, ColumnType, Missing, Values};
 pub use format::{Compression, Format};
 pub use numpy::{npy_head, read_embedding};
-pub use parquet_file::panic_becomes_error;
+pub use origin::panic_becomes_error;
 pub use reading::Reading;
 pub use table::{Categories, Labels, Table};
-pub use write::{is_standard_output, write_columns, write_resampled, write_selection};
+pub use write::{is_standard_output, write_made, write_resampled, write_selection};

@@ -1,101 +1,164 @@
-//! Parquet, streamed by row group.
+//! Parquet, streamed by row group: one file, or several with the same columns.
 //!
-//! Only the footer is kept. Every question reads the columns it needs, row group by row group, and a selection reads
-//! the file once more and decodes the chosen rows alone, so that a file may be larger than memory.
+//! Only the footers are kept. Every question reads the columns it needs, row group by row group, and a selection reads
+//! the files once more and decodes the chosen rows alone, so that they may be larger than memory.
 
-use crate::arrays;
-use crate::source::{Form, Source, Visit};
+use crate::origin::{Origin, guarded};
+use crate::source::{Form, Source, Visit, columns_of, settle_widths};
+use crate::spell::to_text;
 use crate::{Column, ColumnType};
-use arrow_array::Array;
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, Length};
 use quadrat_core::{Error, Result};
-use std::cell::Cell;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use rayon::prelude::*;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub(crate) struct ParquetFile {
-    file: String,
-    origin: Origin,
-    metadata: ArrowReaderMetadata,
+pub(crate) struct Parquet {
+    files: Vec<ParquetFile>,
     columns: Vec<Column>,
+    /// Of each row group its file, its number there and its rows.
+    groups: Vec<(usize, usize)>,
     parts: Vec<Range<usize>>,
 }
 
-/// Where the bytes are.
-pub(crate) enum Origin {
-    Path(PathBuf),
-    Memory(Bytes),
+struct ParquetFile {
+    name: String,
+    origin: Origin,
+    metadata: ArrowReaderMetadata,
 }
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
 
-impl ParquetFile {
-    /// Reads the footer.
-    pub(crate) fn open(file: &str, origin: Origin, overrides: &[(String, ColumnType)]) -> Result<Self> {
-        let input = origin.open()?;
-        let metadata = guarded(file, || ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()))?;
-        let mut parts = Vec::new();
+impl Parquet {
+    /// Reads the footers.
+    pub(crate) fn open(name: &str, origins: Vec<(String, Origin)>, overrides: &[(String, ColumnType)]) -> Result<Self> {
+        let files: Vec<Result<ParquetFile>> =
+            origins.into_par_iter().map(|(name, origin)| ParquetFile::open(name, origin)).collect();
+        let files = files.into_iter().collect::<Result<Vec<_>>>()?;
+        let (mut groups, mut parts) = (Vec::new(), Vec::new());
         let mut rows = 0usize;
-        for group in metadata.metadata().row_groups() {
-            let length = usize::try_from(group.num_rows()).ok().and_then(|n| rows.checked_add(n));
-            let end =
-                length.ok_or_else(|| Error::data(file, None, "a row group declares an impossible number of rows"))?;
-            parts.push(rows..end);
-            rows = end;
-        }
-        if rows == 0 || metadata.schema().fields().is_empty() {
-            return Err(Error::data(file, None, "the file has no rows or no columns"));
-        }
-        let mut names: Vec<&String> = metadata.schema().fields().iter().map(|f| f.name()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::data(file, None, format!("two columns are called `{}`; names must differ", twice[0])));
-        }
-        let columns = metadata.schema().fields().iter().map(|field| {
-            let inferred = arrays::column_type(field.data_type());
-            let kind = overrides.iter().find(|(name, _)| name == field.name()).map_or(inferred, |(_, kind)| *kind);
-            Column { name: field.name().clone(), kind }
-        });
-        let columns = columns.collect();
-        let mut parquet = ParquetFile { file: file.to_owned(), origin, metadata, columns, parts };
-        for column in 0..parquet.columns.len() {
-            if parquet.columns[column].kind == ColumnType::Embedding(0) {
-                parquet.columns[column].kind = ColumnType::Embedding(parquet.first_width(column)?);
+        for (at, file) in files.iter().enumerate() {
+            for (group, about) in file.metadata.metadata().row_groups().iter().enumerate() {
+                let length = usize::try_from(about.num_rows()).ok().and_then(|n| rows.checked_add(n));
+                let impossible = || Error::data(&file.name, None, "a row group declares an impossible number of rows");
+                let end = length.ok_or_else(impossible)?;
+                groups.push((at, group));
+                parts.push(rows..end);
+                rows = end;
             }
         }
+        let Some((first, others)) = files.split_first() else {
+            return Err(Error::data(name, None, "there is no Parquet file"));
+        };
+        if rows == 0 || first.metadata.schema().fields().is_empty() {
+            return Err(Error::data(name, None, "the file has no rows or no columns"));
+        }
+        others.iter().try_for_each(|other| agree(first, other))?;
+        let columns = columns_of(&first.name, first.metadata.schema(), overrides)?;
+        let mut parquet = Parquet { files, columns, groups, parts };
+        let mut columns = std::mem::take(&mut parquet.columns);
+        settle_widths(&parquet, &mut columns)?;
+        parquet.columns = columns;
         Ok(parquet)
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
     }
+}
 
-    /// The width of the first row's list, 0 when it has none.
-    fn first_width(&self, column: usize) -> Result<usize> {
-        let mut width = 0;
-        let first = self.parts.iter().position(|part| !part.is_empty()).unwrap_or(0);
-        self.read(first, Some(&[0]), &[column], Form::Native, &mut |batch| {
-            width = batch.first().filter(|a| !a.is_empty()).and_then(|a| arrays::width(a, 0).ok()).unwrap_or(0);
-            Ok(())
-        })?;
-        Ok(width)
+impl ParquetFile {
+    fn open(name: String, origin: Origin) -> Result<Self> {
+        let input = origin.open()?;
+        let metadata = guarded(&name, "Parquet", || ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()))?;
+        Ok(ParquetFile { name, origin, metadata })
     }
 }
 
-impl Source for ParquetFile {
+/// Files that are one table have the same columns in the same order.
+fn agree(first: &ParquetFile, other: &ParquetFile) -> Result<()> {
+    let (ours, theirs) = (first.metadata.schema().fields(), other.metadata.schema().fields());
+    let differ = |why: String| {
+        let why = format!("{why}; files that are read as one table must have the same columns in the same order");
+        Err(Error::data(&other.name, None, why))
+    };
+    for (our, their) in ours.iter().zip(theirs) {
+        if our.name() != their.name() {
+            return differ(format!("there is a column `{}` where {} has `{}`", their.name(), first.name, our.name()));
+        }
+        if our.data_type() != their.data_type() {
+            let (name, our, their) = (our.name(), our.data_type(), their.data_type());
+            return differ(format!("column `{name}` is of type {their} where {} has {our}", first.name));
+        }
+    }
+    if ours.len() != theirs.len() {
+        return differ(format!("there are {} columns where {} has {}", theirs.len(), first.name, ours.len()));
+    }
+    Ok(())
+}
+
+/// The Parquet files that a folder or a pattern with `*`, `?` and `[...]` means, by their paths in order; nothing for
+/// the name of a single file.
+pub(crate) fn files(name: &str) -> Result<Option<Vec<PathBuf>>> {
+    let path = Path::new(name);
+    let mut found = Vec::new();
+    if path.is_dir() {
+        collect(path, &mut found)?;
+    } else if !path.exists() && name.contains(['*', '?', '[']) {
+        let wrong = |e: &dyn std::fmt::Display| Error::input("pattern of files", format!("`{name}`"), e.to_string());
+        for entry in glob::glob(name).map_err(|e| wrong(&e))? {
+            let entry = entry.map_err(|e| wrong(&e))?;
+            if entry.is_dir() { collect(&entry, &mut found)? } else { found.push(entry) }
+        }
+        if let Some(other) = found.iter().find(|path| !is_parquet(path)) {
+            let want = "a pattern joins Parquet files; open others one by one";
+            return Err(Error::input("pattern of files", format!("`{name}`, {}", other.display()), want));
+        }
+    } else {
+        return Ok(None);
+    }
+    if found.is_empty() {
+        return Err(Error::input("file name", format!("`{name}`"), "there is no Parquet file (.parquet, .pq) in it"));
+    }
+    found.sort_unstable();
+    Ok(Some(found))
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ["parquet", "pq"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// The Parquet files in a folder and its folders, but for those that other programs hide by a dot or an underscore.
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let io = |e| Error::io(folder, e);
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(['.', '_']) {
+            continue;
+        }
+        if path.is_dir() {
+            if name.contains('=') {
+                let want =
+                    "folders that hold a column's values in their names are not read: write the column into the files";
+                return Err(Error::input("folder", path.display(), want));
+            }
+            collect(&path, found)?;
+        } else if is_parquet(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+impl Source for Parquet {
     fn schema(&self) -> &SchemaRef {
-        self.metadata.schema()
+        self.files[0].metadata.schema()
     }
 
     fn parts(&self) -> &[Range<usize>] {
@@ -103,12 +166,14 @@ impl Source for ParquetFile {
     }
 
     fn read(&self, part: usize, rows: Option<&[usize]>, columns: &[usize], form: Form, visit: Visit) -> Result<()> {
-        let damaged = |why: &str| Error::data(&self.file, None, format!("damaged Parquet: {why}"));
+        let (file, group) = self.groups[part];
+        let file = &self.files[file];
+        let damaged = |why: &str| Error::data(&file.name, None, format!("damaged Parquet: {why}"));
         let Range { start, end } = self.parts[part];
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+        let mask = ProjectionMask::roots(file.metadata.parquet_schema(), columns.iter().copied());
         let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.origin.open()?, self.metadata.clone())
-                .with_row_groups(vec![part])
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.origin.open()?, file.metadata.clone())
+                .with_row_groups(vec![group])
                 .with_projection(mask)
                 .with_batch_size(BATCH);
         if let Some(rows) = rows {
@@ -116,13 +181,17 @@ impl Source for ParquetFile {
             builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, end - start));
         }
         let mut left = rows.map_or(end - start, <[usize]>::len);
-        let mut batches = guarded(&self.file, || builder.build())?;
-        while let Some(batch) = guarded(&self.file, || Ok(batches.next().transpose()?))? {
+        let mut batches = guarded(&file.name, "Parquet", || builder.build())?;
+        while let Some(batch) = guarded(&file.name, "Parquet", || batches.next().transpose())? {
             left = left.checked_sub(batch.num_rows()).ok_or_else(|| damaged("more rows than the footer declares"))?;
             let arrays = batch.columns().iter();
             visit(match form {
                 Form::Native => arrays.cloned().collect(),
-                Form::Text => arrays.map(arrays::to_text).collect(),
+                Form::Text => {
+                    let fields = columns.iter().map(|&c| self.schema().field(c));
+                    let texts = arrays.zip(fields).map(|(array, field)| to_text(field, array));
+                    texts.collect::<std::result::Result<_, _>>().map_err(|why| Error::data(&file.name, None, why))?
+                }
             })?;
         }
         if left > 0 {
@@ -133,90 +202,5 @@ impl Source for ParquetFile {
 
     fn line(&self, row: usize) -> u64 {
         row as u64 + 1
-    }
-}
-
-thread_local! {
-    /// Whether this thread is in a step that [`guarded`] runs.
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether a panic of this thread, now, would be caught and become an error. The reader of Parquet panics on some damaged
-/// files; a program that does not want to see the message of such a panic asks this in its panic hook.
-pub fn panic_becomes_error() -> bool {
-    GUARDED.get()
-}
-
-/// Runs a step of the Parquet reader. It panics on some damaged files (an unknown type in the footer, a page that does
-/// not decode), which must be an error to us like any other damage.
-fn guarded<T>(file: &str, step: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
-    let outside = GUARDED.replace(true);
-    let done = catch_unwind(AssertUnwindSafe(step));
-    GUARDED.set(outside);
-    let why = match done {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(e)) => e.to_string(),
-        Err(_) => "the content contradicts itself".to_owned(),
-    };
-    Err(Error::data(file, None, format!("not a readable Parquet file: {why}")))
-}
-
-impl Origin {
-    /// A reader of its own: readers that share a file handle would move each other's place in it.
-    fn open(&self) -> Result<Input> {
-        match self {
-            Origin::Path(path) => File::open(path).map(Input::File).map_err(|e| Error::io(path, e)),
-            Origin::Memory(bytes) => Ok(Input::Memory(bytes.clone())),
-        }
-    }
-}
-
-/// Bytes for the Parquet reader, which trusts the footer's offsets: spans past the end are refused here before anything
-/// is allocated for them.
-enum Input {
-    File(File),
-    Memory(Bytes),
-}
-
-impl Length for Input {
-    fn len(&self) -> u64 {
-        match self {
-            Input::File(file) => file.metadata().map_or(0, |m| m.len()),
-            Input::Memory(bytes) => bytes.len() as u64,
-        }
-    }
-}
-
-impl ChunkReader for Input {
-    type T = Box<dyn Read>;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(match self {
-            Input::File(file) => {
-                let mut file = file.try_clone()?;
-                file.seek(SeekFrom::Start(start))?;
-                Box::new(std::io::BufReader::new(file))
-            }
-            Input::Memory(bytes) => Box::new(std::io::Cursor::new(bytes.slice(bytes.len().min(start as usize)..))),
-        })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        if start.checked_add(length as u64).is_none_or(|end| end > self.len()) {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} lie past the end of the file")));
-        }
-        match self {
-            Input::Memory(bytes) => Ok(bytes.slice(start as usize..start as usize + length)),
-            Input::File(file) => {
-                let mut file = file.try_clone()?;
-                file.seek(SeekFrom::Start(start))?;
-                let mut bytes = Vec::with_capacity(length);
-                file.take(length as u64).read_to_end(&mut bytes)?;
-                if bytes.len() < length {
-                    return Err(ParquetError::EOF("the file was cut short while it was read".to_owned()));
-                }
-                Ok(bytes.into())
-            }
-        }
     }
 }

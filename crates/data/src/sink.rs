@@ -2,18 +2,22 @@
 
 use crate::dialect::{Dialect, push_field};
 use crate::format::{Compression, Encoder, Format};
-use crate::numpy::npy_bytes;
-use crate::{arff, arrays, json, zip};
+use crate::numpy::{Named, Shape, npy_bytes};
+use crate::parquet_sink::ParquetSink;
+use crate::spell::{self, Spelt, plain_type};
+use crate::{arff, json, zip};
 use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
-use arrow_schema::{DataType, FieldRef, SchemaRef};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::concat::concat;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression as Codec, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use quadrat_core::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+
+/// Rows are written at most so many at a time.
+const LONGEST: usize = 1 << 16;
 
 /// A file being written in some format.
 pub(crate) struct Sink<'a> {
@@ -26,17 +30,20 @@ enum Writer<'a> {
     Delimited(Encoder<&'a mut BufWriter<File>>, Dialect),
     /// With an array around the objects, and how many there are so far, or one a line.
     Json(Encoder<&'a mut BufWriter<File>>, Option<usize>),
-    Parquet(Box<ArrowWriter<&'a mut BufWriter<File>>>),
-    /// Batches so far of each column: numpy's headers say the number of rows, so they are written last.
+    Parquet(Box<ParquetSink<&'a mut BufWriter<File>>>),
+    Arrow(Box<FileWriter<&'a mut BufWriter<File>>>),
+    ArrowStream(Box<StreamWriter<&'a mut BufWriter<File>>>),
     /// Batches so far of each column: the levels of texts stand before the rows.
     Arff(Encoder<&'a mut BufWriter<File>>, Vec<Vec<ArrayRef>>),
-    Numpy(Encoder<&'a mut BufWriter<File>>, Format, Vec<Vec<ArrayRef>>),
+    /// Batches so far of each column: numpy's headers say the number of rows, so they are written last.
+    Numpy(Encoder<&'a mut BufWriter<File>>, Format, Shape, Vec<Vec<ArrayRef>>),
 }
 
 impl<'a> Sink<'a> {
     pub(crate) fn new(
         format: Format,
         compression: Compression,
+        shape: Shape,
         schema: SchemaRef,
         file: &'a mut BufWriter<File>,
         path: &'a Path,
@@ -60,9 +67,19 @@ impl<'a> Sink<'a> {
             Format::Jsonl => Writer::Json(Encoder::new(file, compression).map_err(io)?, None),
             Format::Json => Writer::Json(Encoder::new(file, compression).map_err(io)?, Some(0)),
             Format::Parquet => {
-                let properties = WriterProperties::builder().set_compression(Codec::ZSTD(ZstdLevel::default())).build();
-                let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-                Writer::Parquet(Box::new(writer.map_err(|e| refused(path, e))?))
+                Writer::Parquet(Box::new(ParquetSink::new(file, &schema).map_err(|e| refused(path, e))?))
+            }
+            // Compressed as Feather files are by default.
+            Format::Arrow | Format::ArrowStream => {
+                let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
+                let options = options.map_err(|e| refused(path, e))?;
+                if format == Format::Arrow {
+                    let writer = FileWriter::try_new_with_options(file, &schema, options);
+                    Writer::Arrow(Box::new(writer.map_err(|e| refused(path, e))?))
+                } else {
+                    let writer = StreamWriter::try_new_with_options(file, &schema, options);
+                    Writer::ArrowStream(Box::new(writer.map_err(|e| refused(path, e))?))
+                }
             }
             Format::Arff => {
                 let columns = vec![Vec::new(); schema.fields().len()];
@@ -71,7 +88,7 @@ impl<'a> Sink<'a> {
             Format::Libsvm => return Err(refused(path, "libsvm is not written")),
             Format::Npy | Format::Npz => {
                 let columns = vec![Vec::new(); schema.fields().len()];
-                Writer::Numpy(Encoder::new(file, compression).map_err(io)?, format, columns)
+                Writer::Numpy(Encoder::new(file, compression).map_err(io)?, format, shape, columns)
             }
         };
         Ok(Sink { path, schema, writer })
@@ -81,41 +98,55 @@ impl<'a> Sink<'a> {
     pub(crate) fn write(&mut self, batch: Vec<ArrayRef>) -> Result<()> {
         let path = self.path;
         let rows = batch.first().map_or(0, |array| array.len());
+        if rows > LONGEST {
+            return (0..rows).step_by(LONGEST).try_for_each(|from| {
+                self.write(batch.iter().map(|array| array.slice(from, LONGEST.min(rows - from))).collect())
+            });
+        }
         let mut out = Vec::new();
+        let schema = &self.schema;
+        let plain = || batch.iter().zip(schema.fields()).map(|(array, field)| plain_type(field, array));
+        let unfit =
+            |column: usize, why: String| refused(path, format!("column `{}`: {why}", schema.field(column).name()));
         match &mut self.writer {
             Writer::Delimited(encoder, dialect) => {
+                let batch: Vec<ArrayRef> = plain().collect();
                 for row in 0..rows {
                     for (column, array) in batch.iter().enumerate() {
                         if column > 0 {
                             out.push(dialect.separator);
                         }
-                        push_cell(&mut out, array, row, dialect);
+                        push_cell(&mut out, array, row, dialect).map_err(|why| unfit(column, why))?;
                     }
                     out.push(b'\n');
                 }
                 encoder.write_all(&out).map_err(|e| Error::io(path, e))
             }
             Writer::Json(encoder, written) => {
+                let batch: Vec<ArrayRef> = plain().collect();
                 for row in 0..rows {
                     if let Some(written) = written {
                         out.extend_from_slice(if *written == 0 { b"[\n" } else { b",\n" });
                         *written += 1;
                     }
-                    for (column, (array, field)) in batch.iter().zip(self.schema.fields()).enumerate() {
+                    for (column, (array, field)) in batch.iter().zip(schema.fields()).enumerate() {
                         out.push(if column > 0 { b',' } else { b'{' });
                         json::push_text(&mut out, field.name());
                         out.push(b':');
-                        arrays::push_json(&mut out, array, row);
+                        spell::push_json(&mut out, array, row).map_err(|why| unfit(column, why))?;
                     }
                     out.extend_from_slice(if written.is_some() { b"}" } else { b"}\n" });
                 }
                 encoder.write_all(&out).map_err(|e| Error::io(path, e))
             }
-            Writer::Parquet(writer) => {
-                let batch = RecordBatch::try_new(self.schema.clone(), batch).map_err(|e| refused(path, e))?;
-                writer.write(&batch).map_err(|e| refused(path, e))
+            Writer::Parquet(writer) => writer.write(&batch).map_err(|e| refused(path, e)),
+            Writer::Arrow(writer) => {
+                record(schema, batch).and_then(|batch| writer.write(&batch)).map_err(|e| refused(path, e))
             }
-            Writer::Numpy(_, _, columns) | Writer::Arff(_, columns) => {
+            Writer::ArrowStream(writer) => {
+                record(schema, batch).and_then(|batch| writer.write(&batch)).map_err(|e| refused(path, e))
+            }
+            Writer::Numpy(.., columns) | Writer::Arff(_, columns) => {
                 columns.iter_mut().zip(batch).for_each(|(column, array)| column.push(array));
                 Ok(())
             }
@@ -132,34 +163,21 @@ impl<'a> Sink<'a> {
                 let end: &[u8] = if written == 0 { b"[]\n" } else { b"\n]\n" };
                 encoder.write_all(end).and_then(|()| encoder.finish()).map_err(|e| Error::io(path, e))
             }
-            Writer::Parquet(writer) => writer.close().map(drop).map_err(|e| refused(path, e)),
+            Writer::Parquet(writer) => writer.finish().map_err(|e| refused(path, e)),
+            Writer::Arrow(mut writer) => writer.finish().map_err(|e| refused(path, e)),
+            Writer::ArrowStream(mut writer) => writer.finish().map_err(|e| refused(path, e)),
             Writer::Arff(mut out, columns) => {
                 let written = arff::bytes(&whole(path, &self.schema, &columns)?).map_err(|why| refused(path, why))?;
                 out.write_all(&written).and_then(|()| out.finish()).map_err(|e| Error::io(path, e))
             }
-            Writer::Numpy(mut out, format, columns) => {
+            Writer::Numpy(mut out, format, shape, columns) => {
                 let whole = whole(path, &self.schema, &columns)?;
-                let unfit = |name: &str| {
-                    let want = if format == Format::Npy {
-                        "all columns must be numbers"
-                    } else {
-                        "numbers, texts and embeddings"
-                    };
-                    refused(
-                        path,
-                        format!("column `{name}` does not fit into {format} ({want}); write .parquet or .jsonl"),
-                    )
-                };
                 let written = if format == Format::Npy {
-                    let bytes = npy_bytes(&whole, matches!(whole.as_slice(), [("x", _)])).map_err(unfit)?;
+                    let vector = matches!(whole.as_slice(), [("x", _)]);
+                    let bytes = npy_bytes(&whole, vector, shape == Shape::Structured).map_err(|e| refused(path, e))?;
                     out.write_all(&bytes)
                 } else {
-                    let mut entries = Vec::new();
-                    for column in whole {
-                        let name = format!("{}.npy", column.0);
-                        let vector = !matches!(column.1.data_type(), DataType::FixedSizeList(..));
-                        entries.push(zip::Entry { name, content: npy_bytes(&[column], vector).map_err(unfit)? });
-                    }
+                    let entries = npz_entries(&whole, shape).map_err(|e| refused(path, e))?;
                     zip::write(&mut out, &entries)
                 };
                 written.and_then(|()| out.finish()).map_err(|e| Error::io(path, e))
@@ -177,9 +195,34 @@ fn whole<'s>(path: &Path, schema: &'s SchemaRef, columns: &[Vec<ArrayRef>]) -> R
         } else {
             concat(&batches).map_err(|e| refused(path, e))?
         };
-        Ok((field.name().as_str(), array))
+        Ok((field.name().as_str(), plain_type(field, &array)))
     };
     columns.iter().zip(schema.fields()).map(column).collect()
+}
+
+/// An array a column; but the columns that were a matrix are one again.
+fn npz_entries(columns: &[Named], shape: Shape) -> std::result::Result<Vec<zip::Entry>, String> {
+    let features = match shape {
+        Shape::Features(from, width) => from..from + width,
+        _ => 0..0,
+    };
+    let mut entries = Vec::new();
+    let mut entry = |name: &str, columns: &[Named], vector: bool| {
+        npy_bytes(columns, vector, false)
+            .map(|content| entries.push(zip::Entry { name: format!("{name}.npy"), content }))
+    };
+    for (at, column) in columns.iter().enumerate() {
+        if at == features.start && !features.is_empty() {
+            entry("X", &columns[features.clone()], false)?;
+        } else if !features.contains(&at) {
+            entry(
+                column.0,
+                std::slice::from_ref(column),
+                !matches!(column.1.data_type(), DataType::FixedSizeList(..)),
+            )?;
+        }
+    }
+    Ok(entries)
 }
 
 /// A format's writer would not have it.
@@ -187,17 +230,21 @@ fn refused(path: &Path, why: impl std::fmt::Display) -> Error {
     Error::data(path.display().to_string(), None, why.to_string())
 }
 
-/// A missing value is an empty field, an empty text a quoted one.
-fn push_cell(out: &mut Vec<u8>, array: &ArrayRef, row: usize, dialect: &Dialect) {
-    if arrays::is_missing(array, row) {
-        return;
+fn record(schema: &SchemaRef, batch: Vec<ArrayRef>) -> std::result::Result<RecordBatch, ArrowError> {
+    RecordBatch::try_new(schema.clone(), batch)
+}
+
+/// Appends a cell as a field. A missing value is an empty field, an empty text a quoted one.
+pub(crate) fn push_cell(out: &mut Vec<u8>, array: &ArrayRef, row: usize, dialect: &Dialect) -> Spelt<()> {
+    if spell::is_missing(array, row) {
+        return Ok(());
     }
     let start = out.len();
-    arrays::push_plain(out, array, row);
-    let numeric = arrays::column_type(array.data_type()).is_numeric();
-    if !numeric && !matches!(array.data_type(), DataType::Null) {
+    spell::push_plain(out, array, row)?;
+    if !array.data_type().is_numeric() && *array.data_type() != DataType::Boolean {
         let text = String::from_utf8_lossy(&out[start..]).into_owned();
         out.truncate(start);
         push_field(out, &text, dialect);
     }
+    Ok(())
 }

@@ -1,17 +1,21 @@
 //! A file of samples, and its columns on demand.
 
+use crate::arrow_file::ArrowFile;
 use crate::cell::Codes;
 use crate::delimited::Delimited;
 use crate::format::Format;
 use crate::held::Held;
 use crate::jsonl::Jsonl;
 use crate::numpy::Numpy;
-use crate::parquet_file::{Origin, ParquetFile};
+use crate::origin::Origin;
+use crate::parquet_file::{self, Parquet};
+use crate::shuffle::{Shuffle, bytes_of};
 use crate::source::{Form, Source, Visit};
-use crate::{Column, ColumnType, Missing, Reading, arff, arrays, builtin, bytes, cell, json, libsvm, refused, zip};
+use crate::{
+    Column, ColumnType, Missing, Reading, arff, arrays, builtin, bytes, cell, holds, json, libsvm, refused, spell, zip,
+};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Float64Array};
-use arrow_select::interleave::interleave;
 use ndarray::Array2;
 use quadrat_core::{Error, Progress, Result, Silent, checkpoint, nearest};
 use rayon::prelude::*;
@@ -38,9 +42,20 @@ pub struct Table {
 pub(crate) enum Body {
     Delimited(Delimited),
     Jsonl(Jsonl),
-    Parquet(ParquetFile),
+    Parquet(Parquet),
+    Arrow(ArrowFile),
     Numpy(Numpy),
     Held(Held),
+}
+
+impl Body {
+    /// A Parquet or Arrow file.
+    fn columnar(name: &str, format: Format, origin: Origin, overrides: &[(String, ColumnType)]) -> Result<Body> {
+        if format == Format::Parquet {
+            return Ok(Body::Parquet(Parquet::open(name, vec![(name.to_owned(), origin)], overrides)?));
+        }
+        Ok(Body::Arrow(ArrowFile::open(name, origin, overrides)?))
+    }
 }
 
 /// A column of categories.
@@ -87,13 +102,20 @@ impl Table {
             return Ok(Table { name: name.to_owned(), codes, progress, ..table });
         }
         refused::by_name(name)?;
-        let path = Path::new(name);
         if name == bytes::STANDARD {
-            return Table::parse("standard input", bytes::read(path, &*progress)?, reading, progress);
+            return Table::parse("standard input", bytes::read(Path::new(name), &*progress)?, reading, progress);
         }
-        if Format::of_path(path).is_ok_and(|(format, _)| format == Format::Parquet) {
-            let parquet = ParquetFile::open(name, Origin::Path(path.to_path_buf()), overrides)?;
+        if let Some(files) = parquet_file::files(name)? {
+            let origins = files.into_iter().map(|path| (path.display().to_string(), Origin::Path(path))).collect();
+            let parquet = Parquet::open(name, origins, overrides)?;
             return Table::new(name, Format::Parquet, Body::Parquet(parquet), reading, Vec::new(), progress);
+        }
+        let path = Path::new(name);
+        let format = reading.format.or_else(|| Format::of_path(path).ok().map(|(format, _)| format));
+        if let Some(format) = format.filter(|format| format.keeps_levels() && path.is_file()) {
+            let origin = Origin::Path(path.to_path_buf());
+            let body = Body::columnar(name, format, origin, overrides)?;
+            return Table::new(name, format, body, reading, Vec::new(), progress);
         }
         Table::parse(name, bytes::read(path, &*progress)?, reading, progress)
     }
@@ -147,7 +169,9 @@ impl Table {
                 format = jsonl.format();
                 Body::Jsonl(jsonl)
             }
-            Format::Parquet => Body::Parquet(ParquetFile::open(name, Origin::Memory(bytes.into()), overrides)?),
+            Format::Parquet | Format::Arrow | Format::ArrowStream => {
+                Body::columnar(name, format, Origin::Memory(bytes.into()), overrides)?
+            }
             Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
             Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
             Format::Arff => Body::Held(arff::parse(name, bytes, reading, &mut notes, &*progress)?),
@@ -168,6 +192,7 @@ impl Table {
             Body::Delimited(csv) => csv.columns().to_vec(),
             Body::Jsonl(jsonl) => jsonl.columns().to_vec(),
             Body::Parquet(parquet) => parquet.columns().to_vec(),
+            Body::Arrow(arrow) => arrow.columns().to_vec(),
             Body::Numpy(numpy) => numpy.columns().to_vec(),
             Body::Held(held) => held.columns().to_vec(),
         };
@@ -235,6 +260,16 @@ impl Table {
     /// An unknown name: the nearest ones are offered.
     pub fn column(&self, name: &str) -> Result<&Column> {
         self.index(name).map(|at| &self.columns[at])
+    }
+
+    /// Whether the named columns, all the table's if none is named, can be written to a file of this name: for verbs to
+    /// ask before their work.
+    ///
+    /// # Errors
+    /// A name whose ending is none that is written, or a column of a type or with values that the format does not hold;
+    /// the error says which does.
+    pub fn check_output(&self, path: &Path, columns: &[&str]) -> Result<()> {
+        holds::check(self, path, columns)
     }
 
     /// The line (row, in formats without lines) to name in a message about `row`; counts from 1.
@@ -499,63 +534,94 @@ impl Table {
         })
     }
 
-    /// Hands the given rows, in the given order, to `each` in batches of all columns. Rows in ascending order stream
-    /// through; others are first collected.
-    pub(crate) fn gather(&self, rows: &[usize], form: Form, each: Visit) -> Result<()> {
-        let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+    /// Hands every decoded batch of a column to `each`, with its part's number; parts are decoded in parallel.
+    pub(crate) fn each_batch(
+        &self,
+        column: usize,
+        form: Form,
+        each: impl Fn(usize, ArrayRef) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let parts = self.source().parts().len();
+        self.progress.begin("reading columns", Some(parts as u64));
+        let done: Vec<Result<()>> = (0..parts)
+            .into_par_iter()
+            .map(|part| {
+                self.read(part, None, &[column], form, &mut |mut batch| {
+                    batch.pop().map_or(Ok(()), |array| each(part, array))
+                })?;
+                self.progress.advance(1);
+                Ok(())
+            })
+            .collect();
+        done.into_iter().collect()
+    }
+
+    /// Hands the given rows, in the given order, to `each` in batches of some columns (ascending). Rows in ascending
+    /// order stream through; others are first collected, in memory or in temporary files in `folder`.
+    pub(crate) fn gather(
+        &self,
+        rows: &[usize],
+        columns: &[usize],
+        form: Form,
+        folder: &Path,
+        each: Visit,
+    ) -> Result<()> {
+        if rows.windows(2).all(|pair| pair[0] < pair[1]) {
+            return self.stream(rows, columns, form, each);
+        }
         let mut sorted = rows.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let columns: Vec<usize> = (0..self.columns.len()).collect();
-        let mut held: Vec<Vec<ArrayRef>> = Vec::new();
-        let mut place: Vec<(usize, usize)> = Vec::with_capacity(if ascending { 0 } else { sorted.len() });
-        let parts: Vec<(usize, &[usize])> = self
-            .source()
-            .parts()
-            .iter()
-            .enumerate()
+        let mut shuffle = Shuffle::new(&self.name, rows, &sorted, folder);
+        self.stream(&sorted, columns, form, &mut |batch| shuffle.push(batch))?;
+        shuffle.finish(each)
+    }
+
+    /// Hands ascending rows to `each`. Parts are decoded in parallel as far as a few hundred megabytes hold them.
+    fn stream(&self, rows: &[usize], columns: &[usize], form: Form, each: Visit) -> Result<()> {
+        let spans = self.source().parts().iter().enumerate();
+        let parts: Vec<(usize, &[usize])> = spans
             .map(|(part, span)| {
-                let (from, to) =
-                    (sorted.partition_point(|r| *r < span.start), sorted.partition_point(|r| *r < span.end));
-                (part, &sorted[from..to])
+                let (from, to) = (rows.partition_point(|r| *r < span.start), rows.partition_point(|r| *r < span.end));
+                (part, &rows[from..to])
             })
             .filter(|(_, wanted)| !wanted.is_empty())
             .collect();
-        for window in parts.chunks(rayon::current_num_threads()) {
-            let read: Vec<Result<Vec<Vec<ArrayRef>>>> = window
+        let (mut seen, mut bytes) = (0, 0);
+        let mut left = parts.as_slice();
+        while let Some((part, wanted)) = left.first() {
+            let fits = STREAMED_BYTES.saturating_mul(seen).checked_div(bytes).unwrap_or(0);
+            let mut window = 0;
+            let mut total = 0;
+            while window < rayon::current_num_threads()
+                && left.get(window).is_some_and(|(_, wanted)| total + wanted.len() <= fits)
+            {
+                total += left[window].1.len();
+                window += 1;
+            }
+            let mut take = |batch: Vec<ArrayRef>| {
+                seen += batch.first().map_or(0, |array| array.len());
+                bytes += bytes_of(&batch);
+                each(batch)
+            };
+            if window < 2 {
+                self.read(*part, Some(wanted), columns, form, &mut take)?;
+                left = &left[1..];
+                continue;
+            }
+            let read: Vec<Result<Vec<Vec<ArrayRef>>>> = left[..window]
                 .par_iter()
                 .map(|(part, wanted)| {
                     let mut batches = Vec::new();
-                    self.read(*part, Some(wanted), &columns, form, &mut |batch| {
+                    self.read(*part, Some(wanted), columns, form, &mut |batch| {
                         batches.push(batch);
                         Ok(())
                     })?;
                     Ok(batches)
                 })
                 .collect();
-            for batch in read.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-                if ascending {
-                    each(batch)?;
-                    continue;
-                }
-                let length = batch.first().map_or(0, |array| array.len());
-                place.extend((0..length).map(|row| (held.len(), row)));
-                held.push(batch);
-            }
-        }
-        let order: Vec<(usize, usize)> = if ascending {
-            Vec::new()
-        } else {
-            rows.iter().filter_map(|r| sorted.binary_search(r).ok().and_then(|at| place.get(at).copied())).collect()
-        };
-        for some in order.chunks(GATHERED) {
-            let batch = (0..columns.len())
-                .map(|c| {
-                    let column: Vec<&dyn Array> = held.iter().map(|batch| batch[c].as_ref()).collect();
-                    interleave(&column, some).map_err(|e| Error::data(&self.name, None, e.to_string()))
-                })
-                .collect::<Result<_>>()?;
-            each(batch)?;
+            read.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().try_for_each(take)?;
+            left = &left[window..];
         }
         Ok(())
     }
@@ -565,6 +631,7 @@ impl Table {
             Body::Delimited(csv) => csv,
             Body::Jsonl(jsonl) => jsonl,
             Body::Parquet(parquet) => parquet,
+            Body::Arrow(arrow) => arrow,
             Body::Numpy(numpy) => numpy,
             Body::Held(held) => held,
         }
@@ -599,14 +666,15 @@ impl Table {
         }
         let mut numbers = Vec::with_capacity(array.len());
         let mut wrong = None;
-        arrays::texts(array, &mut |text| {
+        spell::texts(array, &mut |text| {
             let text = text.map(str::trim).filter(|t| !self.codes.mean_missing(t));
             let number = text.and_then(|t| cell::parse_float(t).or(cell::parse_boolean(t).map(f64::from)));
             if text.is_some() && number.is_none() && wrong.is_none() {
                 wrong = Some(numbers.len());
             }
             numbers.push(number);
-        });
+        })
+        .map_err(|why| self.error(first, column, &why))?;
         match wrong {
             Some(i) => Err(self.error(first + i, column, "the value is no number")),
             None => Ok(numbers.into()),
@@ -634,8 +702,8 @@ impl Table {
     }
 }
 
-/// Rows per batch when rows are brought into another order.
-const GATHERED: usize = 8192;
+/// Bytes of decoded rows that are in memory at a time when rows stream through.
+const STREAMED_BYTES: usize = 1 << 27;
 
 /// Names numbered as they come.
 #[derive(Default)]

@@ -2,15 +2,18 @@
 
 use crate::bytes::STANDARD;
 use crate::delimited::Delimited;
-use crate::dialect::{Dialect, push_field};
+use crate::dialect::push_field;
 use crate::encoding::Charset;
+use crate::fit::fit;
 use crate::format::{Compression, Encoder, Format};
 use crate::jsonl::Jsonl;
-use crate::sink::Sink;
+use crate::levels::Levels;
+use crate::numpy::Shape;
+use crate::sink::{Sink, push_cell};
 use crate::source::Form;
 use crate::table::Body;
-use crate::{Column, ColumnType, Table, Values, arrays, json};
-use arrow_array::{ArrayRef, new_null_array};
+use crate::{Table, Values, json, spell};
+use arrow_array::{Array, ArrayRef, LargeStringArray, new_null_array};
 use arrow_schema::{DataType, Field, Schema};
 use quadrat_core::{Error, Result, write_atomic};
 use std::fs::File;
@@ -19,11 +22,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Writes the given rows of a table, in the given order, to a file whose ending says the format (csv, tsv, jsonl,
-/// ndjson, parquet, npy, npz; text formats and npy also with .gz or .zst).
+/// ndjson, parquet, arrow, feather, arrows, npy, npz; text formats and npy also with .gz or .zst).
 ///
 /// In the table's own format the rows are written as they are: bytes of a text file are copied, columns of a Parquet
 /// file keep their types, and nothing is formatted anew. In another format all columns are converted and keep their
-/// types as far as it has them. `added` columns come after the user's own. A row may be asked for more than once. The
+/// types as far as it has them (see the [crate](crate)). `added` columns come after the user's own. A row may be asked for more than once. The
 /// file is whole or absent.
 ///
 /// # Errors
@@ -53,19 +56,13 @@ pub fn write_selection(table: &Table, rows: &[usize], added: &[(String, Values)]
 /// Writes the given rows of a table as they are (see [`write_selection`]), then synthetic rows.
 ///
 /// `synthetic` has the columns that the method filled in, all of the same length; the cells of other columns are left
-/// empty (null). Numbers are written with as many digits as it takes to read the same number again. A column of whole
-/// numbers may receive fractions: with `round` they are rounded, else text formats take them as they are and in
-/// Parquet, npy and npz the column's type becomes double precision.
+/// empty (null). New values fit their column's type in every format: whole numbers are rounded and kept within the
+/// type's range, booleans are the nearer of the two in the file's own spelling, decimals are rounded to their scale,
+/// single precision to its nearest value, and categories, dates and all else are values that the column has already.
 ///
 /// # Errors
 /// As [`write_selection`]; a synthetic value that its column's type cannot hold.
-pub fn write_resampled(
-    table: &Table,
-    kept: &[usize],
-    synthetic: &[(String, Values)],
-    round: bool,
-    path: &Path,
-) -> Result<()> {
+pub fn write_resampled(table: &Table, kept: &[usize], synthetic: &[(String, Values)], path: &Path) -> Result<()> {
     let made = synthetic.first().map_or(0, |(_, values)| values.len());
     for (name, values) in synthetic {
         table.column(name)?;
@@ -77,41 +74,47 @@ pub fn write_resampled(
             ));
         }
     }
-    let mut synthetic = synthetic.to_vec();
-    for (name, values) in &mut synthetic {
-        if let Values::Float(values) = values
-            && round
-            && table.column(name)?.kind == ColumnType::Integer
-        {
-            values.iter_mut().for_each(|v| *v = v.round());
-        }
-    }
-    write(table, &Rows { kept, added: &[], synthetic: &synthetic, made }, path)
+    write(table, &Rows { kept, added: &[], synthetic, made }, path)
 }
 
-/// Writes columns of numbers that belong to no table, in the format that the file's ending says. The file is whole or
-/// absent.
+/// Writes new rows alone, with those columns of a table that `values` has. They fit their columns' types (see
+/// [`write_resampled`]).
 ///
 /// # Errors
-/// Columns of different lengths; a folder that does not exist.
-pub fn write_columns(columns: &[(String, Vec<f64>)], path: &Path) -> Result<()> {
-    let rows = columns.first().map_or(0, |(_, values)| values.len());
-    if let Some((name, values)) = columns.iter().find(|(_, values)| values.len() != rows) {
-        let got = format!("{} values", values.len());
-        return Err(Error::input(format!("column `{name}`"), got, format!("the first has {rows}")));
+/// As [`write_resampled`].
+pub fn write_made(table: &Table, values: &[(String, Values)], path: &Path) -> Result<()> {
+    let (format, compression) = target(path, table.format())?;
+    let form = form(table, format);
+    let mut fields = Vec::new();
+    let mut made = Vec::new();
+    for (name, values) in values {
+        let array = fit(table, name, values, form)?;
+        let field = table.source().schema().field(table.index(name)?).clone();
+        fields.push(field.with_data_type(array.data_type().clone()).with_nullable(true));
+        made.push(array);
     }
-    let (format, compression) = target(path, Format::Csv)?;
-    let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)).collect();
-    let arrays = columns.iter().map(|(_, values)| Values::Float(values.clone()).to_array()).collect();
+    check_lengths(values)?;
     write_out(path, |file| {
-        let mut sink = Sink::new(format, compression, Arc::new(Schema::new(fields)), file, path)?;
-        sink.write(arrays)?;
+        let mut sink = Sink::new(format, compression, Shape::Plain, Arc::new(Schema::new(fields)), file, path)?;
+        sink.write(made)?;
         sink.finish()
     })
 }
 
+/// All columns must have as many values as the first.
+fn check_lengths(columns: &[(String, Values)]) -> Result<()> {
+    let rows = columns.first().map_or(0, |(_, values)| values.len());
+    match columns.iter().find(|(_, values)| values.len() != rows) {
+        Some((name, values)) => {
+            let got = format!("{} values", values.len());
+            Err(Error::input(format!("column `{name}`"), got, format!("the first has {rows}")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The format and compression of an output; `own` where it is standard output and its name says nothing.
-fn target(path: &Path, own: Format) -> Result<(Format, Compression)> {
+pub(crate) fn target(path: &Path, own: Format) -> Result<(Format, Compression)> {
     Format::check_output(path)?;
     if path == Path::new(STANDARD) { Ok((own, Compression::Plain)) } else { Format::of_path(path) }
 }
@@ -158,10 +161,32 @@ struct Rows<'a> {
     made: usize,
 }
 
-impl Rows<'_> {
-    fn synthetic(&self, name: &str) -> Option<&Values> {
-        self.synthetic.iter().find(|(n, _)| n == name).map(|(_, values)| values)
+/// New columns beside the rows that are kept, and new rows under them: of each column its cells, `None` where they are
+/// left empty.
+struct New {
+    added: Vec<ArrayRef>,
+    synthetic: Vec<Option<ArrayRef>>,
+}
+
+impl New {
+    fn of(table: &Table, rows: &Rows, form: Form) -> Result<New> {
+        let values = |name: &str| rows.synthetic.iter().find(|(n, _)| n == name).map(|(_, values)| values);
+        let synthetic = table
+            .columns()
+            .iter()
+            .map(|c| values(&c.name).filter(|_| rows.made > 0).map(|v| fit(table, &c.name, v, form)).transpose());
+        Ok(New {
+            added: rows.added.iter().map(|(_, values)| values.to_array()).collect(),
+            synthetic: synthetic.collect::<Result<_>>()?,
+        })
     }
+}
+
+/// How cells are decoded to be written: from text to text, numbers keep their spelling, if it is the one that everybody
+/// reads.
+fn form(table: &Table, format: Format) -> Form {
+    let plain = matches!(&table.body, Body::Delimited(csv) if csv.is_plain());
+    if plain && matches!(format, Format::Csv | Format::Tsv) { Form::Text } else { Form::Native }
 }
 
 fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
@@ -169,18 +194,37 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
         return Err(Error::input("row", row, format!("{} has {} rows, counted from 0", table.name(), table.rows())));
     }
     let (format, compression) = target(path, table.format())?;
+    let own = matches!(&table.body, Body::Delimited(_)) && format == table.format();
+    let form = if own { Form::Text } else { form(table, format) };
+    let new = New::of(table, rows, form)?;
     write_out(path, |file| {
         let io = |e| Error::io(path, e);
         match (&table.body, format) {
-            (Body::Delimited(csv), Format::Csv | Format::Tsv) if format == table.format() => {
+            (Body::Delimited(csv), Format::Csv | Format::Tsv) if own => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
-                delimited_rows(table, csv, rows, &mut out).and_then(|()| out.finish()).map_err(io)
+                delimited_rows(csv, rows, &new, &mut out).and_then(|()| out.finish()).map_err(io)
             }
             (Body::Jsonl(jsonl), Format::Jsonl | Format::Json) => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
-                json_rows(table, jsonl, rows, format, &mut out).and_then(|()| out.finish()).map_err(io)
+                json_rows(table, jsonl, rows, &new, format, &mut out).and_then(|()| out.finish()).map_err(io)
             }
-            _ => converted(table, rows, format, compression, file, path),
+            _ => {
+                let shape = match &table.body {
+                    Body::Numpy(numpy) if format == table.format() => numpy.shape(),
+                    _ => Shape::Plain,
+                };
+                let keeps = format.keeps_levels() || format == Format::Arff;
+                let levels = if keeps { Levels::of(table)? } else { Levels::none(table) };
+                converted(
+                    table,
+                    rows,
+                    &new,
+                    form,
+                    levels,
+                    move |schema| Sink::new(format, compression, shape, schema, file, path),
+                    path,
+                )
+            }
         }
     })
 }
@@ -212,9 +256,14 @@ impl<W: Write> Pieces<W> {
     }
 }
 
+/// A cell has no form in the file's text.
+fn unfit(why: String) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, why)
+}
+
 /// The user's own rows byte by byte, added cells behind each, synthetic rows below; new cells are spelt as the file
 /// spells its own, but without marks between thousands.
-fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, out: impl Write) -> std::io::Result<()> {
+fn delimited_rows(csv: &Delimited, rows: &Rows, new: &New, out: impl Write) -> std::io::Result<()> {
     let (dialect, line_end) = (csv.dialect(), csv.line_end());
     let separator = dialect.separator;
     let mut out = Pieces::new(out, csv.charset());
@@ -226,27 +275,33 @@ fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, out: impl Write) 
         }
         out.end_row(line_end)?;
     }
-    let float = Cell { kind: ColumnType::Float, decimal: csv.decimal(None), dialect };
+    let mut added = Vec::new();
+    for (array, (_, values)) in new.added.iter().zip(rows.added) {
+        added.push(with_decimal(array, values, csv.decimal(None))?);
+    }
     for (i, &row) in rows.kept.iter().enumerate() {
         out.piece.extend_from_slice(csv.row(row).as_bytes());
-        for (_, values) in rows.added {
+        for array in &added {
             out.piece.push(separator);
-            float.push(&mut out.piece, values, i);
+            push_cell(&mut out.piece, array, i, dialect).map_err(unfit)?;
         }
         out.end_row(line_end)?;
     }
-    let cell = |(place, column): (usize, &Column)| {
-        let cell = Cell { kind: column.kind, decimal: csv.decimal(Some(place)), dialect };
-        (cell, rows.synthetic(&column.name))
-    };
-    let columns: Vec<_> = table.columns().iter().enumerate().map(cell).collect();
+    let mut synthetic = Vec::new();
+    for (place, (array, column)) in new.synthetic.iter().zip(csv.columns()).enumerate() {
+        let values = rows.synthetic.iter().find(|(name, _)| *name == column.name).map(|(_, values)| values);
+        synthetic.push(match (array, values) {
+            (Some(array), Some(values)) => Some(with_decimal(array, values, csv.decimal(Some(place)))?),
+            _ => None,
+        });
+    }
     for i in 0..rows.made {
-        for (column, (cell, values)) in columns.iter().enumerate() {
+        for (column, array) in synthetic.iter().enumerate() {
             if column > 0 {
                 out.piece.push(separator);
             }
-            if let Some(values) = values {
-                cell.push(&mut out.piece, values, i);
+            if let Some(array) = array {
+                push_cell(&mut out.piece, array, i, dialect).map_err(unfit)?;
             }
         }
         out.end_row(line_end)?;
@@ -254,38 +309,27 @@ fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, out: impl Write) 
     out.flush()
 }
 
-/// How new values of a column are spelt in a delimited file.
-struct Cell<'a> {
-    kind: ColumnType,
-    decimal: char,
-    dialect: &'a Dialect,
-}
-
-impl Cell<'_> {
-    /// A new value as a field. A missing one is an empty field.
-    fn push(&self, out: &mut Vec<u8>, values: &Values, i: usize) {
-        match values {
-            Values::Float(v) if v[i].is_nan() => {}
-            Values::Float(v) if self.decimal == '.' => push_number(out, v[i], self.kind),
-            Values::Float(v) => {
-                let mut number = Vec::new();
-                push_number(&mut number, v[i], self.kind);
-                let number = String::from_utf8_lossy(&number).replace('.', self.decimal.encode_utf8(&mut [0; 4]));
-                push_field(out, &number, self.dialect);
-            }
-            Values::Integer(v) => out.extend_from_slice(v[i].to_string().as_bytes()),
-            Values::Text(_) | Values::Category { .. } => {
-                if let Some(text) = values.text(i).filter(|t| !t.is_empty()) {
-                    push_field(out, text, self.dialect);
-                }
-            }
-        }
+/// New numbers with the file's own decimal sign.
+fn with_decimal(array: &ArrayRef, values: &Values, decimal: char) -> std::io::Result<ArrayRef> {
+    if decimal == '.' || !matches!(values, Values::Float(_)) {
+        return Ok(array.clone());
     }
+    let sign = decimal.to_string();
+    let mut cells: Vec<Option<String>> = Vec::with_capacity(array.len());
+    spell::texts(array, &mut |text| cells.push(text.map(|text| text.replace('.', &sign)))).map_err(unfit)?;
+    Ok(Arc::new(LargeStringArray::from(cells)))
 }
 
 /// The user's own objects byte by byte with added keys before the last brace, synthetic objects below. What stands around
 /// the objects of an array stays; objects of several lines are written in one, where one is to be on each line.
-fn json_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, format: Format, out: impl Write) -> std::io::Result<()> {
+fn json_rows(
+    table: &Table,
+    jsonl: &Jsonl,
+    rows: &Rows,
+    new: &New,
+    format: Format,
+    out: impl Write,
+) -> std::io::Result<()> {
     let lines = format == Format::Jsonl;
     let [head, between, tail] = if lines { ["", "\n", "\n"] } else { jsonl.frame() };
     let broken = lines && jsonl.format() != Format::Jsonl;
@@ -307,13 +351,13 @@ fn json_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, format: Format, out: imp
         }
         out.piece.extend_from_slice(members.as_bytes());
         let mut first = members.trim_start_matches(['\u{feff}', ' ', '\t']).trim_end() == "{";
-        for (name, values) in rows.added {
+        for ((name, _), array) in rows.added.iter().zip(&new.added) {
             if !std::mem::take(&mut first) {
                 out.piece.push(b',');
             }
             json::push_text(&mut out.piece, name);
             out.piece.push(b':');
-            push_value(&mut out.piece, values, i, ColumnType::Float);
+            spell::push_json(&mut out.piece, array, i).map_err(unfit)?;
         }
         out.piece.extend_from_slice(object[members.len()..object.len() - rest.len()].as_bytes());
         out.piece.extend_from_slice(rest.as_bytes());
@@ -322,12 +366,12 @@ fn json_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, format: Format, out: imp
         if i + rows.kept.len() > 0 {
             out.end_row(between)?;
         }
-        for (at, column) in table.columns().iter().enumerate() {
+        for (at, (column, array)) in table.columns().iter().zip(&new.synthetic).enumerate() {
             out.piece.push(if at > 0 { b',' } else { b'{' });
             json::push_text(&mut out.piece, &column.name);
             out.piece.push(b':');
-            match rows.synthetic(&column.name) {
-                Some(values) => push_value(&mut out.piece, values, i, column.kind),
+            match array {
+                Some(array) => spell::push_json(&mut out.piece, array, i).map_err(unfit)?,
                 None => out.piece.extend_from_slice(b"null"),
             }
         }
@@ -339,109 +383,50 @@ fn json_rows(table: &Table, jsonl: &Jsonl, rows: &Rows, format: Format, out: imp
     out.flush()
 }
 
-/// A new value as JSON; a category's name is a number or boolean in a column of those.
-fn push_value(out: &mut Vec<u8>, values: &Values, i: usize, kind: ColumnType) {
-    match values {
-        Values::Float(v) if !v[i].is_finite() => out.extend_from_slice(b"null"),
-        Values::Float(v) => push_number(out, v[i], kind),
-        Values::Integer(v) => out.extend_from_slice(v[i].to_string().as_bytes()),
-        Values::Text(_) | Values::Category { .. } => match values.text(i) {
-            Some(text) if kind.is_numeric() && json::is_scalar(text) => out.extend_from_slice(text.as_bytes()),
-            Some("") if kind != ColumnType::Text => out.extend_from_slice(b"null"),
-            Some(text) => json::push_text(out, text),
-            None => out.extend_from_slice(b"null"),
-        },
-    }
-}
-
-/// The shortest digits that read back as the same number; without a point among whole numbers.
-fn push_number(out: &mut Vec<u8>, value: f64, kind: ColumnType) {
-    let digits = if kind == ColumnType::Integer && value.fract() == 0.0 && value.abs() < 1e15 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:?}")
-    };
-    out.extend_from_slice(digits.as_bytes());
-}
-
-/// All columns decoded, brought into the output's types, and written in the output's format.
-fn converted(
+/// All columns decoded, and written in the output's format.
+fn converted<'f>(
     table: &Table,
     rows: &Rows,
-    format: Format,
-    compression: Compression,
-    file: &mut BufWriter<File>,
+    new: &New,
+    form: Form,
+    mut levels: Levels,
+    sink: impl FnOnce(Arc<Schema>) -> Result<Sink<'f>>,
     path: &Path,
 ) -> Result<()> {
-    // From text to text, numbers keep their spelling, if it is the one that everybody reads.
-    let plain = matches!(&table.body, Body::Delimited(csv) if csv.is_plain());
-    let form = if plain && matches!(format, Format::Csv | Format::Tsv) { Form::Text } else { Form::Native };
     let mut fields: Vec<Field> = Vec::new();
-    for field in table.source().schema().fields() {
-        let mut field = field.as_ref().clone();
+    for (at, field) in table.source().schema().fields().iter().enumerate() {
+        let mut field = levels.field(at, field);
         if form == Form::Text {
             field = field.with_data_type(DataType::LargeUtf8);
         }
         if rows.made > 0 {
             field = field.with_nullable(true);
-            if form == Form::Native && rows.synthetic(field.name()).is_some_and(|v| v.widens(field.data_type())) {
-                field = field.with_data_type(DataType::Float64);
-            }
         }
         fields.push(field);
     }
     let own = fields.len();
-    let added: Vec<ArrayRef> = rows.added.iter().map(|(_, values)| values.to_array()).collect();
-    fields.extend(rows.added.iter().zip(&added).map(|((name, _), a)| Field::new(name, a.data_type().clone(), true)));
+    let added = rows.added.iter().zip(&new.added);
+    fields.extend(added.map(|((name, _), a)| Field::new(name, a.data_type().clone(), true)));
     let schema = Arc::new(Schema::new_with_metadata(fields, table.source().schema().metadata().clone()));
-    let mut sink = Sink::new(format, compression, schema.clone(), file, path)?;
+    let mut sink = sink(schema.clone())?;
     let mut done = 0;
-    table.gather(rows.kept, form, &mut |mut batch| {
+    let columns: Vec<usize> = (0..own).collect();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    table.gather(rows.kept, &columns, form, folder, &mut |mut batch| {
         let length = batch.first().map_or(0, |array| array.len());
-        for (array, field) in batch.iter_mut().zip(schema.fields()) {
-            if array.data_type() != field.data_type()
-                && let Some(widened) = arrays::to_f64(array)
-            {
-                *array = Arc::new(widened);
-            }
-        }
-        batch.extend(added.iter().map(|array| array.slice(done, length)));
+        levels.apply(&mut batch)?;
+        batch.extend(new.added.iter().map(|array| array.slice(done, length)));
         done += length;
         sink.write(batch)
     })?;
     if rows.made > 0 {
-        let made = schema.fields()[..own]
-            .iter()
-            .map(|field| match rows.synthetic(field.name()) {
-                None => Ok(new_null_array(field.data_type(), rows.made)),
-                Some(values) => arrays::fit(values, field.data_type()).ok_or_else(|| {
-                    let why = format!(
-                        "column `{}`: a synthetic value does not fit its type {}",
-                        field.name(),
-                        field.data_type()
-                    );
-                    Error::data(table.name(), None, why)
-                }),
-            })
-            .collect::<Result<_>>()?;
+        let cells = new.synthetic.iter().zip(&schema.fields()[..own]).map(|(array, field)| match array {
+            Some(array) => array.clone(),
+            None => new_null_array(field.data_type(), rows.made),
+        });
+        let mut made: Vec<ArrayRef> = cells.collect();
+        levels.apply(&mut made)?;
         sink.write(made)?;
     }
     sink.finish()
-}
-
-impl Values {
-    /// A text or category's name.
-    fn text(&self, i: usize) -> Option<&str> {
-        match self {
-            Values::Text(v) => v.get(i).map(String::as_str),
-            Values::Category { codes, names } => codes.get(i).and_then(|c| names.get(*c as usize)).map(String::as_str),
-            _ => None,
-        }
-    }
-
-    /// Whether these are fractions for a column of whole numbers.
-    fn widens(&self, column: &DataType) -> bool {
-        arrays::column_type(column) == ColumnType::Integer
-            && matches!(self, Values::Float(v) if v.iter().any(|v| v.is_finite() && v.fract() != 0.0))
-    }
 }

@@ -93,9 +93,9 @@ fn decimal_commas_are_read_and_written() {
         ("y".to_owned(), Values::Text(vec!["c;d".to_owned(), "e,f".to_owned()])),
     ];
     let path = folder("out").join("made.csv");
-    write_resampled(&t, &[2], &synthetic, false, &path).unwrap();
+    write_resampled(&t, &[2], &synthetic, &path).unwrap();
     let out = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(out, "n;x;y\r\n3;;a\r\n1,5;1234,75;\"c;d\"\r\n2;;e,f\r\n");
+    assert_eq!(out, "n;x;y\r\n3;;a\r\n2;1234,75;\"c;d\"\r\n2;;e,f\r\n");
     // Another format has its own spelling.
     let out = String::from_utf8(copied(&t, &[1], &[], "e.tsv")).unwrap();
     assert_eq!(out, "n\tx\ty\n2\t1234.25\tb\n");
@@ -165,7 +165,7 @@ fn other_quotes_and_separators_are_taken() {
     assert_eq!(t.strings("a").unwrap(), ["x:'y", "\"z"]);
     let synthetic = [("a".to_owned(), Values::Text(vec!["it's".to_owned()]))];
     let path = folder("out").join("q.csv");
-    write_resampled(&t, &[0], &synthetic, false, &path).unwrap();
+    write_resampled(&t, &[0], &synthetic, &path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a:b\n'x:''y':1\n'it''s':\n");
     let t = table("p.csv", "a|b\n1|x\n2|y\n");
     assert!(t.column_names() == ["a", "b"] && says(&t, &["`|`", "--separator"]));
@@ -282,7 +282,7 @@ fn json_comes_in_every_shape() {
     let expected = "{\"count\": 2, \"data\": [{\"a\":2.50,\"b\":null}, {\"a\":1,\"b\":\"x\"}], \"more\": [1]}\n";
     assert_eq!(String::from_utf8(copied(&t, &[1, 0], &[], "d.json")).unwrap(), expected);
     let path = folder("out").join("made.json");
-    write_resampled(&t, &[0], &[("a".to_owned(), Values::Float(vec![0.5]))], false, &path).unwrap();
+    write_resampled(&t, &[0], &[("a".to_owned(), Values::Float(vec![0.5]))], &path).unwrap();
     let expected = "{\"count\": 2, \"data\": [{\"a\":1,\"b\":\"x\"}, {\"a\":0.5,\"b\":null}], \"more\": [1]}\n";
     assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
     let csv = table("c.csv", "a,b\n1,x\n2,\n");

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use quadrat_core::Error;
-use quadrat_data::{ColumnType, Format, Missing, Table, Values, read_embedding, write_resampled, write_selection};
+use quadrat_data::{
+    ColumnType, Format, Missing, Table, Values, read_embedding, write_made, write_resampled, write_selection,
+};
 use std::path::PathBuf;
 
 /// A folder of its own for each test.
@@ -156,13 +158,14 @@ fn what_cannot_be_written_leaves_no_file() {
         (write_selection(&t, &[0, 1], &one("w"), &folder.join("a.csv")), "column `w`: got 1 values"),
         (write_selection(&t, &[0], &[], &folder.join("a.txt")), "file name: got"),
         (write_selection(&t, &[0], &[], &folder.join("a.parquet.gz")), "file name: got"),
-        (write_resampled(&t, &[0], &one("c"), false, &folder.join("a.csv")), "a.csv, column: got `c`"),
+        (write_resampled(&t, &[0], &one("c"), &folder.join("a.csv")), "a.csv, column: got `c`"),
     ] {
         let e = result.unwrap_err().to_string();
         assert!(e.starts_with(expected), "{e}");
     }
-    let e = write_selection(&t, &[0], &[], &folder.join("a.npy")).unwrap_err().to_string();
-    assert!(e.contains("column `b` does not fit into npy"), "{e}");
+    let lists = table("a.jsonl", "{\"x\":1,\"b\":[\"a\"]}\n");
+    let e = write_selection(&lists, &[0], &[], &folder.join("a.npy")).unwrap_err().to_string();
+    assert!(e.contains("column `b`: cells of type"), "{e}");
     assert!(write_selection(&t, &[0], &[], &folder.join("no/such/a.csv")).is_err());
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
@@ -254,8 +257,8 @@ fn numpys_own_files_are_read() {
     let x = t.numeric(&["x0", "x1", "x2"], Missing::Error).unwrap();
     assert_eq!((x.row(0).to_vec(), x.row(1).to_vec()), (vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]));
     for (from, to, expected) in [
-        ("<i2", ">i2", "elements of type '>i2'"),
-        ("<i2", "|O1", "elements of type '|O1'"),
+        ("<i2", "|O1", "elements of type '|O1': Python objects"),
+        ("<i2", "<c2", "elements of type '<c2': complex numbers"),
         ("(2, 3)", "(2, 9)", "12 bytes follow the header"),
         ("(2, 3)", "(1,2,3)", "an array of 3 dimensions"),
         ("(2, 3)", "(0, 3)", "12 bytes follow"),
@@ -282,25 +285,24 @@ fn resampled_tables_keep_rows_and_append_synthetic_ones() {
         ("c".to_owned(), Values::Category { codes: vec![1, 0], names: vec!["a".to_owned(), "b, or so".to_owned()] }),
     ];
     let folder = folder("resampled");
-    let write = |name: &str, round| {
+    let write = |name: &str| {
         let path = folder.join(name);
-        write_resampled(&t, &[1, 1], &synthetic, round, &path).unwrap();
+        write_resampled(&t, &[1, 1], &synthetic, &path).unwrap();
         path
     };
-    let csv = std::fs::read_to_string(write("a.csv", false)).unwrap();
+    // A column of whole numbers stays one in every format.
+    let csv = std::fs::read_to_string(write("a.csv")).unwrap();
     let kept = "id,n,x,c,free\n2,7,0.20,b,\"w,d\"\n2,7,0.20,b,\"w,d\"\n";
-    assert_eq!(csv, format!("{kept},6.25,0.30000000000000004,\"b, or so\",\n,7,1e300,a,\n"));
-    let csv = std::fs::read_to_string(write("b.csv", true)).unwrap();
-    assert!(csv.ends_with(",6,0.30000000000000004,\"b, or so\",\n,7,1e300,a,\n"), "{csv}");
-    let parquet = Table::open(write("a.parquet", false).to_str().unwrap(), &[]).unwrap();
-    assert_eq!(parquet.columns()[1].kind, ColumnType::Float);
-    let n = parquet.numeric(&["n"], Missing::Error).unwrap();
-    assert_eq!(n.iter().copied().collect::<Vec<f64>>(), [7.0, 7.0, 6.25, 7.0]);
-    assert!(parquet.numeric(&["id"], Missing::Error).unwrap_err().to_string().contains(":3: column `id`"));
-    let parquet = Table::open(write("b.parquet", true).to_str().unwrap(), &[]).unwrap();
-    assert_eq!(parquet.columns()[1].kind, ColumnType::Integer);
-    let jsonl = std::fs::read_to_string(write("a.jsonl", false)).unwrap();
-    let last = "{\"id\":null,\"n\":7.0,\"x\":1e300,\"c\":\"a\",\"free\":null}\n";
+    assert_eq!(csv, format!("{kept},6,0.30000000000000004,\"b, or so\",\n,7,1e300,a,\n"));
+    for name in ["a.parquet", "a.arrow", "a.arrows"] {
+        let t = Table::open(write(name).to_str().unwrap(), &[]).unwrap();
+        assert_eq!(t.columns()[1].kind, ColumnType::Integer);
+        let n = t.numeric(&["n"], Missing::Error).unwrap();
+        assert_eq!(n.iter().copied().collect::<Vec<f64>>(), [7.0, 7.0, 6.0, 7.0]);
+        assert!(t.numeric(&["id"], Missing::Error).unwrap_err().to_string().contains(":3: column `id`"));
+    }
+    let jsonl = std::fs::read_to_string(write("a.jsonl")).unwrap();
+    let last = "{\"id\":null,\"n\":7,\"x\":1e300,\"c\":\"a\",\"free\":null}\n";
     assert!(jsonl.ends_with(last), "{jsonl}");
 
     // A class that is a number stays one.
@@ -308,8 +310,93 @@ fn resampled_tables_keep_rows_and_append_synthetic_ones() {
     let names = vec!["0".to_owned(), "1".to_owned()];
     let codes = || Values::Category { codes: vec![1], names: names.clone() };
     let path = folder.join("c.jsonl");
-    write_resampled(&t, &[0], &[("y".to_owned(), codes()), ("s".to_owned(), codes())], false, &path).unwrap();
+    write_resampled(&t, &[0], &[("y".to_owned(), codes()), ("s".to_owned(), codes())], &path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"y\":0,\"s\":\"0\"}\n{\"y\":1,\"s\":\"1\"}\n");
+    let made = folder.join("made.csv");
+    let y = table("y.csv", "y\n0\n1\n");
+    write_made(&y, &[("y".to_owned(), Values::Float(vec![0.75, -1.2]))], &made).unwrap();
+    assert_eq!(std::fs::read_to_string(&made).unwrap(), "y\n1\n-1\n");
+}
+
+#[test]
+fn folders_and_patterns_of_parquet_are_one_table() {
+    let folder = folder("many");
+    let write = |name: &str, csv: &str| {
+        std::fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+        let t = table("a.csv", csv);
+        write_selection(&t, &(0..t.rows()).collect::<Vec<_>>(), &[], &folder.join(name)).unwrap();
+    };
+    write("b/2.parquet", "n,t\n3,c\n4,d\n");
+    write("a/1.parquet", "n,t\n1,a\n2,b\n");
+    write("a/_hidden.parquet", "z\n9\n");
+    std::fs::write(folder.join("readme.txt"), "no table").unwrap();
+    let open = |name: &str| Table::open(folder.join(name).to_str().unwrap(), &[]);
+    for name in ["", "*/[0-9].parquet", "?"] {
+        let t = open(name).unwrap();
+        assert_eq!(t.strings("t").unwrap(), ["a", "b", "c", "d"], "{name}");
+        let out = String::from_utf8(selected(&t, &[3, 0, 2], &[], "many.csv").unwrap()).unwrap();
+        assert_eq!(out, "n,t\n4,d\n1,a\n3,c\n");
+    }
+    let error = |name: &str| open(name).err().unwrap().to_string();
+    assert!(error("no*such").contains("no Parquet file"), "{}", error("no*such"));
+    assert!(error("*.txt").contains("a pattern joins Parquet files"), "{}", error("*.txt"));
+    write("c/3.parquet", "n,t\n5,6\n");
+    assert!(error("").contains("3.parquet: column `t` is of type"), "{}", error(""));
+    write("c/3.parquet", "n,u\n5,x\n");
+    assert!(error("").contains("a column `u` where"), "{}", error(""));
+    write("c/3.parquet", "n\n5\n");
+    assert!(error("").contains("there are 1 columns where"), "{}", error(""));
+    std::fs::remove_dir_all(folder.join("c")).unwrap();
+    write("year=2024/4.parquet", "n,t\n5,x\n");
+    assert!(error("").contains("year=2024"), "{}", error(""));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// An npz as numpy writes it from `X` and `y`, and a structured array.
+#[test]
+fn features_and_fields_of_numpy_are_columns() {
+    let folder = folder("fields");
+    let lines = "{\"X\":[1,2],\"y\":0,\"n\":[5,6]}\n{\"X\":[3,4.5],\"y\":1,\"n\":[7,8]}\n";
+    let npz = folder.join("a.npz");
+    write_selection(&table("a.jsonl", lines), &[0, 1], &[], &npz).unwrap();
+    let t = Table::open(npz.to_str().unwrap(), &[]).unwrap();
+    assert_eq!(t.column_names(), ["X0", "X1", "y", "n"]);
+    assert_eq!(t.numeric(&["X1"], Missing::Error).unwrap().iter().copied().collect::<Vec<_>>(), [2.0, 4.5]);
+    let again = folder.join("b.npz");
+    write_selection(&t, &[0, 1], &[], &again).unwrap();
+    assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&npz).unwrap());
+
+    let mixed = table("a.csv", "id,name,x\n9007199254740993,Ada,0.5\n2,Bö,1.5\n");
+    let npy = folder.join("a.npy");
+    write_selection(&mixed, &[1, 0], &[], &npy).unwrap();
+    let t = Table::open(npy.to_str().unwrap(), &[]).unwrap();
+    assert_eq!((t.column_names(), kinds(&t)), (mixed.column_names(), kinds(&mixed)));
+    assert_eq!(t.strings("id").unwrap(), ["2", "9007199254740993"]);
+    let again = folder.join("b.npy");
+    write_selection(&t, &[0, 1], &[], &again).unwrap();
+    assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&npy).unwrap());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_high_byte_may_come_first() {
+    // numpy.save of arrays of two elements with these types.
+    let file = |descr: &str, data: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2,), }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(data);
+        Table::from_bytes("a.npy", bytes, &[])
+    };
+    let floats: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|v| v.to_be_bytes()).collect();
+    assert_eq!(file(">f4", &floats).unwrap().strings("x").unwrap(), ["1.5", "-2.0"]);
+    let days: Vec<u8> = [19_782i64, i64::MIN].iter().flat_map(|v| v.to_be_bytes()).collect();
+    assert_eq!(file(">M8[D]", &days).unwrap().strings("x").unwrap(), ["2024-02-29", ""]);
+    let hours: Vec<u8> = [1i64, 25].iter().flat_map(|v| v.to_be_bytes()).collect();
+    assert_eq!(file(">M8[h]", &hours).unwrap().strings("x").unwrap(), ["1970-01-01T01:00:00", "1970-01-02T01:00:00"]);
+    assert_eq!(file("|S2", b"a\0bc").unwrap().strings("x").unwrap(), ["a", "bc"]);
+    assert!(file("|S2", b"a\xffbc").unwrap().strings("x").unwrap_err().to_string().contains("no text"));
 }
 
 #[test]

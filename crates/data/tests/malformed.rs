@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use quadrat_data::{Missing, Table, write_selection};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Asks a damaged file for everything; what it answers does not matter, only that it answers.
 fn exercise(name: &str, bytes: &[u8]) {
@@ -18,7 +19,10 @@ fn exercise(name: &str, bytes: &[u8]) {
         let _ = table.embedding(column);
         let _ = table.categories(column, Missing::Error);
     }
-    let path = std::env::temp_dir().join(format!("quadrat-{}-{name}.jsonl", std::process::id()));
+    // Several tests may be at it at once.
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("quadrat-{}-{call}-{name}.jsonl", std::process::id()));
     if write_selection(&table, &[table.rows() - 1, 0], &[], &path).is_ok() {
         std::fs::remove_file(&path).unwrap();
     }
@@ -119,6 +123,12 @@ fn arff_and_libsvm() {
 #[test]
 fn parquet() {
     survives("parquet", 1000);
+}
+
+#[test]
+fn arrow() {
+    survives("arrow", 1000);
+    survives("arrows", 1000);
 }
 
 #[test]

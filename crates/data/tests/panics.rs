@@ -1,4 +1,4 @@
-//! Panics of the Parquet reader are announced as caught, so that a program can keep quiet about them. A test of its own
+//! Panics of the readers of Parquet and Arrow are announced as caught, so that a program can keep quiet about them. A test of its own
 //! process: it replaces the panic hook.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
@@ -12,21 +12,27 @@ static SURPRISES: AtomicUsize = AtomicUsize::new(0);
 #[test]
 fn panics_on_damaged_footers_are_announced() {
     let csv = b"a,b\n1,x\n2,y\n".to_vec();
-    let path = std::env::temp_dir().join(format!("quadrat-panics-{}.parquet", std::process::id()));
-    write_selection(&Table::from_bytes("a.csv", csv, &[]).unwrap(), &[0, 1], &[], &path).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
+    let table = Table::from_bytes("a.csv", csv, &[]).unwrap();
+    let files = ["parquet", "arrow", "arrows"].map(|ending| {
+        let path = std::env::temp_dir().join(format!("quadrat-panics-{}.{ending}", std::process::id()));
+        write_selection(&table, &[0, 1], &[], &path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        (format!("a.{ending}"), bytes)
+    });
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {
         let count = if panic_becomes_error() { &ANNOUNCED } else { &SURPRISES };
         count.fetch_add(1, Ordering::SeqCst);
     }));
-    for at in 4..bytes.len() {
-        for byte in [0, 0xff, bytes[at] ^ 1, bytes[at] ^ 0x40] {
-            let mut damaged = bytes.clone();
-            damaged[at] = byte;
-            if let Ok(table) = Table::from_bytes("a.parquet", damaged, &[]) {
-                table.column_names().iter().for_each(|column| drop(table.strings(column)));
+    for (name, bytes) in &files {
+        for at in 4..bytes.len() {
+            for byte in [0, 0xff, bytes[at] ^ 1, bytes[at] ^ 0x40] {
+                let mut damaged = bytes.clone();
+                damaged[at] = byte;
+                if let Ok(table) = Table::from_bytes(name, damaged, &[]) {
+                    table.column_names().iter().for_each(|column| drop(table.strings(column)));
+                }
             }
         }
     }

@@ -32,7 +32,7 @@
 //! let smote = quadrat::robust::build("smote", &Params::from([("k", "5")]))?;
 //! let data = columns.labelled(&table, smote.reads())?;
 //! let balanced = smote.resample(&data, Seed(1), &Silent)?;
-//! save_resampled(&table, "class", &data, &balanced, false, &folder.join("balanced.csv"))?;
+//! save_resampled(&table, "class", &data, &balanced, &folder.join("balanced.csv"))?;
 //! assert!(balanced.synthetic.nrows() > 0);
 //! # std::fs::remove_dir_all(&folder).unwrap();
 //! # Ok::<(), quadrat::Error>(())

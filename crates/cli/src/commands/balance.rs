@@ -17,6 +17,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     let resampler = quadrat::robust::build(card.slug, &work::params(parameters))?;
     let resampler: Box<dyn Resampler> = Box::new(Scaled { resampler, scale: args.scale.into() });
     let table = work::open(&args.work)?;
+    work::check_output(&table, args.work.out.as_deref(), &[])?;
     let data = labelled(args, resampler.as_ref(), &table)?;
     let started = Instant::now();
     let made = resampler.resample(&data, Seed(args.work.run.seed), progress)?;
@@ -24,7 +25,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {
         progress.begin("writing", None);
-        save_resampled(&table, &args.target, &data, &made, args.round_integers, out)?;
+        save_resampled(&table, &args.target, &data, &made, out)?;
     }
     let warnings = warnings(args, resampler.reads(), &table, &data, &made)?;
     for warning in &warnings {

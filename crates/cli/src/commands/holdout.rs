@@ -517,7 +517,7 @@ fn publish(table: &Table, target: &str, about: &About, path: &Path) -> Result<()
         }
         columns.push((name.to_owned(), Values::Text(texts)));
     }
-    write_resampled(table, &[], &columns, false, path)
+    write_resampled(table, &[], &columns, path)
 }
 
 fn ask(args: &Ask) -> Result<Reply> {

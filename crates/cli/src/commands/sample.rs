@@ -5,7 +5,7 @@ use crate::args::Sample;
 use crate::output::{Reply, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, map};
 use ndarray::Array2;
-use quadrat::data::{Missing, write_columns};
+use quadrat::data::{Missing, Values, write_made};
 use quadrat::estimate::Generated;
 use quadrat::{Card, Error, Progress, Result, Seed, checkpoint};
 use serde_json::{Map, Value, json};
@@ -27,6 +27,8 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
     if columns.is_empty() {
         return Err(Error::input(input.name(), "no numeric column", "there must be at least one to learn from"));
     }
+    let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+    work::check_output(&input, args.work.out.as_deref(), &names)?;
     let x = input.numeric(&columns, Missing::Error)?;
     let started = Instant::now();
     let made = generator
@@ -36,8 +38,9 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {
         progress.begin("writing", None);
-        let values = columns.iter().zip(made.rows.columns()).map(|(name, values)| (name.clone(), values.to_vec()));
-        write_columns(&values.collect::<Vec<_>>(), out)?;
+        let values = columns.iter().zip(made.rows.columns());
+        let values = values.map(|(name, values)| (name.clone(), Values::Float(values.to_vec())));
+        write_made(&input, &values.collect::<Vec<_>>(), out)?;
     }
     for warning in &made.warnings {
         eprintln!("quadrat: note: {warning}");

@@ -27,6 +27,7 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         return Err(Error::input("--owned", format!("--method {}", card.slug), want));
     }
     let table = work::open(&args.work)?;
+    work::check_output(&table, args.work.out.as_deref(), &[])?;
     let budget = work::budget("--budget", &args.budget, table.rows())?;
     let standardise = match args.standardise {
         Standardise::Auto => !needs.raw,

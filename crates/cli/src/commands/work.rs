@@ -9,6 +9,7 @@ use quadrat::data::Table;
 use quadrat::data::text::Lsa;
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 /// The card of the method to use, once it is clear that the verb runs it and that it takes the parameters.
 pub fn method(verb: &str, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
@@ -53,6 +54,11 @@ pub fn open(work: &Work) -> Result<Table> {
         check_place(report)?;
     }
     read(&work.input, &work.reading)
+}
+
+/// That the output's format holds the named columns, all the table's if none is named: asked before the work.
+pub fn check_output(table: &Table, out: Option<&Path>, columns: &[&str]) -> Result<()> {
+    out.map_or(Ok(()), |out| table.check_output(out, columns))
 }
 
 /// Opens a file or a built-in set, and says on standard error what was assumed.

@@ -19,3 +19,4 @@ mod sample;
 mod sobol;
 mod split;
 mod train;
+mod types;

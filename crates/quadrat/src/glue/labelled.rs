@@ -146,19 +146,12 @@ fn of_nearer_parent(table: &Table, name: &str, made: &Resampled) -> Result<Value
     Ok(Values::Category { codes: made.origin.iter().filter_map(pick).collect(), names })
 }
 
-/// Writes kept rows as they are, then the synthetic ones, with what [`Unseen`] says in columns that the method did not see.
-/// With `round`, columns of whole numbers stay whole.
+/// Writes kept rows as they are, then the synthetic ones, whose values fit their columns' types (whole numbers are
+/// rounded, booleans the nearer of the two), with what [`Unseen`] says in columns that the method did not see.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn save_resampled(
-    table: &Table,
-    target: &str,
-    data: &Labelled,
-    made: &Resampled,
-    round: bool,
-    path: &Path,
-) -> Result<()> {
+pub fn save_resampled(table: &Table, target: &str, data: &Labelled, made: &Resampled, path: &Path) -> Result<()> {
     let kept: Vec<usize> =
         made.origin.iter().filter_map(|o| if let Origin::Kept(row) = o { Some(*row) } else { None }).collect();
     let mut columns = Vec::with_capacity(data.columns.len() + 1);
@@ -183,7 +176,7 @@ pub fn save_resampled(
     let classes = made.origin.iter().zip(&made.y).filter(|(o, _)| !matches!(o, Origin::Kept(_))).map(|(_, y)| *y);
     let classes = Values::Category { codes: classes.collect(), names: data.classes.clone() };
     columns.push((target.to_owned(), classes));
-    write_resampled(table, &kept, &columns, round, path)
+    write_resampled(table, &kept, &columns, path)
 }
 
 #[cfg(test)]
@@ -230,7 +223,7 @@ mod tests {
             notes: Vec::new(),
         };
         let path = std::env::temp_dir().join(format!("quadrat-glue-nearer-{}.csv", std::process::id()));
-        save_resampled(&table, "y", &data, &made, false, &path).unwrap();
+        save_resampled(&table, "y", &data, &made, &path).unwrap();
         let written = std::fs::read_to_string(&path).unwrap();
         assert_eq!(written, "id,age,city,y\na,1,Rome,0\n,1,Rome,1\n,2,Oslo,1\n,4,Oslo,1\n");
         std::fs::remove_file(&path).unwrap();
@@ -248,8 +241,8 @@ mod tests {
             notes: Vec::new(),
         };
         let path = std::env::temp_dir().join(format!("quadrat-glue-{}.csv", std::process::id()));
-        save_resampled(&table(), "y", &data, &made, false, &path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "id,age,city,y\nb,2,Oslo,1\n,2.5,Oslo,1\n");
+        save_resampled(&table(), "y", &data, &made, &path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "id,age,city,y\nb,2,Oslo,1\n,3,Oslo,1\n");
         std::fs::remove_file(&path).unwrap();
     }
 }
