@@ -357,7 +357,9 @@ fn chains_tell_origins_in_rows_of_the_first_table() {
 fn a_class_without_rows_in_danger_stays() {
     let data = Labelled::new(array![[0.0], [1.0], [2.0], [3.0], [90.0], [91.0], [92.0]], vec![0, 0, 0, 0, 1, 1, 1]);
     let method = BorderlineSmote { k: 1, m: 2, ..BorderlineSmote::default() };
-    assert_eq!(method.resample(&data, Seed(0), &Silent).unwrap(), Resampled::of_kept(&data, 0..7));
+    let made = method.resample(&data, Seed(0), &Silent).unwrap();
+    assert!(made.notes.len() == 1 && made.notes[0].contains("none is in danger"), "{:?}", made.notes);
+    assert_eq!(Resampled { notes: Vec::new(), ..made }, Resampled::of_kept(&data, 0..7));
     let error = Adasyn { k: 1, ..Adasyn::default() }.resample(&data, Seed(0), &Silent).unwrap_err().to_string();
     assert!(error.ends_with("there is nothing to adapt to: use smote"), "{error}");
 }

@@ -207,7 +207,7 @@ mod tests {
     /// where it is missing there.
     #[test]
     fn unseen_names_come_from_the_nearer_parent() {
-        let csv = b"id,age,city,y\na,1,Rome,0\nb,2,Oslo,1\nc,3,Rome,0\nd,4,,1\n".to_vec();
+        let csv = b"id,age,city,y\na,1,Rome,0\nb,2,Oslo,1\nc,3,Rome,0\nd,4,,1\ne,5,Rome,0\nf,6,Oslo,0\n".to_vec();
         let table = Table::from_bytes("t.csv", csv, &[]).unwrap();
         let columns = LabelledColumns { target: "y".into(), ..LabelledColumns::default() };
         let data = columns.labelled(&table, Reads::Numeric).unwrap();

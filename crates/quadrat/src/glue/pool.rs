@@ -319,7 +319,7 @@ mod tests {
         let named = of(columns.clone()).unwrap().label_points.unwrap();
         let cosine = |a: usize, b: usize| named.row(a).dot(&named.row(b));
         assert_eq!(named.nrows(), 3, "red wine, road, wine");
-        assert!(cosine(0, 2) > 0.5 && cosine(0, 1).abs() < 0.1, "{named}");
+        assert!(cosine(0, 2) > 0.4 && cosine(0, 1).abs() < 0.1, "{named}");
         let by = |source: &str| of(PoolColumns { label_embedding: Some(source.to_owned()), ..columns.clone() });
         assert_eq!(by(&vectors).unwrap().label_points.unwrap(), array![[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]]);
         assert_eq!(by("v").unwrap().label_points.unwrap(), array![[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]);

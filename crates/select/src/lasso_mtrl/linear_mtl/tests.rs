@@ -105,7 +105,10 @@ fn centred_tasks_may_lie_anywhere() {
         .collect();
     let mtl = LinearMtl { rank: 2, ..LinearMtl::default() };
     let (fit, other) = (mtl.fit(&tasks, &Silent).unwrap(), mtl.fit(&moved, &Silent).unwrap());
-    assert!((&fit.heads - &other.heads).iter().all(|v| v.abs() < 1e-6), "{}\n{}", fit.heads, other.heads);
+    // A representation is determined up to a rotation, and which one comes out differs between processors: the heads'
+    // inner products are what stays.
+    let products = |heads: &Array2<f64>| heads.t().dot(heads);
+    assert!((products(&fit.heads) - products(&other.heads)).iter().all(|v| v.abs() < 1e-6));
     let predicted = fit.head(&tasks[1]).unwrap().predict(tasks[1].x.view()).unwrap();
     let theirs = other.head(&moved[1]).unwrap().predict(moved[1].x.view()).unwrap();
     assert!(predicted.iter().zip(theirs).all(|(a, b)| (a - 7.0 - b).abs() < 1e-6));
