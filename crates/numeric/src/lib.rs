@@ -25,6 +25,7 @@ mod prepare;
 pub mod simplex;
 pub mod sparse;
 pub mod special;
+pub mod splits;
 pub mod transport;
 mod tree;
 
