@@ -11,6 +11,7 @@ mod decompose;
 pub mod elementary;
 pub mod factors;
 mod gemm;
+pub mod impute;
 pub mod kmeans;
 pub mod lasso;
 pub mod layers;
