@@ -140,7 +140,7 @@ pub(crate) fn vector(array: &ArrayRef, row: usize, target: &mut [f32]) -> Result
         && let Some(vector) = items.values().get(start..start + width)
     {
         target.copy_from_slice(vector);
-        return Ok(());
+        return finite(target);
     }
     let items = list(array, row)?;
     if items.len() != target.len() {
@@ -152,7 +152,16 @@ pub(crate) fn vector(array: &ArrayRef, row: usize, target: &mut [f32]) -> Result
     for (to, from) in target.iter_mut().zip(items.values()) {
         *to = *from as f32;
     }
-    Ok(())
+    finite(target)
+}
+
+fn finite(vector: &[f32]) -> Result<(), String> {
+    match vector.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(at) => {
+            Err(format!("number {} of the embedding is {}: correct it or leave the row out", at + 1, vector[at]))
+        }
+    }
 }
 
 impl Values {

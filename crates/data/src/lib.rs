@@ -127,6 +127,7 @@ mod source;
 mod spell;
 mod table;
 pub mod text;
+mod view;
 mod write;
 mod zip;
 
@@ -136,4 +137,5 @@ pub use numpy::{npy_head, read_embedding};
 pub use origin::panic_becomes_error;
 pub use reading::Reading;
 pub use table::{Categories, Labels, Table};
+pub use view::Gaps;
 pub use write::{is_standard_output, write_made, write_resampled, write_selection};

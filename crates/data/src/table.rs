@@ -11,6 +11,7 @@ use crate::origin::Origin;
 use crate::parquet_file::{self, Parquet};
 use crate::shuffle::{Shuffle, bytes_of};
 use crate::source::{Form, Source, Visit};
+use crate::view::View;
 use crate::{
     Column, ColumnType, Missing, Reading, arff, arrays, builtin, bytes, cell, holds, json, libsvm, refused, spell, zip,
 };
@@ -29,13 +30,16 @@ use std::sync::Arc;
 ///
 /// Decoded columns come in the order of the file's rows; the file itself is kept (text formats) or read again
 /// (Parquet), so that the user's rows can be written as they were. See the [crate](crate) for the formats.
+#[derive(Clone)]
 pub struct Table {
     name: String,
     format: Format,
     columns: Vec<Column>,
-    pub(crate) body: Body,
+    pub(crate) body: Arc<Body>,
     notes: Vec<String>,
-    codes: Codes,
+    pub(crate) codes: Codes,
+    pub(crate) view: Option<Arc<View>>,
+    pub(crate) excluded: Vec<String>,
     progress: Arc<dyn Progress + Send>,
 }
 
@@ -197,7 +201,18 @@ impl Table {
             Body::Held(held) => held.columns().to_vec(),
         };
         let codes = Codes::new(&reading.missing_codes);
-        let table = Table { name: name.to_owned(), format, columns, body, notes, codes, progress };
+        let body = Arc::new(body);
+        let table = Table {
+            name: name.to_owned(),
+            format,
+            columns,
+            body,
+            notes,
+            codes,
+            view: None,
+            excluded: Vec::new(),
+            progress,
+        };
         for (column, _) in &reading.types {
             table.index(column)?;
         }
@@ -221,7 +236,7 @@ impl Table {
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.source().parts().last().map_or(0, |part| part.end)
+        self.parts().last().map_or(0, |part| part.end)
     }
 
     /// Names and types of all columns, in the file's order.
@@ -274,14 +289,14 @@ impl Table {
 
     /// The line (row, in formats without lines) to name in a message about `row`; counts from 1.
     pub fn line(&self, row: usize) -> u64 {
-        self.source().line(row)
+        self.source().line(self.row(row))
     }
 
     /// The columns as numbers, one row a sample; booleans are 0 and 1.
     ///
     /// # Errors
-    /// A column that is unknown or not numeric; a missing value unless `missing` keeps it as NaN. (NaN written in a
-    /// file is a missing value too.)
+    /// A column that is unknown or not numeric; an infinity; a missing value unless `missing` keeps it as NaN. (NaN
+    /// written in a file is a missing value too.)
     pub fn numeric<S: AsRef<str>>(&self, names: &[S], missing: Missing) -> Result<Array2<f64>> {
         let (columns, place) = self.wanted(names)?;
         for &c in &columns {
@@ -298,7 +313,7 @@ impl Table {
         let coded = !self.codes.is_empty();
         let mut values = self.zeros::<f64>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
-            let mut row = self.source().parts()[part].start;
+            let mut row = self.parts()[part].start;
             self.read(part, None, &columns, Form::Native, &mut |batch| {
                 let numbers: Vec<Float64Array> =
                     batch.iter().zip(&columns).map(|(array, &c)| self.numbers(array, row, c)).collect::<Result<_>>()?;
@@ -311,8 +326,8 @@ impl Table {
                         if coded && self.codes.has_number(*value) {
                             *value = f64::NAN;
                         }
-                        if value.is_nan() && missing == Missing::Error {
-                            return Err(self.missing(row + i, columns[p]));
+                        if !value.is_finite() && (missing == Missing::Error || value.is_infinite()) {
+                            return Err(self.not_a_number(*value, row + i, columns[p]));
                         }
                     }
                 }
@@ -436,7 +451,7 @@ impl Table {
         };
         let mut values = self.zeros::<f32>(width)?;
         self.fill(&mut values, width, |part, mut chunk| {
-            let mut row = self.source().parts()[part].start;
+            let mut row = self.parts()[part].start;
             self.read(part, None, &[column], Form::Native, &mut |batch| {
                 for array in batch {
                     for i in 0..array.len() {
@@ -456,7 +471,7 @@ impl Table {
 
     fn first_width(&self, column: usize) -> Result<usize> {
         let mut width = Err(self.missing(0, column));
-        let first = self.source().parts().iter().position(|part| !part.is_empty()).unwrap_or(0);
+        let first = self.parts().iter().position(|part| !part.is_empty()).unwrap_or(0);
         self.read(first, Some(&[0]), &[column], Form::Native, &mut |batch| {
             if let Some(array) = batch.first().filter(|array| !array.is_empty()) {
                 width = arrays::width(array, 0).map_err(|why| self.error(0, column, &why));
@@ -475,7 +490,7 @@ impl Table {
     ) -> Result<()> {
         let mut rest = values;
         let mut chunks = Vec::new();
-        for part in self.source().parts() {
+        for part in self.parts() {
             let (chunk, others) = rest.split_at_mut(part.len() * width);
             chunks.push(chunk);
             rest = others;
@@ -491,13 +506,13 @@ impl Table {
     }
 
     /// Parts decode in parallel, each into a `T` of its own: `take` gets every row's number and text, in order.
-    fn each_part<T: Default + Send>(
+    pub(crate) fn each_part<T: Default + Send>(
         &self,
         name: &str,
         take: impl Fn(&mut T, usize, Option<Cow<str>>) -> Result<()> + Sync,
     ) -> Result<Vec<T>> {
         let column = self.index(name)?;
-        let parts = self.source().parts();
+        let parts = self.parts();
         self.progress.begin("reading columns", Some(parts.len() as u64));
         let decode = |part: &Range<usize>, number: usize| -> Result<T> {
             let mut taken = T::default();
@@ -516,7 +531,7 @@ impl Table {
 
     /// The texts of a column of a part, one a row. JSON Lines hands out its own; others make a column of them first.
     fn texts(&self, part: usize, column: usize, each: &mut dyn FnMut(Option<Cow<str>>) -> Result<()>) -> Result<()> {
-        if let Body::Jsonl(jsonl) = &self.body {
+        if let (Body::Jsonl(jsonl), None) = (&*self.body, &self.view) {
             checkpoint(&*self.progress)?;
             return jsonl.texts(part, column, each);
         }
@@ -526,9 +541,16 @@ impl Table {
     }
 
     /// [`Source::read`], with a look at the progress before each batch.
-    fn read(&self, part: usize, rows: Option<&[usize]>, columns: &[usize], form: Form, visit: Visit) -> Result<()> {
+    pub(crate) fn read(
+        &self,
+        part: usize,
+        rows: Option<&[usize]>,
+        columns: &[usize],
+        form: Form,
+        visit: Visit,
+    ) -> Result<()> {
         checkpoint(&*self.progress)?;
-        self.source().read(part, rows, columns, form, &mut |batch| {
+        self.read_part(part, rows, columns, form, &mut |batch| {
             checkpoint(&*self.progress)?;
             visit(batch)
         })
@@ -579,7 +601,7 @@ impl Table {
 
     /// Hands ascending rows to `each`. Parts are decoded in parallel as far as a few hundred megabytes hold them.
     fn stream(&self, rows: &[usize], columns: &[usize], form: Form, each: Visit) -> Result<()> {
-        let spans = self.source().parts().iter().enumerate();
+        let spans = self.parts().iter().enumerate();
         let parts: Vec<(usize, &[usize])> = spans
             .map(|(part, span)| {
                 let (from, to) = (rows.partition_point(|r| *r < span.start), rows.partition_point(|r| *r < span.end));
@@ -627,7 +649,7 @@ impl Table {
     }
 
     pub(crate) fn source(&self) -> &dyn Source {
-        match &self.body {
+        match &*self.body {
             Body::Delimited(csv) => csv,
             Body::Jsonl(jsonl) => jsonl,
             Body::Parquet(parquet) => parquet,
@@ -660,7 +682,7 @@ impl Table {
     }
 
     /// A decoded batch of a numeric column in double precision; texts that were overridden to be numbers are parsed.
-    fn numbers(&self, array: &ArrayRef, first: usize, column: usize) -> Result<Float64Array> {
+    pub(crate) fn numbers(&self, array: &ArrayRef, first: usize, column: usize) -> Result<Float64Array> {
         if let Some(numbers) = arrays::to_f64(array) {
             return Ok(numbers);
         }
@@ -691,6 +713,14 @@ impl Table {
 
     fn shaped<T>(&self, width: usize, values: Vec<T>) -> Result<Array2<T>> {
         Array2::from_shape_vec((self.rows(), width), values).map_err(|e| Error::data(&self.name, None, e.to_string()))
+    }
+
+    fn not_a_number(&self, value: f64, row: usize, column: usize) -> Error {
+        if value.is_nan() {
+            return self.missing(row, column);
+        }
+        let why = "the value is infinite: correct it, leave the column out, or have `inf` read as a missing value";
+        self.error(row, column, why)
     }
 
     fn missing(&self, row: usize, column: usize) -> Error {

@@ -185,7 +185,7 @@ impl New {
 /// How cells are decoded to be written: from text to text, numbers keep their spelling, if it is the one that everybody
 /// reads.
 fn form(table: &Table, format: Format) -> Form {
-    let plain = matches!(&table.body, Body::Delimited(csv) if csv.is_plain());
+    let plain = matches!(&*table.body, Body::Delimited(csv) if csv.is_plain());
     if plain && matches!(format, Format::Csv | Format::Tsv) { Form::Text } else { Form::Native }
 }
 
@@ -194,12 +194,12 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
         return Err(Error::input("row", row, format!("{} has {} rows, counted from 0", table.name(), table.rows())));
     }
     let (format, compression) = target(path, table.format())?;
-    let own = matches!(&table.body, Body::Delimited(_)) && format == table.format();
+    let own = matches!(&*table.body, Body::Delimited(_)) && format == table.format();
     let form = if own { Form::Text } else { form(table, format) };
     let new = New::of(table, rows, form)?;
     write_out(path, |file| {
         let io = |e| Error::io(path, e);
-        match (&table.body, format) {
+        match (&*table.body, format) {
             (Body::Delimited(csv), Format::Csv | Format::Tsv) if own => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
                 delimited_rows(csv, rows, &new, &mut out).and_then(|()| out.finish()).map_err(io)
@@ -209,7 +209,7 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
                 json_rows(table, jsonl, rows, &new, format, &mut out).and_then(|()| out.finish()).map_err(io)
             }
             _ => {
-                let shape = match &table.body {
+                let shape = match &*table.body {
                     Body::Numpy(numpy) if format == table.format() => numpy.shape(),
                     _ => Shape::Plain,
                 };
@@ -280,7 +280,7 @@ fn delimited_rows(csv: &Delimited, rows: &Rows, new: &New, out: impl Write) -> s
         added.push(with_decimal(array, values, csv.decimal(None))?);
     }
     for (i, &row) in rows.kept.iter().enumerate() {
-        out.piece.extend_from_slice(csv.row(row).as_bytes());
+        out.piece.extend_from_slice(csv.row(table.row(row)).as_bytes());
         for array in &added {
             out.piece.push(separator);
             push_cell(&mut out.piece, array, i, dialect).map_err(unfit)?;
@@ -337,7 +337,7 @@ fn json_rows(
     out.piece.extend_from_slice(head.as_bytes());
     let mut compact = Vec::new();
     for (i, &row) in rows.kept.iter().enumerate() {
-        let mut object = jsonl.row(row);
+        let mut object = jsonl.row(table.row(row));
         if broken {
             compact.clear();
             json::push_compact(&mut compact, object);
