@@ -12,7 +12,8 @@ use crate::commands::predict::{Evaluate, Predict};
 use crate::commands::train::Train;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use quadrat::data::ColumnType;
-use quadrat::{Error, Result};
+use quadrat::numeric::impute::Fill;
+use quadrat::{Error, OnMissing, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -122,7 +123,7 @@ pub struct Run {
 #[command(next_help_heading = "How files are read")]
 pub struct Reading {
     /// Types of columns that are to be read differently: integer, float, boolean, text or category
-    #[arg(long, value_name = "A=TYPE,B=TYPE", value_delimiter = ',')]
+    #[arg(long, value_name = "A=TYPE,B=TYPE")]
     pub types: Vec<String>,
     /// Format of the input, where its name does not tell: csv, tsv, jsonl, parquet, arrow, npy, npz, ...
     #[arg(long, value_name = "FORMAT")]
@@ -154,17 +155,60 @@ pub struct Reading {
     /// What else stands for a missing value, in every column
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', allow_hyphen_values = true)]
     pub missing_codes: Vec<String>,
+    /// Columns that nothing is to be learnt from; they are written as all others
+    #[arg(long, value_name = "A,B,C")]
+    pub exclude: Vec<String>,
+    /// Rows that lack a value in a column in use: refuse the file, drop these rows, impute (see --impute), or let no
+    /// name be a category of its own [default: refuse]
+    #[arg(long, value_enum, value_name = "refuse|drop|impute|category", hide_possible_values = true)]
+    pub missing: Option<Missing>,
+    /// What takes the place of a missing number: the column's median, its mean, or the mean of the 5 nearest rows; of a
+    /// missing name, the most frequent one [default: median]
+    #[arg(long, value_enum, value_name = "median|mean|knn", hide_possible_values = true)]
+    pub impute: Option<Impute>,
+}
+
+/// What is to be done where a value is missing.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    Refuse,
+    Drop,
+    Impute,
+    Category,
+}
+
+/// What takes the place of a missing number.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Impute {
+    Median,
+    Mean,
+    Knn,
 }
 
 impl Reading {
+    /// What is to be done about missing values.
+    pub fn on_missing(&self) -> Result<OnMissing> {
+        let fill = match self.impute {
+            Some(Impute::Mean) => Fill::Mean,
+            Some(Impute::Knn) => Fill::Nearest,
+            Some(Impute::Median) | None => Fill::Median,
+        };
+        match (self.missing, self.impute) {
+            (Some(Missing::Impute), _) | (None, Some(_)) => Ok(OnMissing::Impute(fill)),
+            (Some(other), Some(_)) => {
+                let got = format!("it with --missing {other:?}").to_lowercase();
+                Err(Error::input("--impute", got, "it belongs to --missing impute"))
+            }
+            (Some(Missing::Drop), None) => Ok(OnMissing::Drop),
+            (Some(Missing::Category), None) => Ok(OnMissing::Category),
+            (Some(Missing::Refuse) | None, None) => Ok(OnMissing::Refuse),
+        }
+    }
+
     /// As the reader takes it.
     pub fn told(&self) -> Result<quadrat::data::Reading> {
-        let types = self.types.iter().map(|entry| {
-            let (name, kind) = entry
-                .rsplit_once('=')
-                .ok_or_else(|| Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"))?;
-            Ok((name.to_owned(), kind.parse::<ColumnType>()?))
-        });
         let separator = self.separator.as_deref().map(|given| {
             let mut characters = given.chars();
             match (given, characters.next(), characters.next()) {
@@ -174,7 +218,7 @@ impl Reading {
             }
         });
         Ok(quadrat::data::Reading {
-            types: types.collect::<Result<_>>()?,
+            types: types(&self.types)?,
             format: self.format.as_deref().map(str::parse).transpose()?,
             separator: separator.transpose()?,
             decimal: self.decimal,
@@ -186,6 +230,28 @@ impl Reading {
             missing_codes: self.missing_codes.clone(),
         })
     }
+}
+
+/// Entries COLUMN=TYPE between commas, either of which may stand in a column's name: an entry ends with a type.
+fn types(given: &[String]) -> Result<Vec<(String, ColumnType)>> {
+    let mut types = Vec::new();
+    for list in given {
+        let mut entry = String::new();
+        for piece in list.split(',') {
+            entry = if entry.is_empty() { piece.to_owned() } else { format!("{entry},{piece}") };
+            if let Some((name, kind)) = entry.rsplit_once('=').and_then(|(n, k)| Some((n, k.trim().parse().ok()?))) {
+                types.push((name.trim().to_owned(), kind));
+                entry.clear();
+            }
+        }
+        if let Some((_, kind)) = entry.rsplit_once('=') {
+            kind.trim().parse::<ColumnType>()?;
+        }
+        if !entry.is_empty() {
+            return Err(Error::input("--types", format!("`{entry}`"), "write COLUMN=TYPE, such as zip=text"));
+        }
+    }
+    Ok(types)
 }
 
 #[derive(Args, Debug)]
@@ -243,7 +309,7 @@ pub struct Work {
     #[arg(long)]
     pub method: String,
     /// Numeric columns to use [default: all numeric columns without another role]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     #[command(flatten)]
     pub run: Run,
@@ -261,11 +327,11 @@ pub struct Columns {
     #[arg(long, value_name = "COLUMN")]
     pub target: Option<String>,
     /// Text columns: joined, and turned into hashed TF-IDF features
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub text: Vec<String>,
-    /// Dimensions of the features made from text
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub text_dim: usize,
+    /// Dimensions of the features made from text [default: 64]
+    #[arg(long, value_name = "N", requires = "text")]
+    pub text_dim: Option<usize>,
     /// A column of fixed-size lists, or an .npy file with one row for each row of the input
     #[arg(long, value_name = "COLUMN|FILE.npy")]
     pub embedding: Option<String>,
@@ -331,7 +397,7 @@ pub struct Balance {
     pub target: String,
     /// Nominal columns: their names, `none`, or `auto` for columns of text, truth values and categories in which a
     /// value is shared by two rows on average (left out if the method takes numbers only)
-    #[arg(long, value_name = "auto|none|A,B,C", value_delimiter = ',', default_value = "auto")]
+    #[arg(long, value_name = "auto|none|A,B,C", default_value = "auto")]
     pub categorical: Vec<String>,
     /// Scale of the numeric columns while neighbours are looked for: as they are, mean 0 and deviation 1, or median 0 and
     /// distance 1 between the quartiles
@@ -401,21 +467,21 @@ pub struct SplitFile {
     pub per_query: Vec<usize>,
     /// Protocol resample: rows among this many nearest of a test row are not far [default: as many as were taken]
     #[arg(long, value_name = "N")]
-    pub exclude: Option<usize>,
+    pub exclude_nearest: Option<usize>,
     /// Protocol resample: which of the far rows [default: random]
     #[arg(long, value_enum)]
     pub far: Option<Far>,
     /// Text columns: joined, and turned into hashed TF-IDF features; compared by cosine
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub text: Vec<String>,
-    /// Dimensions of the features made from text
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub text_dim: usize,
+    /// Dimensions of the features made from text [default: 64]
+    #[arg(long, value_name = "N", requires = "text")]
+    pub text_dim: Option<usize>,
     /// A column of fixed-size lists, or (without --test) an .npy file with a row for each row; compared by cosine
     #[arg(long, value_name = "COLUMN|FILE.npy")]
     pub embedding: Option<String>,
     /// Numeric columns, standardised and compared by Euclidean distance [default: all that are numeric]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     /// Column with each row's class, which is no feature
     #[arg(long, value_name = "COLUMN")]
@@ -491,7 +557,7 @@ pub struct Compare {
     #[command(flatten)]
     pub columns: Columns,
     /// Numeric columns to use [default: all numeric columns without another role]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     /// Rows to choose, each a number or a share such as 2% of the rows that are not kept for testing
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "1%,2%,5%")]
@@ -621,6 +687,23 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_may_hold_commas_and_equals_signs() {
+        let typed = |text: &str| types(&[text.to_owned()]);
+        let of = |name: &str, kind| (name.to_owned(), kind);
+        for (text, expected) in [
+            ("zip=text", vec![of("zip", ColumnType::Text)]),
+            ("a=b=float,zip=text", vec![of("a=b", ColumnType::Float), of("zip", ColumnType::Text)]),
+            ("Income, annual=integer", vec![of("Income, annual", ColumnType::Integer)]),
+            ("a=1,b=2=category", vec![of("a=1,b=2", ColumnType::Category)]),
+        ] {
+            assert_eq!(typed(text).unwrap(), expected, "{text}");
+        }
+        for text in ["zip", "zip=word", "zip=text,b", "=", "zip="] {
+            assert!(typed(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod examples;
 mod output;
 mod report;
 mod terminal;
@@ -26,13 +27,15 @@ fn main() -> ExitCode {
     hide_caught_panics();
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let split = args::split(&Cli::command(), arguments);
-    let mut command = Cli::command();
+    let mut command = examples::under(Cli::command());
     if let Some(card) = split.method.as_deref().and_then(|method| find(&catalogue(), method).ok()) {
         let help = format!("Parameters of {}:\n{}", card.slug, commands::show::parameters(card));
         // `estimate sobol` and its like parse their own options: a method's help goes to the verbs of one word.
         for verb in card.verbs.iter().filter(|verb| !verb.contains(' ')) {
-            let help = help.clone();
-            command = command.mut_subcommand(verb, |verb| verb.after_help(help));
+            command = command.mut_subcommand(verb, |verb| {
+                let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+                verb.after_help(format!("{help}\n{examples}"))
+            });
         }
     }
     let cli = match command.try_get_matches_from(split.own).and_then(|matches| Cli::from_arg_matches(&matches)) {

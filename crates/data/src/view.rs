@@ -1,7 +1,7 @@
 //! Some of a table's rows as a table of its own.
 
-use crate::source::{Form, Visit};
 use crate::Table;
+use crate::source::{Form, Visit};
 use arrow_array::Array;
 use quadrat_core::{Error, Result};
 use rayon::prelude::*;

@@ -202,7 +202,7 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
         match (&*table.body, format) {
             (Body::Delimited(csv), Format::Csv | Format::Tsv) if own => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
-                delimited_rows(csv, rows, &new, &mut out).and_then(|()| out.finish()).map_err(io)
+                delimited_rows(table, csv, rows, &new, &mut out).and_then(|()| out.finish()).map_err(io)
             }
             (Body::Jsonl(jsonl), Format::Jsonl | Format::Json) => {
                 let mut out = Encoder::new(file, compression).map_err(io)?;
@@ -263,7 +263,7 @@ fn unfit(why: String) -> std::io::Error {
 
 /// The user's own rows byte by byte, added cells behind each, synthetic rows below; new cells are spelt as the file
 /// spells its own, but without marks between thousands.
-fn delimited_rows(csv: &Delimited, rows: &Rows, new: &New, out: impl Write) -> std::io::Result<()> {
+fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, new: &New, out: impl Write) -> std::io::Result<()> {
     let (dialect, line_end) = (csv.dialect(), csv.line_end());
     let separator = dialect.separator;
     let mut out = Pieces::new(out, csv.charset());

@@ -30,15 +30,16 @@
 //! let table = Table::open("builtin:pima", &[])?;
 //! let columns = LabelledColumns { target: "class".into(), ..LabelledColumns::default() };
 //! let smote = quadrat::robust::build("smote", &Params::from([("k", "5")]))?;
-//! let data = columns.labelled(&table, smote.reads())?;
+//! let mut uses = columns.choose(&table, smote.reads())?;
+//! let data = columns.read(&table, &mut uses, smote.reads())?;
 //! let balanced = smote.resample(&data, Seed(1), &Silent)?;
-//! save_resampled(&table, "class", &data, &balanced, &folder.join("balanced.csv"))?;
+//! save_resampled(&table, &uses, &data, &balanced, &folder.join("balanced.csv"))?;
 //! assert!(balanced.synthetic.nrows() > 0);
 //! # std::fs::remove_dir_all(&folder).unwrap();
 //! # Ok::<(), quadrat::Error>(())
 //! ```
 
-#[cfg(all(feature = "data", any(feature = "regularize", feature = "robust", feature = "select")))]
+#[cfg(feature = "data")]
 mod glue;
 pub mod prelude;
 
@@ -58,10 +59,12 @@ pub use quadrat_robust as robust;
 #[cfg(feature = "select")]
 pub use quadrat_select as select;
 
+#[cfg(feature = "data")]
+pub use glue::{ColumnUse, LeftOut, Nominal, OnMissing, Part, UsedColumn, Wish};
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Wanted};
 #[cfg(all(feature = "data", feature = "robust"))]
-pub use glue::{LabelledColumns, Nominal, Unseen, save_resampled};
+pub use glue::{LabelledColumns, Unseen, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]
 pub use glue::{PoolColumns, Questions, save_selection};
 

@@ -1,13 +1,13 @@
 //! `quadrat allocate`: labelled rows of many tasks, or their heads -> how many rows to buy of each source task.
 
-use super::work;
+use super::{roles, work};
 use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, count, figure, table};
 use clap::{Args, ValueEnum};
 use ndarray::{Array2, Axis};
 use quadrat::data::{Categories, ColumnType, Format, Missing, Table, Values, write_selection};
-use quadrat::select::{self, LinearMtl, Penalty, Relevance, Task, TaskAllocator};
-use quadrat::{Card, Error, PoolColumns, Progress, Result, Seed, catalogue, find};
+use quadrat::select::{self, LinearMtl, Needs, Penalty, Relevance, Task, TaskAllocator};
+use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, catalogue, find};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub struct Allocate {
     #[arg(long, value_name = "COLUMN")]
     pub target: Option<String>,
     /// Numeric columns to use [default: all numeric columns without another role]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     /// In place of numeric columns: a column of fixed-size lists, or an .npy file with one row for each row of the input
     #[arg(long, value_name = "COLUMN|FILE.npy", conflicts_with_all = ["features", "heads"])]
@@ -130,6 +130,9 @@ pub fn run(args: &Allocate, progress: &dyn Progress) -> Result<Reply> {
 
 /// What is known of the tasks.
 struct Known {
+    /// What it comes from.
+    uses: ColumnUse,
+    file: Table,
     /// The sources' names, in their order.
     sources: Vec<String>,
     /// Labelled rows of each source and of the target.
@@ -146,18 +149,19 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
         return Err(Error::input("--in", "nothing", "name a file of labelled rows with --target, or give --heads"));
     };
     let file = work::read(input, &args.reading)?;
-    let tasks = file.categories(&args.task, Missing::Error)?;
-    let ours = code_of(&args.target_task, &file, &args.task, &tasks)?;
     let columns = PoolColumns {
         target: Some(target.clone()),
         // So that a task's number is no feature.
         labels: Some(args.task.clone()),
-        features: args.features.clone(),
+        features: work::listed("--features", &args.features, &file)?,
         embedding: args.embedding.clone(),
         standardise: true,
         ..PoolColumns::default()
     };
-    let x = columns.points(&file, Seed(args.run.seed), progress)?.to_f64().into_owned();
+    let (mut uses, file) = chosen(&columns, &file, args)?;
+    let tasks = uses.categories(&file, &args.task)?;
+    let ours = code_of(&args.target_task, &file, &args.task, &tasks)?;
+    let x = columns.joint_points(&[&file], &mut uses, Seed(args.run.seed), progress)?.to_f64().into_owned();
     let y = labels(&file, target)?;
     let mut rows = vec![Vec::new(); tasks.names.len()];
     tasks.codes.iter().enumerate().for_each(|(row, task)| rows[*task as usize].push(row));
@@ -182,12 +186,26 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
         _ => share(&args.lambda)?,
     };
     Ok(Known {
+        uses,
+        file,
         rows: Some((sources.iter().map(|task| task.y.len()).collect(), target.y.len())),
         sources: (0..rows.len()).filter(others).map(|code| tasks.names[code].clone()).collect(),
         heads: representation.heads,
         target: head.w,
         lambda,
     })
+}
+
+/// All that is read of the rows.
+fn points() -> Needs {
+    Needs { points: true, ..Needs::default() }
+}
+
+/// The columns, and the rows to work on.
+fn chosen(columns: &PoolColumns, file: &Table, args: &Allocate) -> Result<(ColumnUse, Table)> {
+    let mut uses = columns.choose(file, points())?;
+    let file = uses.settle(file, args.reading.on_missing()?)?;
+    Ok((uses, file))
 }
 
 fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
@@ -200,11 +218,12 @@ fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
     let ours = code_of(&args.target_task, &file, &args.task, &tasks)?;
     let columns = PoolColumns {
         labels: Some(args.task.clone()),
-        features: args.features.clone(),
+        features: work::listed("--features", &args.features, &file)?,
         standardise: false,
         ..PoolColumns::default()
     };
-    let x = columns.points(&file, Seed(args.run.seed), &quadrat::Silent)?.to_f64().into_owned();
+    let mut uses = columns.choose(&file, points())?;
+    let x = columns.joint_points(&[&file], &mut uses, Seed(args.run.seed), &quadrat::Silent)?.to_f64().into_owned();
     let row_of = |code: usize| tasks.codes.iter().position(|found| *found as usize == code).unwrap_or_default();
     let others: Vec<usize> = (0..tasks.names.len()).filter(|code| *code != ours).collect();
     let rows: Vec<usize> = others.iter().map(|code| row_of(*code)).collect();
@@ -213,8 +232,10 @@ fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
         _ => share(&args.lambda)?,
     };
     Ok(Known {
+        uses,
         sources: others.iter().map(|code| tasks.names[*code].clone()).collect(),
         rows: None,
+        file,
         heads: x.select(Axis(0), &rows).reversed_axes(),
         target: x.row(row_of(ours)).to_vec(),
         lambda,
@@ -301,7 +322,7 @@ impl Plan<'_> {
                 "buy": self.buy[m],
             })
         };
-        let value = json!({
+        let mut value = json!({
             "method": card.slug,
             "rule": args.rule.name(),
             "target_task": args.target_task,
@@ -328,6 +349,7 @@ impl Plan<'_> {
             args.target_task
         );
         text += &self.table();
+        roles::tell(&known.file, &known.uses, &mut text, &mut value);
         match &args.out {
             Some(out) => text += &format!("wrote {}", out.display()),
             None => text += "nothing was written: name a file with --out",

@@ -1,12 +1,12 @@
 //! `quadrat ask`: twenty questions on any table of items.
 
-use super::work;
+use super::{roles, work};
 use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, json, print, table, write_json};
 use clap::Args;
 use quadrat::select::{AnswerTable, Classical, LearnedPolicy, QueryPolicy, QueryProblem, QueryRule};
 use quadrat::select::{Session, SessionState, Trainer};
-use quadrat::{Error, Progress, Questions, Result, Seed};
+use quadrat::{Error, OnMissing, Progress, Questions, Result, Seed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
@@ -33,7 +33,7 @@ pub struct Ask {
     #[arg(long, value_name = "COLUMN")]
     pub name: Option<String>,
     /// Columns to ask about [default: all that have 2 to 12 values]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     /// Share of answers that may be wrong, from 0 to below 0.5
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
@@ -100,9 +100,21 @@ fn questions(args: &Ask) -> Result<Questions> {
     if args.questions == 0 {
         return Err(Error::input("--questions", 0, "use at least 1"));
     }
-    let found = Questions::of(&work::read(&args.input, &args.reading)?, args.name.as_deref(), &args.features)?;
-    for note in &found.left_out {
-        eprintln!("quadrat: note: no question about {note}");
+    let table = work::read(&args.input, &args.reading)?;
+    let columns = work::listed("--features", &args.features, &table)?;
+    let table = match args.reading.on_missing()? {
+        OnMissing::Refuse => table,
+        OnMissing::Drop => {
+            Questions::of(&table, args.name.as_deref(), &columns)?.columns.settle(&table, OnMissing::Drop)?
+        }
+        OnMissing::Impute(_) | OnMissing::Category => {
+            let want = "a missing value says yes half the time: leave the option out, or use --missing drop";
+            return Err(Error::input("--missing", "impute or category", want));
+        }
+    };
+    let found = Questions::of(&table, args.name.as_deref(), &columns)?;
+    for out in &found.columns.left_out {
+        eprintln!("quadrat: note: no question about {}: {}", out.name, out.why);
     }
     Ok(found)
 }
@@ -219,6 +231,7 @@ fn conclusion(args: &Ask, asked: &Questions, session: &mut Session) -> Reply {
         "policy": args.policy,
         "input": args.input,
         "name": asked.name,
+        "columns": roles::json(&asked.columns),
         "items": asked.items.len(),
         "questions": asked.questions.len(),
         "noise": args.noise,

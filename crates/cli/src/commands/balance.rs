@@ -1,12 +1,13 @@
 //! `quadrat balance`: a labelled file -> a file whose classes are balanced.
 
+use super::roles;
 use super::work::{self, Classes};
 use crate::args::{Balance, ColumnScale};
 use crate::output::{Reply, count, figure, seconds};
 use crate::report::{Block, Page, map};
 use quadrat::data::Table;
 use quadrat::robust::{Labelled, Origin, Reads, Resampled, Resampler, Scaled};
-use quadrat::{Card, LabelledColumns, Nominal, Progress, Result, Seed, Unseen, checkpoint, save_resampled};
+use quadrat::{Card, ColumnUse, LabelledColumns, Nominal, Progress, Result, Seed, Unseen, checkpoint, save_resampled};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,30 +19,33 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     let resampler: Box<dyn Resampler> = Box::new(Scaled { resampler, scale: args.scale.into() });
     let table = work::open(&args.work)?;
     work::check_output(&table, args.work.out.as_deref(), &[])?;
-    let data = labelled(args, resampler.as_ref(), &table)?;
+    let columns = columns(args, &table)?;
+    let mut uses = columns.choose(&table, resampler.reads())?;
+    let table = uses.settle(&table, args.work.reading.on_missing()?)?;
+    let data = columns.read(&table, &mut uses, resampler.reads())?;
     let started = Instant::now();
     let made = resampler.resample(&data, Seed(args.work.run.seed), progress)?;
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
     if let Some(out) = &args.work.out {
         progress.begin("writing", None);
-        save_resampled(&table, &args.target, &data, &made, out)?;
+        save_resampled(&table, &uses, &data, &made, out)?;
     }
     let warnings = warnings(args, resampler.reads(), &table, &data, &made)?;
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
-    Run { args, card, parameters, table: &table, data: &data, made: &made, took }.reply(&warnings)
+    Run { args, card, parameters, table: &table, uses: &uses, data: &data, made: &made, took }.reply(&warnings)
 }
 
-fn labelled(args: &Balance, resampler: &dyn Resampler, table: &Table) -> Result<Labelled> {
+fn columns(args: &Balance, table: &Table) -> Result<LabelledColumns> {
     let nominal = match args.categorical.as_slice() {
         [word] if word == "auto" => Nominal::Auto,
         [word] if word == "none" => Nominal::Named(Vec::new()),
-        names => Nominal::Named(names.to_vec()),
+        names => Nominal::Named(work::listed("--categorical", names, table)?),
     };
-    let columns = LabelledColumns { target: args.target.clone(), features: args.work.features.clone(), nominal };
-    columns.labelled(table, resampler.reads())
+    let features = work::listed("--features", &args.work.features, table)?;
+    Ok(LabelledColumns { target: args.target.clone(), features, nominal })
 }
 
 /// What is no error but a user should know of.
@@ -103,6 +107,7 @@ struct Run<'a> {
     card: &'static Card,
     parameters: &'a [(String, String)],
     table: &'a Table,
+    uses: &'a ColumnUse,
     data: &'a Labelled,
     made: &'a Resampled,
     took: f64,
@@ -137,7 +142,7 @@ impl Run<'_> {
         if let Some(path) = &args.work.report {
             self.page(&classes)?.finish(path, Some(card))?;
         }
-        let value = json!({
+        let mut value = json!({
             "method": card.slug,
             "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
             "scale": args.scale,
@@ -146,14 +151,13 @@ impl Run<'_> {
             "rows": self.table.rows(),
             "kept": kept,
             "synthetic": made.synthetic.nrows(),
-            "columns": data.columns,
-            "nominal": data.categorical.iter().map(|c| &data.columns[*c]).collect::<Vec<_>>(),
             "classes": classes.json(),
             "warnings": warnings,
             "seconds": self.took,
             "out": args.work.out,
             "report": args.work.report,
         });
+        roles::tell(self.table, self.uses, &mut text, &mut value);
         Ok(Reply::new(text, value))
     }
 
@@ -169,6 +173,7 @@ impl Run<'_> {
             ("Time".to_owned(), seconds(self.took)),
         ];
         page.blocks.push(Block::Facts(facts));
+        page.section("Columns", roles::blocks(self.uses));
         page.section("Parameters", work::parameters(card, self.parameters));
         let bar = |n: usize| (n as f64, count(n));
         let rows = classes.rows().map(|(name, before, after)| (name.clone(), vec![bar(before), bar(after)])).collect();

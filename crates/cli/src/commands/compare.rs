@@ -1,14 +1,14 @@
 //! `quadrat compare`: the selectors against each other and against random, on the user's data.
 
-use super::work;
+use super::{roles, work};
 use crate::args::Compare;
 use crate::output::{Reply, check_place, count, json, operations as operations_of, seconds, table, wrap, write_json};
 use crate::report::{Block, Page, svg};
 use quadrat::data::Table;
 use quadrat::select::court::{FRESH, RANDOM};
-use quadrat::select::{Case, Court, Ruling, Selector, Standing, Trial, build, selectors};
+use quadrat::select::{Case, Court, Needs, Ruling, Selector, Standing, Trial, build, selectors};
 use quadrat::stats::{Interval, mean};
-use quadrat::{Error, Params, Plot, Progress, Result, Seed, Series};
+use quadrat::{ColumnUse, Error, Params, Plot, PoolColumns, Progress, Result, Seed, Series};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -37,7 +37,11 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
     }
     let table = work::read(&args.input, &args.reading)?;
     let mut rivals = rivals(&args.methods)?;
-    let case = case(args, &table, &rivals, progress)?;
+    let columns = work::pool_columns(&table, &args.columns, &args.features, true)?;
+    let needs = Needs { points: true, ..Needs::default() };
+    let mut uses = columns.choose(&table, needs)?;
+    let table = uses.settle(&table, args.reading.on_missing()?)?;
+    let case = case(columns, &table, &mut uses, needs, &rivals, Seed(args.run.seed), progress)?;
     let (repeats, test_share, visits) = (args.seeds, args.test_share, args.visits);
     let mut court = Court { repeats, test_share, visits, margin: args.margin / 100.0, ..Court::default() };
     let left = court.rows_to_choose_from(case.pool.rows)?;
@@ -89,7 +93,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         court.budgets.iter().map(|budget| (*budget, court.judge(&trials, *budget))).collect();
 
     if let Some(path) = &args.report {
-        page(args, &standings, left)?.finish(path, None)?;
+        page(args, &uses, &standings, left)?.finish(path, None)?;
     }
     let mut text = String::new();
     for (budget, standings) in &standings {
@@ -112,7 +116,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
             }))
         })
         .collect::<Result<_>>()?;
-    let value = json!({
+    let mut value = json!({
         "settings": settings,
         "seeds": args.seeds,
         "margin": court.margin,
@@ -120,6 +124,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         "left_out": slow,
         "budgets": budgets,
     });
+    roles::tell(&table, &uses, &mut text, &mut value);
     Ok(Reply::new(text, value))
 }
 
@@ -145,13 +150,20 @@ fn rivals(named: &[String]) -> Result<Vec<Box<dyn Selector>>> {
 }
 
 /// The rows with all that any of the rivals reads.
-fn case(args: &Compare, table: &Table, rivals: &[Box<dyn Selector>], progress: &dyn Progress) -> Result<Case> {
-    let needs = quadrat::select::Needs { points: true, ..quadrat::select::Needs::default() };
-    let pool =
-        work::pool_columns(&args.columns, &args.features, true).pool(table, needs, Seed(args.run.seed), progress)?;
-    let numeric = args.columns.text.is_empty() && args.columns.embedding.is_none();
+fn case(
+    columns: PoolColumns,
+    table: &Table,
+    uses: &mut ColumnUse,
+    needs: Needs,
+    rivals: &[Box<dyn Selector>],
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<Case> {
+    let pool = columns.joint_pool(&[table], uses, needs, seed, progress)?;
+    let numeric = columns.text.is_empty() && columns.embedding.is_none();
     let raw = if numeric && rivals.iter().any(|rival| rival.needs().raw) {
-        Some(work::pool_columns(&args.columns, &args.features, false).points(table, Seed(args.run.seed), progress)?)
+        let raw = PoolColumns { standardise: false, ..columns };
+        Some(raw.joint_points(&[table], &mut uses.clone(), seed, progress)?)
     } else {
         None
     };
@@ -275,7 +287,7 @@ fn legend(args: &Compare) -> String {
     )
 }
 
-fn page(args: &Compare, standings: &[(usize, Vec<Standing>)], left: usize) -> Result<Page> {
+fn page(args: &Compare, uses: &ColumnUse, standings: &[(usize, Vec<Standing>)], left: usize) -> Result<Page> {
     let mut page = Page::new(format!("Selectors on {}", args.input), legend(args));
     if standings.len() > 1 {
         let drawing = svg::curves(&curves(standings))?;
@@ -293,6 +305,7 @@ fn page(args: &Compare, standings: &[(usize, Vec<Standing>)], left: usize) -> Re
         blocks.extend((!refused.is_empty()).then_some(Block::Code(refused)));
         page.section(&title(*budget, left), blocks);
     }
+    page.section("Columns", roles::blocks(uses));
     Ok(page)
 }
 

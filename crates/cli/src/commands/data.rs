@@ -2,9 +2,9 @@
 
 use super::work;
 use crate::args::{Data, Reading};
-use crate::output::{Reply, count, table, wrap};
-use quadrat::Result;
-use quadrat::data::builtin;
+use crate::output::{Reply, count, figure, table, wrap};
+use quadrat::data::{ColumnType, Missing, Table, builtin};
+use quadrat::{ColumnUse, Part, Result, Wish};
 use serde_json::{Value, json};
 
 /// Lists the built-in sets, or describes a file.
@@ -41,25 +41,140 @@ fn list() -> Reply {
     Reply::new(text + "\nUse one with `--in builtin:NAME`; `quadrat data show builtin:NAME` says more.", sets.into())
 }
 
+/// What a verb would see of a file: the first thing to run on one's own.
 fn show(input: &str, reading: &Reading) -> Result<Reply> {
     let file = work::read(input, reading)?;
     let set = input.strip_prefix("builtin:").map(builtin::find).transpose()?;
+    let mut notes = file.notes().to_vec();
+    let about = columns(&file, set.map(|set| set.target), &mut notes)?;
     let mut text = format!("{}: {}, {} rows\n", file.name(), file.format(), count(file.rows()));
-    let columns: Vec<Vec<String>> = file.columns().iter().map(|c| vec![c.name.clone(), c.kind.to_string()]).collect();
-    text.push_str(&table(&columns, &[]));
+    let head = ["column", "type", "used as", "missing", "different", "values"].map(str::to_owned).to_vec();
+    let lines = about.iter().map(About::line);
+    text.push_str(&table(&std::iter::once(head).chain(lines).collect::<Vec<_>>(), &[3, 4]));
+    for note in &notes[file.notes().len()..] {
+        eprintln!("quadrat: note: {note}");
+    }
     if let Some(set) = set {
         text.push_str(&format!("\n{}\nfrom {}\nlicence: {}", wrap(set.about, 0, 100), set.source, set.licence));
     }
-    let columns: Vec<Value> =
-        file.columns().iter().map(|c| json!({ "name": c.name, "type": c.kind.to_string() })).collect();
     let value = json!({
         "input": file.name(),
         "format": file.format().to_string(),
         "rows": file.rows(),
-        "columns": columns,
-        "notes": file.notes(),
+        "columns": about.iter().map(About::json).collect::<Vec<_>>(),
+        "notes": notes,
         "licence": set.map(|set| set.licence),
         "source": set.map(|set| set.source),
     });
     Ok(Reply::new(text, value))
+}
+
+/// What is known of a column.
+struct About {
+    name: String,
+    kind: ColumnType,
+    /// The part it would play by default, or why none.
+    part: std::result::Result<&'static str, String>,
+    missing: usize,
+    /// Different values, where they are counted.
+    different: Option<usize>,
+    values: Shown,
+}
+
+/// Of a column's values, what fits a line.
+enum Shown {
+    Range(f64, f64),
+    Some(Vec<String>),
+    Nothing,
+}
+
+/// Numeric columns decoded at a time: a text file is read once for all of them, and memory stays bounded.
+const AT_ONCE: usize = 64;
+
+/// Names of a column that are shown.
+const NAMES: usize = 3;
+
+fn columns(file: &Table, target: Option<&str>, notes: &mut Vec<String>) -> Result<Vec<About>> {
+    let parts = target.map(|target| (target, Part::Target)).into_iter().collect();
+    let uses = ColumnUse::choose(file, &Wish { parts, numbers: true, ..Wish::default() })?;
+    notes.extend(uses.warnings.iter().cloned());
+    let gaps = file.gaps(&file.column_names())?;
+    let mut about: Vec<About> = Vec::new();
+    for (column, missing) in file.columns().iter().zip(gaps.counts) {
+        let used = uses.used.iter().find(|used| used.name == column.name).map(|used| used.part.name());
+        let why = uses.left_out.iter().find(|out| out.name == column.name).map(|out| out.why.clone());
+        let part = used.ok_or(why.unwrap_or_default());
+        let (mut different, mut values) = (None, Shown::Nothing);
+        if matches!(column.kind, ColumnType::Text | ColumnType::Category) {
+            let mut names = file.categories(&column.name, Missing::Keep)?.names;
+            names.retain(|name| !name.is_empty());
+            different = Some(names.len());
+            values = Shown::Some(names.into_iter().take(NAMES + 1).collect());
+        }
+        about.push(About { name: column.name.clone(), kind: column.kind, part, missing, different, values });
+    }
+    let mut numeric: Vec<&mut About> = about.iter_mut().filter(|about| about.kind.is_numeric()).collect();
+    for some in numeric.chunks_mut(AT_ONCE) {
+        let names: Vec<String> = some.iter().map(|about| about.name.clone()).collect();
+        if let Ok(x) = file.numeric(&names, Missing::Keep) {
+            some.iter_mut().zip(x.columns()).for_each(|(about, values)| about.look_at(values.to_vec()));
+            continue;
+        }
+        // One of them has a value that is no number: the others are shown all the same.
+        for about in some.iter_mut() {
+            match file.numeric(&[&about.name], Missing::Keep) {
+                Ok(x) => about.look_at(x.into_raw_vec_and_offset().0),
+                Err(error) => notes.push(error.to_string()),
+            }
+        }
+    }
+    Ok(about)
+}
+
+impl About {
+    fn look_at(&mut self, mut values: Vec<f64>) {
+        values.retain(|v| !v.is_nan());
+        values.sort_unstable_by(f64::total_cmp);
+        if let (Some(low), Some(high)) = (values.first(), values.last()) {
+            self.values = Shown::Range(*low, *high);
+        }
+        values.dedup();
+        self.different = Some(values.len());
+    }
+
+    fn line(&self) -> Vec<String> {
+        let part = match &self.part {
+            Ok(part) => (*part).to_owned(),
+            Err(why) => format!("left out: {why}"),
+        };
+        let values = match &self.values {
+            Shown::Range(low, high) if low == high => figure(*low),
+            Shown::Range(low, high) => format!("{} to {}", figure(*low), figure(*high)),
+            Shown::Some(names) => {
+                let short = |name: &String| name.chars().take(24).collect::<String>();
+                let shown: Vec<String> = names.iter().take(NAMES).map(short).collect();
+                shown.join(", ") + if names.len() > NAMES { ", ..." } else { "" }
+            }
+            Shown::Nothing => String::new(),
+        };
+        let different = self.different.map(count).unwrap_or_default();
+        vec![self.name.clone(), self.kind.to_string(), part, count(self.missing), different, values]
+    }
+
+    fn json(&self) -> Value {
+        let mut value = json!({
+            "name": self.name,
+            "type": self.kind.to_string(),
+            "as": self.part.as_ref().ok(),
+            "left_out": self.part.as_ref().err(),
+            "missing": self.missing,
+            "different": self.different,
+        });
+        match &self.values {
+            Shown::Range(low, high) => (value["min"], value["max"]) = (json!(low), json!(high)),
+            Shown::Some(names) => value["values"] = json!(names.iter().take(NAMES).collect::<Vec<_>>()),
+            Shown::Nothing => {}
+        }
+        value
+    }
 }

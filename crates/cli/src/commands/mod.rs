@@ -12,6 +12,7 @@ pub mod learned;
 pub mod list;
 pub mod order;
 pub mod predict;
+mod roles;
 pub mod sample;
 pub mod select;
 pub mod show;

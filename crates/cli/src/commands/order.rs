@@ -3,9 +3,9 @@
 use super::work;
 use crate::args::Order;
 use crate::output::{Reply, check_place, count, json, print, write_json};
-use quadrat::data::{Missing, npy_head};
+use quadrat::data::{Table, npy_head};
 use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState, shares};
-use quadrat::{Error, Progress, Result, Seed, checkpoint, write_atomic};
+use quadrat::{ColumnUse, Error, Part, Progress, Result, Seed, Silent, Wish, checkpoint, write_atomic};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -30,7 +30,8 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
     if args.epochs == 0 {
         return Err(Error::input("--epochs", 0, "use at least 1"));
     }
-    let mut rounds = stream(args, draw)?;
+    let (mut rounds, file) = stream(args, draw)?;
+    let own = |row: u32| file.as_ref().map_or(row, |file| file.row(row as usize) as u32);
     let rows = rounds.state().rows;
     let m = work::budget("--fraction", &args.fraction, rows)?;
     if let Some(path) = args.state.as_deref().filter(|path| path.exists()) {
@@ -53,11 +54,11 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
             if form == Form::Npy {
                 out.write_all(&npy_head(args.epochs, m)).map_err(failed)?;
             }
-            draw_all(&mut |rows| rows.iter().try_for_each(|row| write_row(out, *row, form)).map_err(failed))
+            draw_all(&mut |rows| rows.iter().try_for_each(|row| write_row(out, own(*row), form)).map_err(failed))
         })?,
         None if args.run.json => draw_all(&mut |_| Ok(()))?,
         None => draw_all(&mut |rows| {
-            let lines: Vec<String> = rows.iter().map(u32::to_string).collect();
+            let lines: Vec<String> = rows.iter().map(|row| own(*row).to_string()).collect();
             print(&lines.join("\n"));
             Ok(())
         })?,
@@ -106,23 +107,34 @@ fn write_row(out: &mut impl Write, row: u32, form: Form) -> std::io::Result<()> 
     }
 }
 
-/// A new stream over the rows, with the classes or weights that the draw needs.
-fn stream(args: &Order, draw: RoundDraw) -> Result<Rounds> {
+/// A new stream over the rows, with the classes or weights that the draw needs; and the file that they are of.
+fn stream(args: &Order, draw: RoundDraw) -> Result<(Rounds, Option<Table>)> {
     let seed = Seed(args.run.seed);
-    let Some(input) = &args.input else { return Rounds::new(args.rows.unwrap_or(0), draw, None, seed) };
-    let table = work::read(input, &args.reading)?;
-    if draw == RoundDraw::Weighted {
-        let Some(score) = &args.score else {
-            return Err(Error::input("--score", "nothing", "name the column with each row's weight"));
-        };
-        let scores = table.numeric(&[score], Missing::Error)?.into_raw_vec_and_offset().0;
-        return Rounds::weighted(&shares(&scores)?, seed);
-    }
-    let classes = match &args.target {
-        Some(target) => Some(table.categories(target, Missing::Error)?.codes),
-        None => None,
+    let Some(input) = &args.input else {
+        return Ok((Rounds::new(args.rows.unwrap_or(0), draw, None, seed)?, None));
     };
-    Rounds::new(table.rows(), draw, classes.as_deref(), seed)
+    let table = work::read(input, &args.reading)?;
+    let weighted = draw == RoundDraw::Weighted;
+    if weighted && args.score.is_none() {
+        return Err(Error::input("--score", "nothing", "name the column with each row's weight"));
+    }
+    // The other column has no effect on this draw.
+    let parts = [(&args.score, Part::Score, weighted), (&args.target, Part::Target, !weighted)];
+    let parts = parts.into_iter().filter_map(|(name, part, read)| Some((name.as_deref()?, part)).filter(|_| read));
+    let wish = Wish { parts: parts.collect(), unread: Some("not read by this draw"), ..Wish::default() };
+    let mut uses = ColumnUse::choose(&table, &wish)?;
+    let table = uses.settle(&table, args.reading.on_missing()?)?;
+    let rounds = if weighted {
+        let scores: Vec<f64> = uses.numbers(&[&table], Part::Score, &Silent)?.into_iter().flatten().collect();
+        Rounds::weighted(&shares(&scores)?, seed)?
+    } else {
+        let classes = args.target.as_ref().map(|target| uses.categories(&table, target)).transpose()?;
+        Rounds::new(table.rows(), draw, classes.as_ref().map(|classes| classes.codes.as_slice()), seed)?
+    };
+    for warning in &uses.warnings {
+        eprintln!("quadrat: note: {warning}");
+    }
+    Ok((rounds, Some(table)))
 }
 
 /// The stream that was saved, if it is one over the same rows.

@@ -1,13 +1,13 @@
 //! `quadrat sample`: rows of numbers -> new rows from the law that a method learns of them.
 
-use super::work;
+use super::{roles, work};
 use crate::args::Sample;
 use crate::output::{Reply, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, map};
 use ndarray::Array2;
-use quadrat::data::{Missing, Values, write_made};
+use quadrat::data::{Table, Values, write_made};
 use quadrat::estimate::Generated;
-use quadrat::{Card, Error, Progress, Result, Seed, checkpoint};
+use quadrat::{Card, ColumnUse, Error, Nominal, Part, Progress, Result, Seed, Wish, checkpoint};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -20,16 +20,17 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
         return Err(Error::input("--rows", 0, "draw at least 1"));
     }
     let input = work::open(&args.work)?;
-    let columns = match args.work.features.as_slice() {
-        [] => input.numeric_columns().into_iter().map(str::to_owned).collect(),
-        named => named.to_vec(),
-    };
+    let features = work::listed("--features", &args.work.features, &input)?;
+    let wish = Wish { features: &features, numbers: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
+    let mut uses = ColumnUse::choose(&input, &wish)?;
+    let columns: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
     if columns.is_empty() {
         return Err(Error::input(input.name(), "no numeric column", "there must be at least one to learn from"));
     }
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     work::check_output(&input, args.work.out.as_deref(), &names)?;
-    let x = input.numeric(&columns, Missing::Error)?;
+    let input = uses.settle(&input, args.work.reading.on_missing()?)?;
+    let x = uses.numbers(&[&input], Part::Number, progress)?.remove(0);
     let started = Instant::now();
     let made = generator
         .draw(x.view(), args.rows, Seed(args.work.run.seed), progress)
@@ -46,7 +47,7 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
         eprintln!("quadrat: note: {warning}");
     }
     let (columns, x, made) = (&columns, &x, &made);
-    Run { args, card, parameters, input: input.name(), columns, x, made, took }.reply()
+    Run { args, card, parameters, input: &input, uses: &uses, columns, x, made, took }.reply()
 }
 
 /// A method counts columns; the user knows their names.
@@ -66,7 +67,8 @@ struct Run<'a> {
     args: &'a Sample,
     card: &'static Card,
     parameters: &'a [(String, String)],
-    input: &'a str,
+    input: &'a Table,
+    uses: &'a ColumnUse,
     columns: &'a [String],
     x: &'a Array2<f64>,
     made: &'a Generated,
@@ -81,7 +83,7 @@ impl Run<'_> {
             card.slug,
             count(made.rows.nrows()),
             count(self.x.nrows()),
-            self.input,
+            self.input.name(),
             seconds(self.took),
             args.work.run.seed
         );
@@ -103,10 +105,9 @@ impl Run<'_> {
             "method": card.slug,
             "parameters": work::in_force(card, self.parameters).into_iter().collect::<BTreeMap<_, _>>(),
             "seed": args.work.run.seed,
-            "input": self.input,
+            "input": self.input.name(),
             "input_rows": self.x.nrows(),
             "rows": made.rows.nrows(),
-            "columns": self.columns,
             "law": made.law,
             "warnings": made.warnings,
             "seconds": self.took,
@@ -116,6 +117,7 @@ impl Run<'_> {
         let key = |name: &str| name.to_lowercase().replace([' ', '-'], "_");
         let figures: Map<String, Value> = made.figures.iter().map(|(name, value)| (key(name), json!(value))).collect();
         value["figures"] = figures.into();
+        roles::tell(self.input, self.uses, &mut text, &mut value);
         Ok(Reply::new(text, value))
     }
 
@@ -136,7 +138,8 @@ impl Run<'_> {
 
     fn page(&self) -> Result<Page> {
         let Run { args, card, made, .. } = self;
-        let mut page = Page::new(format!("{} new rows after {}", count(made.rows.nrows()), self.input), card.summary);
+        let mut page =
+            Page::new(format!("{} new rows after {}", count(made.rows.nrows()), self.input.name()), card.summary);
         let mut facts = vec![
             ("Method".to_owned(), format!("{} ({})", card.title, card.slug)),
             ("Rows learnt from".to_owned(), count(self.x.nrows())),
@@ -148,6 +151,7 @@ impl Run<'_> {
         facts.extend(made.figures.iter().map(|(name, value)| (name.clone(), figure(*value))));
         page.blocks.push(Block::Facts(facts));
         page.section("Mind", made.warnings.iter().cloned().map(Block::Text));
+        page.section("Columns used", roles::blocks(self.uses));
         page.section("Parameters", work::parameters(card, self.parameters));
         page.section("Columns", [Block::Table { rows: self.summary(), right: vec![1, 2, 3, 4] }]);
         page.section("Map", map::of_new(self.x, &made.rows, Seed(args.work.run.seed))?);

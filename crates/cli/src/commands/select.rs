@@ -3,13 +3,14 @@
 mod effects;
 mod rounds;
 
+use super::roles;
 use super::work::{self, Classes};
 use crate::args::{Select, Standardise};
 use crate::output::{Reply, bytes, check_place, count, operations, seconds, wrap, write_json};
 use crate::report::{Block, Page, coverage, map, svg};
 use quadrat::data::{Categories, Missing, Table};
 use quadrat::select::{Cost, Mig, Pool, Selection};
-use quadrat::{Card, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
+use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,7 +29,6 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
     }
     let table = work::open(&args.work)?;
     work::check_output(&table, args.work.out.as_deref(), &[])?;
-    let budget = work::budget("--budget", &args.budget, table.rows())?;
     let standardise = match args.standardise {
         Standardise::Auto => !needs.raw,
         Standardise::Yes => true,
@@ -39,15 +39,20 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         response: args.response.clone(),
         label_embedding: args.label_embedding.clone(),
         label_edges: args.label_edges.clone(),
-        ..work::pool_columns(&args.columns, &args.work.features, standardise)
+        ..work::pool_columns(&table, &args.columns, &args.work.features, standardise)?
     };
     let warnings = effects::warnings(args, card, parameters, needs);
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
     let owned = args.owned.as_ref().map(|path| work::read(path, &args.work.reading)).transpose()?;
+    let mut uses = columns.choose(&table, needs)?;
+    let on_missing = args.work.reading.on_missing()?;
+    let table = uses.settle(&table, on_missing)?;
+    let budget = work::budget("--budget", &args.budget, table.rows())?;
+    let owned = owned.map(|owned| uses.settle(&owned, on_missing)).transpose()?;
     let tables: Vec<&Table> = std::iter::once(&table).chain(&owned).collect();
-    let mut pool = columns.joint_pool(&tables, needs, seed, progress)?;
+    let mut pool = columns.joint_pool(&tables, &mut uses, needs, seed, progress)?;
     if owned.is_some() {
         let mig = Mig::from_params(&work::params(parameters))?;
         selector = Box::new(Mig { initial: (table.rows()..pool.rows).collect(), ..mig });
@@ -82,8 +87,8 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
     if let Some((path, run)) = run {
         write_json(path, &run)?;
     }
-    let (table, columns, pool, chosen) = (&table, &columns, &pool, &chosen);
-    Run { args, card, parameters, table, columns, pool, chosen, cost, took, warnings }.reply(progress)
+    let (table, columns, uses, pool, chosen) = (&table, &columns, &uses, &pool, &chosen);
+    Run { args, card, parameters, table, columns, uses, pool, chosen, cost, took, warnings }.reply(progress)
 }
 
 fn explain(card: &Card, table: &Table, pool: &Pool, cost: Cost) -> String {
@@ -106,6 +111,7 @@ struct Run<'a> {
     parameters: &'a [(String, String)],
     table: &'a Table,
     columns: &'a PoolColumns,
+    uses: &'a ColumnUse,
     pool: &'a Pool,
     chosen: &'a Selection,
     cost: Cost,
@@ -144,12 +150,13 @@ impl Run<'_> {
             "out": args.work.out,
             "report": args.work.report,
         });
+        roles::tell(self.table, self.uses, &mut text, &mut value);
         if let Some(classes) = &classes {
             text.push_str(&classes.table("in the file", "chosen"));
             value["classes"] = classes.json();
         }
         if args.work.out.is_none() {
-            value["indices"] = json!(chosen.indices);
+            value["indices"] = chosen.indices.iter().map(|row| self.table.row(*row)).collect();
             value["weights"] = json!(chosen.weights);
         }
         if let Some(path) = &args.work.report {
@@ -186,6 +193,7 @@ impl Run<'_> {
         ];
         facts.extend(chosen.notes.iter().cloned());
         page.blocks.push(Block::Facts(facts));
+        page.section("Columns", roles::blocks(self.uses));
         page.section("Parameters", work::parameters(card, self.parameters));
         if let Some(classes) = classes {
             let bar = |rows: usize, all: &[usize]| {

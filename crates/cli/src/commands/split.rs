@@ -1,6 +1,6 @@
 //! `quadrat split`: a file -> training sets with test sets near them (interpolation) and far from them (extrapolation).
 
-use super::work;
+use super::{roles, work};
 use crate::args::{self, Protocol, SplitFile};
 use crate::output::{Reply, check_place, count, figure, seconds, table};
 use crate::report::{Block, Page};
@@ -9,12 +9,12 @@ use quadrat::data::text::Lsa;
 use quadrat::data::{Compression, Format, Table};
 use quadrat::numeric::Metric;
 use quadrat::select::{
-    Buckets, Far, OverlapReport, Qrel, ReSTTest, ReSTrain, Selection, SimilarityKFold, Sizes, nn_similarity,
+    Buckets, Far, Needs, OverlapReport, Qrel, ReSTTest, ReSTrain, Selection, SimilarityKFold, Sizes, nn_similarity,
     overlap_report,
 };
 use quadrat::{
-    Card, Error, PoolColumns, Progress, Result, Seed, catalogue, check_vacant, checkpoint, find, save_selection, stats,
-    write_atomic_folder,
+    Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, catalogue, check_vacant, checkpoint, find,
+    save_selection, stats, write_atomic_folder,
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -41,9 +41,14 @@ pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
     }
     let input = work::read(&args.input, &args.reading)?;
     let test = args.test.as_ref().map(|file| work::read(file, &args.reading)).transpose()?;
+    let columns = columns(args, &input)?;
+    let mut uses = columns.choose(&input, Needs { points: true, ..Needs::default() })?;
+    let on_missing = args.reading.on_missing()?;
+    let input = uses.settle(&input, on_missing)?;
+    let test = test.map(|test| uses.settle(&test, on_missing)).transpose()?;
     let started = Instant::now();
     let files = Files { args, input: &input, test: test.as_ref() };
-    let pieces = files.split(progress)?;
+    let pieces = files.split(&columns, &mut uses, progress)?;
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
     if let Some(out) = &args.out {
@@ -54,7 +59,21 @@ pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
-    Run { card, files, pieces, warnings, took }.reply()
+    Run { card, files, uses, pieces, warnings, took }.reply()
+}
+
+/// What rows are compared by.
+fn columns(args: &SplitFile, input: &Table) -> Result<PoolColumns> {
+    Ok(PoolColumns {
+        target: args.target.clone(),
+        features: work::listed("--features", &args.features, input)?,
+        text: work::listed("--text", &args.text, input)?,
+        encoder: Lsa { dims: args.text_dim.unwrap_or(work::TEXT_DIM) },
+        embedding: args.embedding.clone(),
+        labels: args.relevant.clone(),
+        standardise: true,
+        ..PoolColumns::default()
+    })
 }
 
 /// That the protocol has what it needs, and no option of the other one is given.
@@ -63,7 +82,7 @@ fn check_options(args: &SplitFile) -> Result<()> {
         Protocol::Extrapolation => &[
             (!args.sizes.is_empty(), "--sizes"),
             (!args.per_query.is_empty(), "--per-query"),
-            (args.exclude.is_some(), "--exclude"),
+            (args.exclude_nearest.is_some(), "--exclude-nearest"),
             (args.far.is_some(), "--far"),
         ],
         Protocol::Resample => &[
@@ -122,21 +141,11 @@ impl Files<'_> {
         }
     }
 
-    fn split(&self, progress: &dyn Progress) -> Result<Vec<Piece>> {
+    fn split(&self, columns: &PoolColumns, uses: &mut ColumnUse, progress: &dyn Progress) -> Result<Vec<Piece>> {
         let Files { args, input, test } = self;
-        let columns = PoolColumns {
-            target: args.target.clone(),
-            features: args.features.clone(),
-            text: args.text.clone(),
-            encoder: Lsa { dims: args.text_dim },
-            embedding: args.embedding.clone(),
-            labels: args.relevant.clone(),
-            standardise: true,
-            ..PoolColumns::default()
-        };
         let tables: Vec<&Table> = std::iter::once(*input).chain(*test).collect();
         let (seed, metric) = (Seed(args.run.seed), self.metric());
-        let points = columns.joint_points(&tables, seed, progress)?.to_f32().into_owned();
+        let points = columns.joint_points(&tables, uses, seed, progress)?.to_f32().into_owned();
         let (train_rows, test_rows) = points.view().split_at(Axis(0), input.rows());
         let test_rows = if test.is_some() { test_rows } else { train_rows };
         if metric == Metric::Cosine {
@@ -214,7 +223,7 @@ impl Files<'_> {
                     Some(args::Far::Random) | None => Far::Random,
                 };
                 let by_size = matches!(sizes, Sizes::Rows(_));
-                let method = ReSTrain { sizes, exclude: args.exclude, far, metric, ..ReSTrain::default() };
+                let method = ReSTrain { sizes, exclude: args.exclude_nearest, far, metric, ..ReSTrain::default() };
                 let made = method.split(train_rows, test_rows, seed, progress)?;
                 let all: Vec<usize> = (0..test_rows.nrows()).collect();
                 let piece = |sets: quadrat::select::TrainingSets| {
@@ -303,9 +312,13 @@ impl Piece {
         Some(format!("{} has no {} test rows: leave it out of that average", self.name, empty.regime))
     }
 
-    /// The rows of each file of it, for programs.
-    fn rows(&self) -> Map<String, Value> {
-        self.files.iter().map(|(name, _, rows)| ((*name).to_owned(), json!(rows))).collect()
+    /// The rows of each file of it, for programs: by the numbers that the files give them.
+    fn rows(&self, files: &Files) -> Map<String, Value> {
+        let own = |of_test: bool, rows: &[usize]| -> Value {
+            let table = if of_test { files.test.unwrap_or(files.input) } else { files.input };
+            rows.iter().map(|row| table.row(*row)).collect()
+        };
+        self.files.iter().map(|(name, of_test, rows)| ((*name).to_owned(), own(*of_test, rows))).collect()
     }
 }
 
@@ -339,6 +352,7 @@ impl Side {
 struct Run<'a> {
     card: &'static Card,
     files: Files<'a>,
+    uses: ColumnUse,
     pieces: Vec<Piece>,
     warnings: Vec<String>,
     took: f64,
@@ -366,11 +380,11 @@ impl Run<'_> {
                 value[side.regime] = side.json();
             }
             if args.out.is_none() {
-                value["rows"] = piece.rows().into();
+                value["rows"] = piece.rows(&self.files).into();
             }
             value
         };
-        let value = json!({
+        let mut value = json!({
             "method": self.card.slug,
             "protocol": self.protocol(),
             "similarity": self.measure(),
@@ -386,6 +400,7 @@ impl Run<'_> {
             "out": args.out,
             "report": args.report,
         });
+        roles::tell(input, &self.uses, &mut text, &mut value);
         if let Some(path) = &args.report {
             self.page().finish(path, Some(self.card))?;
         }

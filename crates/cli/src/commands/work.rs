@@ -5,10 +5,11 @@ use crate::output::{check_out, check_place, count, table};
 use crate::report::Block;
 use crate::terminal;
 use clap::CommandFactory;
-use quadrat::data::Table;
 use quadrat::data::text::Lsa;
+use quadrat::data::{Format, Table};
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// The card of the method to use, once it is clear that the verb runs it and that it takes the parameters.
@@ -61,13 +62,77 @@ pub fn check_output(table: &Table, out: Option<&Path>, columns: &[&str]) -> Resu
     out.map_or(Ok(()), |out| table.check_output(out, columns))
 }
 
-/// Opens a file or a built-in set, and says on standard error what was assumed.
+/// Opens a file or a built-in set, and says on standard error what was assumed and which options had no effect.
 pub fn read(input: &str, reading: &Reading) -> Result<Table> {
     let table = Table::open_with(input, &reading.told()?, terminal::open_one())?;
-    for note in table.notes() {
+    let excluded = listed("--exclude", &reading.exclude, &table)?;
+    let table = table.without(&excluded)?;
+    let idle = idle(input, reading, table.format());
+    let idle =
+        idle.iter().map(|option| format!("{option} has no effect on {input}, a file of format {}", table.format()));
+    for note in table.notes().iter().cloned().chain(idle) {
         eprintln!("quadrat: note: {note}");
     }
     Ok(table)
+}
+
+/// The options about text files that were given for a file of another kind.
+fn idle(input: &str, reading: &Reading, format: Format) -> Vec<&'static str> {
+    let delimited = matches!(format, Format::Csv | Format::Tsv) && !input.starts_with("builtin:");
+    [
+        (reading.separator.is_some(), "--separator"),
+        (reading.decimal.is_some(), "--decimal"),
+        (reading.thousands.is_some(), "--thousands"),
+        (reading.quote.is_some(), "--quote"),
+        (reading.comment.is_some(), "--comment"),
+        (reading.no_header, "--no-header"),
+    ]
+    .into_iter()
+    .filter_map(|(given, option)| (given && !delimited).then_some(option))
+    .collect()
+}
+
+/// The columns that a list names: a whole text that is a column's name, else the longest names between its commas, or
+/// names in quotation marks as CSV has them.
+pub fn listed(option: &str, given: &[String], table: &Table) -> Result<Vec<String>> {
+    let known: HashSet<&str> = table.column_names().into_iter().collect();
+    let mut names = Vec::new();
+    for text in given {
+        if known.contains(text.as_str()) {
+            names.push(text.clone());
+            continue;
+        }
+        let mut rest = text.as_str();
+        while !rest.trim().is_empty() {
+            let mut ends: Vec<usize> = rest.match_indices(',').map(|(at, _)| at).collect();
+            ends.push(rest.len());
+            let exact = ends.iter().rev().find(|end| known.contains(&rest[..**end]));
+            let found = exact.or_else(|| ends.iter().rev().find(|end| known.contains(rest[..**end].trim())));
+            let (name, end) = match (found, quoted(rest)) {
+                (Some(&end), _) if exact.is_some() => (rest[..end].to_owned(), end),
+                (Some(&end), _) => (rest[..end].trim().to_owned(), end),
+                (None, Some(quoted)) => quoted,
+                (None, None) => (rest[..ends[0]].trim().to_owned(), ends[0]),
+            };
+            table.column(&name).map_err(|error| match error {
+                Error::Input { got, want, .. } => Error::input(format!("{}, {option}", table.name()), got, want),
+                other => other,
+            })?;
+            names.push(name);
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+    }
+    Ok(names)
+}
+
+/// The name in quotation marks that a list begins with, and where the list goes on.
+fn quoted(text: &str) -> Option<(String, usize)> {
+    let inner = text.trim_start().strip_prefix('"')?;
+    let start = text.len() - inner.len();
+    let closing = inner.replace("\"\"", "\u{0}\u{0}").find('"')?;
+    let after = start + closing + 1;
+    let end = after + (text[after..].len() - text[after..].trim_start().len());
+    (end == text.len() || text[end..].starts_with(',')).then(|| (inner[..closing].replace("\"\"", "\""), end))
 }
 
 /// A number of rows from `500` or `2%`, given under the name `option`.
@@ -87,19 +152,22 @@ pub fn budget(option: &str, text: &str, rows: usize) -> Result<usize> {
 }
 
 /// What a selector sees of a file.
-pub fn pool_columns(columns: &Columns, features: &[String], standardise: bool) -> PoolColumns {
-    PoolColumns {
+pub fn pool_columns(table: &Table, columns: &Columns, features: &[String], standardise: bool) -> Result<PoolColumns> {
+    Ok(PoolColumns {
         target: columns.target.clone(),
-        features: features.to_vec(),
-        text: columns.text.clone(),
-        encoder: Lsa { dims: columns.text_dim },
+        features: listed("--features", features, table)?,
+        text: listed("--text", &columns.text, table)?,
+        encoder: Lsa { dims: columns.text_dim.unwrap_or(TEXT_DIM) },
         embedding: columns.embedding.clone(),
         score: columns.score.clone(),
         labels: columns.labels.clone(),
         standardise,
         ..PoolColumns::default()
-    }
+    })
 }
+
+/// Dimensions of features made from text where nobody says how many.
+pub const TEXT_DIM: usize = 64;
 
 /// How often each class occurs before and after.
 pub struct Classes {
@@ -163,6 +231,26 @@ pub fn in_force(card: &Card, parameters: &[(String, String)]) -> Vec<(String, St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_name_columns_whatever_their_names() {
+        let csv = "a,\"b,c\",\"Income, annual\",\"say \"\"x\"\"\",b\n1,2,3,4,5\n".to_owned();
+        let table = Table::from_bytes("t.csv", csv.into(), &[]).unwrap();
+        for (given, expected) in [
+            (vec!["Income, annual"], vec!["Income, annual"]),
+            (vec!["a,b,c"], vec!["a", "b,c"]),
+            (vec!["a, b"], vec!["a", "b"]),
+            (vec!["b,Income, annual,a"], vec!["b", "Income, annual", "a"]),
+            (vec!["\"Income, annual\",\"say \"\"x\"\"\""], vec!["Income, annual", "say \"x\""]),
+            (vec!["a", "b,"], vec!["a", "b"]),
+            (vec![], vec![]),
+        ] {
+            let given: Vec<String> = given.into_iter().map(str::to_owned).collect();
+            assert_eq!(listed("--features", &given, &table).unwrap(), expected, "{given:?}");
+        }
+        let error = listed("--features", &["a,incomes".to_owned()], &table).unwrap_err().to_string();
+        assert!(error.contains("--features") && error.contains("`incomes`"), "{error}");
+    }
 
     #[test]
     fn budgets_are_rows_or_shares() {

@@ -6,8 +6,10 @@
 mod allocate;
 mod ask;
 mod choose;
+mod columns;
 mod common;
 mod errors;
+mod examples;
 mod holdout;
 mod inductive_bias;
 mod lines;

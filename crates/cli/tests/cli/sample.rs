@@ -24,7 +24,7 @@ fn the_line_of_the_guide_works_and_repeats() {
     );
     let first = folder.json(&format!("{line} --out samples.csv --report page.html"));
     assert_eq!(
-        (&first["rows"], &first["input_rows"], &first["columns"][1]),
+        (&first["rows"], &first["input_rows"], &first["columns"]["used"][1]["name"]),
         (&1000.into(), &300.into(), &"height".into())
     );
     let figures = &first["figures"];

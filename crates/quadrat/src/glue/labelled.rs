@@ -1,22 +1,11 @@
 //! Columns of a file as a labelled table of numbers.
 
-use super::features;
+use super::columns::{ColumnUse, Nominal, Part, UsedColumn, Wish};
 use crate::data::{Categories, Column, ColumnType, Missing, Table, Values, write_resampled};
 use crate::robust::{Labelled, Origin, Reads, Resampled};
-use crate::{Error, Result};
+use crate::{Error, Result, Silent};
 use ndarray::{Array2, Axis};
 use std::path::Path;
-
-/// Which columns are nominal.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Nominal {
-    /// Columns of texts, categories and truth values in which a value is shared by two rows on average: names, not
-    /// free text.
-    #[default]
-    Auto,
-    /// The named ones; none for an empty list.
-    Named(Vec<String>),
-}
 
 /// The columns of a file that a resampler sees, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,72 +19,70 @@ pub struct LabelledColumns {
 }
 
 impl LabelledColumns {
+    /// The columns that a method [`reads`](crate::robust::Resampler::reads) of a table, and as what.
+    ///
+    /// # Errors
+    /// As [`ColumnUse::choose`].
+    pub fn choose(&self, table: &Table, reads: Reads) -> Result<ColumnUse> {
+        let wish = Wish {
+            parts: vec![(&self.target, Part::Target)],
+            features: &self.features,
+            numbers: reads != Reads::Nominal || !self.features.is_empty(),
+            nominal: match &self.nominal {
+                Nominal::Auto if reads == Reads::Numeric => Nominal::Named(Vec::new()),
+                given => given.clone(),
+            },
+            nominal_truth: true,
+            unread: (reads == Reads::Nothing).then_some("not read by this method"),
+        };
+        Ok(ColumnUse::choose(table, &wish)?.in_file_order(table))
+    }
+
     /// The table of numbers with classes, with the columns that a method [`reads`](crate::robust::Resampler::reads);
     /// nominal columns hold category numbers. Columns are in the file's order. Columns that are named are always there.
     ///
     /// # Errors
     /// An unknown column, one of another type, a missing value; no column left.
     pub fn labelled(&self, table: &Table, reads: Reads) -> Result<Labelled> {
-        let Categories { codes: y, names: classes } = table.categories(&self.target, Missing::Error)?;
+        self.read(table, &mut self.choose(table, reads)?, reads)
+    }
+
+    /// [`LabelledColumns::labelled`] of the columns that were [chosen](LabelledColumns::choose).
+    ///
+    /// # Errors
+    /// As [`LabelledColumns::labelled`].
+    pub fn read(&self, table: &Table, uses: &mut ColumnUse, reads: Reads) -> Result<Labelled> {
+        let target = uses.categories(table, &self.target)?;
+        uses.look_at_classes(&self.target, &target);
+        let Categories { codes: y, names: classes } = target;
         if reads == Reads::Nothing {
             let x = Array2::zeros((table.rows(), 1));
             return Ok(Labelled { x, y, classes, columns: Vec::new(), categorical: Vec::new() });
         }
-        let nominal = self.nominal(table, reads)?;
-        let is_nominal = |name: &str| nominal.iter().any(|n| n == name);
-        let taken: Vec<&str> = std::iter::once(&self.target).chain(&nominal).map(String::as_str).collect();
-        let numeric = match reads {
-            Reads::Nominal if self.features.is_empty() => Vec::new(),
-            _ => features(table, &self.features, &taken)?,
-        };
-        let names: Vec<&str> =
-            table.column_names().into_iter().filter(|name| is_nominal(name) || numeric.contains(name)).collect();
-        if names.is_empty() {
+        let features = |used: &&UsedColumn| matches!(used.part, Part::Number | Part::Category);
+        let features: Vec<UsedColumn> = uses.used.iter().filter(features).cloned().collect();
+        if features.is_empty() {
             let want = match reads {
                 Reads::Nominal => "this method reads nominal columns: name them, or use smote for numeric ones",
                 _ => "this method reads numeric columns: name them, or use smote-n for nominal ones",
             };
             return Err(Error::input(format!("{}, columns", table.name()), "none to work on", want));
         }
-        let mut x = Array2::zeros((table.rows(), names.len()));
-        let numbers: Vec<&str> = names.iter().copied().filter(|name| !is_nominal(name)).collect();
-        let read = table.numeric(&numbers, Missing::Error)?;
-        let mut next = read.axis_iter(Axis(1));
-        for (mut column, name) in x.axis_iter_mut(Axis(1)).zip(&names) {
-            if is_nominal(name) {
-                let Categories { codes, .. } = table.categories(name, Missing::Error)?;
+        let numbers = uses.numbers(&[table], Part::Number, &Silent)?;
+        let mut numbers = numbers.first().into_iter().flat_map(|x| x.axis_iter(Axis(1)));
+        let mut x = Array2::zeros((table.rows(), features.len()));
+        let mut categorical = Vec::new();
+        for (c, (used, mut column)) in features.iter().zip(x.axis_iter_mut(Axis(1))).enumerate() {
+            if used.part == Part::Category {
+                let Categories { codes, .. } = uses.categories(table, &used.name)?;
                 column.iter_mut().zip(codes).for_each(|(value, code)| *value = f64::from(code));
-            } else if let Some(values) = next.next() {
+                categorical.push(c);
+            } else if let Some(values) = numbers.next() {
                 column.assign(&values);
             }
         }
-        let categorical = (0..names.len()).filter(|c| is_nominal(names[*c])).collect();
-        let columns = names.into_iter().map(str::to_owned).collect();
+        let columns = features.into_iter().map(|used| used.name).collect();
         Ok(Labelled { x, y, classes, columns, categorical })
-    }
-
-    fn nominal(&self, table: &Table, reads: Reads) -> Result<Vec<String>> {
-        match &self.nominal {
-            Nominal::Named(names) => {
-                names.iter().try_for_each(|name| table.column(name).map(drop))?;
-                Ok(names.clone())
-            }
-            Nominal::Auto if reads == Reads::Numeric => Ok(Vec::new()),
-            Nominal::Auto => {
-                let mut found = Vec::new();
-                let free = |name: &str| {
-                    name != self.target
-                        && !self.features.iter().any(|named| named == name)
-                        && !table.others().contains(&name)
-                };
-                for column in table.columns().iter().filter(|c| free(&c.name)) {
-                    if is_names(table, column)? {
-                        found.push(column.name.clone());
-                    }
-                }
-                Ok(found)
-            }
-        }
     }
 }
 
@@ -147,11 +134,12 @@ fn of_nearer_parent(table: &Table, name: &str, made: &Resampled) -> Result<Value
 }
 
 /// Writes kept rows as they are, then the synthetic ones, whose values fit their columns' types (whole numbers are
-/// rounded, booleans the nearer of the two), with what [`Unseen`] says in columns that the method did not see.
+/// rounded, booleans the nearer of the two), with what [`Unseen`] says in columns that the method did not see; in those
+/// that it saw no value is missing.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn save_resampled(table: &Table, target: &str, data: &Labelled, made: &Resampled, path: &Path) -> Result<()> {
+pub fn save_resampled(table: &Table, uses: &ColumnUse, data: &Labelled, made: &Resampled, path: &Path) -> Result<()> {
     let kept: Vec<usize> =
         made.origin.iter().filter_map(|o| if let Origin::Kept(row) = o { Some(*row) } else { None }).collect();
     let mut columns = Vec::with_capacity(data.columns.len() + 1);
@@ -160,13 +148,15 @@ pub fn save_resampled(table: &Table, target: &str, data: &Labelled, made: &Resam
         columns.push((
             name.clone(),
             if data.categorical.contains(&c) {
-                let Categories { names, .. } = table.categories(name, Missing::Error)?;
-                Values::Category { codes: values.iter().map(|v| *v as u32).collect(), names }
+                let Categories { names, .. } = uses.clone().categories(table, name)?;
+                let codes = values.iter().map(|v| *v as u32).collect();
+                Values::Category { codes: named(codes, &names, data, c, made), names }
             } else {
                 Values::Float(values.to_vec())
             },
         ));
     }
+    let target = uses.names(Part::Target).first().copied().unwrap_or_default();
     if made.synthetic.nrows() > 0 {
         for name in Unseen::of(table, target, data)?.copied {
             let values = of_nearer_parent(table, &name, made)?;
@@ -179,9 +169,30 @@ pub fn save_resampled(table: &Table, target: &str, data: &Labelled, made: &Resam
     write_resampled(table, &kept, &columns, path)
 }
 
+/// Where no name is a category of its own, neighbours can agree on it; a new row then takes the name of the row it was
+/// made of, or of its neighbour, or the most frequent one: what was not seen is never made up as missing.
+fn named(mut codes: Vec<u32>, names: &[String], data: &Labelled, column: usize, made: &Resampled) -> Vec<u32> {
+    let Some(missing) = names.iter().position(String::is_empty).map(|at| at as u32) else { return codes };
+    let column: Vec<u32> = data.x.column(column).iter().map(|v| *v as u32).collect();
+    let mut counts = vec![0usize; names.len()];
+    column.iter().filter(|code| **code != missing).for_each(|code| counts[*code as usize] += 1);
+    let most =
+        counts.iter().enumerate().max_by_key(|(at, n)| (**n, usize::MAX - at)).map_or(missing, |(at, _)| at as u32);
+    let new = made.origin.iter().filter(|origin| !matches!(origin, Origin::Kept(_)));
+    for (code, origin) in codes.iter_mut().zip(new).filter(|(code, _)| **code == missing) {
+        let near =
+            if let Origin::Synthetic { base, neighbour, .. } = origin { vec![*base, *neighbour] } else { Vec::new() };
+        let seen = near.into_iter().filter_map(|row| column.get(row).copied()).find(|code| *code != missing);
+        *code = seen.unwrap_or(most);
+    }
+    codes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OnMissing;
+    use crate::numeric::impute::Fill;
     use ndarray::array;
 
     fn table() -> Table {
@@ -223,7 +234,7 @@ mod tests {
             notes: Vec::new(),
         };
         let path = std::env::temp_dir().join(format!("quadrat-glue-nearer-{}.csv", std::process::id()));
-        save_resampled(&table, "y", &data, &made, &path).unwrap();
+        save_resampled(&table, &columns.choose(&table, Reads::Numeric).unwrap(), &data, &made, &path).unwrap();
         let written = std::fs::read_to_string(&path).unwrap();
         assert_eq!(written, "id,age,city,y\na,1,Rome,0\n,1,Rome,1\n,2,Oslo,1\n,4,Oslo,1\n");
         std::fs::remove_file(&path).unwrap();
@@ -231,9 +242,9 @@ mod tests {
 
     #[test]
     fn synthetic_rows_leave_unseen_columns_empty() {
-        let data = LabelledColumns { target: "y".into(), ..LabelledColumns::default() }
-            .labelled(&table(), Reads::Mixed)
-            .unwrap();
+        let columns = LabelledColumns { target: "y".into(), ..LabelledColumns::default() };
+        let mut uses = columns.choose(&table(), Reads::Mixed).unwrap();
+        let data = columns.read(&table(), &mut uses, Reads::Mixed).unwrap();
         let made = Resampled {
             origin: vec![Origin::Kept(1), Origin::Synthetic { base: 1, neighbour: 1, gap: 0.5 }],
             synthetic: array![[2.5, 0.0]],
@@ -241,8 +252,44 @@ mod tests {
             notes: Vec::new(),
         };
         let path = std::env::temp_dir().join(format!("quadrat-glue-{}.csv", std::process::id()));
-        save_resampled(&table(), "y", &data, &made, &path).unwrap();
+        save_resampled(&table(), &uses, &data, &made, &path).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "id,age,city,y\nb,2,Oslo,1\n,3,Oslo,1\n");
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_new_row_never_lacks_a_name() {
+        let csv = b"age,city,y\n1,,1\n2,,1\n3,Rome,1\n4,Oslo,0\n5,Rome,0\n".to_vec();
+        let table = Table::from_bytes("t.csv", csv, &[]).unwrap();
+        let columns = LabelledColumns {
+            target: "y".into(),
+            nominal: Nominal::Named(vec!["city".into()]),
+            ..LabelledColumns::default()
+        };
+        let mut uses = columns.choose(&table, Reads::Mixed).unwrap();
+        let table = uses.settle(&table, OnMissing::Category).unwrap();
+        let data = columns.read(&table, &mut uses, Reads::Mixed).unwrap();
+        assert_eq!(data.x.column(1).to_vec(), [0.0, 0.0, 2.0, 1.0, 2.0]);
+        let made = Resampled {
+            origin: vec![
+                Origin::Synthetic { base: 0, neighbour: 2, gap: 0.5 },
+                Origin::Synthetic { base: 0, neighbour: 1, gap: 0.5 },
+                Origin::Synthetic { base: 0, neighbour: 3, gap: 0.5 },
+            ],
+            synthetic: array![[2.0, 0.0], [1.5, 0.0], [2.5, 0.0]],
+            y: vec![1, 1, 1],
+            notes: Vec::new(),
+        };
+        let path = std::env::temp_dir().join(format!("quadrat-glue-names-{}.csv", std::process::id()));
+        save_resampled(&table, &uses, &data, &made, &path).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(written, "age,city,y\n2,Rome,1\n2,Rome,1\n3,Oslo,1\n");
+        let imputed = columns.choose(&table, Reads::Mixed).unwrap();
+        let mut imputed = ColumnUse { on_missing: OnMissing::Impute(Fill::Median), ..imputed };
+        assert_eq!(
+            columns.read(&table, &mut imputed, Reads::Mixed).unwrap().x.column(1).to_vec(),
+            [1.0, 1.0, 1.0, 0.0, 1.0]
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! Columns of a file as a pool to choose from.
 
-use super::features;
+use super::columns::{ColumnUse, Nominal, Part, UsedColumn, Wish};
 use super::tags::{joint_classes, joint_labels, label_graph, label_vectors};
 use crate::data::text::{Lsa, TextEncoder};
-use crate::data::{Missing, Table, Values, write_selection};
+use crate::data::{Table, Values, write_selection};
 use crate::numeric::{Points, by_rows};
 use crate::select::{Needs, Pool, Selection};
 use crate::{Error, Progress, Result, Seed};
@@ -35,49 +35,103 @@ pub struct PoolColumns {
     /// The response of a regression: a column of the points for methods that [need](Needs::response) it, and no feature
     /// for others. Where it is not named, a numeric target is the response.
     pub response: Option<String>,
-    /// Whether numeric columns get mean 0 and standard deviation 1 (constant ones are dropped). Embeddings and
+    /// Whether numeric columns get mean 0 and standard deviation 1 (constant ones are left out). Embeddings and
     /// features from text are taken as they are.
     pub standardise: bool,
 }
 
 impl PoolColumns {
+    /// The columns that are read of a table, and as what: everything that is named, and what `needs` asks for.
+    ///
+    /// # Errors
+    /// As [`ColumnUse::choose`]; more than one source of points.
+    pub fn choose(&self, table: &Table, needs: Needs) -> Result<ColumnUse> {
+        let sources = [self.embedding.is_some(), !self.text.is_empty(), !self.features.is_empty()];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            let want = "rows get their points from one of embedding, text and features";
+            return Err(Error::input("columns", "more than one of the three", want));
+        }
+        let mut parts: Vec<(&str, Part)> = Vec::new();
+        let given = [
+            (&self.target, Part::Target),
+            (&self.score, Part::Score),
+            (&self.labels, Part::Labels),
+            (&self.response, Part::Response),
+        ];
+        parts.extend(given.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part))));
+        parts.extend(self.text.iter().map(|name| (name.as_str(), Part::Text)));
+        // What is no column is a file.
+        let embedding = self.embedding.as_deref().filter(|name| !name.ends_with(".npy") || table.column(name).is_ok());
+        parts.extend(embedding.map(|name| (name, Part::Embedding)));
+        let for_labels = needs.points_for_labels && self.labels.is_none();
+        let unread = if self.embedding.is_some() || !self.text.is_empty() {
+            Some("points are made of something else")
+        } else if needs.points || for_labels || !self.features.is_empty() {
+            None
+        } else {
+            Some("not read by this method")
+        };
+        let nominal = Nominal::Named(Vec::new());
+        ColumnUse::choose(
+            table,
+            &Wish { parts, features: &self.features, numbers: true, nominal, unread, ..Wish::default() },
+        )
+    }
+
     /// The pool: everything that is named, and what `needs` asks for. Columns that are neither are not decoded.
     ///
     /// # Errors
     /// An unknown column, one of another type, a missing value; more than one source of points.
     pub fn pool(&self, table: &Table, needs: Needs, seed: Seed, progress: &dyn Progress) -> Result<Pool> {
-        self.joint_pool(&[table], needs, seed, progress)
+        self.joint_pool(&[table], &mut self.choose(table, needs)?, needs, seed, progress)
     }
 
-    /// The rows of several tables as one pool, one table after the other.
+    /// The rows of several tables as one pool, one table after the other, by the columns that were
+    /// [chosen](PoolColumns::choose) of the first. Columns that turn out to be of no use are noted there, and what a user
+    /// should know of the rows.
     ///
     /// # Errors
     /// As [`PoolColumns::pool`] and [`PoolColumns::joint_points`].
-    pub fn joint_pool(&self, tables: &[&Table], needs: Needs, seed: Seed, progress: &dyn Progress) -> Result<Pool> {
+    pub fn joint_pool(
+        &self,
+        tables: &[&Table],
+        uses: &mut ColumnUse,
+        needs: Needs,
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Result<Pool> {
         let Some(first) = tables.first() else {
             return Err(Error::input("tables", "none", "give at least one"));
         };
-        let named = self.embedding.is_some() || !self.text.is_empty() || !self.features.is_empty();
-        let for_labels = needs.points_for_labels && self.labels.is_none();
         let mut pool = Pool::of_rows(tables.iter().map(|table| table.rows()).sum());
-        if needs.points || named || for_labels {
-            let points = self.joint_points(tables, seed, progress)?;
+        if self.has_points(uses) {
+            let points = self.joint_points(tables, uses, seed, progress)?;
             let response = self.response(first).filter(|name| needs.response && !self.is_feature(name));
             pool.points = Some(match response {
-                Some(response) => with_column(points, self.numbers(tables, &[response])?)?,
+                Some(name) => {
+                    let part = if self.response.is_some() { Part::Response } else { Part::Target };
+                    let mut response = stacked(uses.numbers(tables, part, progress)?, name)?;
+                    if self.standardise {
+                        let kept = standardise(&mut response, &[name.to_owned()])?;
+                        response = response.select(Axis(1), &kept);
+                    }
+                    with_column(points, response)?
+                }
                 None => points,
             });
         }
-        if let Some(score) = &self.score {
-            let parts =
-                tables.iter().map(|table| table.numeric(&[score], Missing::Error)).collect::<Result<Vec<_>>>()?;
-            pool.scores = Some(stacked(parts, score)?.into_raw_vec_and_offset().0);
+        if self.score.is_some() {
+            let scores = uses.numbers(tables, Part::Score, progress)?;
+            pool.scores = Some(scores.into_iter().flatten().collect());
         }
         if let Some(target) = &self.target {
-            pool.classes = Some(joint_classes(tables, target)?);
+            let classes = joint_classes(tables, target).map_err(|e| uses.explained(first, e))?;
+            uses.look_at_classes(target, &classes);
+            pool.classes = Some(classes.codes);
         }
         if let Some(column) = &self.labels {
             let labels = joint_labels(tables, column)?;
+            uses.count_levels(column, labels.names.len());
             if needs.label_points {
                 match (&self.label_edges, &self.label_embedding) {
                     (Some(_), Some(_)) => {
@@ -108,33 +162,42 @@ impl PoolColumns {
         self.response.as_ref().or_else(|| self.target.as_ref().filter(numeric)).map(String::as_str)
     }
 
+    fn has_points(&self, uses: &ColumnUse) -> bool {
+        let made = |used: &UsedColumn| matches!(used.part, Part::Number | Part::Text | Part::Embedding);
+        self.embedding.is_some() || uses.used.iter().any(made) || uses.unread.is_none()
+    }
+
     /// The rows' points: embeddings, features from text, or numeric columns, without a response.
     ///
     /// # Errors
     /// As [`PoolColumns::pool`], and when there is nothing to make points of.
     pub fn points(&self, table: &Table, seed: Seed, progress: &dyn Progress) -> Result<Points> {
-        self.joint_points(&[table], seed, progress)
+        let needs = Needs { points: true, ..Needs::default() };
+        self.joint_points(&[table], &mut self.choose(table, needs)?, seed, progress)
     }
 
     /// The points of several tables' rows, one table after the other: texts are encoded and numbers standardised
-    /// together, so that rows of different tables can be compared.
+    /// together, so that rows of different tables can be compared. The columns are those chosen of the first table.
     ///
     /// # Errors
     /// As [`PoolColumns::points`], a column that one of the tables lacks, embeddings of different widths, an embedding
     /// from a file with more than one table.
-    pub fn joint_points(&self, tables: &[&Table], seed: Seed, progress: &dyn Progress) -> Result<Points> {
-        let sources = [self.embedding.is_some(), !self.text.is_empty(), !self.features.is_empty()];
-        if sources.iter().filter(|given| **given).count() > 1 {
-            let want = "rows get their points from one of embedding, text and features";
-            return Err(Error::input("columns", "more than one of the three", want));
-        }
+    pub fn joint_points(
+        &self,
+        tables: &[&Table],
+        uses: &mut ColumnUse,
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Result<Points> {
         if let Some(embedding) = &self.embedding {
             if tables.len() > 1 && tables.iter().any(|table| table.column(embedding).is_err()) {
                 let want = "with more than one file, name a column that all of them have";
                 return Err(Error::input("embedding", format!("`{embedding}`"), want));
             }
             let parts = tables.iter().map(|table| embedded(table, embedding)).collect::<Result<Vec<_>>>()?;
-            return Ok(Points::F32(stacked(parts, embedding)?));
+            let points = stacked(parts, embedding)?;
+            uses.look_for_copies(points.view());
+            return Ok(Points::F32(points));
         }
         if !self.text.is_empty() {
             let mut texts = Vec::new();
@@ -146,24 +209,28 @@ impl PoolColumns {
         let Some(first) = tables.first() else {
             return Err(Error::input("tables", "none", "give at least one"));
         };
-        let taken: Vec<&str> = [&self.target, &self.score, &self.labels, &self.response]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        let names = features(first, &self.features, &taken)?;
+        let names: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
         if names.is_empty() {
             let want = "name text columns or an embedding column, or give a file with numeric columns";
             return Err(Error::input(format!("{}, features", first.name()), "no numeric columns", want));
         }
-        Ok(Points::F64(self.numbers(tables, &names)?))
-    }
-
-    /// The named columns of several tables, one table after the other.
-    fn numbers(&self, tables: &[&Table], names: &[&str]) -> Result<Array2<f64>> {
-        let parts = tables.iter().map(|table| table.numeric(names, Missing::Error)).collect::<Result<Vec<_>>>()?;
-        let numbers = stacked(parts, "features")?;
-        Ok(if self.standardise { standardised(numbers) } else { numbers })
+        let mut numbers = stacked(uses.numbers(tables, Part::Number, progress)?, "features")?;
+        uses.look_for_copies(numbers.view());
+        if self.standardise {
+            let kept = standardise(&mut numbers, &names)?;
+            if kept.is_empty() {
+                let want = "there must be a column whose values differ";
+                return Err(Error::input("features", "the same values in every row", want));
+            }
+            for (_, name) in names.iter().enumerate().filter(|(c, _)| !kept.contains(c)) {
+                uses.leave_out(first, name, "the same value in every row");
+            }
+            if kept.len() < names.len() {
+                // Taking columns out leaves a column-major array, which every reader of rows would copy.
+                numbers = by_rows(numbers.select(Axis(1), &kept));
+            }
+        }
+        Ok(Points::F64(numbers))
     }
 }
 
@@ -204,30 +271,36 @@ fn embedded(table: &Table, embedding: &str) -> Result<Array2<f32>> {
         return table.embedding(embedding);
     }
     let beside = table.open_beside(embedding)?;
-    if beside.rows() != table.rows() {
-        let want = format!("{} has {} rows", table.name(), table.rows());
+    let all = table.whole().rows();
+    if beside.rows() != all {
+        let want = format!("{} has {all} rows", table.name());
         return Err(Error::input(embedding, format!("{} rows", beside.rows()), want));
     }
+    let rows: Vec<usize> = (0..table.rows()).map(|row| table.row(row)).collect();
+    let beside = if rows.len() < all { beside.of_rows(&rows)? } else { beside };
     let column = beside.columns().first().map(|c| c.name.clone()).unwrap_or_default();
     beside.embedding(&column)
 }
 
-/// Mean 0 and standard deviation 1 in each column; constant columns are dropped.
-fn standardised(mut x: Array2<f64>) -> Array2<f64> {
+/// Mean 0 and standard deviation 1 in each column; returns those that are not constant.
+fn standardise(x: &mut Array2<f64>, names: &[String]) -> Result<Vec<usize>> {
     let rows = x.nrows().max(1) as f64;
     let mut kept = Vec::with_capacity(x.ncols());
     for (c, mut column) in x.axis_iter_mut(Axis(1)).enumerate() {
         let mean = column.sum() / rows;
         column -= mean;
         let deviation = (column.iter().map(|v| v * v).sum::<f64>() / rows).sqrt();
+        if !deviation.is_finite() {
+            let want = "bring the column to an ordinary size first: use other units, or leave it out";
+            return Err(Error::input(format!("column `{}`", names[c]), "numbers too large to square", want));
+        }
         // Relative to the mean: rounding leaves a residue in a constant column of large numbers.
         if deviation > 1e-12 * mean.abs() {
             column /= deviation;
             kept.push(c);
         }
     }
-    // Taking columns out leaves a column-major array, which every reader of rows would copy.
-    if kept.len() < x.ncols() { by_rows(x.select(Axis(1), &kept)) } else { x }
+    Ok(kept)
 }
 
 /// Writes the chosen rows as they are, in the order of the choice, with a column `weight` where the method gives
@@ -243,7 +316,8 @@ pub fn save_selection(table: &Table, chosen: &Selection, path: &Path) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Silent;
+    use crate::numeric::impute::Fill;
+    use crate::{OnMissing, Silent};
     use ndarray::array;
 
     const POINTS: Needs = Needs {
@@ -260,13 +334,41 @@ mod tests {
 
     #[test]
     fn constant_columns_go_and_others_get_unit_spread() {
-        let x = standardised(array![[1.0, 1e9, 5.0], [3.0, 1e9, 5.0], [5.0, 1e9, 8.0]]);
-        assert_eq!(x.dim(), (3, 2));
-        for column in x.columns() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let mut x = array![[1.0, 1e9, 5.0], [3.0, 1e9, 5.0], [5.0, 1e9, 8.0]];
+        assert_eq!(standardise(&mut x, &names).unwrap(), [0, 2]);
+        for column in [x.column(0), x.column(2)] {
             assert!(column.sum().abs() < 1e-12);
             assert!((column.mapv(|v| v * v).sum() / 3.0 - 1.0).abs() < 1e-12);
         }
-        assert_eq!(standardised(array![[2.0], [2.0]]).ncols(), 0);
+        assert!(standardise(&mut array![[2.0], [2.0]], &names).unwrap().is_empty());
+        let huge = standardise(&mut array![[1e200], [-1e200]], &names).unwrap_err().to_string();
+        assert!(huge.contains("`a`") && huge.contains("too large"), "{huge}");
+    }
+
+    #[test]
+    fn missing_numbers_and_constants_are_said() {
+        let csv = b"a,b,c,y\n1,2,7,u\n,5,7,v\n4,5,7,u\n4,5,7,v\n".to_vec();
+        let table = Table::from_bytes("t.csv", csv, &[]).unwrap();
+        let columns = PoolColumns { target: Some("y".into()), standardise: true, ..PoolColumns::default() };
+        let read = |on_missing| {
+            let mut uses = columns.choose(&table, POINTS)?;
+            let table = uses.settle(&table, on_missing)?;
+            Ok::<_, Error>((columns.joint_pool(&[&table], &mut uses, POINTS, Seed(1), &Silent)?, uses, table))
+        };
+        let error = read(OnMissing::Refuse).err().unwrap().to_string();
+        for part in ["t.csv:3", "1 of 4 rows lacks a value in `a` (1)", "--missing drop", "--exclude"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(read(OnMissing::Category).is_err());
+        let (pool, uses, left) = read(OnMissing::Drop).unwrap();
+        assert_eq!((pool.rows, left.row(1), pool.classes), (3, 2, Some(vec![0, 0, 1])));
+        assert!(uses.warnings.iter().any(|w| w.contains("left out")), "{:?}", uses.warnings);
+        assert!(uses.left_out.iter().any(|out| out.name == "c" && out.why.contains("same value")));
+        let (pool, uses, _) = read(OnMissing::Impute(Fill::Median)).unwrap();
+        assert_eq!((pool.rows, pool.points.map(|p| p.cols())), (4, Some(2)));
+        assert!(uses.warnings.iter().any(|w| w.contains("median") && w.contains("`a` (1)")), "{:?}", uses.warnings);
+        assert!(uses.warnings.iter().any(|w| w.contains("the same as an earlier one")), "{:?}", uses.warnings);
     }
 
     #[test]
@@ -329,7 +431,8 @@ mod tests {
         assert!(of(both).unwrap_err().to_string().contains("both"));
         let short = write("short.csv", "name,x\nroad,0\n");
         assert!(by(&short).unwrap_err().to_string().contains("no label `red wine`"));
-        let joint = columns.joint_pool(&[&table, &table], needs, Seed(1), &Silent).unwrap();
+        let mut uses = columns.choose(&table, needs).unwrap();
+        let joint = columns.joint_pool(&[&table, &table], &mut uses, needs, Seed(1), &Silent).unwrap();
         assert_eq!((joint.rows, &joint.labels.unwrap()[3..]), (6, &of(columns).unwrap().labels.unwrap()[..]));
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -1,5 +1,6 @@
 //! A table of items as a game of twenty questions.
 
+use super::columns::{ColumnUse, LeftOut, Part, UsedColumn};
 use ndarray::Array2;
 use quadrat_core::{Error, Result};
 use quadrat_data::{Column, ColumnType, Missing, Table};
@@ -32,8 +33,8 @@ pub struct Questions {
     pub questions: Vec<String>,
     /// Probability of yes: items x questions.
     pub yes: Array2<f64>,
-    /// Columns that make no question, with the reason.
-    pub left_out: Vec<String>,
+    /// The columns that questions are about, and those that make none, with the reason.
+    pub columns: ColumnUse,
 }
 
 impl Questions {
@@ -54,16 +55,23 @@ impl Questions {
         };
         let mut questions = Vec::new();
         let mut answers: Vec<Vec<f64>> = Vec::new();
-        let mut left_out = Vec::new();
+        let mut uses = ColumnUse::default();
+        let used = |name: &str, part| UsedColumn { name: name.to_owned(), part, levels: None };
+        uses.used.extend(name.iter().map(|name| used(name, Part::Name)));
         for column in about {
-            match column_questions(table, column)? {
+            let excluded = columns.is_empty() && table.excluded().contains(&column.name);
+            let found = if excluded { Err("excluded".to_owned()) } else { column_questions(table, column)? };
+            match found {
                 Ok(asked) => {
+                    uses.used.push(used(&column.name, Part::Category));
                     for (question, yes) in asked {
                         questions.push(question);
                         answers.push(yes);
                     }
                 }
-                Err(why) if columns.is_empty() => left_out.push(format!("{}: {why}", column.name)),
+                Err(why) if columns.is_empty() => {
+                    uses.left_out.push(LeftOut { name: column.name.clone(), why });
+                }
                 Err(why) => {
                     let want = format!("ask about columns of 2 to {MOST_VALUES} values, or leave this one out");
                     return Err(Error::input(format!("column `{}`", column.name), why, want));
@@ -90,7 +98,7 @@ impl Questions {
             return Err(Error::input(table.name(), got, want));
         }
         let yes = Array2::from_shape_fn((items.len(), questions.len()), |(item, question)| rows[item][question]);
-        Ok(Questions { name, items, questions, yes, left_out })
+        Ok(Questions { name, items, questions, yes, columns: uses })
     }
 }
 
@@ -187,8 +195,8 @@ mod tests {
         assert_eq!(found.yes.row(0).to_vec(), [1.0, 0.0, 1.0, 0.0, 1.0, 1.0]);
         assert_eq!(found.yes.row(3)[4], 0.5, "missing");
         let all = questions(csv, Some("thing"), &[]).unwrap();
-        let why = ["same: the same value in all rows", "weight: 5 values that are not whole numbers"];
-        assert_eq!(all.left_out, why);
+        let why: Vec<(&str, &str)> = all.columns.left_out.iter().map(|o| (o.name.as_str(), o.why.as_str())).collect();
+        assert_eq!(why, [("same", "the same value in all rows"), ("weight", "5 values that are not whole numbers")]);
     }
 
     #[test]
@@ -205,7 +213,7 @@ mod tests {
         }
         let numbers: String = (0..20).map(|i| format!("{i},{}\n", i % 2)).collect();
         let found = questions(&format!("a,b\n{numbers}"), None, &[]).unwrap();
-        assert_eq!((found.items.len(), found.left_out.len(), found.name), (2, 1, None));
+        assert_eq!((found.items.len(), found.columns.left_out.len(), found.name), (2, 1, None));
         assert!(found.items[0].starts_with("row 1, row 3"));
     }
 }

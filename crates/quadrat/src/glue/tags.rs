@@ -33,11 +33,13 @@ pub(super) fn joint_labels(tables: &[&Table], column: &str) -> Result<Labels> {
 }
 
 /// The classes of several tables' rows, one table after the other.
-pub(super) fn joint_classes(tables: &[&Table], column: &str) -> Result<Vec<u32>> {
+pub(super) fn joint_classes(tables: &[&Table], column: &str) -> Result<Categories> {
     let parts = tables.iter().map(|table| table.categories(column, Missing::Error)).collect::<Result<Vec<_>>>()?;
     let (names, codes): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.names, part.codes)).unzip();
-    let renamed = codes.into_iter().zip(numbered(names).1);
-    Ok(renamed.flat_map(|(codes, new)| codes.into_iter().map(move |code| new[code as usize])).collect())
+    let (names, new) = numbered(names);
+    let renamed = codes.into_iter().zip(new);
+    let codes = renamed.flat_map(|(codes, new)| codes.into_iter().map(move |code| new[code as usize])).collect();
+    Ok(Categories { codes, names })
 }
 
 /// A vector for each label. `source` is a column of vectors in the tables, and a label lies at the mean of its rows; or

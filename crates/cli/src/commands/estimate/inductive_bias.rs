@@ -3,6 +3,7 @@
 mod task;
 
 use crate::args::{Reading, Run};
+use crate::commands::roles;
 use crate::output::{Reply, check_place, count, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
@@ -74,7 +75,7 @@ pub struct InductiveBias {
     #[arg(long, value_name = "N", default_value_t = 4000)]
     pub max_rows: usize,
     /// Numeric columns to use, standardised [default: all that are numeric but the target]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     #[command(flatten)]
     pub run: Run,
@@ -412,6 +413,7 @@ impl Outcome<'_> {
                 page.section("Curve", [Block::Figure { drawing: svg::curves(&self.plot(&lines))?, caption }]);
             }
             page.section("How", [Block::Facts(facts.clone())]);
+            page.section("Columns", roles::blocks(&self.task.uses));
             page.section("Notes", notes.iter().map(|note| Block::Text(note.clone())));
             page.finish(path, Some(card))?;
         }
@@ -423,7 +425,7 @@ impl Outcome<'_> {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
         let bias: Vec<Value> = lines.iter().map(line_json).collect::<Result<_>>()?;
-        let value = json!({
+        let mut value = json!({
             "method": card.slug,
             "input": self.args.input,
             "target": self.args.target,
@@ -446,6 +448,7 @@ impl Outcome<'_> {
             "seed": self.args.run.seed,
             "seconds": took,
         });
+        roles::tell(&self.task.table, &self.task.uses, &mut text, &mut value);
         Ok(Reply::new(text, value))
     }
 

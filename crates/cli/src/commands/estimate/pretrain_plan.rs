@@ -3,18 +3,18 @@
 use super::has_classes;
 use super::inductive_bias::Kind as Task;
 use crate::args::{Reading, Run};
-use crate::commands::work;
+use crate::commands::{roles, work};
 use crate::output::{Reply, check_place, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array2, Axis};
-use quadrat::data::{Missing, Table};
+use quadrat::data::Table;
 use quadrat::estimate::pretrain_mle_erm::{
     BreakEven, Choice, Doubling, Head, Kind, Planner, Rescaled, RiskSurface, Target,
 };
 use quadrat::numeric::learners::Standard;
 use quadrat::stats::Interval;
-use quadrat::{Error, Plot, Progress, Result, Seed, Series, catalogue, find};
+use quadrat::{ColumnUse, Error, Nominal, Part, Plot, Progress, Result, Seed, Series, Silent, Wish, catalogue, find};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -58,7 +58,7 @@ pub struct PretrainPlan {
     pub task: Task,
     /// Numeric columns to use, standardised on the unlabelled rows; ppca and gmm, which have one variance for all columns,
     /// take them as they are where BIC finds that better [default: all that are numeric but the target]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
     #[command(flatten)]
     pub run: Run,
@@ -104,6 +104,8 @@ struct Rows {
     features: Vec<String>,
     /// Standardised on the pool; what that took out of each column.
     deviations: Array1<f64>,
+    uses: ColumnUse,
+    file: Table,
     pool: Array2<f64>,
     x: Array2<f64>,
     y: Target,
@@ -160,15 +162,28 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
 impl Rows {
     fn read(args: &PretrainPlan) -> Result<Rows> {
         let (pool, few) = (work::read(&args.unlabelled, &args.reading)?, work::read(&args.labelled, &args.reading)?);
-        let features = features(args, &pool, &few)?;
-        let (x, unlabelled) = (few.numeric(&features, Missing::Error)?, pool.numeric(&features, Missing::Error)?);
+        let (mut uses, mut labelled) = columns(args, &pool, &few)?;
+        let on_missing = args.reading.on_missing()?;
+        let (pool, few) = (uses.settle(&pool, on_missing)?, labelled.settle(&few, on_missing)?);
+        let features: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
+        // Gaps of the few rows are filled by what the many teach.
+        let mut read = uses.numbers(&[&pool, &few], Part::Number, &Silent)?.into_iter();
+        let (Some(unlabelled), Some(x)) = (read.next(), read.next()) else {
+            return Err(Error::input("files", "nothing", "name both"));
+        };
         let (y, classes) = match has_classes(&few, &args.target, args.task)? {
-            false => (Target::Numbers(few.numeric(&[&args.target], Missing::Error)?.into_iter().collect()), Vec::new()),
+            false => {
+                let numbers = labelled.numbers(&[&few], Part::Target, &Silent)?;
+                (Target::Numbers(numbers.into_iter().flatten().collect()), Vec::new())
+            }
             true => {
-                let found = few.categories(&args.target, Missing::Error)?;
+                let found = labelled.categories(&few, &args.target)?;
+                labelled.look_at_classes(&args.target, &found);
                 (Target::Classes { codes: found.codes, count: found.names.len() }, found.names)
             }
         };
+        uses.used.extend(labelled.used.into_iter().filter(|used| used.part == Part::Target));
+        uses.warnings.extend(labelled.warnings);
         if y.len() < 2 {
             let want = "there must be at least 2: label more rows";
             return Err(Error::input(format!("{}, labelled rows", args.labelled), y.len(), want));
@@ -180,7 +195,8 @@ impl Rows {
         // Units are the file's business: both sides get columns on the pool's scale.
         let standard = Standard::fit(unlabelled.view(), &vec![1.0; unlabelled.nrows()]);
         let (pool, x) = (standard.apply(unlabelled.view()), standard.apply(x.view()));
-        Ok(Rows { features, deviations: unlabelled.std_axis(Axis(0), 0.0), pool, x, y, classes })
+        let deviations = unlabelled.std_axis(Axis(0), 0.0);
+        Ok(Rows { features, uses, file: few, deviations, pool, x, y, classes })
     }
 
     /// The size, as given or of smallest BIC on unlabelled rows, and whether it is that of the columns as they are. Only
@@ -202,24 +218,27 @@ impl Rows {
     }
 }
 
-/// The columns to use: those asked for, or all numeric ones, which must then be the same in both files.
-fn features(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<Vec<String>> {
-    few.column(&args.target)?;
-    if args.features.contains(&args.target) {
-        return Err(Error::input("--features", &args.target, "the target cannot be a feature"));
-    }
-    if !args.features.is_empty() {
-        return Ok(args.features.clone());
-    }
-    let of = |table: &Table| -> Vec<String> {
-        table.numeric_columns().into_iter().filter(|name| *name != args.target).map(str::to_owned).collect()
+/// The columns to use of both files: those asked for, or all numeric ones, which must then be the same in both.
+fn columns(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<(ColumnUse, ColumnUse)> {
+    let asked = work::listed("--features", &args.features, pool)?;
+    let numbers = Wish { features: &asked, numbers: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
+    let target = vec![(args.target.as_str(), Part::Target)];
+    let in_few = ColumnUse::choose(few, &Wish { parts: target.clone(), ..numbers.clone() })?;
+    // The pool may have the target's column too, which is no feature then.
+    let parts = if pool.column(&args.target).is_ok() { target } else { Vec::new() };
+    let mut in_pool = ColumnUse::choose(pool, &Wish { parts, ..numbers })?;
+    in_pool.used.retain(|used| used.part != Part::Target);
+    // What is left out of one file cannot be learnt from in the other.
+    let of = |uses: &ColumnUse, other: &ColumnUse| -> Vec<String> {
+        let left_out = |name: &&str| other.left_out.iter().any(|out| out.name == **name);
+        uses.names(Part::Number).into_iter().filter(|name| !left_out(name)).map(str::to_owned).collect()
     };
-    let (ours, theirs) = (of(pool), of(few));
+    let (ours, theirs) = (of(&in_pool, &in_few), of(&in_few, &in_pool));
     let only = |a: &[String], b: &[String]| -> Vec<String> { a.iter().filter(|n| !b.contains(n)).cloned().collect() };
-    let (in_pool, in_few) = (only(&ours, &theirs), only(&theirs, &ours));
-    if !(in_pool.is_empty() && in_few.is_empty()) {
+    let (in_pool_only, in_few_only) = (only(&ours, &theirs), only(&theirs, &ours));
+    if !(in_pool_only.is_empty() && in_few_only.is_empty()) {
         let got = format!(
-            "{} in {} and {} in {}; only in the former: {in_pool:?}, only in the latter: {in_few:?}",
+            "{} in {} and {} in {}; only in the former: {in_pool_only:?}, only in the latter: {in_few_only:?}",
             ours.len(),
             pool.name(),
             theirs.len(),
@@ -232,7 +251,11 @@ fn features(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<Vec<String
         let what = format!("{}, features", pool.name());
         return Err(Error::input(what, "no numeric columns", "give a file with numeric columns"));
     }
-    Ok(ours)
+    let elsewhere: Vec<String> = in_pool.names(Part::Number).into_iter().map(str::to_owned).collect();
+    for name in elsewhere.iter().filter(|name| !ours.contains(name)) {
+        in_pool.leave_out(pool, name, "left out of the other file");
+    }
+    Ok((in_pool, in_few))
 }
 
 struct Outcome<'a> {
@@ -450,9 +473,10 @@ impl Outcome<'_> {
                 [Block::Table { rows: evens.clone(), right: vec![0, 1, 2, 3, 4] }],
             );
             page.section("How", [Block::Facts(facts.to_vec())]);
+            page.section("Columns", roles::blocks(&rows.uses));
             page.finish(path, Some(card))?;
         }
-        let mut text = String::new();
+        let (mut text, mut value) = (String::new(), self.json(card.slug, &words, took));
         for word in &words {
             text.push_str(&wrap(word, 0, 100));
         }
@@ -463,10 +487,11 @@ impl Outcome<'_> {
         text.push('\n');
         text.push_str(&table(&facts.map(|(a, b)| vec![a, b]), &[]));
         text.push_str(&wrap(&format!("took {}", seconds(took)), 2, 100));
+        roles::tell(&rows.file, &rows.uses, &mut text, &mut value);
         if let Some(path) = &args.report {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
-        Ok(Reply::new(text, self.json(card.slug, &words, took)))
+        Ok(Reply::new(text, value))
     }
 
     fn json(&self, slug: &str, words: &[String], took: f64) -> Value {

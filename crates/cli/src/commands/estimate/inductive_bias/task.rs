@@ -3,12 +3,11 @@
 use super::InductiveBias;
 use crate::commands::estimate::has_classes;
 use crate::commands::work;
-use crate::output::count;
 use ndarray::{Array2, Axis};
 use quadrat::data::{Categories, Missing, Table};
 use quadrat::estimate::inductive_bias::Rows;
 use quadrat::numeric::learners::Standard;
-use quadrat::{Error, Result, Seed};
+use quadrat::{ColumnUse, Error, Nominal, Part, Result, Seed, Silent, Wish};
 
 /// Inputs and outputs of all rows.
 pub struct Task {
@@ -18,6 +17,10 @@ pub struct Task {
     pub features: Vec<String>,
     /// What a user should know.
     pub notes: Vec<String>,
+    /// What the columns are used as.
+    pub uses: ColumnUse,
+    /// The rows' file.
+    pub table: Table,
     x: Array2<f64>,
     y: Array2<f64>,
     /// Rows of the second file, where there is one.
@@ -54,39 +57,38 @@ impl Task {
     pub fn read(args: &InductiveBias) -> Result<Task> {
         let table = work::read(&args.input, &args.reading)?;
         let test = args.test.as_ref().map(|file| work::read(file, &args.reading)).transpose()?;
-        let named = has_classes(&table, &args.target, args.task)?;
-        let mut features: Vec<String> = args.features.clone();
         let mut notes = Vec::new();
-        if features.is_empty() {
-            let all = table.numeric_columns().into_iter().filter(|name| *name != args.target);
-            features = all.map(str::to_owned).collect();
-            let others = table.columns().len() - 1 - features.len();
-            if others > 0 {
-                notes.push(format!("{} columns that are not numeric are left out", count(others)));
-            }
-        }
-        if features.contains(&args.target) {
-            return Err(Error::input("--features", &args.target, "the target cannot be a feature"));
-        }
+        let wish = Wish {
+            parts: vec![(&args.target, Part::Target)],
+            features: &work::listed("--features", &args.features, &table)?,
+            numbers: true,
+            nominal: Nominal::Named(Vec::new()),
+            ..Wish::default()
+        };
+        let mut uses = ColumnUse::choose(&table, &wish)?;
+        let on_missing = args.reading.on_missing()?;
+        let table = uses.settle(&table, on_missing)?;
+        let test = test.map(|test| uses.settle(&test, on_missing)).transpose()?;
+        let named = has_classes(&table, &args.target, args.task)?;
+        let features: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
         if features.is_empty() {
             let what = format!("{}, features", table.name());
             return Err(Error::input(what, "no numeric columns", "give a file with numeric columns"));
         }
-        let classes = if named { table.categories(&args.target, Missing::Error)?.names } else { Vec::new() };
+        let classes = if named { uses.categories(&table, &args.target)?.names } else { Vec::new() };
         if named && classes.len() < 2 {
             return Err(Error::input("--target", format!("one class, {classes:?}"), "a task needs at least two"));
         }
-        let read = |table: &Table| -> Result<(Array2<f64>, Array2<f64>)> {
-            let x = table.numeric(&features, Missing::Error)?;
-            let y = if named {
-                one_hot(table, &args.target, &classes)?
-            } else {
-                table.numeric(&[&args.target], Missing::Error)?
-            };
-            Ok((x, y))
+        let tables: Vec<&Table> = std::iter::once(&table).chain(&test).collect();
+        let inputs = uses.numbers(&tables, Part::Number, &Silent)?;
+        let outputs = if named {
+            tables.iter().map(|table| one_hot(table, &args.target, &classes)).collect::<Result<Vec<_>>>()?
+        } else {
+            uses.numbers(&tables, Part::Target, &Silent)?
         };
-        let (x, y) = read(&table)?;
-        let test = test.as_ref().map(read).transpose()?;
+        let mut read = inputs.into_iter().zip(outputs);
+        let Some((x, y)) = read.next() else { return Err(Error::input("--in", "nothing", "name a file")) };
+        let test = read.next();
         // What --max-rows leaves out.
         let parts: Vec<(&str, usize)> = match &test {
             Some((test, _)) => vec![("training", x.nrows()), ("test", test.nrows())],
@@ -101,7 +103,7 @@ impl Task {
                 "of {rows} {part} rows a random {most} are used: --max-rows {rows} takes all, in more time"
             ));
         }
-        Ok(Task { classes, features, notes, x, y, test })
+        Ok(Task { classes, features, notes, uses, table, x, y, test })
     }
 
     /// Random splits of the input, or the one that the user's files make.

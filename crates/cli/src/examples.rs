@@ -1,0 +1,82 @@
+//! The end of a verb's `--help`: lines that run as they stand. A test runs them all, in this order. (Verbs whose help
+//! explains more than options have examples of their own there.)
+
+use clap::Command;
+
+/// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
+    ("show", &["quadrat show smote", "quadrat show mig --json"]),
+    ("data list", &["quadrat data list"]),
+    ("data show", &["quadrat data show train.csv", "quadrat data show builtin:iris --json"]),
+    (
+        "select",
+        &[
+            "quadrat select --in builtin:letter --method k-center --budget 1% --out chosen.csv",
+            "quadrat select --in train.csv --method stratified --target label --budget 50 --missing drop --out some.csv",
+            "quadrat select --in builtin:glosses --text text --method facility-location --budget 20 --json",
+        ],
+    ),
+    (
+        "balance",
+        &[
+            "quadrat balance --in builtin:pima --target class --method smote --out balanced.csv --report balanced.html",
+            "quadrat balance --in train.csv --target label --method smote-nc --missing impute --out even.csv",
+            "quadrat balance --method smote --help",
+        ],
+    ),
+    (
+        "sample",
+        &[
+            "quadrat sample --in builtin:iris --method perturbed-likelihood --rows 20 --steps 50 --out new.csv",
+            "quadrat sample --in builtin:iris --features petal_length,petal_width --method perturbed-likelihood --rows 20 --steps 50",
+        ],
+    ),
+    (
+        "split",
+        &[
+            "quadrat split --in builtin:iris --target class --folds 3 --out folds",
+            "quadrat split --in train.csv --target label --missing drop --folds 2 --json",
+        ],
+    ),
+    (
+        "order",
+        &[
+            "quadrat order --rows 1000 --fraction 10% --epochs 3 --out order.npy",
+            "quadrat order --in builtin:iris --target class --draw stratified --fraction 20%",
+        ],
+    ),
+    (
+        "compare",
+        &[
+            "quadrat compare --in builtin:iris --target class --methods k-center,herding --budgets 10% --seeds 2 --visits 1000",
+            "quadrat compare --in train.csv --target label --missing drop --methods k-center --budgets 20 --seeds 2 --visits 500",
+        ],
+    ),
+    (
+        "train",
+        &[
+            "quadrat train --in builtin:iris --target class --epochs 5 --out model",
+            "quadrat train --in builtin:diabetes --target target --epochs 2 --method mixup",
+        ],
+    ),
+    ("predict", &["quadrat predict --model model --in builtin:iris --out predicted.csv"]),
+    ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),
+    ("check", &["quadrat check smote --scale smoke", "quadrat check smote --scale smoke --out record.json"]),
+];
+
+/// The command line with the examples under each verb's help.
+pub fn under(command: Command) -> Command {
+    EXAMPLES.iter().fold(command, |command, (verb, lines)| {
+        let text = format!("Examples:\n  {}", lines.join("\n  "));
+        let path: Vec<&str> = verb.split(' ').collect();
+        at(command, &path, &text)
+    })
+}
+
+fn at(command: Command, path: &[&str], text: &str) -> Command {
+    match path {
+        [] => command.after_help(text.to_owned()),
+        [verb, rest @ ..] => command.mut_subcommand(verb, |verb| at(verb, rest, text)),
+    }
+}

@@ -1,0 +1,219 @@
+//! What is said of a file's columns, and what becomes of missing values.
+
+use crate::common::{Folder, Numbers};
+use serde_json::Value;
+
+/// Names of columns in a JSON answer.
+fn used(value: &Value) -> Vec<(&str, &str)> {
+    let used = value["columns"]["used"].as_array().unwrap();
+    used.iter().map(|c| (c["name"].as_str().unwrap(), c["as"].as_str().unwrap())).collect()
+}
+
+fn left_out(value: &Value) -> Vec<(&str, &str)> {
+    let out = value["columns"]["left_out"].as_array().unwrap();
+    out.iter().map(|c| (c["name"].as_str().unwrap(), c["why"].as_str().unwrap())).collect()
+}
+
+fn warnings(value: &Value) -> String {
+    value["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// An index, two measures, a name, a text and a class; every seventh measure is missing.
+fn gaps_csv(rows: usize) -> String {
+    let mut numbers = Numbers::new(11);
+    let mut text = String::from(",a,b,city,note,y\n");
+    for i in 0..rows {
+        let a = if i % 7 == 3 { String::new() } else { format!("{:.3}", numbers.next()) };
+        let city = if i % 11 == 5 { "" } else { ["Oslo", "Rome"][i % 2] };
+        let class = if i % 5 == 0 { "rare" } else { "common" };
+        text.push_str(&format!("{i},{a},{:.3},{city},n{i},{class}\n", numbers.next()));
+    }
+    text
+}
+
+#[test]
+fn columns_are_said_in_text_json_and_report() {
+    let folder = Folder::new("columns-said");
+    folder.write("t.csv", &gaps_csv(60));
+    let line =
+        "quadrat select --in t.csv --method k-center --budget 5 --target y --features b --out o.csv --report r.html";
+    let text = folder.ok(line);
+    assert!(text.contains("columns used: b (number); y (target, 2 classes)"), "{text}");
+    assert!(text.contains("(not named)"), "{text}");
+    assert!(folder.read("r.html").contains("columns used"));
+    let value = folder.json("quadrat select --in t.csv --method k-center --budget 5 --target y --exclude a --json");
+    assert_eq!(used(&value), [("b", "number"), ("y", "target")]);
+    let expected = [("column 1", "has no name"), ("a", "excluded"), ("city", "text"), ("note", "text")];
+    assert_eq!(left_out(&value), expected);
+    // A method that reads no columns has nothing to refuse.
+    let random = folder.json("quadrat select --in t.csv --method random --budget 5 --json");
+    assert_eq!(used(&random), []);
+}
+
+/// Case 3: an index column is neither interpolated nor learnt from.
+#[test]
+fn index_columns_are_left_alone() {
+    let folder = Folder::new("index");
+    let rows: String =
+        (0..300).map(|i| format!("{i},{},{}\n", (i * 7919 + 13) % 101, if i < 100 { "x" } else { "y" })).collect();
+    folder.write("ix.csv", &format!(",a,grade\n{rows}"));
+    let value = folder.json("quadrat balance --in ix.csv --target grade --method smote --out b.csv --json");
+    assert_eq!(
+        (used(&value), left_out(&value)),
+        (vec![("a", "number"), ("grade", "target")], vec![("column 1", "has no name")])
+    );
+    let made = folder.read("b.csv");
+    assert!(made.lines().skip(301).all(|line| line.starts_with(',')), "{made}");
+    let named = folder
+        .json("quadrat balance --in ix.csv --target grade --method smote --features \"a,column 1\" --out c.csv --json");
+    assert_eq!(used(&named)[..2], [("column 1", "number"), ("a", "number")]);
+}
+
+/// Case 5: one infinity is an error that names its place, in every verb that reads the column.
+#[test]
+fn an_infinity_is_named() {
+    let folder = Folder::new("infinity");
+    let rows: String = (1..=60).map(|i| format!("{},{},{}\n", i % 7, i * i, ["u", "v"][i % 2])).collect();
+    folder.write("i.csv", &format!("a,b,y\n{rows}3,inf,u\n"));
+    for verb in [
+        "select --method k-center --budget 4 --out o.csv",
+        "balance --target y --method smote --out o.csv",
+        "sample --method autoencoder-score --rows 5 --out o.csv",
+        "split --out o",
+        "compare --target y",
+        "train --target y --epochs 1",
+    ] {
+        let (verb, rest) = verb.split_once(' ').unwrap();
+        let message = folder.fails(&format!("quadrat {verb} --in i.csv {rest}"));
+        assert!(
+            message.contains("i.csv:62") && message.contains("`b`") && message.contains("infinite"),
+            "{verb}\n{message}"
+        );
+    }
+    folder.ok("quadrat select --in i.csv --features a --method k-center --budget 4 --out o.csv");
+}
+
+/// Case 13: names with commas and equals signs.
+#[test]
+fn any_name_can_be_named() {
+    let folder = Folder::new("names-with-commas");
+    let rows: String = (0..20).map(|i| format!("{},{},{}\n", i * 3 % 17, i % 4, i % 2)).collect();
+    folder.write("c.csv", &format!("\"Income, annual\",a=b,y\n{rows}"));
+    for features in ["Income, annual", "a=b,Income, annual", "y,Income, annual"] {
+        folder.ok(&format!(
+            "quadrat select --in c.csv --method k-center --features \"{features}\" --budget 3 --out c2.csv"
+        ));
+    }
+    let line =
+        "quadrat select --in c.csv --method k-center --types \"Income, annual=float,a=b=category\" --budget 3 --json";
+    assert_eq!(used(&folder.json(line)), [("Income, annual", "number"), ("y", "number")]);
+    let wrong =
+        folder.fails("quadrat select --in c.csv --method k-center --features \"Income\" --budget 3 --out c3.csv");
+    assert!(wrong.contains("`Income`") && wrong.contains("Income, annual"), "{wrong}");
+}
+
+#[test]
+fn missing_values_are_refused_with_a_way_out() {
+    let folder = Folder::new("missing-refused");
+    folder.write("t.csv", &gaps_csv(60));
+    for verb in [
+        "select --method k-center --budget 4 --out o.csv",
+        "balance --target y --method smote --out o.csv",
+        "split --out o",
+    ] {
+        let (verb, rest) = verb.split_once(' ').unwrap();
+        let message = folder.fails(&format!("quadrat {verb} --in t.csv {rest}"));
+        for part in
+            ["t.csv:5", "9 of 60 rows lack a value in `a` (9)", "--missing drop", "--missing impute", "--exclude"]
+        {
+            assert!(message.contains(part), "{verb}: {part}\n{message}");
+        }
+    }
+    let words = folder.fails("quadrat balance --in t.csv --target y --method smote-nc --missing category --out o.csv");
+    assert!(words.contains("`category` is for names"), "{words}");
+    let idle =
+        folder.fails("quadrat select --in t.csv --method k-center --budget 4 --missing drop --impute mean --out o.csv");
+    assert!(idle.contains("--impute"), "{idle}");
+}
+
+#[test]
+fn rows_that_lack_a_value_are_left_out() {
+    let folder = Folder::new("missing-drop");
+    folder.write("t.csv", &gaps_csv(60));
+    let line = "quadrat select --in t.csv --method k-center --budget 100% --missing drop --json";
+    let value = folder.json(line);
+    let rows: Vec<u64> = value["indices"].as_array().unwrap().iter().map(|row| row.as_u64().unwrap()).collect();
+    assert_eq!(rows.len(), 51);
+    assert!(rows.iter().all(|row| row % 7 != 3) && rows.contains(&58), "numbers of the file's own rows: {rows:?}");
+    assert!(warnings(&value).contains("9 of 60 rows lack a value in `a` (9): these rows are left out"));
+    folder.ok("quadrat select --in t.csv --method k-center --budget 100% --missing drop --out o.csv");
+    let (file, out) = (folder.read("t.csv"), folder.read("o.csv"));
+    let known: std::collections::HashSet<&str> = file.lines().collect();
+    assert!(out.lines().count() == 52 && out.lines().all(|line| known.contains(line)));
+    let split = folder.json("quadrat split --in t.csv --missing drop --folds 2 --json");
+    let train = split["splits"][0]["rows"]["train"].as_array().unwrap();
+    assert!(train.iter().all(|row| row.as_u64().unwrap() % 7 != 3));
+    folder.ok("quadrat balance --in t.csv --target y --method smote --missing drop --out b.csv");
+    assert!(folder.read("b.csv").lines().skip(1).all(|line| !line.split(',').nth(1).unwrap().is_empty()));
+    let rounds = folder.ok("quadrat order --in t.csv --target city --draw stratified --missing drop --fraction 100%");
+    assert!(rounds.lines().all(|row| row.parse::<u64>().unwrap() % 11 != 5), "{rounds}");
+}
+
+#[test]
+fn gaps_are_filled_for_the_method_alone() {
+    let folder = Folder::new("missing-impute");
+    folder.write("t.csv", &gaps_csv(80));
+    let file = folder.read("t.csv");
+    for fill in ["median", "mean", "knn"] {
+        let line =
+            format!("quadrat balance --in t.csv --target y --method smote-nc --impute {fill} --out {fill}.csv --json");
+        let value = folder.json(&line);
+        assert!(warnings(&value).contains("`a` ("), "{value}");
+        let out = folder.read(&format!("{fill}.csv"));
+        assert!(out.starts_with(&file), "kept rows are as they were");
+        for line in out[file.len()..].lines() {
+            let cells: Vec<&str> = line.split(',').collect();
+            assert!(cells[1..4].iter().all(|cell| !cell.is_empty()) && cells[4].is_empty(), "{line}");
+        }
+    }
+    folder.ok("quadrat balance --in t.csv --target y --method smote-nc --exclude a --missing category --out c.csv");
+    for line in folder.read("c.csv")[file.len()..].lines() {
+        assert!(!line.split(',').nth(3).unwrap().is_empty(), "{line}");
+    }
+    let sampled = folder.json("quadrat compare --in t.csv --target y --impute knn --methods k-center --seeds 2 --visits 200 --budgets 10 --json");
+    assert!(warnings(&sampled).contains("nearest rows"), "{sampled}");
+}
+
+#[test]
+fn what_stands_out_is_said() {
+    let folder = Folder::new("stands-out");
+    let mut rows: String = (0..150).map(|i| format!("{},{},c{i}\n", i % 13, i % 7)).collect();
+    rows.push_str("0,0,c0\n");
+    folder.write("t.csv", &format!("a,b,y\n{rows}"));
+    let value = folder.json("quadrat select --in t.csv --method k-center --budget 5 --target y --json");
+    let said = warnings(&value);
+    for part in ["`y` has 150 classes", "one row only of `y`", "the same as an earlier one"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    folder.ok("quadrat select --in t.csv --method random --budget 100% --out t.parquet");
+    let idle = folder.run("quadrat select --in t.parquet --method random --budget 5 --thousands , --json");
+    let idle = String::from_utf8(idle.stderr).unwrap();
+    assert!(idle.contains("--thousands has no effect"), "{idle}");
+}
+
+#[test]
+fn a_file_is_shown_column_by_column() {
+    let folder = Folder::new("data-show");
+    folder.write("t.csv", &(gaps_csv(60) + "60,inf,0.5,Oslo,n60,rare\n"));
+    let value = folder.json("quadrat data show t.csv --json");
+    let columns = value["columns"].as_array().unwrap();
+    let of = |at: usize, key: &str| columns[at][key].clone();
+    assert_eq!((of(0, "left_out"), of(0, "different")), ("has no name".into(), 61.into()));
+    assert_eq!((of(1, "as"), of(1, "missing")), ("number".into(), 9.into()));
+    assert_eq!((of(3, "as"), of(3, "different"), of(3, "missing")), ("category".into(), 2.into(), 5.into()));
+    assert_eq!(of(4, "left_out"), "a different text in every row");
+    assert!(of(2, "max").as_f64().unwrap() < 1.0);
+    assert!(value["notes"].to_string().contains("t.csv:62"), "{}", value["notes"]);
+    let text = folder.ok("quadrat data show t.csv");
+    assert!(text.contains("Oslo, Rome") && text.contains("left out: has no name"), "{text}");
+}

@@ -1,0 +1,50 @@
+//! The lines that a verb's help ends with, run as they stand.
+
+use crate::common::{Folder, Numbers};
+
+const VERBS: [&str; 14] = [
+    "list",
+    "show",
+    "data list",
+    "data show",
+    "select",
+    "balance",
+    "sample",
+    "split",
+    "order",
+    "compare",
+    "train",
+    "predict",
+    "eval",
+    "check",
+];
+
+#[test]
+fn the_examples_of_every_verb_run() {
+    let folder = Folder::new("examples");
+    let mut numbers = Numbers::new(5);
+    let mut train = String::from("age,city,label\n");
+    for i in 0..120 {
+        let age = if i % 20 == 7 { String::new() } else { format!("{:.2}", 20.0 + 60.0 * numbers.next()) };
+        train.push_str(&format!("{age},{},{}\n", ["Oslo", "Rome"][i % 2], if i % 4 == 0 { "rare" } else { "common" }));
+    }
+    folder.write("train.csv", &train);
+    for verb in VERBS {
+        let help = folder.ok(&format!("quadrat {verb} --help"));
+        let lines: Vec<&str> = help.split("Examples:").nth(1).unwrap_or_default().lines().map(str::trim).collect();
+        let lines: Vec<&str> = lines.into_iter().filter(|line| line.starts_with("quadrat ")).collect();
+        assert!(!lines.is_empty(), "{verb}: no example\n{help}");
+        for line in lines {
+            assert!(line.starts_with(&format!("quadrat {verb}")), "{line}");
+            folder.ok(line);
+        }
+    }
+}
+
+#[test]
+fn the_methods_parameters_stand_above_the_examples() {
+    let folder = Folder::new("examples-method");
+    let help = folder.ok("quadrat balance --method smote --help");
+    let (parameters, examples) = (help.find("Parameters of smote").unwrap(), help.find("Examples:").unwrap());
+    assert!(parameters < examples, "{help}");
+}

@@ -1,0 +1,207 @@
+//! What becomes of rows without a value in a column that is used.
+
+use super::columns::{ColumnUse, Part, UsedColumn};
+use crate::data::{Categories, Gaps, Missing, Table};
+use crate::numeric::impute::{Fill, Imputer};
+use crate::{Error, Progress, Result};
+use ndarray::{Array2, ArrayView2};
+
+/// What is to be done where a value is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// An error that says in which columns and in how many rows.
+    #[default]
+    Refuse,
+    /// The row is left out of the work.
+    Drop,
+    /// A number takes the place of a missing number, the most frequent name that of a missing name. A row without a
+    /// target, score or weight is left out.
+    Impute(Fill),
+    /// No value is a category of its own; a missing number is refused. A row without a target, score or weight is left
+    /// out.
+    Category,
+}
+
+impl ColumnUse {
+    /// The table to work on: without the rows that lack a value and are to be left out. Everything that is read by
+    /// these columns afterwards does with missing values what is said here.
+    ///
+    /// # Errors
+    /// No row is left; a file that cannot be read.
+    pub fn settle(&mut self, table: &Table, on_missing: OnMissing) -> Result<Table> {
+        self.on_missing = on_missing;
+        let needed = |part: Part| match on_missing {
+            OnMissing::Refuse => false,
+            OnMissing::Drop => !matches!(part, Part::Labels | Part::Name),
+            OnMissing::Impute(_) | OnMissing::Category => {
+                !matches!(part, Part::Labels | Part::Name | Part::Text | Part::Number | Part::Category)
+            }
+        };
+        // A second file may do without a target.
+        let used = self.used.iter().filter(|used| needed(used.part) && table.column(&used.name).is_ok());
+        let names: Vec<&str> = used.map(|used| used.name.as_str()).collect();
+        if names.is_empty() {
+            return Ok(table.clone());
+        }
+        let gaps = table.gaps(&names)?;
+        let incomplete = gaps.incomplete();
+        if incomplete == 0 {
+            return Ok(table.clone());
+        }
+        let said = told(&gaps, &names, table.rows());
+        if incomplete == table.rows() {
+            let want = "no row would be left: leave the columns out that lack most values";
+            return Err(Error::input(table.name(), said, want));
+        }
+        let empty = nearly_empty(&gaps, &names, table.rows());
+        self.warnings.push(format!("{}: {said}: these rows are left out", table.name()));
+        self.warnings.extend(empty);
+        let complete: Vec<usize> = (0..table.rows()).filter(|row| !gaps.rows[*row]).collect();
+        table.of_rows(&complete)
+    }
+
+    /// The columns of one part as numbers, in all of some tables; gaps are filled by what the first table teaches.
+    ///
+    /// # Errors
+    /// A column that is not numeric; an infinity; a missing value that is refused.
+    pub fn numbers(&mut self, tables: &[&Table], part: Part, progress: &dyn Progress) -> Result<Vec<Array2<f64>>> {
+        let names: Vec<String> = self.names(part).into_iter().map(str::to_owned).collect();
+        let OnMissing::Impute(fill) = self.on_missing else {
+            let read = |table: &&Table| table.numeric(&names, Missing::Error).map_err(|e| self.explained(table, e));
+            return tables.iter().map(read).collect();
+        };
+        let mut read: Vec<Array2<f64>> =
+            tables.iter().map(|table| table.numeric(&names, Missing::Keep)).collect::<Result<_>>()?;
+        let missing = |x: &Array2<f64>| x.iter().any(|v| v.is_nan());
+        if read.iter().any(missing)
+            && let (Some(first), Some(table)) = (read.first(), tables.first())
+        {
+            let imputer = imputer(table, &names, first.view(), fill)?;
+            self.note_filled(&names, read.iter().map(|x| x.view()).collect(), fill);
+            for x in &mut read {
+                imputer.fill(x, progress)?;
+            }
+        }
+        Ok(read)
+    }
+
+    /// A column as categories: missing names are refused, take the most frequent name, or are the category with the
+    /// empty name.
+    ///
+    /// # Errors
+    /// An unknown column; a missing value that is refused.
+    pub fn categories(&mut self, table: &Table, name: &str) -> Result<Categories> {
+        let feature = self.used.iter().any(|used| used.name == name && used.part == Part::Category);
+        let keep = feature && matches!(self.on_missing, OnMissing::Impute(_) | OnMissing::Category);
+        let missing = if keep { Missing::Keep } else { Missing::Error };
+        let mut read = table.categories(name, missing).map_err(|e| self.explained(table, e))?;
+        if matches!(self.on_missing, OnMissing::Impute(_))
+            && keep
+            && let Some(filled) = fill_names(&mut read)
+        {
+            self.warnings.push(format!("{} missing values of `{name}` take its most frequent one", filled));
+        }
+        self.count_levels(name, read.names.len());
+        Ok(read)
+    }
+
+    /// Why reading failed: what lacks a value in all columns that are used, if that is it, else the error itself.
+    pub fn explained(&self, table: &Table, error: Error) -> Error {
+        let counts = |used: &&UsedColumn| !matches!(used.part, Part::Labels | Part::Name | Part::Text);
+        let counted: Vec<&str> = self.used.iter().filter(counts).map(|used| used.name.as_str()).collect();
+        // An infinity is an error whatever else is missing.
+        if let Err(error) = table.numeric(&self.names(Part::Number), Missing::Keep) {
+            return error;
+        }
+        let Ok(gaps) = table.gaps(&counted) else { return error };
+        let Some(first) = gaps.rows.iter().position(|gap| *gap) else { return error };
+        let names_only = if self.on_missing == OnMissing::Category { " (`category` is for names alone)" } else { "" };
+        let why = format!(
+            "the value is missing{names_only}; {}. Leave such rows out (--missing drop), fill the values in (--missing \
+             impute), let no name be a category of its own (--missing category), or do without a column (--exclude)",
+            told(&gaps, &counted, table.rows()),
+        );
+        Error::data(table.name(), table.line(first), why)
+    }
+
+    fn note_filled(&mut self, names: &[String], read: Vec<ArrayView2<f64>>, fill: Fill) {
+        let how = match fill {
+            Fill::Median => "the median",
+            Fill::Mean => "the mean",
+            Fill::Nearest => "the mean of the nearest rows",
+        };
+        let count = |c: usize| read.iter().map(|x| x.column(c).iter().filter(|v| v.is_nan()).count()).sum::<usize>();
+        let filled: Vec<(usize, &str)> =
+            names.iter().enumerate().map(|(c, name)| (count(c), name.as_str())).filter(|(n, _)| *n > 0).collect();
+        let rows: usize = read.iter().map(|x| x.nrows()).sum();
+        self.warnings.push(format!("missing numbers are filled by {how} of their column: {}", by_count(&filled)));
+        let gaps = Gaps { counts: filled.iter().map(|(n, _)| *n).collect(), rows: Vec::new() };
+        let names: Vec<&str> = filled.iter().map(|(_, name)| *name).collect();
+        self.warnings.extend(nearly_empty(&gaps, &names, rows));
+    }
+}
+
+/// Columns of which little is there.
+fn nearly_empty(gaps: &Gaps, names: &[&str], rows: usize) -> Vec<String> {
+    let share = |count: usize| count as f64 / rows.max(1) as f64;
+    let said = |(name, count): (&&str, &usize)| {
+        (share(*count) > NEARLY_ALL).then(|| {
+            let percent = 100.0 * share(*count);
+            format!("`{name}` lacks a value in {percent:.0}% of the rows: leaving it out (--exclude) keeps more of the others")
+        })
+    };
+    names.iter().zip(&gaps.counts).filter_map(said).collect()
+}
+
+/// The share of missing values from which a column is named.
+const NEARLY_ALL: f64 = 0.8;
+
+/// What fills numbers, unless a column has none at all.
+pub(super) fn imputer(table: &Table, names: &[String], x: ArrayView2<f64>, fill: Fill) -> Result<Imputer> {
+    let imputer = Imputer::fit(x, fill);
+    match imputer.values.iter().position(|v| v.is_nan()) {
+        None => Ok(imputer),
+        Some(empty) => {
+            let what = format!("{}, column `{}`", table.name(), names[empty]);
+            Err(Error::input(what, "no value in any row", "there is nothing to fill it with: leave it out (--exclude)"))
+        }
+    }
+}
+
+/// Rows without a name get the most frequent one, of equally frequent ones the first; how many there were.
+pub(super) fn fill_names(read: &mut Categories) -> Option<usize> {
+    let empty = read.names.iter().position(String::is_empty)? as u32;
+    let mut counts = vec![0usize; read.names.len()];
+    read.codes.iter().for_each(|code| counts[*code as usize] += 1);
+    let filled = std::mem::take(&mut counts[empty as usize]);
+    let most = counts.iter().enumerate().max_by_key(|(at, count)| (**count, usize::MAX - at))?.0 as u32;
+    if counts[most as usize] == 0 {
+        return None;
+    }
+    let place = |code: u32| {
+        let code = if code == empty { most } else { code };
+        code - u32::from(code > empty)
+    };
+    read.codes.iter_mut().for_each(|code| *code = place(*code));
+    read.names.remove(empty as usize);
+    Some(filled)
+}
+
+/// How many rows lack a value, and in which columns.
+fn told(gaps: &Gaps, names: &[&str], rows: usize) -> String {
+    let counted: Vec<(usize, &str)> =
+        gaps.counts.iter().copied().zip(names.iter().copied()).filter(|(count, _)| *count > 0).collect();
+    let incomplete = gaps.incomplete();
+    let lack = if incomplete == 1 { "lacks" } else { "lack" };
+    format!("{incomplete} of {rows} rows {lack} a value in {}", by_count(&counted))
+}
+
+/// Columns with a number each, the largest first.
+fn by_count(counted: &[(usize, &str)]) -> String {
+    const MOST: usize = 6;
+    let mut counted = counted.to_vec();
+    counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let shown: Vec<String> = counted.iter().take(MOST).map(|(count, name)| format!("`{name}` ({count})")).collect();
+    let more = counted.len().saturating_sub(MOST);
+    shown.join(", ") + &if more > 0 { format!(" and {more} more columns") } else { String::new() }
+}
