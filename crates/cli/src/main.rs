@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Ok(reply) => {
             if wants_json {
                 output::print(&reply.json.to_string());
-            } else {
+            } else if !reply.text.is_empty() {
                 output::print(&reply.text);
             }
             reply.code

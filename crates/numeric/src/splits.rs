@@ -25,7 +25,7 @@ pub fn drawn(rows: usize, share: f64, seed: Seed) -> Result<Split> {
 /// use quadrat_numeric::splits::stratified;
 /// let classes = [vec![0; 296], vec![1; 4]].concat();
 /// let split = stratified(&classes, 0.1, quadrat_core::Seed(1))?;
-/// assert_eq!(split.test.len(), 30);
+/// assert_eq!(split.test.len(), 31);
 /// assert_eq!(split.test.iter().filter(|row| **row >= 296).count(), 1);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```

@@ -4,7 +4,7 @@ use super::work;
 use crate::args::Reading;
 use crate::output::{self, Reply, check_place, count, figure, table, wrap};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use quadrat::data::{ColumnType, Format, Missing, Table, Values, builtin, write_resampled};
+use quadrat::data::{Categories, Column, ColumnType, Format, Missing, Table, Values, builtin, write_resampled};
 use quadrat::estimate::adaptive_data_analysis::{
     self as holdout, Bits, Each, Fingerprint, Guarantee, Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Plan,
     Pmw, Query, QueryMechanism, Recorded, Source, Split, Thresholdout, secret_seed,
@@ -510,12 +510,19 @@ fn check_publish(args: &Init, table: &Table, path: &Path) -> Result<()> {
 /// All rows as they are, with the target of held-out rows left empty.
 fn publish(table: &Table, target: &str, about: &About, path: &Path) -> Result<()> {
     let mut columns = Vec::new();
-    for name in table.column_names() {
-        let mut texts = table.strings(name)?;
-        if name == target {
-            about.order[about.train..].iter().for_each(|row| texts[*row as usize].clear());
-        }
-        columns.push((name.to_owned(), Values::Text(texts)));
+    for Column { name, kind } in table.columns() {
+        let values = if name != target && *kind == ColumnType::Text {
+            Values::Text(table.strings(name)?)
+        } else {
+            let Categories { mut codes, mut names } = table.categories(name, Missing::Keep)?;
+            if name == target {
+                let none = names.iter().position(String::is_empty).unwrap_or(names.len());
+                names.resize(names.len().max(none + 1), String::new());
+                about.order[about.train..].iter().for_each(|row| codes[*row as usize] = none as u32);
+            }
+            Values::Category { codes, names }
+        };
+        columns.push((name.clone(), values));
     }
     write_resampled(table, &[], &columns, path)
 }

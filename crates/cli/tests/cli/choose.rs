@@ -46,7 +46,7 @@ fn a_constant_column_stops_no_method() {
     }
     folder.write("flat.csv", &format!("a,b\n{}", "1,2\n".repeat(9)));
     let error = folder.fails("quadrat select --in flat.csv --method k-center --budget 3 --out o.csv");
-    assert!(error.contains("constant columns are left out"), "{error}");
+    assert!(error.contains("whose values differ"), "{error}");
 }
 
 /// The named note of a run that prints JSON; empty where there is none.

@@ -169,7 +169,7 @@ fn what_does_not_fit_is_said() {
         ("--unlabelled flat.csv --labelled few.csv --target kind", "alike"),
         ("--unlabelled words.csv --labelled words.csv --target b", "numeric"),
         ("--unlabelled pool.csv --labelled few.csv --target nothing", "nothing"),
-        ("--unlabelled pool.csv --labelled few.csv --target kind --features kind", "target"),
+        ("--unlabelled pool.csv --labelled few.csv --target kind --features kind", "`kind`"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --rank 4", "use 1 to 3"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --rank 0", "use 1 to 3"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --k 2", "--k to gmm"),

@@ -54,11 +54,11 @@ fn a_folder_of_parquet_is_one_table() {
     folder.write("a.csv", "x,y\n1,a\n2,b\n3,a\n");
     for part in 0..3 {
         folder.ok(&format!(
-            "quadrat select --in a.csv --method random --budget 100% --seed {part} --out parts/{part}.parquet"
+            "quadrat select --in a.csv --method top-score --score x --budget 100% --seed {part} --out parts/{part}.parquet"
         ));
     }
     for input in ["parts", "parts/*.parquet"] {
-        folder.ok(&format!("quadrat select --in {input} --method random --budget 100% --out all.arrow"));
+        folder.ok(&format!("quadrat select --in {input} --method top-score --score x --budget 100% --out all.arrow"));
         assert_eq!(folder.json("quadrat data show all.arrow --json")["rows"], 9);
     }
 }
