@@ -276,6 +276,7 @@ pub struct Show {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, made once")]
 pub enum Data {
     /// The built-in data sets
     List {

@@ -194,7 +194,7 @@ impl Dress {
         let known = |c: char| matches!(c, ',' | '.' | '\'' | '’' | ' ' | '\u{a0}' | '\u{202f}');
         let mut runs = digits.split(|c: char| !c.is_ascii_digit()).map(str::len);
         let (first, zero) = (runs.next()?, digits.starts_with('0'));
-        let tail = runs.clone().last()?;
+        let tail = runs.clone().next_back()?;
         if !marks.clone().all(known) || runs.clone().any(|run| run == 0) || (first > 1 && zero) {
             return None;
         }

@@ -6,7 +6,7 @@
 //! general-purpose CSV crate would do the same work but hand out unescaped fields instead of the spans we need.
 
 use crate::cell::{self, Codes, Look, Marks};
-use crate::dialect::{Dialect, Fields, content, row_end, unquoted};
+use crate::dialect::{Dialect, Fields, content, named_separator, row_end, unquoted};
 use crate::encoding::{self, Charset};
 use crate::infer::{self, Seen};
 use crate::source::{Form, Source, Visit};
@@ -54,8 +54,14 @@ impl Delimited {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let told = told_marks(reading)?;
-        let (text, charset) = encoding::decode(file, bytes, reading.encoding.as_deref(), notes)?;
-        let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let (mut text, charset) = encoding::decode(file, bytes, reading.encoding.as_deref(), notes)?;
+        if memchr(b'\n', text.as_bytes()).is_none() && memchr(b'\r', text.as_bytes()).is_some() {
+            notes.push(format!("{file}: its lines end in carriage returns alone; they are written with line feeds"));
+            text = text.replace('\r', "\n");
+        }
+        let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let (at, named) = named_separator(&text, start);
+        let reading = &Reading { separator: reading.separator.or(named), ..reading.clone() };
         let dialect = Dialect::of(file, &text, at, format, reading, notes)?;
         let Rows { mut starts, mut ends, one_column, blank, comments } =
             find_rows(file, text.as_bytes(), &dialect, at, progress)?;

@@ -143,6 +143,16 @@ impl Dialect {
     }
 }
 
+/// Excel's first line `sep=;`, which is no row: where the rows start, and the separator.
+pub(crate) fn named_separator(text: &str, at: usize) -> (usize, Option<char>) {
+    let line = text[at..].split_inclusive('\n').next().unwrap_or_default();
+    let mut named = line.trim_end_matches(['\n', '\r']).strip_prefix("sep=").unwrap_or_default().chars();
+    match (named.next(), named.next()) {
+        (Some(separator), None) => (at + line.len(), Some(separator)),
+        _ => (at, None),
+    }
+}
+
 /// A told character, which must be one byte.
 fn one_byte(what: &str, told: Option<char>) -> Result<Option<u8>> {
     match told {

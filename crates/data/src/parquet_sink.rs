@@ -136,7 +136,7 @@ impl<W: Write + Send> ParquetSink<W> {
                 Chunk::Leaves(leaves) => {
                     leaves.into_iter().try_for_each(|leaf| leaf.append_to_row_group(&mut group))?
                 }
-                Chunk::Categories(bytes, closed) => group.append_column(&bytes::Bytes::from(bytes), closed)?,
+                Chunk::Categories(bytes, closed) => group.append_column(&bytes::Bytes::from(bytes), *closed)?,
             }
         }
         group.close().map(drop)
@@ -145,7 +145,7 @@ impl<W: Write + Send> ParquetSink<W> {
 
 enum Chunk {
     Leaves(Vec<ArrowColumnChunk>),
-    Categories(Vec<u8>, ColumnCloseResult),
+    Categories(Vec<u8>, Box<ColumnCloseResult>),
 }
 
 impl Column {
@@ -154,7 +154,9 @@ impl Column {
             Column::Leaves(writers) => {
                 writers.into_iter().map(ArrowColumnWriter::close).collect::<Written<_>>().map(Chunk::Leaves)
             }
-            Column::Categories(column) => column.close().map(|(bytes, closed)| Chunk::Categories(bytes, closed)),
+            Column::Categories(column) => {
+                column.close().map(|(bytes, closed)| Chunk::Categories(bytes, Box::new(closed)))
+            }
         }
     }
 

@@ -144,11 +144,12 @@ impl Table {
         let overrides = &reading.types;
         let bytes = bytes::decompress(name, bytes, &*progress)?;
         refused::by_content(name, &bytes)?;
-        if bytes.starts_with(b"PK\x03\x04") && Format::by_name(name) != Some(Format::Npz) {
-            if let Some((inner, content)) = zip::only_file(name, &bytes)? {
-                let told = Reading { format: reading.format.or(Format::by_name(&inner)), ..reading.clone() };
-                return Table::parse(name, content, &told, progress);
-            }
+        if bytes.starts_with(b"PK\x03\x04")
+            && Format::by_name(name) != Some(Format::Npz)
+            && let Some((inner, content)) = zip::only_file(name, &bytes)?
+        {
+            let told = Reading { format: reading.format.or(Format::by_name(&inner)), ..reading.clone() };
+            return Table::parse(name, content, &told, progress);
         }
         let mut notes = Vec::new();
         let mut format = match reading.format {

@@ -359,7 +359,7 @@ fn json_rows(
             out.piece.push(b':');
             spell::push_json(&mut out.piece, array, i).map_err(unfit)?;
         }
-        out.piece.extend_from_slice(object[members.len()..object.len() - rest.len()].as_bytes());
+        out.piece.extend_from_slice(&object.as_bytes()[members.len()..object.len() - rest.len()]);
         out.piece.extend_from_slice(rest.as_bytes());
     }
     for i in 0..rows.made {

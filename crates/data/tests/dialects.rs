@@ -131,6 +131,16 @@ fn a_missing_header_is_seen() {
 }
 
 #[test]
+fn other_line_ends_and_named_separators() {
+    let t = table("mac.csv", "a,b\r1,x\r2,y\r");
+    assert!(t.rows() == 2 && says(&t, &["carriage returns"]));
+    assert_eq!(copied(&t, &[1], &[], "mac.csv"), b"a,b\n2,y\n");
+    let t = table("excel.csv", "\u{feff}sep=|\r\na,b|c\r\n1,5|2\r\n");
+    assert!(t.column_names() == ["a,b", "c"] && t.notes().len() == 1, "{:?}", t.notes());
+    assert_eq!(copied(&t, &[0], &[], "excel.csv"), "\u{feff}sep=|\r\na,b|c\r\n1,5|2\r\n".as_bytes());
+}
+
+#[test]
 fn blank_lines_are_counted() {
     let t = table("one.csv", "a\n1\n\n3\n");
     assert_eq!(t.rows(), 3);

@@ -101,7 +101,7 @@ fn mig_joins_tags_by_their_names_their_vectors_or_their_edges() {
     folder.write("p.csv", &format!("id,tags,q\n{rows}"));
     folder.write("edges.csv", "a,b,w\nred wine,white wine,0.95\nwine,red wine,0.9\n");
     folder.write("vectors.csv", "label,u,v\nred wine,1,0\nwhite wine,1,0.1\nlong road,0,1\nroad,0.1,1\nwine,1,0.05\n");
-    folder.write("owned.csv", &"id,tags,q\n0,wine|red wine|white wine,0.5\n".repeat(1));
+    folder.write("owned.csv", "id,tags,q\n0,wine|red wine|white wine,0.5\n");
     let line = "quadrat select --in p.csv --labels tags --score q --method mig --budget 8 --json";
     let run = |more: &str| folder.json(&format!("{line} {more}"));
     let edges = |said: &serde_json::Value| note(said, "edges between labels").parse::<usize>().unwrap();
