@@ -7,8 +7,11 @@
 use crate::commands::allocate::Allocate;
 use crate::commands::ask::Ask;
 use crate::commands::estimate::Estimate;
+use crate::commands::finetune::Apply;
 use crate::commands::holdout::Holdout;
 use crate::commands::predict::{Evaluate, Predict};
+use crate::commands::quantise::Quantise;
+use crate::commands::tickets::Tickets;
 use crate::commands::train::Train;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use quadrat::data::ColumnType;
@@ -57,6 +60,12 @@ pub enum Command {
     Ask(Ask),
     /// A labelled file or images -> a model, trained with any of the training methods
     Train(Train),
+    /// A network pruned round by round: what that costs on its own task and on a new one
+    Tickets(Tickets),
+    /// Images -> a small network with few bits that enlarges such images
+    Quantise(Quantise),
+    /// The small change of a fine-tuning, put on a model or taken off exactly
+    Apply(Apply),
     /// Rows or images -> the same with what a model says of them
     Predict(Predict),
     /// How good a model is on labelled rows or images
@@ -78,11 +87,13 @@ impl Command {
             Command::Compare(args) => Some(&args.run),
             Command::Ask(args) => Some(&args.run),
             Command::Train(args) => Some(&args.run),
+            Command::Tickets(args) => Some(&args.run),
+            Command::Quantise(args) => Some(&args.run),
             Command::Predict(args) => Some(&args.run),
             Command::Eval(args) => Some(&args.run),
             Command::Check(args) => Some(&args.run),
             Command::Estimate(args) => Some(args.run()),
-            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
+            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) | Command::Apply(_) => None,
         }
     }
 
@@ -92,6 +103,7 @@ impl Command {
             Command::List(List { json, .. })
             | Command::Show(Show { json, .. })
             | Command::Data(Data::List { json } | Data::Show { json, .. }) => *json,
+            Command::Apply(apply) => apply.json,
             Command::Holdout(holdout) => holdout.wants_json(),
             _ => self.run().is_some_and(|run| run.json),
         }

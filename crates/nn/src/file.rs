@@ -41,15 +41,44 @@ pub fn save_model(path: &Path, network: &Model, parameters: &Parameters, notes: 
 pub fn load_model(path: &Path) -> Result<(Model, Parameters, serde_json::Value)> {
     let (header, mut arrays): (ModelHeader, _) = read(path)?;
     let mut parameters = Parameters::new(header.network.parameters(), Seed(0))?;
+    fill(path, &mut arrays, &mut parameters)?;
+    Ok((header.network, parameters, header.notes))
+}
+
+/// Write the parameters of a network that is no [`Model`], with `notes` of the caller's that say which it is.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save_parameters(path: &Path, parameters: &Parameters, notes: &serde_json::Value) -> Result<()> {
+    let arrays = parameters.iter().map(|p| (p.name.clone(), (p.shape.clone(), p.dense()))).collect();
+    write(path, notes, arrays)
+}
+
+/// Read what [`save_parameters`] wrote; `network` makes of the notes the parameters that are to be filled.
+///
+/// # Errors
+/// No such file, another one, or parameters that do not fit; `network`'s own.
+pub fn load_parameters(
+    path: &Path,
+    network: impl FnOnce(&serde_json::Value) -> Result<Parameters>,
+) -> Result<(Parameters, serde_json::Value)> {
+    let (notes, mut arrays): (serde_json::Value, _) = read(path)?;
+    let mut parameters = network(&notes)?;
+    fill(path, &mut arrays, &mut parameters)?;
+    Ok((parameters, notes))
+}
+
+/// Put a file's arrays into the parameters of the same names.
+fn fill(path: &Path, arrays: &mut Arrays, parameters: &mut Parameters) -> Result<()> {
     for parameter in parameters.iter_mut() {
-        let (shape, values) = take(path, &mut arrays, &parameter.name)?;
+        let (shape, values) = take(path, arrays, &parameter.name)?;
         if shape != parameter.shape {
             let why = format!("`{}` has shape {shape:?}, the network needs {:?}", parameter.name, parameter.shape);
             return Err(Error::data(path.display().to_string(), None, why));
         }
         parameter.set(&values)?;
     }
-    Ok((header.network, parameters, header.notes))
+    Ok(())
 }
 
 /// What a checkpoint's header says.

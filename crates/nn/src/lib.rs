@@ -8,6 +8,7 @@
 
 pub mod ops;
 
+mod delta;
 mod file;
 mod forward;
 mod gates;
@@ -24,7 +25,8 @@ mod workers;
 
 pub use burn::tensor::activation::sigmoid;
 pub use burn::tensor::{Int, Tensor};
-pub use file::{load_model, save_model};
+pub use delta::{Change, Delta};
+pub use file::{load_model, load_parameters, save_model, save_parameters};
 pub use forward::{Activation, Forward, Tuning, Vars, tensor_of};
 pub use jet::Jet;
 pub use loss::Loss;

@@ -4,6 +4,7 @@
 //! name, so that adding a method that changes nothing leaves a run bit-identical.
 
 use crate::Network;
+use crate::delta::Delta;
 use crate::forward::{Forward, Tuning, Vars};
 use crate::loss::Loss;
 use crate::parameters::Parameters;
@@ -173,6 +174,16 @@ pub trait TrainMethod: Sync {
     /// After a run: numbers that it found and that a user will want to see, by name.
     fn found(&self) -> Vec<(String, f64)> {
         Vec::new()
+    }
+
+    /// Whether it works on what a network has learnt before, so that fresh parameters leave it nothing to do.
+    fn fine_tunes(&self) -> bool {
+        false
+    }
+
+    /// After a run that left these parameters: what the method changed, where that can be kept apart from the network.
+    fn delta(&self, after: &Parameters) -> Result<Option<Delta>> {
+        Ok(None)
     }
 
     /// What must be kept to go on later.

@@ -15,7 +15,7 @@ use crate::workers::Workers;
 use crate::{Network, Spec};
 use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
-use quadrat_numeric::calibration;
+use quadrat_numeric::{calibration, check_finite};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -384,6 +384,7 @@ impl Trainer {
         if network.inputs() != data.inputs.ncols() {
             return Err(wrong_width(network, data.inputs.ncols()));
         }
+        check_finite("inputs", data.inputs.view())?;
         if self.loss.is_classification() != data.labels().is_some() {
             let got = format!("{:?}", self.loss);
             return Err(Error::input("loss", got, "a loss of classes for classes, of numbers for numbers"));
@@ -535,7 +536,7 @@ fn pieces(n: usize, pieces: usize) -> Vec<Range<usize>> {
 /// Outputs (scores, rows x outputs) of a network in evaluation mode, with methods that are not folded in yet.
 ///
 /// # Errors
-/// Inputs of another width, or the network's own.
+/// Inputs of another width or that are not finite, or the network's own.
 pub fn predict(
     network: &dyn Network,
     parameters: &Parameters,
@@ -545,6 +546,7 @@ pub fn predict(
     if inputs.ncols() != network.inputs() {
         return Err(wrong_width(network, inputs.ncols()));
     }
+    check_finite("inputs", inputs)?;
     predict_on(&Workers::new(rayon::current_num_threads())?, network, parameters, inputs, methods)
 }
 

@@ -62,7 +62,7 @@ pub use quadrat_select as select;
 #[cfg(feature = "data")]
 pub use glue::{ColumnUse, LeftOut, Nominal, OnMissing, Part, UsedColumn, Wish};
 #[cfg(all(feature = "data", feature = "regularize"))]
-pub use glue::{Encoder, Wanted};
+pub use glue::{Encoder, NewValues, Wanted};
 #[cfg(all(feature = "data", feature = "robust"))]
 pub use glue::{LabelledColumns, Unseen, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]

@@ -5,7 +5,6 @@
 //! be trained. [`build`] makes a hook from its name and parameters as text.
 
 mod augment;
-mod delta;
 mod density;
 mod frozen;
 mod input_noise;
@@ -25,7 +24,6 @@ mod ticket_reprogramming;
 mod weight_compander;
 
 pub use augment::Augment;
-pub use delta::Delta;
 pub use density::{Draw, Layer, Rule, counts, densities, layers, random_mask};
 pub use input_noise::InputNoise;
 pub use label_smoothing::LabelSmoothing;

@@ -7,7 +7,7 @@
 
 use crate::frozen::Frozen;
 use quadrat_core::{Area, Card, Error, Param, Result};
-use quadrat_nn::{At, Init, Parameters, Role, Run, Spec, Tensor, TrainMethod, Vars};
+use quadrat_nn::{At, Change, Delta, Init, Parameters, Role, Run, Spec, Tensor, TrainMethod, Vars};
 
 /// Low-rank fine-tuning of linear layers.
 ///
@@ -41,6 +41,8 @@ pub struct Lora {
 pub struct Adapted {
     layers: Vec<String>,
     frozen: Frozen,
+    /// What was folded into the kernels.
+    changes: Vec<Change>,
 }
 
 impl Default for Lora {
@@ -129,19 +131,25 @@ impl TrainMethod for Lora {
         self.adapted.frozen.hold(parameters)
     }
 
+    fn fine_tunes(&self) -> bool {
+        true
+    }
+
+    fn delta(&self, after: &Parameters) -> Result<Option<Delta>> {
+        Delta::new(self.name(), self.adapted.changes.clone(), after).map(Some)
+    }
+
     fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
         let scale = self.alpha / self.rank as f32;
+        self.adapted.changes.clear();
         for name in &self.adapted.layers {
             let [a, b] = names(name);
-            let (a, b) = (parameters.get(&a)?.values(), parameters.get(&b)?.values());
-            let inputs = a.len() / self.rank;
-            parameters.get_mut(name)?.update(|w| {
-                for (w, b) in w.chunks_exact_mut(inputs).zip(b.chunks_exact(self.rank)) {
-                    for (b, a) in b.iter().zip(a.chunks_exact(inputs)) {
-                        w.iter_mut().zip(a).for_each(|(w, a)| *w += scale * b * a);
-                    }
-                }
-            });
+            let a = parameters.get(&a)?.values();
+            let b = parameters.get(&b)?.values().into_iter().map(|b| scale * b).collect();
+            let kernel = parameters.get_mut(name)?;
+            let change = Change::product(name, &kernel.values(), a, b, self.rank)?;
+            kernel.update(|w| change.put_on(w));
+            self.adapted.changes.push(change);
         }
         parameters.remove(|name| name.ends_with(".lora.a") || name.ends_with(".lora.b"));
         self.adapted.frozen.release(parameters);

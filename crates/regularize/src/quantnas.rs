@@ -28,8 +28,10 @@ use networks::{Layers, Net, alpha, entropy, expected_cost, start_steps};
 use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed};
 use quadrat_nn::{
     At, EpochEnd, Loss, Optimizer, Parameters, Run, Samples, Schedule, TrainMethod, Trainer, gradients, initialise,
-    mean_loss, ops::step, predict,
+    load_parameters, mean_loss, ops::step, predict, save_parameters,
 };
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::time::Instant;
 
 /// Search for a small quantised network that enlarges images.
@@ -106,6 +108,14 @@ pub struct Enlarger {
     size: [usize; 2],
 }
 
+/// What a file says of an enlarger beside its weights.
+#[derive(Serialize, Deserialize)]
+struct About {
+    space: Space,
+    size: [usize; 2],
+    genotype: Genotype,
+}
+
 impl Enlarger {
     /// Images (rows of 3 x h x w) scale times as large.
     ///
@@ -115,6 +125,35 @@ impl Enlarger {
         let [height, width] = self.size;
         let net = Net { space: &self.space, layers: Layers::Chosen(&self.genotype), height, width };
         predict(&net, &self.parameters, images, &[])
+    }
+
+    /// Write it to a safetensors file, with the space and the choices in the header.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let about = About { space: self.space.clone(), size: self.size, genotype: self.genotype.clone() };
+        let notes = serde_json::to_value(about).map_err(|e| Error::numeric("enlarger", e.to_string()))?;
+        save_parameters(path, &self.parameters, &notes)
+    }
+
+    /// Read what [`Enlarger::save`] wrote.
+    ///
+    /// # Errors
+    /// No such file, or none of an enlarger.
+    pub fn load(path: &Path) -> Result<Enlarger> {
+        let mut about = None;
+        let (parameters, _) = load_parameters(path, |notes| {
+            let wrong =
+                |e: serde_json::Error| Error::data(path.display().to_string(), None, format!("no enlarger: {e}"));
+            let About { space, size, genotype } = about.insert(About::deserialize(notes).map_err(wrong)?);
+            space.check()?;
+            space.bit_ops(genotype, size[0], size[1])?;
+            let net = Net { space, layers: Layers::Chosen(genotype), height: size[0], width: size[1] };
+            initialise(&net, Seed(0))
+        })?;
+        let About { space, size, genotype } = about.ok_or_else(|| Error::numeric("enlarger", "an empty file"))?;
+        Ok(Enlarger { genotype, parameters, space, size })
     }
 
     /// Bit operations for one image.
@@ -134,7 +173,7 @@ impl QuantNas {
         title: "QuantNAS: quantisation-aware architecture search",
         paper: "Shvetsov, Osin et al., IEEE Access 2024, arXiv 2208.14839",
         area: Area::Regularize,
-        verbs: &[],
+        verbs: &["quantise"],
         summary: "Chooses operations and bit widths of a small super-resolution network together, with noise standing \
                   for rounding, under a budget of bit operations; then trains the choice with real rounding.",
         useful_when: "a small quantised network for a device; mixed precision; which layers need eight bits; enlarge \

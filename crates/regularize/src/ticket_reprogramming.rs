@@ -74,7 +74,7 @@ impl TicketMaker {
         title: "Lottery tickets and their reprogramming",
         paper: "Misra, Goyal, Runwal and Chen, 2023, arXiv 2308.14969",
         area: Area::Regularize,
-        verbs: &[],
+        verbs: &["tickets"],
         summary: "Prunes a network iteratively into lottery tickets and adapts a frozen network to a new task by a \
                   linear probe or a learnt border around the input, with calibration of each.",
         useful_when: "what does sparsity cost after transfer; adapt a pre-trained network to a small new task without \
@@ -83,7 +83,7 @@ impl TicketMaker {
                forward and backward passes of the frozen network",
         params: &[
             Param { name: "rounds", default: "9", help: "how often to prune" },
-            Param { name: "rate", default: "0.2", help: "share of the survivors that a round removes" },
+            Param { name: "prune", default: "0.2", help: "share of the survivors that a round removes" },
         ],
     };
 
@@ -187,7 +187,7 @@ pub fn global_masks(
     }
 }
 
-/// The optimiser of both adaptations: Adam at 0.01, tenfold down at 50% and 72% of 100 epochs.
+/// The optimiser of both adaptations: Adam at 0.01 (for a probe), tenfold down at 50% and 72% of 100 epochs.
 fn adaptation(seed: quadrat_core::Seed) -> Trainer {
     Trainer {
         epochs: 100,
@@ -258,11 +258,15 @@ pub struct VisualPrompt {
     pub mapping: Mapping,
     /// Epochs.
     pub epochs: usize,
+    /// Learning rate (Adam). A step moves a pixel's free value by at most this, from 0 (grey): a border becomes black or
+    /// white (sigmoid(±4) = 0.02 and 0.98) only if the steps at full rate add up to more than 4. With the authors' 0.01 a
+    /// hundred steps reach 0.27 and 0.73 at most.
+    pub rate: f64,
 }
 
 impl Default for VisualPrompt {
     fn default() -> Self {
-        VisualPrompt { mapping: Mapping::Iterative, epochs: 100 }
+        VisualPrompt { mapping: Mapping::Iterative, epochs: 100, rate: 0.1 }
     }
 }
 
@@ -370,7 +374,7 @@ impl VisualPrompt {
         }
         parameters.get_mut(ASSIGNMENT)?.trainable = false;
         let mut relabel = Relabel { mapping: self.mapping, epochs: self.epochs, unmapped: prompt.unmapped(), data };
-        let trainer = Trainer { epochs: self.epochs, ..adaptation(seed) };
+        let trainer = Trainer { epochs: self.epochs, rate: self.rate, ..adaptation(seed) };
         let fit = trainer.fit_from(prompt, parameters, data, None, &mut [&mut relabel], progress)?;
         Ok(fit.parameters)
     }

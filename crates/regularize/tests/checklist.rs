@@ -7,9 +7,12 @@ use quadrat_core::{Error, Params, Seed, Silent};
 use quadrat_nn::{ConvNet, Mlp, Network, Samples, TrainMethod, Trainer, Training, initialise, predict};
 use quadrat_regularize::{build, cards};
 
+/// What trains or searches networks of its own.
+const NO_HOOKS: [&str; 3] = ["random-sparse-search", "ticket-reprogramming", "quantnas"];
+
+/// All others, each of which must be built.
 fn hooks() -> Vec<&'static str> {
-    let builds = |slug: &&str| build(slug, &Params::none()).is_ok();
-    cards().into_iter().map(|card| card.slug).filter(builds).collect()
+    cards().into_iter().map(|card| card.slug).filter(|slug| !NO_HOOKS.contains(slug)).collect()
 }
 
 fn samples() -> Samples {
@@ -30,8 +33,52 @@ fn trainer() -> Trainer {
 }
 
 #[test]
-fn there_are_hooks() {
-    assert!(hooks().len() >= 4, "{:?}", hooks());
+fn every_hook_is_built_and_says_its_name() {
+    for slug in hooks() {
+        let hook = build(slug, &Params::none()).unwrap_or_else(|e| panic!("{slug}: {e}"));
+        assert_eq!(hook.name(), slug);
+    }
+    for slug in NO_HOOKS {
+        assert!(build(slug, &Params::none()).is_err(), "{slug}");
+    }
+}
+
+#[test]
+fn what_a_fine_tuning_changed_is_put_on_and_taken_off() {
+    let samples = samples();
+    for slug in hooks() {
+        for network in networks() {
+            let mut method = build(slug, &Params::none()).unwrap();
+            let start = trainer().fit(&*network, &samples, None, &mut [], &Silent).unwrap().parameters;
+            let fit =
+                trainer().fit_from(&*network, start.clone(), &samples, None, &mut [&mut *method], &Silent).unwrap();
+            let delta = method.delta(&fit.parameters).unwrap();
+            assert_eq!(delta.is_some(), method.fine_tunes(), "{slug}");
+            let Some(delta) = delta else { continue };
+            let mut parameters = start.clone();
+            delta.apply(&mut parameters).unwrap();
+            assert_eq!(parameters.fingerprint(), fit.parameters.fingerprint(), "{slug}");
+            delta.remove(&mut parameters).unwrap();
+            assert_eq!(parameters.fingerprint(), start.fingerprint(), "{slug}");
+        }
+    }
+}
+
+#[test]
+fn mixtures_and_earlier_predictions_go_together() {
+    for pair in [["mixup", "ps-kd"], ["ps-kd", "mixup"]] {
+        let mut methods = pair.map(|slug| build(slug, &Params::none()).unwrap());
+        let mut hooks: Vec<&mut dyn TrainMethod> = methods.iter_mut().map(|m| &mut **m as _).collect();
+        trainer().fit(&*networks()[0], &samples(), None, &mut hooks, &Silent).unwrap();
+        let found: Vec<_> = methods.iter().flat_map(|method| method.found()).collect();
+        assert_eq!(found, [("ps-kd: share of targets that were softened".to_owned(), 0.0)], "{pair:?}");
+    }
+    // Predictions of the epoch's end are of rows by themselves; the mixture is then of softened targets.
+    let mut methods =
+        [build("ps-kd", &Params::from([("teacher", "epoch-end")])).unwrap(), build("mixup", &Params::none()).unwrap()];
+    let mut hooks: Vec<&mut dyn TrainMethod> = methods.iter_mut().map(|m| &mut **m as _).collect();
+    trainer().fit(&*networks()[0], &samples(), None, &mut hooks, &Silent).unwrap();
+    assert!(methods[0].found().is_empty(), "all were softened");
 }
 
 #[test]

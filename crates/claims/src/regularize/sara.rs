@@ -591,7 +591,8 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
     let fit = |sara: &mut Sara| trainer.fit_from(&network, base.clone(), &data, None, &mut [sara], &Silent);
     let mut sara = Sara::default();
     let tuned = fit(&mut sara)?.parameters;
-    let delta = sara.delta(&tuned)?;
+    let none = || quadrat_core::Error::numeric("sara", "it left no delta");
+    let delta = sara.delta(&tuned)?.ok_or_else(none)?;
     let changed = |a: &Parameters, b: &Parameters| -> usize {
         let apart = |(a, b): (&quadrat_nn::Parameter, &quadrat_nn::Parameter)| {
             a.values().iter().zip(b.values()).filter(|(a, b)| a.to_bits() != b.to_bits()).count()

@@ -407,7 +407,7 @@ fn prompt(
     seed: Seed,
 ) -> Result<Array2<f32>> {
     let prompt = Prompt::new(network, [1, SIDE, SIDE], [1, side, side], train.outputs())?;
-    let method = VisualPrompt { mapping: Mapping::Iterative, epochs };
+    let method = VisualPrompt { mapping: Mapping::Iterative, epochs, ..VisualPrompt::default() };
     let fitted = method.fit(&prompt, parameters, train, seed, &Silent)?;
     predict(&prompt, &fitted, test.inputs.view(), &[])
 }

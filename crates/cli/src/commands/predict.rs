@@ -1,19 +1,17 @@
 //! `quadrat predict` and `quadrat eval`: what a model says of rows or images, and how good that is.
 
-use super::learned::{Judgement, Source, load, read_images};
-use super::work;
+use super::judgement::Judgement;
+use super::learned::{Seen, Source, load, see};
 use crate::args::{Reading, Run};
 use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
 use clap::Args;
 use ndarray::Array2;
-use quadrat::data::{Table, Values, is_standard_output, write_selection};
-use quadrat::nn::{Samples, predict};
+use quadrat::data::{ColumnType, Table, Values, write_selection};
+use quadrat::nn::predict;
 use quadrat::numeric::calibration;
-use quadrat::{Error, Result, Wanted, write_atomic_bytes};
-use serde_json::json;
-use std::fmt::Write as _;
-use std::io::Write as _;
+use quadrat::{Result, NewValues, Wanted};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Options of `quadrat predict`.
@@ -33,7 +31,7 @@ pub struct Predict {
 pub struct Evaluate {
     #[command(flatten)]
     pub what: What,
-    /// Write a self-contained HTML page: reliability, confusion
+    /// Write a self-contained HTML page: class by class, confusion, reliability; for numbers what is left over
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     #[command(flatten)]
@@ -60,37 +58,42 @@ pub struct What {
 struct Said {
     source: Source,
     outputs: Array2<f32>,
-    /// The rows' file, of a model of tables.
-    table: Option<Table>,
-    samples: Samples,
+    seen: Seen,
+    /// Values of categories that the model never saw.
+    unseen: Vec<NewValues>,
 }
 
 impl What {
     /// Runs the model; with `labelled` the rows must say what is right.
     fn run(&self, labelled: bool) -> Result<Said> {
         let (network, parameters, source) = load(&self.model)?;
-        let (samples, table) = match (&source, &self.images, &self.input) {
-            (Source::Images { shape, classes }, Some(images), _) => {
-                (read_images(images, Some(shape[1]), Some(classes))?.0, None)
-            }
-            (Source::Table(encoder), _, Some(input)) => {
-                let table = work::read(input, &self.reading)?;
-                let inputs = encoder.rows(&table)?;
-                let targets = if labelled {
-                    encoder.targets(&table)?
-                } else {
-                    quadrat::nn::Targets::Values(Array2::zeros((table.rows(), 1)))
-                };
-                (Samples { inputs, targets }, Some(table))
-            }
-            (Source::Images { .. }, ..) => {
-                return Err(Error::input("--in", "a table", "a model of images takes --images"));
-            }
-            (Source::Table(_), ..) => return Err(Error::input("--images", "images", "a model of tables takes --in")),
+        let seen = see(&source, self.input.as_deref(), &self.reading, self.images.as_deref(), labelled)?;
+        let unseen = match (&source, &seen.table) {
+            (Source::Table(encoder), Some(table)) => encoder.unseen(table)?,
+            _ => Vec::new(),
         };
-        let outputs = predict(&network, &parameters, samples.inputs.view(), &[])?;
-        Ok(Said { source, outputs, table, samples })
+        let outputs = predict(&network, &parameters, seen.samples.inputs.view(), &[])?;
+        Ok(Said { source, outputs, seen, unseen })
     }
+}
+
+/// A line for each column with values that the model never saw.
+fn notes(unseen: &[NewValues]) -> String {
+    let line = |NewValues { column, rows, values, some }: &NewValues| {
+        let values = if *values == 1 { "a value".to_owned() } else { format!("{} values", count(*values)) };
+        let some: Vec<String> = some.iter().map(|value| format!("`{value}`")).collect();
+        let rows = if *rows == 1 { "1 row has".to_owned() } else { format!("{} rows have", count(*rows)) };
+        format!(
+            "note: in `{column}` {rows} {values} that the model never saw ({}): none counts there\n",
+            some.join(", ")
+        )
+    };
+    unseen.iter().map(line).collect()
+}
+
+fn unseen_json(unseen: &[NewValues]) -> Value {
+    let entry = |u: &NewValues| json!({ "column": u.column, "rows": u.rows, "values": u.values, "some": u.some });
+    unseen.iter().map(entry).collect()
 }
 
 /// Writes what the model says of each row.
@@ -98,16 +101,22 @@ pub fn run(args: &Predict) -> Result<Reply> {
     check_out(&args.out)?;
     let said = args.what.run(false)?;
     let columns = columns(&said);
-    match &said.table {
-        Some(table) => {
-            let rows: Vec<usize> = (0..table.rows()).collect();
-            write_selection(table, &rows, &columns, &args.out)?;
-        }
-        None => write_csv(&columns, &args.out)?,
-    }
     let n = said.outputs.nrows();
-    let text = format!("predicted {} rows\nwrote {}\n", count(n), args.out.display());
-    Ok(Reply::new(text, json!({ "rows": n, "out": args.out })))
+    let rows: Vec<usize> = (0..n).collect();
+    match &said.seen.table {
+        Some(table) => write_selection(table, &rows, &columns, &args.out)?,
+        None => write_selection(&files(&said.seen.names)?, &rows, &columns, &args.out)?,
+    }
+    let mut text = format!("predicted {} rows\n{}", count(n), notes(&said.unseen));
+    text.push_str(&format!("wrote {}\n", args.out.display()));
+    Ok(Reply::new(text, json!({ "rows": n, "unseen": unseen_json(&said.unseen), "out": args.out })))
+}
+
+/// The images' files as a table, to which predictions are added.
+fn files(names: &[String]) -> Result<Table> {
+    let quoted = |name: &String| format!("\"{}\"\n", name.replace('"', "\"\""));
+    let text = format!("file\n{}", names.iter().map(quoted).collect::<String>());
+    Table::from_bytes("files.csv", text.into_bytes(), &[("file".to_owned(), ColumnType::Text)])
 }
 
 /// `predicted`, and a probability for each class.
@@ -129,46 +138,23 @@ fn columns(said: &Said) -> Vec<(String, Values)> {
     columns
 }
 
-/// Predictions of images, which have no table to be added to.
-fn write_csv(columns: &[(String, Values)], path: &std::path::Path) -> Result<()> {
-    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    let mut text = names.join(",");
-    text.push('\n');
-    for row in 0..columns.first().map_or(0, |(_, values)| values.len()) {
-        for (c, (_, values)) in columns.iter().enumerate() {
-            let comma = if c > 0 { "," } else { "" };
-            let _ = match values {
-                Values::Float(v) => write!(text, "{comma}{}", v[row]),
-                Values::Category { codes, names } => write!(text, "{comma}{}", quoted(&names[codes[row] as usize])),
-                _ => Ok(()),
-            };
-        }
-        text.push('\n');
-    }
-    if is_standard_output(path) {
-        return std::io::stdout().write_all(text.as_bytes()).map_err(|e| Error::io("standard output", e));
-    }
-    write_atomic_bytes(path, text.as_bytes())
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
 /// Compares what the model says with what is right.
 pub fn evaluate(args: &Evaluate) -> Result<Reply> {
     if let Some(report) = &args.report {
         check_place(report)?;
     }
     let said = args.what.run(true)?;
-    let judgement = Judgement::of(&said.outputs, &said.samples.targets, &said.source)?;
+    let judgement = Judgement::of(&said.outputs, &said.seen.samples.targets, &said.source)?;
     let n = said.outputs.nrows();
     let mut text = format!("{} on {} rows:\n{}", args.what.model.display(), count(n), judgement.text());
-    let value = json!({ "rows": n, "figures": judgement.json(), "report": args.report });
+    text.push_str(&notes(&said.unseen));
+    let mut value = json!({ "rows": n, "figures": judgement.json(), "report": args.report });
+    judgement.add_details(&mut value);
+    value["unseen"] = unseen_json(&said.unseen);
     if let Some(path) = &args.report {
         let lead = format!("{} rows that the model judged", count(n));
         let mut page = Page::new(format!("How good {} is", args.what.model.display()), lead);
-        let figures = judgement.figures.iter().map(|(name, v)| ((*name).to_owned(), crate::output::figure(*v)));
+        let figures = judgement.figures.iter().map(|(name, v)| (name.clone(), crate::output::figure(*v)));
         page.section("Figures", [Block::Facts(figures.collect())]);
         for (heading, blocks) in judgement.blocks {
             page.section(heading, blocks);

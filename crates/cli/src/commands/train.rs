@@ -1,6 +1,8 @@
 //! `quadrat train`: a labelled file or images -> a model, trained with any of the training methods.
 
-use super::learned::{Judgement, Source, WEIGHTS, read_images};
+use super::finetune;
+use super::judgement::Judgement;
+use super::learned::{Source, WEIGHTS, read_images};
 use super::work;
 use crate::args::{Reading, Run};
 use crate::output::{Reply, count, figure, seconds, table};
@@ -23,7 +25,7 @@ pub struct Train {
     #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
     pub input: Option<String>,
     /// Column to predict
-    #[arg(long, value_name = "COLUMN", required_unless_present = "images", requires = "input")]
+    #[arg(long, value_name = "COLUMN", required_unless_present_any = ["images", "from"], requires = "input")]
     pub target: Option<String>,
     /// Labelled images: a folder with a folder for each class, or an .npz file with `images` and `labels`
     #[arg(long, value_name = "FOLDER|FILE")]
@@ -39,6 +41,12 @@ pub struct Train {
     /// Predict the number in a column of whole numbers instead of taking its values as classes
     #[arg(long)]
     pub regression: bool,
+    /// Go on from this model: its columns, classes and network. Trains all weights, or with --method sara or lora few
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["size", "features", "regression", "model", "hidden", "dropout"])]
+    pub from: Option<PathBuf>,
+    /// With --method sara or lora: write what changed, which `quadrat apply` puts on the model and takes off
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub delta: Option<PathBuf>,
     /// The network
     #[arg(long, value_enum, default_value_t = Kind::Mlp)]
     pub model: Kind,
@@ -130,12 +138,22 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         check_vacant(out)?;
     }
     let (search, mut methods) = methods(args, parameters)?;
-    let (samples, source) = read(args)?;
-    let mut network = network(args, &samples, &source)?;
+    let base = finetune::base(args.from.as_deref(), args.delta.as_deref(), &methods)?;
+    let (samples, source) = match &base {
+        Some((.., source)) => (finetune::samples(args, source)?, source.clone()),
+        None => read(args)?,
+    };
+    let mut network = match &base {
+        Some((network, ..)) => network.clone(),
+        None => network(args, &samples, &source)?,
+    };
     let (train, held) = hold_back(&samples, args.validation, Seed(args.run.seed))?;
     let trainer = trainer(args, &train);
     let started = Instant::now();
-    let mut start = initialise(&network, trainer.seed.stream("parameters"))?;
+    let mut start = match &base {
+        Some((_, parameters, _)) => parameters.clone(),
+        None => initialise(&network, trainer.seed.stream("parameters"))?,
+    };
     if let Some(search) = search {
         (network, start) = smaller(&search, &network, &start, &train, trainer.seed, progress)?;
     }
@@ -162,6 +180,10 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         let notes = crate::output::json(&source)?;
         write_atomic_folder(out, |folder| save_model(&folder.join(WEIGHTS), &network, &fit.parameters, &notes))?;
     }
+    let changed = match &base {
+        Some((_, parameters, _)) => finetune::keep_delta(&methods, parameters, &fit.parameters, args.delta.as_deref())?,
+        None => None,
+    };
     let held_back = held.as_ref().map_or(0, Samples::len);
     Finished {
         args,
@@ -172,6 +194,7 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         held_back,
         took,
         found,
+        changed,
         judgement,
     }
     .reply()
@@ -233,7 +256,7 @@ const PROBE: usize = 1024;
 
 fn read(args: &Train) -> Result<(Samples, Source)> {
     if let Some(images) = &args.images {
-        let (samples, source) = read_images(images, args.size, None)?;
+        let (samples, source) = read_images(images, args.size)?;
         return Ok((samples, source));
     }
     let (input, target) = (args.input.as_deref().unwrap_or_default(), args.target.as_deref().unwrap_or_default());
@@ -327,6 +350,8 @@ struct Finished<'a> {
     held_back: usize,
     took: f64,
     found: Vec<(String, f64)>,
+    /// Numbers that a fine-tuning changed.
+    changed: Option<usize>,
     judgement: Judgement,
 }
 
@@ -353,13 +378,16 @@ impl Finished<'_> {
         }
         let found: Vec<_> = self.found.iter().map(|(name, value)| vec![name.clone(), figure(*value)]).collect();
         text.push_str(&table(&found, &[1]));
-        for path in [&args.out, &args.report].into_iter().flatten() {
+        if let Some(changed) = self.changed {
+            text.push_str(&format!("the delta holds {} numbers\n", count(changed)));
+        }
+        for path in [&args.out, &args.delta, &args.report].into_iter().flatten() {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
-        if args.out.is_none() {
+        if args.out.is_none() && args.delta.is_none() {
             text.push_str("the model was not kept: add --out FOLDER\n");
         }
-        let value = json!({
+        let mut value = json!({
             "model": crate::output::json(self.network)?,
             "methods": args.method,
             "rows": self.rows,
@@ -370,9 +398,13 @@ impl Finished<'_> {
             "curve": crate::output::json(&self.curve)?,
             "seconds": self.took,
             "seed": args.run.seed,
+            "from": args.from,
+            "changed": self.changed,
+            "delta": args.delta,
             "out": args.out,
             "report": args.report,
         });
+        judgement.add_details(&mut value);
         if let Some(path) = &args.report {
             self.page(&judged)?.finish(path, None)?;
         }
@@ -380,7 +412,10 @@ impl Finished<'_> {
     }
 
     fn name(&self) -> String {
-        let kind = format!("{:?}", self.args.model).to_lowercase();
+        let kind = match &self.args.from {
+            Some(from) => format!("{} trained on", from.display()),
+            None => format!("{:?}", self.args.model).to_lowercase(),
+        };
         if self.args.method.is_empty() { kind } else { format!("{kind} with {}", self.args.method.join(", ")) }
     }
 
@@ -400,7 +435,7 @@ impl Finished<'_> {
             ("Time".to_owned(), seconds(self.took)),
         ];
         page.blocks.push(Block::Facts(facts));
-        let figures = self.judgement.figures.iter().map(|(name, v)| ((*name).to_owned(), figure(*v))).collect();
+        let figures = self.judgement.figures.iter().map(|(name, v)| (name.clone(), figure(*v))).collect();
         page.section(&format!("How good it is, {judged}"), [Block::Facts(figures)]);
         let found: Vec<_> = self.found.iter().map(|(name, value)| (name.clone(), figure(*value))).collect();
         page.section("What the methods found", (!found.is_empty()).then_some(Block::Facts(found)));

@@ -189,6 +189,21 @@ pub fn scatter(layers: &[Layer]) -> Result<Drawing> {
     finish(drawn.map(|()| svg), 900, layers.iter().map(|layer| (layer.name.clone(), layer.colour)).collect())
 }
 
+/// Points against two axes, with a line where the second is zero: what is left over of predictions.
+pub fn residuals(points: &[[f64; 2]], x: &str, y: &str) -> Result<Drawing> {
+    let x = Axis::around(points.iter().map(|p| p[0]), x, false);
+    let y = Axis::around(points.iter().map(|p| p[1]).chain([0.0]), y, false);
+    let mut svg = String::new();
+    let drawn = draw(&mut svg, 780, (&x, &y), false, |chart| {
+        let style = colour(1).mix(0.6).filled();
+        chart.draw_series(points.iter().map(|p| Circle::new((p[0], p[1]), 5, style)))?;
+        chart.draw_series(LineSeries::new([(x.range.start, 0.0), (x.range.end, 0.0)], SOFT.stroke_width(3)))?;
+        Ok(())
+    })
+    .map_err(|e| e.to_string());
+    finish(drawn.map(|()| svg), 780, Vec::new())
+}
+
 /// How often values fall into each of up to 40 bins of equal width.
 pub fn histogram(values: &[f64], label: &str) -> Result<Drawing> {
     let low = stats::quantile(values, 0.0);
@@ -246,6 +261,9 @@ mod tests {
             assert!(histogram(&values, "weight").is_ok());
         }
         assert!(scatter(&[]).is_ok());
+        for points in [vec![], vec![[1.0, 0.0]; 3], vec![[1.0, 2.0], [f64::NAN, f64::INFINITY]]] {
+            assert!(residuals(&points, "predicted", "left over").is_ok());
+        }
         let layer = Layer { name: "chosen".into(), points: vec![[0.0, 0.0]; 3], colour: 1, radius: 5 };
         assert!(scatter(&[layer]).is_ok());
     }

@@ -13,6 +13,7 @@ mod examples;
 mod holdout;
 mod inductive_bias;
 mod lines;
+mod models;
 mod output;
 mod pretrain_plan;
 mod reading;

@@ -5,6 +5,7 @@ use crate::nn::{Samples, Targets};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, s};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// A column as a network sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,19 @@ pub enum Wanted {
         /// Standard deviation over the training rows.
         deviation: f64,
     },
+}
+
+/// Values of a category that the training file did not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewValues {
+    /// The column.
+    pub column: String,
+    /// Rows that have one.
+    pub rows: usize,
+    /// How many different ones there are.
+    pub values: usize,
+    /// The first of them.
+    pub some: Vec<String>,
 }
 
 /// How rows of a file become rows of numbers: learnt from the training file, kept with the model.
@@ -152,6 +166,27 @@ impl Encoder {
         Ok(rows)
     }
 
+    /// The columns of a file with values that the training file did not have: such a row has none of the column's inputs.
+    ///
+    /// # Errors
+    /// A column that the file lacks, or a missing value.
+    pub fn unseen(&self, table: &Table) -> Result<Vec<NewValues>> {
+        let mut found = Vec::new();
+        for column in &self.columns {
+            let Encoded::Category { name, values } = column else { continue };
+            let Categories { codes, names } = table.categories(name, Missing::Error)?;
+            let known: HashSet<&String> = values.iter().collect();
+            let new: Vec<bool> = names.iter().map(|name| !known.contains(name)).collect();
+            let rows = codes.iter().filter(|code| new[**code as usize]).count();
+            let values: Vec<&String> = names.iter().zip(&new).filter(|(_, new)| **new).map(|(name, _)| name).collect();
+            if rows > 0 {
+                let some = values.iter().take(3).map(|value| (*value).clone()).collect();
+                found.push(NewValues { column: name.clone(), rows, values: values.len(), some });
+            }
+        }
+        Ok(found)
+    }
+
     /// What is wanted of the rows of a file.
     ///
     /// # Errors
@@ -215,6 +250,10 @@ mod tests {
         let rows = encoder.rows(&table("city,age\nParis,4\nRome,4\n")).unwrap();
         assert_eq!(rows.column(0).to_vec(), [0.0, 0.0]);
         assert_eq!(rows.slice(s![.., 1..]).sum(), 1.0);
+        let unseen = encoder.unseen(&table("city,age\nParis,4\nRome,4\nBonn,1\nParis,2\n")).unwrap();
+        let some = vec!["Bonn".to_owned(), "Paris".to_owned()];
+        assert_eq!(unseen, [NewValues { column: "city".to_owned(), rows: 3, values: 2, some }]);
+        assert!(encoder.unseen(&train).unwrap().is_empty());
         let later = table("age,city,y\n4,Rome,b\n2,Rome,b\n");
         assert_eq!(encoder.targets(&later).unwrap(), Targets::Classes { labels: vec![1, 1], classes: 2 });
         assert!(encoder.targets(&table("age,city,y\n4,Rome,c\n4,Rome,c\n")).is_err());

@@ -20,7 +20,7 @@ pub use columns::{ColumnUse, LeftOut, Nominal, Part, UsedColumn, Wish};
 #[cfg(feature = "robust")]
 pub use labelled::{LabelledColumns, Unseen, save_resampled};
 #[cfg(feature = "regularize")]
-pub use learning::{Encoder, Wanted};
+pub use learning::{Encoder, NewValues, Wanted};
 pub use missing::OnMissing;
 #[cfg(feature = "select")]
 pub use pool::{PoolColumns, save_selection};

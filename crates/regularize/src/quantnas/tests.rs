@@ -142,3 +142,19 @@ fn what_does_not_fit_is_said() {
     assert!(tiny().search(&pairs(1), Seed(1), &Silent).is_err());
     assert!(tiny().train(&Genotype { choices: vec![] }, &data, 1, Seed(1), &Silent).is_err());
 }
+
+#[test]
+fn an_enlarger_is_read_back_as_it_was_saved() {
+    let (search, pairs) = (tiny(), pairs(6));
+    let genotype = search.space.draw(&mut Seed(1).rng(0));
+    let made = search.train(&genotype, &pairs, 1, Seed(2), &Silent).unwrap();
+    let path = std::env::temp_dir().join(format!("quadrat-enlarger-{}.safetensors", std::process::id()));
+    made.save(&path).unwrap();
+    let again = Enlarger::load(&path).unwrap();
+    assert_eq!(again.genotype, genotype);
+    assert_eq!(again.enlarge(pairs.inputs.view()).unwrap(), made.enlarge(pairs.inputs.view()).unwrap());
+    std::fs::write(&path, "nothing of the kind").unwrap();
+    assert!(Enlarger::load(&path).is_err());
+    std::fs::remove_file(&path).unwrap();
+    assert!(Enlarger::load(&path).is_err());
+}

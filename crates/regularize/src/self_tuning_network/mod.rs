@@ -18,7 +18,9 @@
 //! to the batch's mean gates, is drawn once a batch.
 //!
 //! [`Variant::Centred`] feeds u_i − u to the gates instead of u_i, and V, C start at zero, so that at u the network is
-//! exactly W₀ x + b₀: the first of the two changes of Delta-STN (Bae and Grosse, NeurIPS 2020, arXiv 2010.13514). The
+//! exactly W₀ x + b₀: the first of the two changes of Delta-STN (Bae and Grosse, NeurIPS 2020, arXiv 2010.13514). It is the
+//! default: fed by u itself, a network that starts from a dropout of 0.6 collapsed in all three repeats that were recorded
+//! (validation loss 1.4 against 0.46), a centred one in none. The
 //! second, a response that is linearised and fitted in a pass of its own while W₀ and b₀ see the unperturbed u, is not
 //! here; nor are whole-number hyperparameters and the authors' patience (the trainer's epochs end the run).
 //!
@@ -47,9 +49,9 @@ use quadrat_nn::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Variant {
     /// u_i, as in the paper.
-    #[default]
     Plain,
-    /// u_i − u, as in Delta-STN.
+    /// u_i − u, as in Delta-STN: the default.
+    #[default]
     Centred,
 }
 
@@ -111,7 +113,7 @@ impl Default for SelfTuningNetwork {
         SelfTuningNetwork {
             hypers: vec![Hyper::dropout("*")],
             validation: Validation::Share(0.2),
-            variant: Variant::Plain,
+            variant: Variant::Centred,
             train_steps: 2,
             valid_steps: 1,
             warmup: 1,
@@ -151,8 +153,8 @@ impl SelfTuningNetwork {
             Param { name: "validation", default: "0.2", help: "share of the training rows left out to tune on" },
             Param {
                 name: "variant",
-                default: "plain",
-                help: "gates fed by u (plain) or by its perturbation (centred)",
+                default: "centred",
+                help: "gates fed by u (plain, as in the paper) or by its perturbation (centred)",
             },
             Param { name: "train-steps", default: "2", help: "training steps before each round of validation steps" },
             Param { name: "valid-steps", default: "1", help: "validation steps in a round" },

@@ -258,7 +258,7 @@ fn adaptation_leaves_the_backbone_alone() {
     let prompt = Prompt::new(&network, [1, 8, 8], TARGET, 4).unwrap();
     let before = backbone.fingerprint();
     for mapping in [Mapping::Random, Mapping::Frequency, Mapping::Iterative] {
-        let method = VisualPrompt { mapping, epochs: 3 };
+        let method = VisualPrompt { mapping, epochs: 3, ..VisualPrompt::default() };
         let fitted = method.fit(&prompt, &backbone, &data, Seed(1), &Silent).unwrap();
         for (own, after) in backbone.iter().zip(fitted.iter()) {
             assert_eq!(own.name, after.name);
@@ -275,6 +275,18 @@ fn adaptation_leaves_the_backbone_alone() {
     let scores = probe.predict(&network, &backbone, data.inputs.view()).unwrap();
     assert!(accuracy(&scores, data.labels().unwrap()) > 0.7, "the probe learns");
     assert_eq!(backbone.fingerprint(), before);
+}
+
+/// Steps of one batch an epoch are the fewest there can be; they suffice to make pixels nearly black and nearly white.
+#[test]
+fn the_border_reaches_black_and_white() {
+    let (network, backbone, data) = prompted();
+    let prompt = Prompt::new(&network, [1, 8, 8], TARGET, 4).unwrap();
+    let fitted = VisualPrompt::default().fit(&prompt, &backbone, &data, Seed(1), &Silent).unwrap();
+    let free = fitted.get(PROGRAM).unwrap().values();
+    let shades = free.iter().map(|p| 1.0 / (1.0 + (-p).exp()));
+    let (dark, bright) = shades.fold((1.0f32, 0.0f32), |(d, b), v| (d.min(v), b.max(v)));
+    assert!(dark < 0.05 && bright > 0.95, "{dark} to {bright}");
 }
 
 /// A program that stands still is mapped the same before every epoch.
@@ -296,7 +308,7 @@ fn iterative_mapping_of_a_frozen_program_is_the_mapping_by_frequency() {
     };
     assert_eq!(fitted(Mapping::Iterative).fingerprint(), fitted(Mapping::Frequency).fingerprint());
     let once = |mapping| {
-        let method = VisualPrompt { mapping, epochs: 1 };
+        let method = VisualPrompt { mapping, epochs: 1, ..VisualPrompt::default() };
         method.fit(&prompt, &backbone, &data, Seed(1), &Silent).unwrap().fingerprint()
     };
     assert_eq!(once(Mapping::Iterative), once(Mapping::Frequency));
