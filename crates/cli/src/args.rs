@@ -408,6 +408,9 @@ pub struct Balance {
     /// Column with each row's class
     #[arg(long, value_name = "COLUMN")]
     pub target: String,
+    /// Take each value of the target as a class [default: names, truth values, at most 20 different whole numbers]
+    #[arg(long)]
+    pub classes: bool,
     /// Nominal columns: their names, `none`, or `auto` for columns of text, truth values and categories in which a
     /// value is shared by two rows on average (left out if the method takes numbers only)
     #[arg(long, value_name = "auto|none|A,B,C", default_value = "auto")]
@@ -457,6 +460,17 @@ pub struct SplitFile {
     /// Folder to make: a folder a fold, in each the rows of either file in that file's own format
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Split once, into train and test: this share of the rows to test on, class by class where --target has classes
+    #[arg(long, value_name = "SHARE",
+          conflicts_with_all = ["test", "protocol", "folds", "balanced", "restarts", "purge", "sizes", "per_query",
+                                "far", "text", "embedding", "features", "relevant"])]
+    pub hold_out: Option<f64>,
+    /// With --hold-out: column of groups, such as patients, of which none is on both sides
+    #[arg(long, value_name = "COLUMN", requires = "hold_out", conflicts_with = "time")]
+    pub groups: Option<String>,
+    /// With --hold-out: column of times; the latest rows are tested on
+    #[arg(long, value_name = "COLUMN", requires = "hold_out")]
+    pub time: Option<String>,
     /// `extrapolation`: folds of similar rows; `resample`: training sets near and far from the rows of --test
     #[arg(long, value_enum, default_value_t = Protocol::Extrapolation)]
     pub protocol: Protocol,

@@ -55,8 +55,8 @@ impl Terminal {
 impl Progress for Terminal {
     fn begin(&self, what: &str, total: Option<u64>) {
         let template = match total {
-            Some(_) => "{msg:28} {bar:32.cyan/blue} {human_pos}/{human_len} {eta}",
-            None => "{msg:28} {spinner} {human_pos} {elapsed}",
+            Some(_) => "{prefix:28} {bar:32.cyan/blue} {human_pos}/{human_len} {eta} left  {msg}",
+            None => "{prefix:28} {spinner} {human_pos} {elapsed}  {msg}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
@@ -66,12 +66,17 @@ impl Progress for Terminal {
             Some(total) => self.bar.set_length(total),
             None => self.bar.unset_length(),
         }
-        self.bar.set_message(what.to_owned());
+        self.bar.set_prefix(what.to_owned());
+        self.bar.set_message("");
         self.bar.enable_steady_tick(Duration::from_millis(120));
     }
 
     fn advance(&self, n: u64) {
         self.bar.inc(n);
+    }
+
+    fn note(&self, how: &str) {
+        self.bar.set_message(how.to_owned());
     }
 
     fn cancelled(&self) -> bool {

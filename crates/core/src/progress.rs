@@ -8,6 +8,8 @@ pub trait Progress: Sync {
     fn begin(&self, _what: &str, _total: Option<u64>) {}
     /// `n` more steps of the phase are done.
     fn advance(&self, _n: u64) {}
+    /// How the phase goes, in a few words that replace the last ones: "epoch 3, loss 0.412".
+    fn note(&self, _how: &str) {}
     /// Whether the user wants the job to stop.
     fn cancelled(&self) -> bool {
         false

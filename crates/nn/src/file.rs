@@ -7,7 +7,7 @@ use crate::Network;
 use crate::method::MethodState;
 use crate::models::Model;
 use crate::parameters::Parameters;
-use crate::train::{Epoch, Training};
+use crate::train::{Average, Best, Epoch, Training, VALIDATION, differences};
 use quadrat_core::{Error, Result, Seed, write_atomic_bytes};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -84,12 +84,26 @@ fn fill(path: &Path, arrays: &mut Arrays, parameters: &mut Parameters) -> Result
 /// What a checkpoint's header says.
 #[derive(Debug, Serialize, Deserialize)]
 struct CheckpointHeader {
+    identity: BTreeMap<String, String>,
     epoch: usize,
     step: usize,
     steps: Vec<u64>,
+    averaged: u64,
     curve: Vec<Epoch>,
-    methods: BTreeMap<String, BTreeMap<String, f64>>,
+    methods: Numbers,
+    best: Option<BestHeader>,
 }
+
+/// The best epoch so far.
+#[derive(Debug, Serialize, Deserialize)]
+struct BestHeader {
+    epoch: usize,
+    loss: f64,
+    methods: Numbers,
+}
+
+/// The single numbers of each method.
+type Numbers = BTreeMap<String, BTreeMap<String, f64>>;
 
 impl Training<'_, '_> {
     /// Write everything that is needed to go on after this epoch.
@@ -98,27 +112,29 @@ impl Training<'_, '_> {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut arrays = BTreeMap::new();
-        let mut keep = |name: String, values: Vec<f32>| arrays.insert(name, (vec![values.len()], values));
+        let mut keep = |name: String, values: Vec<f32>| drop(arrays.insert(name, (vec![values.len()], values)));
         for (i, parameter) in self.parameters.iter().enumerate() {
             let name = &parameter.name;
             keep(format!("parameter/{name}"), parameter.dense());
             keep(format!("first/{name}"), self.moments.first.get(i).cloned().unwrap_or_default());
             keep(format!("second/{name}"), self.moments.second.get(i).cloned().unwrap_or_default());
-            keep(format!("average/{name}"), self.average.get(i).cloned().unwrap_or_default());
+            keep(format!("average/{name}"), self.average.values.get(i).cloned().unwrap_or_default());
         }
-        let mut methods = BTreeMap::new();
-        for (name, state) in self.method_states() {
-            for (key, values) in state.arrays {
-                keep(format!("method/{name}/{key}"), values);
-            }
-            methods.insert(name, state.numbers);
-        }
+        let methods = apart("method", self.method_states(), &mut keep);
+        let best = self.best.as_ref().map(|best| {
+            best.parameters.iter().for_each(|p| keep(format!("best/{}", p.name), p.dense()));
+            let methods = apart("best-method", best.methods.clone(), &mut keep);
+            BestHeader { epoch: best.epoch, loss: best.loss, methods }
+        });
         let header = CheckpointHeader {
+            identity: self.identity.clone(),
             epoch: self.at.epoch,
             step: self.at.step,
             steps: self.moments.steps.clone(),
+            averaged: self.average.steps,
             curve: self.curve.clone(),
             methods,
+            best,
         };
         write(path, &header, arrays)
     }
@@ -127,18 +143,28 @@ impl Training<'_, '_> {
     /// methods. What follows is then the same, bit for bit, as if nothing had happened.
     ///
     /// # Errors
-    /// No such file, or a checkpoint of something else.
+    /// No such file, or a checkpoint of something else: what differs is named.
     pub fn restore(&mut self, path: &Path) -> Result<()> {
         let (header, mut arrays): (CheckpointHeader, _) = read(path)?;
-        let methods = &header.methods;
-        self.restore_methods(|name| {
-            let other = || Error::data(path.display().to_string(), None, format!("holds no state of method `{name}`"));
-            let numbers = methods.get(name).cloned().ok_or_else(other)?;
-            let prefix = format!("method/{name}/");
-            let keys: Vec<String> = arrays.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
-            let own = |key: String| (key[prefix.len()..].to_owned(), arrays.remove(&key).unwrap_or_default().1);
-            Ok(MethodState { numbers, arrays: keys.into_iter().map(own).collect() })
-        })?;
+        let mut then = header.identity.clone();
+        // The validation rows are compared at the next epoch, when they are known.
+        let judges = then.remove(VALIDATION);
+        let others = differences(&then, &self.identity);
+        if !others.is_empty() {
+            let want = "repeat the command it was made with to go on, or name another file to begin anew";
+            let got = format!("of another training: {}", others.join("; "));
+            return Err(Error::input(format!("checkpoint {}", path.display()), got, want));
+        }
+        self.identity.extend(judges.map(|rows| (VALIDATION.to_owned(), rows)));
+        if let Some(best) = header.best {
+            let methods = self.restore_methods_from(path, "best-method", &best.methods, &mut arrays)?;
+            let mut parameters = self.parameters.clone();
+            for parameter in parameters.iter_mut() {
+                parameter.set_dense(&take(path, &mut arrays, &format!("best/{}", parameter.name))?.1)?;
+            }
+            self.best = Some(Best { epoch: best.epoch, loss: best.loss, parameters, methods });
+        }
+        self.restore_methods_from(path, "method", &header.methods, &mut arrays)?;
         let (mut first, mut second, mut average) = (Vec::new(), Vec::new(), Vec::new());
         for parameter in self.parameters.iter_mut() {
             let name = parameter.name.clone();
@@ -147,7 +173,8 @@ impl Training<'_, '_> {
             second.push(take(path, &mut arrays, &format!("second/{name}"))?.1);
             average.push(take(path, &mut arrays, &format!("average/{name}"))?.1);
         }
-        self.average = if average.iter().all(Vec::is_empty) { Vec::new() } else { average };
+        let values = if average.iter().all(Vec::is_empty) { Vec::new() } else { average };
+        self.average = Average { values, steps: header.averaged };
         self.moments.first = first;
         self.moments.second = second;
         self.moments.steps = header.steps;
@@ -156,6 +183,38 @@ impl Training<'_, '_> {
         self.curve = header.curve;
         Ok(())
     }
+
+    /// Give the methods the states that a checkpoint holds under `prefix`, and return these.
+    fn restore_methods_from(
+        &mut self,
+        path: &Path,
+        prefix: &str,
+        numbers: &Numbers,
+        arrays: &mut Arrays,
+    ) -> Result<Vec<(String, MethodState)>> {
+        let mut states = Vec::new();
+        self.restore_methods(|name| {
+            let other = || Error::data(path.display().to_string(), None, format!("holds no state of method `{name}`"));
+            let numbers = numbers.get(name).cloned().ok_or_else(other)?;
+            let prefix = format!("{prefix}/{name}/");
+            let keys: Vec<String> = arrays.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+            let own = |key: String| (key[prefix.len()..].to_owned(), arrays.remove(&key).unwrap_or_default().1);
+            let state = MethodState { numbers, arrays: keys.into_iter().map(own).collect() };
+            states.push((name.to_owned(), state.clone()));
+            Ok(state)
+        })?;
+        Ok(states)
+    }
+}
+
+/// Hands the arrays of methods' states to `keep` and returns their single numbers.
+fn apart(prefix: &str, states: Vec<(String, MethodState)>, keep: &mut impl FnMut(String, Vec<f32>)) -> Numbers {
+    let mut numbers = Numbers::new();
+    for (name, state) in states {
+        state.arrays.into_iter().for_each(|(key, values)| keep(format!("{prefix}/{name}/{key}"), values));
+        numbers.insert(name, state.numbers);
+    }
+    numbers
 }
 
 /// Arrays by name: shape and values.

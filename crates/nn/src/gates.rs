@@ -34,7 +34,8 @@ pub(crate) fn pass(
     let part = |all: &ndarray::Array2<f32>| tensor_of(all.slice(ndarray::s![rows.clone(), ..]), tracked);
     let mut forward = Forward::evaluation(&vars, tuning.as_ref());
     let outputs = network.forward(&mut forward, part(&batch.inputs))?;
-    let mean = loss.rows(outputs, part(&batch.targets)).sum() / batch.rows.len() as f32;
+    let losses = batch.weigh(loss.rows(outputs, part(&batch.targets)), &rows, tracked);
+    let mean = losses.sum() / batch.rows.len() as f32;
     let value = |mean| f64::from(values_of(mean).first().copied().unwrap_or(f32::NAN));
     if !tracked {
         return Ok((value(mean), Vec::new()));

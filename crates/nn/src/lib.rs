@@ -36,7 +36,8 @@ pub use optimizer::{Optimizer, Schedule};
 pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};
 pub use samples::{Samples, Targets};
 pub use train::{
-    Epoch, Fit, Trainer, Training, accuracy, evaluate, features, gradients, initialise, mean_loss, predict,
+    Epoch, Fit, RateTest, Trainer, Training, accuracy, evaluate, features, gradients, initialise, mean_loss,
+    pieces_that_pay, predict,
 };
 
 use quadrat_core::Result;
@@ -74,6 +75,10 @@ pub trait Network: Sync {
     fn outputs(&self) -> usize;
     /// The parameters it computes with, in a fixed order.
     fn parameters(&self) -> Vec<Spec>;
+    /// Rows of a batch that are work enough for a thread: many where a row is little work beside adding up gradients.
+    fn grain(&self) -> usize {
+        64
+    }
     /// Outputs for rows of inputs.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::ops;
 use crate::tensors::values_of;
 use burn::tensor::{Tensor, TensorData, activation};
+use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What a network is trained to make small.
@@ -23,10 +24,23 @@ pub enum Loss {
         /// How many different tokens there are.
         vocabulary: usize,
     },
+    /// Mean over labels of −s log σ(z) − (1 − s) log(1 − σ(z)): each output is a label that a row has or has not.
+    Binary,
     /// Mean over outputs of (z − s)².
     SquaredError,
     /// Mean over outputs of |z − s|.
     AbsoluteError,
+    /// Mean over outputs of Huber's loss: (z − s)² / 2 up to a distance of δ, δ (|z − s| − δ / 2) beyond it (1964).
+    Huber {
+        /// δ > 0, in units of the targets.
+        delta: f32,
+    },
+    /// Mean over outputs of the pinball loss max(τ (s − z), (τ − 1) (s − z)), least at the τ-quantile of s given the
+    /// inputs (Koenker and Bassett 1978).
+    Quantile {
+        /// τ, between 0 and 1.
+        share: f32,
+    },
 }
 
 impl Loss {
@@ -45,9 +59,38 @@ impl Loss {
                 let losses = ops::softmax_cross_entropy(outputs.reshape([n * length, vocabulary]), wanted);
                 losses.reshape([n, length]).mean_dim(1).squeeze_dim(1)
             }
+            // Cross-entropy between the scores z and 0 of yes and no.
+            Loss::Binary => {
+                let [n, labels] = targets.dims();
+                let (z, s) = (outputs.reshape([n * labels, 1]), targets.reshape([n * labels, 1]));
+                let scores = Tensor::cat(vec![z.clone(), z.zeros_like()], 1);
+                let wanted = Tensor::cat(vec![s.clone(), s.neg() + 1.0], 1);
+                ops::softmax_cross_entropy(scores, wanted).reshape([n, labels]).mean_dim(1).squeeze_dim(1)
+            }
             Loss::SquaredError => (outputs - targets).square().mean_dim(1).squeeze_dim(1),
             Loss::AbsoluteError => (outputs - targets).abs().mean_dim(1).squeeze_dim(1),
+            // With c, the distance cut off at δ: c |z − s| − c² / 2.
+            Loss::Huber { delta } => {
+                let distance = (outputs - targets).abs();
+                let near = distance.clone().clamp_max(delta);
+                (near.clone() * distance - near.square() * 0.5).mean_dim(1).squeeze_dim(1)
+            }
+            Loss::Quantile { share } => {
+                let above = targets - outputs;
+                (above.clone() * share + above.neg().clamp_min(0.0)).mean_dim(1).squeeze_dim(1)
+            }
         }
+    }
+
+    /// That its numbers are in their ranges.
+    pub(crate) fn check(self) -> Result<()> {
+        let (what, got, want) = match self {
+            Loss::Focal { gamma } if !(gamma >= 0.0 && gamma.is_finite()) => ("focal", gamma, "a gamma of at least 0"),
+            Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => ("huber", delta, "a delta above 0"),
+            Loss::Quantile { share } if !(share > 0.0 && share < 1.0) => ("quantile", share, "between 0 and 1"),
+            _ => return Ok(()),
+        };
+        Err(Error::input(what, got, want))
     }
 
     /// Whether outputs are scores of classes.
@@ -72,6 +115,38 @@ fn one_hot(tokens: Tensor<2>, vocabulary: usize) -> Tensor<2> {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    /// Loss and derivative of one output, by the graph.
+    fn at(loss: Loss, output: f32, target: f32) -> (f32, f32) {
+        let tensor = |v: f32| Tensor::<2>::from_data(TensorData::new(vec![v], [1, 1]), &Device::flex()).autodiff();
+        let z = tensor(output).require_grad();
+        let value = loss.rows(z.clone(), tensor(target));
+        let slope = z.grad(&value.clone().sum().backward()).unwrap();
+        (values_of(value.inner())[0], values_of(slope.reshape([-1]))[0])
+    }
+
+    #[test]
+    fn losses_and_slopes_are_those_of_their_formulas() {
+        let ln = |v: f32| v.ln();
+        for (loss, z, s, value, slope) in [
+            (Loss::Huber { delta: 1.0 }, 0.5, 0.0, 0.125, 0.5),
+            (Loss::Huber { delta: 1.0 }, -3.0, 0.0, 2.5, -1.0),
+            (Loss::Huber { delta: 0.5 }, 3.0, 1.0, 0.875, 0.5),
+            (Loss::Quantile { share: 0.9 }, 1.0, 3.0, 1.8, -0.9),
+            (Loss::Quantile { share: 0.9 }, 3.0, 1.0, 0.2, 0.1),
+            (Loss::Binary, 0.0, 1.0, ln(2.0), -0.5),
+            (Loss::Binary, ln(3.0), 0.0, ln(4.0), 0.75),
+            (Loss::Binary, -200.0, 1.0, 200.0, -1.0),
+            (Loss::SquaredError, 3.0, 1.0, 4.0, 4.0),
+            (Loss::AbsoluteError, 3.0, 1.0, 2.0, 1.0),
+        ] {
+            let found = at(loss, z, s);
+            assert!((found.0 - value).abs() < 1e-5 && (found.1 - slope).abs() < 1e-5, "{loss:?}: {found:?}");
+        }
+        for wrong in [Loss::Huber { delta: 0.0 }, Loss::Quantile { share: 1.0 }, Loss::Focal { gamma: f32::NAN }] {
+            assert!(wrong.check().is_err());
+        }
+    }
 
     #[test]
     fn the_loss_of_tokens_is_the_mean_of_their_cross_entropies() {

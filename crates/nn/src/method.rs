@@ -64,6 +64,8 @@ pub struct Batch {
     pub inputs: Array2<f32>,
     /// What the outputs should be: one-hot or soft classes, or values.
     pub targets: Array2<f32>,
+    /// How much each row counts, if not all alike.
+    pub weights: Option<Vec<f32>>,
     /// Whether inputs are mixtures of several rows: what the network says of them says nothing about one row.
     pub mixed: bool,
     /// Strengths and gates for each row, if a method tunes them.
@@ -80,6 +82,16 @@ pub struct BatchTuning {
 }
 
 impl Batch {
+    /// The losses of some of its rows, each times the row's weight.
+    pub(crate) fn weigh(&self, losses: Tensor<1>, rows: &Range<usize>, tracked: bool) -> Tensor<1> {
+        let Some(weights) = &self.weights else { return losses };
+        let some = &weights[rows.clone()];
+        match ArrayView2::from_shape((some.len(), 1), some) {
+            Ok(some) => losses * crate::forward::tensor_of(some, tracked).reshape([-1]),
+            Err(_) => losses,
+        }
+    }
+
     /// The tuning of one piece, for a gradient graph if `tracked`.
     pub(crate) fn tuning_of(&self, rows: &Range<usize>, tracked: bool) -> Option<Tuning> {
         let tuning = self.tuning.as_ref()?;
@@ -169,6 +181,11 @@ pub trait TrainMethod: Sync {
     /// After the last step: leave parameters that the plain network can use.
     fn finish(&mut self, parameters: &mut Parameters) -> Result<()> {
         Ok(())
+    }
+
+    /// What it was set to, in words: a checkpoint is refused by a training whose methods were set otherwise.
+    fn settings(&self) -> String {
+        String::new()
     }
 
     /// After a run: numbers that it found and that a user will want to see, by name.

@@ -1,5 +1,6 @@
 //! Rows and what is wanted of them.
 
+use crate::method::{At, Batch};
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct Samples {
     pub inputs: Array2<f32>,
     /// What is wanted of it.
     pub targets: Targets,
+    /// How much each row counts, with a mean of 1; none: all alike.
+    pub weights: Option<Vec<f32>>,
 }
 
 impl Samples {
@@ -36,7 +39,7 @@ impl Samples {
             let got = format!("class {} of row {row}", labels[row]);
             return Err(Error::input("labels", got, format!("classes are 0 to {}", classes.saturating_sub(1))));
         }
-        Samples { inputs, targets: Targets::Classes { labels, classes } }.checked()
+        Samples { inputs, targets: Targets::Classes { labels, classes }, weights: None }.checked()
     }
 
     /// Rows with numbers to be predicted.
@@ -51,7 +54,55 @@ impl Samples {
                 "targets must be finite",
             ));
         }
-        Samples { inputs, targets: Targets::Values(targets) }.checked()
+        Samples { inputs, targets: Targets::Values(targets), weights: None }.checked()
+    }
+
+    /// The same rows with a weight each, of which only the proportions matter: their mean becomes 1, so that a learning
+    /// rate fits as it did before.
+    ///
+    /// # Errors
+    /// Another number of weights than rows, a weight that is negative or not finite, or zeros only.
+    pub fn weighed(mut self, weights: &[f64]) -> Result<Self> {
+        self.weigh(weights)?;
+        Ok(self)
+    }
+
+    /// [`Samples::weighed`] in place.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn weigh(&mut self, weights: &[f64]) -> Result<()> {
+        if weights.len() != self.len() {
+            return Err(Error::input("weights", weights.len(), format!("one for each of {} rows", self.len())));
+        }
+        if let Some(row) = weights.iter().position(|w| !w.is_finite() || *w < 0.0) {
+            return Err(Error::input(format!("weight of row {row}"), weights[row], "0 or more"));
+        }
+        let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        if mean == 0.0 {
+            return Err(Error::input("weights", "zeros only", "at least one above 0"));
+        }
+        self.weights = Some(weights.iter().map(|w| (w / mean) as f32).collect());
+        Ok(())
+    }
+
+    /// What is wanted of the same rows, with other inputs.
+    pub fn with_inputs(&self, inputs: Array2<f32>) -> Samples {
+        Samples { inputs, targets: self.targets.clone(), weights: self.weights.clone() }
+    }
+
+    /// The batch of these rows.
+    pub fn batch(&self, at: At, rows: &[u32]) -> Batch {
+        let places: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
+        Batch {
+            at,
+            rows: rows.to_vec(),
+            inputs: self.inputs.select(Axis(0), &places),
+            targets: self.wanted(rows),
+            weights: self.weights.as_ref().map(|weights| places.iter().map(|&r| weights[r]).collect()),
+            mixed: false,
+            tuning: None,
+        }
     }
 
     fn checked(self) -> Result<Self> {
@@ -110,6 +161,7 @@ impl Samples {
                 }
                 Targets::Values(values) => Targets::Values(values.select(Axis(0), &at)),
             },
+            weights: self.weights.as_ref().map(|weights| at.iter().map(|&r| weights[r]).collect()),
         }
     }
 
@@ -140,6 +192,17 @@ mod tests {
         assert!(Samples::classes(array![[1.0], [f32::NAN]], vec![0, 1], 2).is_err());
         assert!(Samples::classes(Array2::zeros((0, 3)), vec![], 2).is_err());
         assert!(Samples::values(array![[1.0]], array![[f32::INFINITY]]).is_err());
+    }
+
+    #[test]
+    fn weights_have_a_mean_of_one_and_follow_their_rows() {
+        let samples = Samples::classes(array![[1.0], [2.0], [3.0]], vec![2, 0, 1], 3).expect("samples");
+        let weighed = samples.clone().weighed(&[1.0, 2.0, 3.0]).expect("weights");
+        assert_eq!(weighed.weights, Some(vec![0.5, 1.0, 1.5]));
+        assert_eq!(weighed.batch(At { epoch: 0, step: 0 }, &[2, 0]).weights, Some(vec![1.5, 0.5]));
+        for wrong in [&[1.0, 2.0][..], &[0.0; 3], &[1.0, -1.0, 1.0], &[1.0, f64::NAN, 1.0]] {
+            assert!(samples.clone().weighed(wrong).is_err());
+        }
     }
 
     #[test]

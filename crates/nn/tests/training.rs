@@ -97,8 +97,9 @@ fn the_number_of_threads_changes_no_bit() {
     for (model, samples, loss) in models() {
         let print = |threads| {
             on_threads(threads, || {
-                let fit = trainer(loss, 2).fit(&model, &samples, None, &mut [], &Silent).unwrap();
-                fit.parameters.fingerprint()
+                let trainer = Trainer { patience: Some(1), ..trainer(loss, 2) };
+                let fit = trainer.fit(&model, &samples, Some(&samples), &mut [], &Silent).unwrap();
+                (fit.parameters.fingerprint(), fit.best, format!("{:?}", fit.curve))
             })
         };
         assert_eq!(print(1), print(2), "{model:?}");
@@ -111,7 +112,7 @@ fn a_training_taken_up_again_goes_on_as_if_nothing_had_happened() {
     let path = std::env::temp_dir().join(format!("quadrat-nn-resume-{}.safetensors", std::process::id()));
     for (model, samples, loss) in models() {
         for optimizer in [Optimizer::adamw(0.01), Optimizer::sgd(1e-3)] {
-            let trainer = Trainer { optimizer, rate: 1e-3, ..trainer(loss, 4) };
+            let trainer = Trainer { optimizer, rate: 1e-3, patience: Some(3), ..trainer(loss, 4) };
             let whole = trainer.fit(&model, &samples, Some(&samples), &mut [], &Silent).unwrap();
             let start = || initialise(&model, trainer.seed.stream("parameters")).unwrap();
             let mut none: [&mut dyn TrainMethod; 0] = [];
@@ -128,10 +129,118 @@ fn a_training_taken_up_again_goes_on_as_if_nothing_had_happened() {
             }
             let fit = second.finish().unwrap();
             assert_eq!(fit.parameters.fingerprint(), whole.parameters.fingerprint(), "{model:?}");
-            assert_eq!(fit.curve, whole.curve);
+            assert_eq!((fit.curve, fit.best), (whole.curve, whole.best));
         }
     }
     std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_checkpoint_of_another_training_is_refused_and_what_differs_is_named() {
+    let path = std::env::temp_dir().join(format!("quadrat-nn-other-{}.safetensors", std::process::id()));
+    let (rows, network) = (samples(30), Mlp::new(4, &[8], 3));
+    let base = Trainer { epochs: 3, batch: 8, seed: Seed(1), ..Trainer::default() };
+    let begun = |trainer: &Trainer, network: &Mlp, rows: &Samples, idle: bool, save: bool| {
+        let mut idle = idle.then_some(Idle(0));
+        let mut methods: Vec<&mut dyn TrainMethod> = idle.iter_mut().map(|m| m as _).collect();
+        let start = initialise(network, trainer.seed.stream("parameters")).unwrap();
+        let mut training = Training::begin(trainer, network, start, rows, &mut methods).unwrap();
+        if save {
+            training.epoch(Some(rows), &Silent).unwrap();
+            training.save(&path).unwrap();
+            return String::new();
+        }
+        match training.restore(&path) {
+            Ok(()) => training.epoch(Some(&samples(12)), &Silent).unwrap_err().to_string(),
+            Err(e) => e.to_string(),
+        }
+    };
+    begun(&base, &network, &rows, false, true);
+    let mut flipped = rows.clone();
+    flipped.inputs[[3, 1]] += 1e-6;
+    let weighed = rows.clone().weighed(&(1..=30).map(f64::from).collect::<Vec<_>>()).unwrap();
+    let relabelled = Samples::classes(rows.inputs.clone(), vec![0; 30], 3).unwrap();
+    let with = |change: fn(&mut Trainer)| {
+        let mut trainer = base.clone();
+        change(&mut trainer);
+        begun(&trainer, &network, &rows, false, false)
+    };
+    for (message, names) in [
+        (with(|t| t.seed = Seed(2)), "seed 1, not 2"),
+        (with(|t| t.epochs = 30), "epochs 3, not 30"),
+        (with(|t| t.rate = 0.1), "learning rate 0.001, not 0.1"),
+        (with(|t| t.optimizer = Optimizer::sgd(0.0)), "optimiser"),
+        (with(|t| t.schedule = Schedule::Constant), "schedule Cosine, not Constant"),
+        (with(|t| t.loss = Loss::Focal { gamma: 2.0 }), "loss CrossEntropy, not Focal"),
+        (with(|t| t.batch = 9), "batch 8, not 9"),
+        (with(|t| t.average = Some(0.9)), "average none, not 0.9"),
+        (with(|t| t.patience = Some(4)), "patience none, not 4"),
+        (begun(&base, &network, &flipped, false, false), "training rows"),
+        (begun(&base, &network, &relabelled, false, false), "training rows"),
+        (begun(&base, &network, &weighed, false, false), "training rows"),
+        (begun(&base, &Mlp { dropout: 0.5, ..Mlp::new(4, &[9], 3) }, &rows, false, false), "network"),
+        (begun(&base, &network, &rows, true, false), "methods none, not idle"),
+        (begun(&base, &network, &rows, false, false), "validation rows"),
+    ] {
+        assert!(message.contains(names), "{names}: {message}");
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn the_best_epoch_is_returned_and_a_hopeless_run_stops() {
+    // Labels that follow from nothing: what is learnt of them is noise, and the validation loss soon rises.
+    let mut rng = Seed(7).rng(0);
+    let mut noise = |n: usize| {
+        let inputs = Array2::from_shape_fn((n, 8), |_| rng.normal() as f32);
+        Samples::classes(inputs, (0..n).map(|_| rng.below(2) as u32).collect(), 2).unwrap()
+    };
+    let (train, held) = (noise(80), noise(80));
+    let network = Mlp::new(8, &[64], 2);
+    for average in [None, Some(0.9)] {
+        let trainer = Trainer { epochs: 200, batch: 16, rate: 5e-3, patience: Some(5), average, ..Trainer::default() };
+        let fit = trainer.fit(&network, &train, Some(&held), &mut [], &Silent).unwrap();
+        let best = fit.best.unwrap();
+        assert_eq!(fit.curve.len(), best + 5, "{:?}", fit.curve);
+        let losses: Vec<f64> = fit.curve.iter().map(|e| e.validation_loss.unwrap()).collect();
+        assert!(losses.iter().all(|loss| *loss >= losses[best - 1]));
+        // The curve is that of the parameters that are returned, to the bit.
+        let outputs = predict(&network, &fit.parameters, held.inputs.view(), &[]).unwrap();
+        assert_eq!(mean_loss(Loss::CrossEntropy, &outputs, &held), losses[best - 1]);
+        // Without validation rows there is nothing to judge by.
+        let fit = Trainer { epochs: 7, ..trainer }.fit(&network, &train, None, &mut [], &Silent).unwrap();
+        assert_eq!((fit.curve.len(), fit.best), (7, None));
+    }
+}
+
+#[test]
+fn a_slow_average_does_not_ruin_a_short_run() {
+    let rows = samples(150);
+    let network = Mlp::new(4, &[32], 3);
+    let trainer = Trainer { epochs: 20, batch: 32, rate: 5e-3, seed: Seed(2), ..Trainer::default() };
+    let accuracy = |average| {
+        let fit = Trainer { average, ..trainer.clone() }.fit(&network, &rows, Some(&rows), &mut [], &Silent).unwrap();
+        fit.curve.last().unwrap().validation_accuracy.unwrap()
+    };
+    let (plain, averaged) = (accuracy(None), accuracy(Some(0.999)));
+    assert!(averaged > plain - 0.03, "{averaged} for {plain}");
+}
+
+#[test]
+fn a_row_of_twice_the_weight_counts_as_two_rows() {
+    let rows = samples(3);
+    let network = Mlp::new(4, &[8], 3);
+    let parameters = initialise(&network, Seed(1)).unwrap();
+    let gradient = |samples: &Samples, rows: &[u32]| {
+        let batch = samples.batch(At { epoch: 0, step: 0 }, rows);
+        gradients(&network, &parameters, Loss::CrossEntropy, &batch, Seed(0)).unwrap()
+    };
+    let twice = gradient(&rows, &[0, 0, 1, 2]);
+    let weighed = gradient(&rows.clone().weighed(&[2.0, 1.0, 1.0]).unwrap(), &[0, 1, 2]);
+    assert!((twice.0 - weighed.0).abs() < 1e-6);
+    for (a, b) in twice.1.iter().flatten().zip(weighed.1.iter().flatten()) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
 }
 
 /// Does nothing, but draws.
@@ -283,6 +392,8 @@ fn what_does_not_fit_is_said() {
     wrong(Trainer { rate: f64::NAN, ..Trainer::default() });
     wrong(Trainer { clip: Some(0.0), ..Trainer::default() });
     wrong(Trainer { average: Some(1.0), ..Trainer::default() });
+    wrong(Trainer { patience: Some(0), ..Trainer::default() });
+    wrong(Trainer { loss: Loss::Focal { gamma: -1.0 }, ..Trainer::default() });
     wrong(Trainer { loss: Loss::SquaredError, ..Trainer::default() });
     assert!(fit(Trainer::default(), &Mlp::new(5, &[8], 3)).is_err());
     assert!(fit(Trainer::default(), &Mlp::new(4, &[8], 2)).is_err());

@@ -59,10 +59,12 @@ pub use quadrat_robust as robust;
 #[cfg(feature = "select")]
 pub use quadrat_select as select;
 
+#[cfg(all(feature = "data", feature = "regularize", feature = "robust"))]
+pub use glue::balanced;
 #[cfg(feature = "data")]
-pub use glue::{ColumnUse, LeftOut, Nominal, OnMissing, Part, UsedColumn, Wish};
+pub use glue::{ColumnUse, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, Wish};
 #[cfg(all(feature = "data", feature = "regularize"))]
-pub use glue::{Encoder, NewValues, Wanted};
+pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};
 #[cfg(all(feature = "data", feature = "robust"))]
 pub use glue::{LabelledColumns, Unseen, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]

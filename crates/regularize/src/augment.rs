@@ -142,6 +142,10 @@ impl TrainMethod for Augment {
         "augment"
     }
 
+    fn settings(&self) -> String {
+        format!("shape={:?} shift={} flip={} crop={}", self.shape, self.shift, self.flip, self.crop)
+    }
+
     fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
         if matches!(run.loss, Loss::Tokens { .. }) {
             return Err(Error::input("augment", "tokens", "inputs must be images"));

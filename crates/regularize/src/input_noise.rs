@@ -40,6 +40,10 @@ impl TrainMethod for InputNoise {
         "input-noise"
     }
 
+    fn settings(&self) -> String {
+        format!("deviation={}", self.deviation)
+    }
+
     fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
         if !(self.deviation.is_finite() && self.deviation >= 0.0) {
             return Err(Error::input("deviation", self.deviation, "a number of 0 or more"));

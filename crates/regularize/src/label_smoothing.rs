@@ -37,6 +37,10 @@ impl TrainMethod for LabelSmoothing {
         "label-smoothing"
     }
 
+    fn settings(&self) -> String {
+        format!("rate={}", self.rate)
+    }
+
     fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(Error::input("rate", self.rate, "0 to below 1"));

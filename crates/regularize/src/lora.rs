@@ -94,6 +94,10 @@ impl TrainMethod for Lora {
         "lora"
     }
 
+    fn settings(&self) -> String {
+        format!("rank={} alpha={}", self.rank, self.alpha)
+    }
+
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         if self.rank == 0 {
             return Err(Error::input("rank", 0, "at least 1"));

@@ -43,6 +43,10 @@ impl TrainMethod for Mixup {
         "mixup"
     }
 
+    fn settings(&self) -> String {
+        format!("alpha={}", self.alpha)
+    }
+
     fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
         if !(self.alpha > 0.0 && self.alpha <= 4.0) {
             return Err(Error::input("alpha", self.alpha, "above 0, at most 4"));
@@ -65,6 +69,10 @@ impl TrainMethod for Mixup {
         };
         mix(&mut batch.inputs);
         mix(&mut batch.targets);
+        if let Some(weights) = &mut batch.weights {
+            let others: Vec<f32> = partners.iter().map(|&row| weights[row]).collect();
+            weights.iter_mut().zip(others).for_each(|(a, b)| *a = share * *a + (1.0 - share) * b);
+        }
         batch.mixed = true;
         Ok(())
     }

@@ -149,6 +149,10 @@ impl TrainMethod for PsKd {
         "ps-kd"
     }
 
+    fn settings(&self) -> String {
+        format!("alpha={} growth={:?} teacher={:?}", self.alpha, self.growth, self.teacher)
+    }
+
     fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
         if !(0.0..=1.0).contains(&self.alpha) {
             return Err(Error::input("alpha", self.alpha, "0 to 1"));

@@ -105,6 +105,10 @@ impl TrainMethod for RandomPruning {
         "random-pruning"
     }
 
+    fn settings(&self) -> String {
+        format!("density={} rule={:?} draw={:?} rescale={}", self.density, self.rule, self.draw, self.rescale)
+    }
+
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         let layers = layers(parameters);
         let masks = self.pattern(run, parameters, &layers)?;

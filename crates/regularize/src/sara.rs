@@ -297,6 +297,13 @@ impl TrainMethod for Sara {
         "sara"
     }
 
+    fn settings(&self) -> String {
+        format!(
+            "select={:?} pick={:?} lambda={} min-side={} progressive={:?}",
+            self.select, self.pick, self.lambda, self.min_side, self.progressive
+        )
+    }
+
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         self.selected.seed = run.seed;
         self.selected.again = match self.progressive {

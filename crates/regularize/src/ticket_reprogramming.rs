@@ -220,7 +220,7 @@ impl LinearProbe {
     ) -> Result<LinearProbe> {
         let hidden = features(network, parameters, data.inputs.view())?;
         let head = Mlp::new(hidden.ncols(), &[], data.outputs());
-        let samples = Samples { inputs: hidden, targets: data.targets.clone() };
+        let samples = data.with_inputs(hidden);
         let fit = adaptation(seed).fit(&head, &samples, None, &mut [], &Silent)?;
         Ok(LinearProbe { head, parameters: fit.parameters })
     }

@@ -187,6 +187,13 @@ impl TrainMethod for WeightCompander {
         "weight-compander"
     }
 
+    fn settings(&self) -> String {
+        format!(
+            "function={:?} scale={} expansion={} learn={} start={:?} penalty={}",
+            self.compander, self.scale, self.expansion, self.learn, self.start, self.penalty
+        )
+    }
+
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         for (what, value) in [("scale", self.scale), ("expansion", self.expansion)] {
             if !(value.is_finite() && value > 0.0) {

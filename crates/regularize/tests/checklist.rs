@@ -182,6 +182,31 @@ fn hooks_work_together() {
     assert!(trainer().fit(&network, &samples, None, &mut hooks, &Silent).is_ok());
 }
 
+/// A checkpoint tells settings apart by these words.
+#[test]
+fn every_parameter_shows_in_the_settings() {
+    let other = |default: &str| match default {
+        "true" => "false".to_owned(),
+        "false" => "true".to_owned(),
+        number => number.parse::<f64>().map(|v| (v / 2.0).to_string()).unwrap_or_default(),
+    };
+    for slug in hooks() {
+        let card = cards().into_iter().find(|card| card.slug == slug).unwrap();
+        let plain = build(slug, &Params::none()).unwrap().settings();
+        assert!(card.params.is_empty() || !plain.is_empty(), "{slug} has no settings");
+        for param in card.params {
+            for value in [other(param.default), "2".to_owned(), "100".to_owned()] {
+                // What is no number of this kind is not told apart here.
+                if let Ok(method) = build(slug, &Params::from([(param.name, value.as_str())]))
+                    && value != param.default
+                {
+                    assert_ne!(method.settings(), plain, "{slug}: {} {value}", param.name);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn unknown_names_and_parameters_are_refused() {
     for slug in hooks() {

@@ -176,7 +176,7 @@ impl Plan {
         let pool = 10 * most.max(20) * 2;
         let (digits, digits_test) = split("digits", pool.min(1_797 - self.test - HELD), self.test + HELD, seed)?;
         let sized = |s: &Samples, from: usize, to: usize| -> Result<Samples> {
-            Ok(Samples { inputs: resized(&s.inputs, from, to)?, targets: s.targets.clone() })
+            Ok(s.with_inputs(resized(&s.inputs, from, to)?))
         };
         let targets = [
             (sized(&digits, 8, TARGETS[0].1)?, sized(&digits_test, 8, TARGETS[0].1)?),
@@ -247,7 +247,7 @@ impl Plan {
         };
         let source = twenty(&digits, &clothes)?;
         let upstream = twenty(&digits_test, &rest.select(&rows(0, UPSTREAM)))?;
-        let turned = |s: Samples| Samples { inputs: turned(&s.inputs), targets: s.targets };
+        let turned = |s: Samples| s.with_inputs(turned(&s.inputs));
         let adapt = turned(rest.select(&rows(UPSTREAM, pool)));
         let test = turned(rest.select(&rows(UPSTREAM + pool, self.test + HELD)));
         Ok((source, upstream, (adapt, test)))
@@ -392,7 +392,7 @@ fn probe(
     side: usize,
     seed: Seed,
 ) -> Result<Array2<f32>> {
-    let train = Samples { inputs: in_the_middle(&train.inputs, side), targets: train.targets.clone() };
+    let train = train.with_inputs(in_the_middle(&train.inputs, side));
     let probe = LinearProbe::fit(network, parameters, &train, seed)?;
     probe.predict(network, parameters, in_the_middle(&test.inputs, side).view())
 }
@@ -428,7 +428,7 @@ fn fine_tune(
         parameters.get_mut(&parameter.name)?.set(&parameter.dense())?;
     }
     let masks = state.masks.iter().filter(|(name, _)| !is_head(name)).cloned().collect();
-    let train = Samples { inputs: in_the_middle(&train.inputs, side), targets: train.targets.clone() };
+    let train = train.with_inputs(in_the_middle(&train.inputs, side));
     let trainer = Trainer { epochs: 50, batch: 32, rate: 1e-3, seed, ..Trainer::default() };
     let fit = trainer.fit_from(&network, parameters, &train, None, &mut [&mut FixedMask { masks }], &Silent)?;
     predict(&network, &fit.parameters, in_the_middle(&test.inputs, side).view(), &[])
@@ -508,7 +508,7 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
         evidence.identity(&format!("dead weights that are not zero after {round} rounds"), awake as f64, 0.0, 0.0);
     }
     let small = data.inputs.select(Axis(1), &(0..16).collect::<Vec<_>>());
-    let few = Samples { inputs: small, targets: data.targets.clone() };
+    let few = data.with_inputs(small);
     let prompt = Prompt::new(&network, [1, 8, 8], [1, 4, 4], 4)?;
     let method = VisualPrompt { epochs: 3, ..VisualPrompt::default() };
     let fitted = method.fit(&prompt, &plain.parameters, &few, Seed(1), &Silent)?;

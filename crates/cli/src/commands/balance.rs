@@ -7,7 +7,9 @@ use crate::output::{Reply, count, figure, seconds};
 use crate::report::{Block, Page, map};
 use quadrat::data::Table;
 use quadrat::robust::{Labelled, Origin, Reads, Resampled, Resampler, Scaled};
-use quadrat::{Card, ColumnUse, LabelledColumns, Nominal, Progress, Result, Seed, Unseen, checkpoint, save_resampled};
+use quadrat::{
+    Card, ColumnUse, LabelledColumns, Nominal, Progress, Result, Seed, Target, Unseen, checkpoint, save_resampled,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -22,6 +24,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     let columns = columns(args, &table)?;
     let mut uses = columns.choose(&table, resampler.reads())?;
     let table = uses.settle(&table, args.work.reading.on_missing()?)?;
+    let target = Target::classes(&table, &args.target, args.classes)?;
     let data = columns.read(&table, &mut uses, resampler.reads())?;
     let started = Instant::now();
     let made = resampler.resample(&data, Seed(args.work.run.seed), progress)?;
@@ -35,7 +38,8 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
-    Run { args, card, parameters, table: &table, uses: &uses, data: &data, made: &made, took }.reply(&warnings)
+    Run { args, card, parameters, table: &table, uses: &uses, data: &data, made: &made, took, said: &target.said }
+        .reply(&warnings)
 }
 
 fn columns(args: &Balance, table: &Table) -> Result<LabelledColumns> {
@@ -111,6 +115,8 @@ struct Run<'a> {
     data: &'a Labelled,
     made: &'a Resampled,
     took: f64,
+    /// How the target was taken.
+    said: &'a str,
 }
 
 impl Run<'_> {
@@ -132,6 +138,7 @@ impl Run<'_> {
             seconds(self.took),
             args.work.run.seed
         );
+        text.push_str(&format!("{}\n", self.said));
         text.push_str(&classes.table("before", "after"));
         for path in [&args.work.out, &args.work.report].into_iter().flatten() {
             text.push_str(&format!("wrote {}\n", path.display()));
@@ -151,6 +158,7 @@ impl Run<'_> {
             "rows": self.table.rows(),
             "kept": kept,
             "synthetic": made.synthetic.nrows(),
+            "target": self.said,
             "classes": classes.json(),
             "warnings": warnings,
             "seconds": self.took,

@@ -1,11 +1,10 @@
 //! Going on from a model (`quadrat train --from`), and `quadrat apply`: the small changes of a fine-tuning on and off.
 
-use super::learned::{Source, WEIGHTS, load, see};
-use super::train::Train;
+use super::learned::{Source, WEIGHTS, load};
 use crate::output::{Reply, check_place, count};
 use clap::Args;
-use quadrat::nn::{Delta, Model, Parameters, Samples, TrainMethod, load_model, save_model};
-use quadrat::{Error, Result, check_vacant, write_atomic_folder};
+use quadrat::nn::{Delta, Model, Parameters, TrainMethod, load_model, save_model};
+use quadrat::{Encoder, Error, Result, check_vacant, write_atomic_folder};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -81,18 +80,13 @@ pub fn base(
     from.map(load).transpose()
 }
 
-/// The rows or images of a training as the model to go on from sees them.
-pub fn samples(args: &Train, source: &Source) -> Result<Samples> {
-    if let (Some(target), Source::Table(encoder)) = (&args.target, source)
-        && *target != encoder.target
-    {
-        return Err(Error::input(
-            "--target",
-            format!("`{target}`"),
-            format!("the model predicts `{}`", encoder.target),
-        ));
+/// That the target named is what the model predicts.
+pub fn check_target(target: Option<&str>, encoder: &Encoder) -> Result<()> {
+    let known = encoder.targets.join(",");
+    match target.filter(|target| *target != known) {
+        None => Ok(()),
+        Some(target) => Err(Error::input("--target", format!("`{target}`"), format!("the model predicts `{known}`"))),
     }
-    Ok(see(source, args.input.as_deref(), &args.reading, args.images.as_deref(), true)?.samples)
 }
 
 /// Writes what the fine-tuning changed, if that is asked for, and returns how many numbers it holds.

@@ -1,5 +1,6 @@
 //! `quadrat holdout`: a hold-out set behind a mechanism, with its budget in a ledger on disk.
 
+use super::held_back::HoldBack;
 use super::work;
 use crate::args::Reading;
 use crate::output::{self, Reply, check_place, count, figure, table, wrap};
@@ -9,7 +10,7 @@ use quadrat::estimate::adaptive_data_analysis::{
     self as holdout, Bits, Each, Fingerprint, Guarantee, Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Plan,
     Pmw, Query, QueryMechanism, Recorded, Source, Split, Thresholdout, secret_seed,
 };
-use quadrat::{Error, Result, check_vacant};
+use quadrat::{Error, Result, Target, TargetKind, check_vacant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub enum Holdout {
     /// What can be certified, before anything is asked
     Plan(PlanArgs),
     /// A labelled file -> a new ledger
-    Init(Init),
+    Init(Box<Init>),
     /// A question -> an answer from the budget
     Ask(Ask),
     /// What was asked, and what is left
@@ -52,9 +53,9 @@ impl Holdout {
     pub fn wants_json(&self) -> bool {
         match self {
             Holdout::Plan(PlanArgs { json, .. })
-            | Holdout::Init(Init { json, .. })
             | Holdout::Ask(Ask { json, .. })
             | Holdout::Status(Status { json, .. }) => *json,
+            Holdout::Init(args) => args.json,
         }
     }
 }
@@ -98,6 +99,12 @@ pub struct Init {
     /// Share of the rows that the team may train on [default: 0.5 for thresholdout, else 0]
     #[arg(long, value_name = "SHARE")]
     pub train_share: Option<f64>,
+    /// Column of groups, such as patients: none is both for training and held out
+    #[arg(long, value_name = "COLUMN", conflicts_with = "time")]
+    pub groups: Option<String>,
+    /// Column of times: the latest rows are held out
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
     /// Questions that will be answered, where the guarantee depends on it [default: 100]
     #[arg(long, value_name = "N")]
     pub queries: Option<u64>,
@@ -381,8 +388,7 @@ fn about(args: &Init, table: &Table) -> Result<About> {
     }
     let (mut labels, mut classes) = (Vec::new(), Vec::new());
     if let Some(target) = &args.target {
-        let found = table.categories(target, Missing::Error)?;
-        check_classes(table, target, &found.names)?;
+        let found = classes_of(table, target)?;
         (labels, classes) = (found.codes, found.names);
     }
     let mut ids = Vec::new();
@@ -390,9 +396,7 @@ fn about(args: &Init, table: &Table) -> Result<About> {
         ids = table.strings(id)?;
         unique(&ids, &format!("{}, column `{id}`", table.name()))?;
     }
-    let mut order: Vec<u32> = (0..rows as u32).collect();
-    secret_seed()?.rng(0).shuffle(&mut order);
-    let train = (share * rows as f64).round() as usize;
+    let (mut order, train) = order(args, table, share)?;
     // Held-out rows stay in random order, since `split` takes them in turn; training rows have no order.
     order[..train].sort_unstable();
     unique(&args.domain, "--domain")?;
@@ -416,27 +420,43 @@ fn about(args: &Init, table: &Table) -> Result<About> {
     })
 }
 
-/// Most different whole numbers that count as classes.
-const MOST_CLASSES: usize = 20;
-
-/// That a target names classes: predictions of a quantity are never exactly right.
-fn check_classes(table: &Table, target: &str, names: &[String]) -> Result<()> {
-    let few = names.len() <= MOST_CLASSES;
-    let whole = |name: &String| name.trim().parse::<f64>().is_ok_and(|v| v.fract() == 0.0);
-    let quantity = match table.column(target)?.kind {
-        ColumnType::Integer => !few,
-        ColumnType::Float => !few || !names.iter().all(whole),
-        _ => false,
-    };
-    if quantity {
-        let got = format!("{} different numbers in {} rows", count(names.len()), count(table.rows()));
-        let want = format!(
-            "predictions are right or wrong, so the target must name classes: write --types {target}=category if these \
-             numbers do, cut a quantity into classes beforehand, or leave --target out and ask for --mean"
-        );
-        return Err(Error::input(format!("--target {target}"), got, want));
+/// The classes that a target names: predictions of a quantity are never exactly right.
+fn classes_of(table: &Table, target: &str) -> Result<Categories> {
+    let found = Target::of(table, target, None)?;
+    if found.kind == TargetKind::Classes {
+        return Ok(found.classes);
     }
-    Ok(())
+    let want = format!(
+        "predictions are right or wrong, so the target must name classes: write --types {target}=category if these \
+         numbers do, cut a quantity into classes beforehand, or leave --target out and ask for --mean"
+    );
+    Err(Error::input(format!("--target {target}"), found.said, want))
+}
+
+/// The rows to train on, then those held out in random order, and how many the former are.
+fn order(args: &Init, table: &Table, share: f64) -> Result<(Vec<u32>, usize)> {
+    let (groups, time) = (args.groups.as_deref(), args.time.as_deref());
+    let mut order: Vec<u32> = (0..table.rows() as u32).collect();
+    secret_seed()?.rng(0).shuffle(&mut order);
+    let Some(column) = groups.or(time) else {
+        return Ok((order, (share * table.rows() as f64).round() as usize));
+    };
+    if share == 0.0 {
+        let want = "above 0: the column divides the training rows from those held out";
+        return Err(Error::input(format!("--train-share, with `{column}`"), share, want));
+    }
+    let how = HoldBack { share: 1.0 - share, groups, time, seed: secret_seed()? };
+    let Some((split, how)) = how.split(Some(table), None, table.rows())? else {
+        return Err(Error::input("--train-share", share, "below 1"));
+    };
+    for warning in &how.warnings {
+        eprintln!("quadrat: note: {warning}");
+    }
+    // Those held out stay in the order that was drawn.
+    let train: std::collections::HashSet<u32> = split.train.iter().map(|row| *row as u32).collect();
+    let (mut first, rest): (Vec<u32>, Vec<u32>) = order.into_iter().partition(|row| train.contains(row));
+    first.extend(rest);
+    Ok((first, train.len()))
 }
 
 fn unique(ids: &[String], what: &str) -> Result<()> {

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2};
 use quadrat::nn::Targets;
 use quadrat::numeric::calibration::{self, Scheme};
 use quadrat::numeric::metrics::{self, ClassFigures};
-use quadrat::{Encoder, Error, Plot, Result, Seed, Series, Wanted};
+use quadrat::{Encoder, Error, Plot, Result, Seed, Series, TargetScale, Wanted};
 use serde_json::{Map, Value, json};
 
 /// How good outputs are.
@@ -17,7 +17,7 @@ pub struct Judgement {
     /// Drawings and tables.
     pub blocks: Vec<(&'static str, Vec<Block>)>,
     /// What one must know to read the figures.
-    notes: Vec<String>,
+    pub notes: Vec<String>,
     /// Tables for people, below the figures.
     tables: String,
     /// What programs get beside the figures.
@@ -38,9 +38,11 @@ impl Judgement {
             (Targets::Classes { labels, .. }, _) => {
                 Judgement::of_classes(outputs, labels, source.classes().unwrap_or_default())
             }
-            (Targets::Values(wanted), Source::Table(Encoder { wanted: Wanted::Number { mean, deviation }, .. })) => {
-                let said = |values: &Array2<f32>| values.iter().map(|v| f64::from(*v) * deviation + mean).collect();
-                Judgement::of_numbers(said(wanted), said(outputs))
+            (Targets::Values(wanted), Source::Table(Encoder { targets, wanted: Wanted::Numbers(scales), .. })) => {
+                Judgement::of_numbers(outputs, wanted, targets, scales)
+            }
+            (Targets::Values(wanted), Source::Table(Encoder { wanted: Wanted::Labels(_), .. })) => {
+                Ok(Judgement::of_labels(outputs, wanted))
             }
             _ => Err(Error::input("samples", "no classes", "labelled rows to compare with")),
         }
@@ -92,25 +94,74 @@ impl Judgement {
         Ok(Judgement { figures, blocks, notes, tables, details })
     }
 
-    fn of_numbers(wanted: Vec<f64>, said: Vec<f64>) -> Result<Self> {
-        let figures = [
-            ("rmse", metrics::root_mean_squared_error(&wanted, &said)?),
-            ("mae", metrics::mean_absolute_error(&wanted, &said)?),
-            ("r2", metrics::r2(&wanted, &said)?),
-            ("pinball", metrics::pinball(&wanted, &said, 0.5)?),
-        ];
-        let mut notes = Vec::new();
-        if wanted.iter().all(|v| *v == wanted[0]) {
-            let all = count(wanted.len());
-            notes.push(format!("all {all} rows have the same value: r2 is then 1 if all are right, else 0"));
+    /// Of each target; its name stands behind the figures' where there are several.
+    fn of_numbers(
+        outputs: &Array2<f32>,
+        wanted: &Array2<f32>,
+        targets: &[String],
+        scales: &[TargetScale],
+    ) -> Result<Self> {
+        let (mut figures, mut notes, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        for (k, (target, TargetScale { mean, deviation })) in targets.iter().zip(scales).enumerate() {
+            let numbers = |all: &Array2<f32>| -> Vec<f64> {
+                all.column(k).iter().map(|v| f64::from(*v) * deviation + mean).collect()
+            };
+            let (truth, said) = (numbers(wanted), numbers(outputs));
+            for (name, value) in [
+                ("rmse", metrics::root_mean_squared_error(&truth, &said)?),
+                ("mae", metrics::mean_absolute_error(&truth, &said)?),
+                ("r2", metrics::r2(&truth, &said)?),
+                ("pinball", metrics::pinball(&truth, &said, 0.5)?),
+            ] {
+                figures.push((if scales.len() > 1 { format!("{name} {target}") } else { name.to_owned() }, value));
+            }
+            if truth.iter().all(|v| *v == truth[0]) {
+                let all = count(truth.len());
+                notes.push(format!(
+                    "all {all} rows have the same value of `{target}`: r2 is then 1 if all are right, else 0"
+                ));
+            }
+            left.extend((scales.len() > 1).then(|| Block::Text(target.clone())));
+            left.extend(residuals(&truth, &said)?);
         }
         Ok(Judgement {
-            figures: figures.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-            blocks: vec![("What is left over", residuals(&wanted, &said)?)],
+            figures,
+            blocks: vec![("What is left over", left)],
             notes,
             tables: String::new(),
             details: Map::from_iter([("quantile".to_owned(), json!(0.5))]),
         })
+    }
+
+    /// Labels are said from a probability of one half on.
+    fn of_labels(outputs: &Array2<f32>, wanted: &Array2<f32>) -> Self {
+        let (mut whole, mut right) = (0, 0);
+        let mut counts = vec![[0.0; 3]; wanted.ncols()];
+        for (said, truth) in outputs.outer_iter().zip(wanted.outer_iter()) {
+            let hits = said.iter().zip(truth).filter(|(z, s)| (**z >= 0.0) == (**s == 1.0)).count();
+            right += hits;
+            whole += usize::from(hits == truth.len());
+            for (count, (z, s)) in counts.iter_mut().zip(said.iter().zip(truth)) {
+                let (z, s) = (f64::from(u8::from(*z >= 0.0)), f64::from(*s));
+                *count = [count[0] + z * s, count[1] + z, count[2] + s];
+            }
+        }
+        let f1 = |[hits, said, there]: [f64; 3]| if said + there > 0.0 { 2.0 * hits / (said + there) } else { 0.0 };
+        let total = counts.iter().fold([0.0; 3], |t, c| [t[0] + c[0], t[1] + c[1], t[2] + c[2]]);
+        let seen: Vec<f64> = counts.iter().filter(|c| c[1] + c[2] > 0.0).map(|c| f1(*c)).collect();
+        let figures = [
+            ("all-labels-right", whole as f64 / wanted.nrows().max(1) as f64),
+            ("labels-right", right as f64 / wanted.len().max(1) as f64),
+            ("micro-f1", f1(total)),
+            ("macro-f1", seen.iter().sum::<f64>() / seen.len().max(1) as f64),
+        ];
+        Judgement {
+            figures: figures.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            blocks: Vec::new(),
+            notes: Vec::new(),
+            tables: String::new(),
+            details: Map::new(),
+        }
     }
 
     /// For people: figures, what to know of them, and tables.

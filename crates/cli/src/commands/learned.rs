@@ -31,7 +31,7 @@ impl Source {
         match self {
             Source::Table(encoder) => match &encoder.wanted {
                 Wanted::Classes(classes) => Some(classes),
-                Wanted::Number { .. } => None,
+                Wanted::Numbers(_) | Wanted::Labels(_) => None,
             },
             Source::Images { classes, .. } => Some(classes),
         }
@@ -81,7 +81,7 @@ pub fn see(
             let table = work::read(input, reading)?;
             let inputs = encoder.rows(&table)?;
             let targets = if labelled { encoder.targets(&table)? } else { unknown(table.rows()) };
-            Ok(Seen { samples: Samples { inputs, targets }, table: Some(table), names: Vec::new() })
+            Ok(Seen { samples: Samples { inputs, targets, weights: None }, table: Some(table), names: Vec::new() })
         }
         (Source::Images { .. }, ..) => Err(Error::input("--in", "a table", "a model of images takes --images")),
         (Source::Table(_), ..) => Err(Error::input("--images", "images", "a model of tables takes --in")),
@@ -116,5 +116,5 @@ fn of_images(read: Images, classes: Option<&Vec<String>>) -> Result<(Samples, So
     let flat = read.pixels.into_shape_with_order((n, c * h * w));
     let inputs = flat.map_err(|e| Error::numeric("images", e.to_string()))?;
     let targets = if labels.len() == n { Targets::Classes { labels, classes: names.len() } } else { unknown(n) };
-    Ok((Samples { inputs, targets }, Source::Images { shape: [c, h, w], classes: names }))
+    Ok((Samples { inputs, targets, weights: None }, Source::Images { shape: [c, h, w], classes: names }))
 }

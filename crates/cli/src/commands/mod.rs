@@ -8,6 +8,7 @@ pub mod compare;
 pub mod data;
 pub mod estimate;
 pub mod finetune;
+mod held_back;
 pub mod holdout;
 pub mod judgement;
 pub mod learned;

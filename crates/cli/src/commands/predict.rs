@@ -10,7 +10,7 @@ use ndarray::Array2;
 use quadrat::data::{ColumnType, Table, Values, write_selection};
 use quadrat::nn::predict;
 use quadrat::numeric::calibration;
-use quadrat::{Result, NewValues, Wanted};
+use quadrat::{NewValues, Result, TargetScale, Wanted};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -129,11 +129,28 @@ fn columns(said: &Said) -> Vec<(String, Values)> {
         for (k, class) in classes.iter().enumerate() {
             columns.push((format!("p_{class}"), Values::Float(p.column(k).iter().map(|v| f64::from(*v)).collect())));
         }
-    } else if let Source::Table(encoder) = &said.source
-        && let Wanted::Number { mean, deviation } = encoder.wanted
-    {
-        let values = said.outputs.column(0).iter().map(|v| f64::from(*v) * deviation + mean).collect();
-        columns.push(("predicted".to_owned(), Values::Float(values)));
+    } else if let Source::Table(encoder) = &said.source {
+        match &encoder.wanted {
+            Wanted::Numbers(scales) => {
+                for (k, (name, TargetScale { mean, deviation })) in encoder.targets.iter().zip(scales).enumerate() {
+                    let values = said.outputs.column(k).iter().map(|v| f64::from(*v) * deviation + mean).collect();
+                    let name = if scales.len() > 1 { format!("predicted_{name}") } else { "predicted".to_owned() };
+                    columns.push((name, Values::Float(values)));
+                }
+            }
+            Wanted::Labels(labels) => {
+                let row = |z: ndarray::ArrayView1<f32>| {
+                    let those = z.iter().zip(labels).filter(|(z, _)| **z >= 0.0).map(|(_, label)| label.as_str());
+                    those.collect::<Vec<_>>().join("|")
+                };
+                columns.push(("predicted".to_owned(), Values::Text(said.outputs.outer_iter().map(row).collect())));
+                for (label, z) in labels.iter().zip(said.outputs.columns()) {
+                    let p = z.iter().map(|z| 1.0 / (1.0 + (-f64::from(*z)).exp())).collect();
+                    columns.push((format!("p_{label}"), Values::Float(p)));
+                }
+            }
+            Wanted::Classes(_) => {}
+        }
     }
     columns
 }

@@ -1,5 +1,7 @@
 //! `quadrat split`: a file -> training sets with test sets near them (interpolation) and far from them (extrapolation).
 
+mod hold_out;
+
 use super::{roles, work};
 use crate::args::{self, Protocol, SplitFile};
 use crate::output::{Reply, check_place, count, figure, seconds, table};
@@ -40,6 +42,9 @@ pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
         check_place(report)?;
     }
     let input = work::read(&args.input, &args.reading)?;
+    if let Some(share) = args.hold_out {
+        return hold_out::run(args, &input, share, progress);
+    }
     let test = args.test.as_ref().map(|file| work::read(file, &args.reading)).transpose()?;
     let columns = columns(args, &input)?;
     let mut uses = columns.choose(&input, Needs { points: true, ..Needs::default() })?;

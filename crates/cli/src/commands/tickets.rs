@@ -156,7 +156,7 @@ fn new_task(args: &Tickets, source: &Source) -> Result<Task> {
             let table = work::read(&path.display().to_string(), &args.reading)?;
             let Categories { codes, names } = table.categories(target, Missing::Error)?;
             let targets = Targets::Classes { labels: codes, classes: names.len() };
-            let samples = Samples { inputs: encoder.rows(&table)?, targets };
+            let samples = Samples { inputs: encoder.rows(&table)?, targets, weights: None };
             let (train, test) = halves(&samples, seed)?;
             Ok(Task { train, test, classes: names, images: None })
         }

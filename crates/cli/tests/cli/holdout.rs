@@ -258,7 +258,7 @@ fn a_quantity_is_no_class() {
     folder.write("rows.csv", &format!("y,number,half,code,name\n{rows}"));
     let init = |target: &str| format!("quadrat holdout init --in rows.csv --ledger {target} --target {target}");
     for (target, part) in
-        [("y", "200 different numbers in 200 rows"), ("number", "--types number=category"), ("code", "--mean")]
+        [("y", "a number, for not all are whole"), ("number", "--types number=category"), ("code", "--mean")]
     {
         let message = folder.fails(&init(target));
         assert!(message.contains(part), "{message}");
@@ -382,4 +382,24 @@ fn a_kill_never_gives_an_answer_for_free() {
     folder.ok("quadrat holdout ask --ledger ledger --predictions p.csv");
     assert_eq!(status(&folder)["torn"], false);
     assert_eq!(status(&folder)["answered"].as_u64().unwrap() as usize, answers.len() + 1);
+}
+
+#[test]
+fn groups_and_times_divide_training_rows_from_those_held_out() {
+    let folder = Folder::new("holdout-groups");
+    let text = (0..200).fold("who,when,y\n".to_owned(), |t, i| t + &format!("P{},{i},{}\n", i / 8, i % 2));
+    folder.write("d.csv", &text);
+    let held = |options: &str, name: &str| {
+        let line = format!("quadrat holdout init --in d.csv --target y --ledger {name} --publish {name}.csv {options}");
+        folder.ok(&line);
+        // The target of held-out rows is left empty.
+        let text = folder.read(&format!("{name}.csv"));
+        let rows = text.lines().skip(1).enumerate().filter(|(_, line)| line.ends_with(','));
+        rows.map(|(row, _)| row).collect::<Vec<_>>()
+    };
+    let rows = held("--groups who", "a");
+    assert!(!rows.is_empty() && (0..200).all(|row| rows.contains(&row) == rows.contains(&(row / 8 * 8))), "{rows:?}");
+    assert_eq!(held("--time when --train-share 0.75", "b"), (150..200).collect::<Vec<_>>());
+    let message = folder.fails("quadrat holdout init --in d.csv --target y --ledger c --groups who --train-share 0");
+    assert!(message.contains("above 0"), "{message}");
 }

@@ -160,3 +160,42 @@ fn what_goes_wrong_leaves_nothing_behind() {
         assert!(parts.iter().all(|part| message.contains(part)), "{line}\n{message}");
     }
 }
+
+#[test]
+fn one_hold_out_is_stratified_or_keeps_groups_and_times_apart() {
+    let folder = Folder::new("split-hold-out");
+    let mut text = String::from("who,when,x,y\n");
+    for i in 0..200 {
+        text.push_str(&format!("P{},{},{},{}\n", i / 4, 1000 - i, i % 7, if i % 50 == 0 { "rare" } else { "usual" }));
+    }
+    folder.write("d.csv", &text);
+    let said = folder.ok("quadrat split --in d.csv --hold-out 0.2 --target y --out parts");
+    assert!(said.contains("160 rows to train on and 40 to test on") && said.contains("rare"), "{said}");
+    let (train, test) = (folder.read("parts/train.csv"), folder.read("parts/test.csv"));
+    assert_eq!((train.matches("rare").count(), test.matches("rare").count()), (3, 1));
+    let mut both: Vec<&str> = train.lines().skip(1).chain(test.lines().skip(1)).collect();
+    let mut all: Vec<&str> = text.lines().skip(1).collect();
+    both.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(both, all, "every row once, as it was");
+    let said = folder.json("quadrat split --in d.csv --hold-out 0.2 --groups who --json");
+    let side = |name: &str| -> Vec<u64> {
+        said["rows"][name].as_array().unwrap().iter().map(|row| row.as_u64().unwrap() / 4).collect()
+    };
+    assert!(side("train").iter().all(|group| !side("test").contains(group)), "{said}");
+    let said = folder.json("quadrat split --in d.csv --hold-out 0.1 --time when --json");
+    assert_eq!(said["rows"]["test"], serde_json::json!((0..20).collect::<Vec<_>>()), "the largest are the latest");
+    folder.write("twice.csv", "x,y\n1,a\n1,a\n1,a\n1,a\n1,b\n1,b\n");
+    let said = folder.json("quadrat split --in twice.csv --hold-out 0.3 --target y --json");
+    assert!(said["warnings"].to_string().contains("exact copies"), "{said}");
+    for (options, says) in [
+        ("--groups who", "--hold-out"),
+        ("--hold-out 0.2 --groups who --time when", "cannot be used with"),
+        ("--hold-out 1", "below 1"),
+        ("--hold-out 0.2 --groups nobody", "did you mean"),
+        ("--hold-out 0.2 --folds 3", "cannot be used with"),
+    ] {
+        let message = folder.fails(&format!("quadrat split --in d.csv {options}"));
+        assert!(message.contains(says), "{options}\n{message}");
+    }
+}

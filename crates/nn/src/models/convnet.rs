@@ -65,6 +65,10 @@ impl Network for ConvNet {
         specs
     }
 
+    fn grain(&self) -> usize {
+        32
+    }
+
     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
         let mut x = images(inputs, self.shape);
         for i in 1..=self.filters.len() {

@@ -65,6 +65,10 @@ impl Network for Model {
         self.network().parameters()
     }
 
+    fn grain(&self) -> usize {
+        self.network().grain()
+    }
+
     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
         self.network().forward(forward, inputs)
     }

@@ -86,6 +86,10 @@ impl Network for ResNet {
         specs
     }
 
+    fn grain(&self) -> usize {
+        32
+    }
+
     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
         let mut x = forward.conv2d("stem", images(inputs, self.shape), 1, 1)?;
         for block in &self.plan() {

@@ -80,6 +80,10 @@ impl Network for Transformer {
         specs
     }
 
+    fn grain(&self) -> usize {
+        32
+    }
+
     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
         let n = inputs.dims()[0];
         Ok(self.scores(forward, inputs, 0, None)?.reshape([n, self.outputs()]))

@@ -102,6 +102,10 @@ impl Network for UNet {
         specs
     }
 
+    fn grain(&self) -> usize {
+        32
+    }
+
     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
         check_multiple("height", self.shape[1], 4)?;
         check_multiple("width of the image", self.shape[2], 4)?;

@@ -5,6 +5,7 @@
 //! stands here, so that the two cannot differ.
 
 use super::missing::OnMissing;
+use super::target::MANY_CLASSES;
 use crate::data::{Categories, Column, ColumnType, Missing, Table};
 use crate::{Error, Result};
 use ndarray::ArrayView2;
@@ -245,12 +246,11 @@ impl ColumnUse {
 
     /// What stands out in a column of classes: how many there are, and which have a single row.
     pub fn look_at_classes(&mut self, name: &str, classes: &Categories) {
-        const MANY: usize = 100;
         const SHOWN: usize = 5;
         let mut counts = vec![0usize; classes.names.len()];
         classes.codes.iter().for_each(|code| counts[*code as usize] += 1);
         self.count_levels(name, classes.names.len());
-        if classes.names.len() >= MANY {
+        if classes.names.len() >= MANY_CLASSES {
             let many = classes.names.len();
             self.warnings.push(format!("`{name}` has {many} classes: is it a number, or a name of rows?"));
         }

@@ -1,6 +1,7 @@
 //! Columns of a file as a labelled table of numbers.
 
 use super::columns::{ColumnUse, Nominal, Part, UsedColumn, Wish};
+use super::target::spelt_alike;
 use crate::data::{Categories, Column, ColumnType, Missing, Table, Values, write_resampled};
 use crate::robust::{Labelled, Origin, Reads, Resampled};
 use crate::{Error, Result, Silent};
@@ -53,6 +54,13 @@ impl LabelledColumns {
     /// As [`LabelledColumns::labelled`].
     pub fn read(&self, table: &Table, uses: &mut ColumnUse, reads: Reads) -> Result<Labelled> {
         let target = uses.categories(table, &self.target)?;
+        let target = match table.column(&self.target)?.kind {
+            ColumnType::Integer | ColumnType::Float => {
+                let numbers = table.numeric(&[&self.target], Missing::Error)?;
+                spelt_alike(target, Some(&numbers.column(0).to_vec()))
+            }
+            _ => target,
+        };
         uses.look_at_classes(&self.target, &target);
         let Categories { codes: y, names: classes } = target;
         if reads == Reads::Nothing {

@@ -1,11 +1,14 @@
 //! Columns of a file as what a network learns from, and the same columns of another file later.
 
-use crate::data::{Categories, ColumnType, Missing, Table};
+use super::columns::{ColumnUse, Part};
+use super::target::{Target, TargetKind, places};
+use crate::data::{Categories, Missing, Table};
 use crate::nn::{Samples, Targets};
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// A column as a network sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,68 @@ enum Encoded {
     Number { name: String, mean: f64, deviation: f64 },
     /// One input a value, 1 where the row has it; none for values that were not seen.
     Category { name: String, values: Vec<String> },
+    /// One input for each of the commonest values; all others, seen or not, share some more by a hash of their name.
+    Hashed { name: String, values: Vec<String>, shared: usize },
+}
+
+/// A column of more different values than this is hashed: memory and the network's first layer stay bounded, whatever
+/// the number of values.
+const MOST_VALUES: usize = 256;
+
+/// Of a hashed column: values with an input of their own, and inputs that the others share. Rows of rare values teach
+/// little about one value, and among 64 inputs a rare one shares its own with one in 64 of the others (Weinberger et al.,
+/// "Feature hashing for large scale multitask learning", ICML 2009).
+const OWN: usize = 64;
+const SHARED: usize = 64;
+
+impl Encoded {
+    fn name(&self) -> &str {
+        match self {
+            Encoded::Number { name, .. } | Encoded::Category { name, .. } | Encoded::Hashed { name, .. } => name,
+        }
+    }
+
+    /// Inputs that it becomes.
+    fn width(&self) -> usize {
+        match self {
+            Encoded::Number { .. } => 1,
+            Encoded::Category { values, .. } => values.len(),
+            Encoded::Hashed { values, shared, .. } => values.len() + shared,
+        }
+    }
+
+    /// A column of categories, from their names and how often each occurs.
+    fn of_categories(name: String, Categories { codes, names }: Categories) -> Encoded {
+        if names.len() <= MOST_VALUES {
+            return Encoded::Category { name, values: names };
+        }
+        let mut counts = vec![0_usize; names.len()];
+        codes.iter().for_each(|code| counts[*code as usize] += 1);
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        // The earlier name where counts tie.
+        order.sort_by_key(|place| std::cmp::Reverse(counts[*place]));
+        let values = order.into_iter().take(OWN).map(|place| names[place].clone()).collect();
+        Encoded::Hashed { name, values, shared: SHARED }
+    }
+
+    /// The input of each of these values, within the column's own.
+    fn places(&self, names: &[String]) -> Vec<Option<usize>> {
+        let (values, shared) = match self {
+            Encoded::Number { .. } => return Vec::new(),
+            Encoded::Category { values, .. } => (values, 0),
+            Encoded::Hashed { values, shared, .. } => (values, *shared),
+        };
+        let own: HashMap<&str, usize> = values.iter().map(String::as_str).zip(0..).collect();
+        let hashed = |name: &String| (shared > 0).then(|| values.len() + hash(name) % shared);
+        names.iter().map(|name| own.get(name.as_str()).copied().or_else(|| hashed(name))).collect()
+    }
+}
+
+/// FNV-1a of a name, its high bits folded in: models are kept, so this must never change.
+fn hash(name: &str) -> usize {
+    let step = |h: u64, byte: u8| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let h = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    ((h ^ (h >> 32)) & 0x7fff_ffff) as usize
 }
 
 /// What is learnt of a row.
@@ -23,13 +88,79 @@ enum Encoded {
 pub enum Wanted {
     /// One of these classes.
     Classes(Vec<String>),
-    /// A number; the network sees (value − mean) / deviation.
-    Number {
-        /// Mean over the training rows.
-        mean: f64,
-        /// Standard deviation over the training rows.
-        deviation: f64,
-    },
+    /// Numbers, one a target column.
+    Numbers(Vec<TargetScale>),
+    /// Any number of these labels: those in a column of lists, or the target columns of yes and no by name.
+    Labels(Vec<String>),
+}
+
+/// How a target of numbers is scaled: the network sees (value − mean) / deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TargetScale {
+    /// Mean over the training rows.
+    pub mean: f64,
+    /// Standard deviation over the training rows; 1 for a constant.
+    pub deviation: f64,
+}
+
+/// What is to be learnt of a file, before it is known which rows are learnt from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// The target columns as they were found.
+    pub targets: Vec<Target>,
+    /// What all of them together are.
+    pub kind: TargetKind,
+}
+
+impl Goal {
+    /// Look at the target columns: one of any kind, or several of numbers, or several of yes and no (truth values, or two
+    /// whole numbers), which are labels then.
+    ///
+    /// # Errors
+    /// No target, one named twice, columns that do not go together, one class only; as [`Target::of`].
+    pub fn of(table: &Table, names: &[String], wanted: Option<TargetKind>) -> Result<Goal> {
+        let targets: Vec<Target> = names.iter().map(|name| Target::of(table, name, wanted)).collect::<Result<_>>()?;
+        if let Some((i, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            return Err(Error::input("target", format!("`{name}` twice"), format!("name column {} once", i + 1)));
+        }
+        let all = |fits: fn(&Target) -> bool| targets.iter().all(fits);
+        let kind = match targets.as_slice() {
+            [] => return Err(Error::input("target", "nothing", "name the column to predict")),
+            [one] => one.kind,
+            _ if all(|t| t.kind == TargetKind::Numbers) => TargetKind::Numbers,
+            _ if all(|t| !t.classes.names.is_empty() && t.classes.names.iter().all(|name| yes(name).is_some())) => {
+                TargetKind::Labels
+            }
+            _ => {
+                let got: Vec<&str> = targets.iter().map(|t| t.said.as_str()).collect();
+                let want =
+                    "several targets are all numbers (--regression), or all yes and no (0 and 1, true and false)";
+                return Err(Error::input("targets", got.join("; "), want));
+            }
+        };
+        if let [one] = targets.as_slice()
+            && kind == TargetKind::Classes
+            && one.classes.names.len() < 2
+        {
+            let got = format!("one class, `{}`", one.classes.names.join(""));
+            return Err(Error::input(&one.name, got, "at least two classes"));
+        }
+        Ok(Goal { targets, kind })
+    }
+
+    /// The class of each row and the classes' names, if there are classes.
+    pub fn classes(&self) -> Option<&Categories> {
+        (self.kind == TargetKind::Classes).then(|| self.targets.first().map(|t| &t.classes)).flatten()
+    }
+}
+
+/// Whether a cell says yes or no; neither, if it says something else.
+fn yes(cell: &str) -> Option<bool> {
+    match cell.trim().to_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        number => number.parse::<f64>().ok().filter(|v| *v == 0.0 || *v == 1.0).map(|v| v == 1.0),
+    }
 }
 
 /// Values of a category that the training file did not have.
@@ -48,81 +179,91 @@ pub struct NewValues {
 /// How rows of a file become rows of numbers: learnt from the training file, kept with the model.
 ///
 /// Numeric columns are centred and scaled to unit variance; columns of categories, truth values and short texts become
-/// one input for each value.
+/// one input for each value, up to 256 of them. With more, the 64 commonest have an input each and all others share 64 by
+/// a hash of their name, so that a row never becomes more than that, and values that were not seen are treated as rare
+/// ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     columns: Vec<Encoded>,
-    /// The column that is predicted.
-    pub target: String,
-    /// What it holds.
+    /// The columns that are predicted.
+    pub targets: Vec<String>,
+    /// What they hold.
     pub wanted: Wanted,
 }
 
 impl Encoder {
-    /// Learn from a file. `named` columns are used, or all numeric and nominal ones but the target. The target is a
-    /// class, or a number if `regression` says so or if it is a column of fractions.
+    /// Learn from training rows (of a file whose hold-out was taken away before: what is learnt of rows that judge is
+    /// learnt too well), from the columns that are used as numbers and as categories.
     ///
     /// # Errors
-    /// An unknown column, one of free text, a missing value, no column left, one class only.
-    pub fn fit(table: &Table, target: &str, named: &[String], regression: bool) -> Result<Encoder> {
-        let kind = table.column(target)?.kind;
-        let wanted = if regression || kind == ColumnType::Float {
-            let values = table.numeric(&[target], Missing::Error)?;
-            let (mean, deviation) = moments(&values.column(0).to_owned());
-            Wanted::Number { mean, deviation }
-        } else {
-            let Categories { names, .. } = table.categories(target, Missing::Error)?;
-            if names.len() < 2 {
-                return Err(Error::input(target, format!("one class, `{}`", names.join("")), "at least two classes"));
+    /// A missing value, no column to learn from.
+    pub fn fit(table: &Table, goal: &Goal, uses: &ColumnUse) -> Result<Encoder> {
+        let targets: Vec<String> = goal.targets.iter().map(|t| t.name.clone()).collect();
+        let wanted = match (goal.kind, goal.targets.as_slice()) {
+            (TargetKind::Numbers, _) => {
+                let values = table.numeric(&targets, Missing::Error)?;
+                let scale = |column: ndarray::ArrayView1<f64>| {
+                    let (mean, deviation) = moments(&column.to_owned());
+                    TargetScale { mean, deviation }
+                };
+                Wanted::Numbers(values.columns().into_iter().map(scale).collect())
             }
-            Wanted::Classes(names)
+            (TargetKind::Labels, [one]) => Wanted::Labels(table.labels(&one.name, None)?.names),
+            (TargetKind::Labels, _) => Wanted::Labels(targets.clone()),
+            (TargetKind::Classes, all) => {
+                Wanted::Classes(all.first().map(|t| t.classes.names.clone()).unwrap_or_default())
+            }
         };
-        let used = |name: &str| {
-            let wanted =
-                if named.is_empty() { !table.others().contains(&name) } else { named.iter().any(|n| n == name) };
-            wanted && name != target
-        };
-        let numeric: Vec<&str> = table.numeric_columns().into_iter().filter(|name| used(name)).collect();
+        let numeric = uses.names(Part::Number);
         let values = numbers(table, &numeric)?;
+        let mut moments = values.columns().into_iter().map(|column| moments(&column.to_owned()));
         let mut columns = Vec::new();
-        for column in table.columns().iter().filter(|c| used(&c.name)) {
-            let asked = !named.is_empty();
-            let name = column.name.clone();
-            if let Some(place) = numeric.iter().position(|n| *n == name) {
-                let (mean, deviation) = moments(&values.column(place).to_owned());
-                columns.push(Encoded::Number { name, mean, deviation });
-                continue;
-            }
-            let names = match column.kind {
-                ColumnType::Boolean | ColumnType::Category | ColumnType::Text => {
-                    table.categories(&name, Missing::Error)?.names
+        for used in &uses.used {
+            let name = used.name.clone();
+            match used.part {
+                Part::Number => {
+                    columns.extend(moments.next().map(|(mean, deviation)| Encoded::Number { name, mean, deviation }))
                 }
-                _ => Vec::new(),
-            };
-            if names.is_empty() || 2 * names.len() > table.rows() {
-                if asked {
-                    return Err(Error::input(name, "free text or lists", "a numeric column or one of few values"));
+                Part::Category => {
+                    let categories = table.categories(&name, Missing::Error)?;
+                    columns.push(Encoded::of_categories(name, categories));
                 }
-                continue;
+                _ => {}
             }
-            columns.push(Encoded::Category { name, values: names });
-        }
-        for name in named {
-            table.column(name)?;
         }
         if columns.is_empty() {
             return Err(Error::input("columns", "none to learn from", "numeric columns or columns of few values"));
         }
-        Ok(Encoder { columns, target: target.to_owned(), wanted })
+        Ok(Encoder { columns, targets, wanted })
     }
 
     /// Numbers that a row becomes.
     pub fn inputs(&self) -> usize {
-        let width = |column: &Encoded| match column {
-            Encoded::Number { .. } => 1,
-            Encoded::Category { values, .. } => values.len(),
+        self.columns.iter().map(Encoded::width).sum()
+    }
+
+    /// The columns that rows are made of, in order, each with its inputs and whether these stand for categories.
+    pub fn blocks(&self) -> Vec<(&str, Range<usize>, bool)> {
+        let mut at = 0;
+        let block = |column| {
+            let from = at;
+            at += Encoded::width(column);
+            (column.name(), from..at, !matches!(column, Encoded::Number { .. }))
         };
-        self.columns.iter().map(width).sum()
+        self.columns.iter().map(block).collect()
+    }
+
+    /// What is worth knowing of how columns are encoded.
+    pub fn notes(&self) -> Vec<String> {
+        let hashed = |column: &Encoded| match column {
+            Encoded::Hashed { name, values, shared } => Some(format!(
+                "`{name}` has more than {MOST_VALUES} values: the {} commonest have an input each, all others share \
+                 {shared} by a hash of their name",
+                values.len()
+            )),
+            _ => None,
+        };
+        self.columns.iter().filter_map(hashed).collect()
     }
 
     /// Rows of a file as numbers, rows x [`Encoder::inputs`].
@@ -136,7 +277,7 @@ impl Encoder {
             .iter()
             .filter_map(|column| match column {
                 Encoded::Number { name, .. } => Some(name.as_str()),
-                Encoded::Category { .. } => None,
+                Encoded::Category { .. } | Encoded::Hashed { .. } => None,
             })
             .collect();
         let read = numbers(table, &numeric)?;
@@ -150,16 +291,15 @@ impl Encoder {
                     }
                     at += 1;
                 }
-                Encoded::Category { name, values } => {
+                Encoded::Category { name, .. } | Encoded::Hashed { name, .. } => {
                     let Categories { codes, names } = table.categories(name, Missing::Error)?;
-                    let place: Vec<Option<usize>> =
-                        names.iter().map(|name| values.iter().position(|value| value == name)).collect();
+                    let place = column.places(&names);
                     for (row, code) in codes.into_iter().enumerate() {
                         if let Some(place) = place.get(code as usize).copied().flatten() {
                             rows[[row, at + place]] = 1.0;
                         }
                     }
-                    at += values.len();
+                    at += column.width();
                 }
             }
         }
@@ -193,23 +333,55 @@ impl Encoder {
     /// No target column, a missing value, or a class that the training file did not have.
     pub fn targets(&self, table: &Table) -> Result<Targets> {
         match &self.wanted {
-            Wanted::Number { mean, deviation } => {
-                let values = table.numeric(&[&self.target], Missing::Error)?;
-                Ok(Targets::Values(values.slice(s![.., 0..1]).mapv(|v| ((v - mean) / deviation) as f32)))
+            Wanted::Numbers(scales) => {
+                let values = table.numeric(&self.targets, Missing::Error)?;
+                let scaled = |((_, output), v): ((usize, usize), &f64)| {
+                    let TargetScale { mean, deviation } = scales[output];
+                    ((v - mean) / deviation) as f32
+                };
+                let flat = values.indexed_iter().map(scaled).collect();
+                let wrong = |e: ndarray::ShapeError| Error::numeric("targets", e.to_string());
+                Ok(Targets::Values(Array2::from_shape_vec(values.dim(), flat).map_err(wrong)?))
             }
             Wanted::Classes(classes) => {
-                let Categories { codes, names } = table.categories(&self.target, Missing::Error)?;
-                let place = |name: &String| {
-                    classes.iter().position(|class| class == name).map(|k| k as u32).ok_or_else(|| {
+                let target = self.targets.first().map(String::as_str).unwrap_or_default();
+                let Categories { codes, names } = table.categories(target, Missing::Error)?;
+                let place = |(name, place): (&String, Option<u32>)| {
+                    place.ok_or_else(|| {
                         let want = format!("the model knows {}", classes.join(", "));
-                        Error::input(format!("{}, `{}`", table.name(), self.target), format!("class `{name}`"), want)
+                        Error::input(format!("{}, `{target}`", table.name()), format!("class `{name}`"), want)
                     })
                 };
-                let place: Vec<u32> = names.iter().map(place).collect::<Result<_>>()?;
+                let place: Vec<u32> = names.iter().zip(places(&names, classes)).map(place).collect::<Result<_>>()?;
                 let labels = codes.into_iter().map(|code| place[code as usize]).collect();
                 Ok(Targets::Classes { labels, classes: classes.len() })
             }
+            Wanted::Labels(labels) => self.labels(table, labels).map(Targets::Values),
         }
+    }
+
+    /// 1 where a row has a label. Labels that are not known are left out.
+    fn labels(&self, table: &Table, known: &[String]) -> Result<Array2<f32>> {
+        let mut rows = Array2::<f32>::zeros((table.rows(), known.len()));
+        if let [one] = self.targets.as_slice() {
+            let found = table.labels(one, None)?;
+            let place: Vec<Option<usize>> =
+                found.names.iter().map(|name| known.iter().position(|label| label == name)).collect();
+            for (mut row, labels) in rows.outer_iter_mut().zip(&found.rows) {
+                labels.iter().filter_map(|label| place[*label as usize]).for_each(|label| row[label] = 1.0);
+            }
+            return Ok(rows);
+        }
+        for (mut column, name) in rows.columns_mut().into_iter().zip(&self.targets) {
+            let Categories { codes, names } = table.categories(name, Missing::Error)?;
+            let said = |word: &String| {
+                let other = || Error::input(format!("{}, `{name}`", table.name()), word, "0 and 1, true and false");
+                yes(word).ok_or_else(other)
+            };
+            let said: Vec<bool> = names.iter().map(said).collect::<Result<_>>()?;
+            column.iter_mut().zip(codes).for_each(|(v, code)| *v = f32::from(u8::from(said[code as usize])));
+        }
+        Ok(rows)
     }
 
     /// Rows and what is wanted of them.
@@ -217,7 +389,7 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::rows`] and [`Encoder::targets`].
     pub fn samples(&self, table: &Table) -> Result<Samples> {
-        Ok(Samples { inputs: self.rows(table)?, targets: self.targets(table)? })
+        Ok(Samples { inputs: self.rows(table)?, targets: self.targets(table)?, weights: None })
     }
 }
 
@@ -226,9 +398,12 @@ fn numbers(table: &Table, names: &[&str]) -> Result<Array2<f64>> {
     if names.is_empty() { Ok(Array2::zeros((table.rows(), 0))) } else { table.numeric(names, Missing::Error) }
 }
 
-/// Mean and standard deviation; 1 for a constant column.
+/// Mean and standard deviation; 1 for a constant column. The mean of a constant is that constant, to the bit.
 fn moments(values: &Array1<f64>) -> (f64, f64) {
     let n = values.len().max(1) as f64;
+    if values.iter().all(|v| *v == values[0]) {
+        return (values.first().copied().unwrap_or(0.0), 1.0);
+    }
     let mean = values.sum() / n;
     let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
     (mean, if variance > 0.0 { variance.sqrt() } else { 1.0 })
@@ -236,16 +411,26 @@ fn moments(values: &Array1<f64>) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::columns::Wish;
     use super::*;
+    use ndarray::s;
 
     fn table(csv: &str) -> Table {
         Table::from_bytes("t.csv", csv.as_bytes().to_vec(), &[]).unwrap()
     }
 
+    fn fit(table: &Table, target: &str, named: &[String], wanted: Option<TargetKind>) -> Result<Encoder> {
+        let targets: Vec<String> = target.split(',').map(str::to_owned).collect();
+        let parts = targets.iter().map(|name| (name.as_str(), Part::Target)).collect();
+        let wish = Wish { parts, features: named, numbers: true, nominal_truth: true, ..Wish::default() };
+        let uses = ColumnUse::choose(table, &wish)?.in_file_order(table);
+        Encoder::fit(table, &Goal::of(table, &targets, wanted)?, &uses)
+    }
+
     #[test]
     fn another_file_is_encoded_as_the_training_file_was() {
         let train = table("age,city,y\n1,Rome,a\n3,Oslo,b\n5,Rome,a\n7,Oslo,b\n");
-        let encoder = Encoder::fit(&train, "y", &[], false).unwrap();
+        let encoder = fit(&train, "y", &[], None).unwrap();
         assert_eq!(encoder.inputs(), 3);
         let rows = encoder.rows(&table("city,age\nParis,4\nRome,4\n")).unwrap();
         assert_eq!(rows.column(0).to_vec(), [0.0, 0.0]);
@@ -258,26 +443,74 @@ mod tests {
         assert_eq!(encoder.targets(&later).unwrap(), Targets::Classes { labels: vec![1, 1], classes: 2 });
         assert!(encoder.targets(&table("age,city,y\n4,Rome,c\n4,Rome,c\n")).is_err());
         assert!(encoder.rows(&table("city\nRome\nRome\n")).is_err());
+        let blocks: Vec<_> =
+            encoder.blocks().into_iter().map(|(name, at, nominal)| (name, at.len(), nominal)).collect();
+        assert_eq!(blocks, [("age", 1, false), ("city", 2, true)]);
     }
 
     #[test]
     fn what_a_built_in_set_says_of_its_rows_is_learnt_from_only_if_named() {
         let clothes = Table::open("builtin:fashion-mnist", &[]).unwrap();
-        assert_eq!(Encoder::fit(&clothes, "class", &[], false).unwrap().inputs(), 784);
-        assert_eq!(Encoder::fit(&clothes, "class", &["split".to_owned()], false).unwrap().inputs(), 2);
+        assert_eq!(fit(&clothes, "class", &[], None).unwrap().inputs(), 784);
+        assert_eq!(fit(&clothes, "class", &["split".to_owned()], None).unwrap().inputs(), 2);
     }
 
     #[test]
     fn a_file_without_numbers_will_do() {
         let train = table("city,y\nRome,a\nOslo,b\nRome,a\nOslo,b\n");
-        let encoder = Encoder::fit(&train, "y", &[], false).unwrap();
+        let encoder = fit(&train, "y", &[], None).unwrap();
         assert_eq!(encoder.rows(&train).unwrap().sum_axis(ndarray::Axis(1)).to_vec(), [1.0; 4]);
     }
 
     #[test]
+    fn a_column_of_many_values_has_bounded_inputs_and_all_rows_have_one() {
+        let mut csv = "code,y\n".to_owned();
+        for i in 0..2000 {
+            csv.push_str(&format!("C{},{}\n", if i % 4 == 0 { i % 8 } else { i / 3 }, i % 2));
+        }
+        let train = table(&csv);
+        let encoder = fit(&train, "y", &[], None).unwrap();
+        assert_eq!(encoder.inputs(), OWN + SHARED);
+        assert!(encoder.notes()[0].contains("`code`"));
+        let rows = encoder.rows(&train).unwrap();
+        assert!(rows.outer_iter().all(|row| row.sum() == 1.0));
+        // The two commonest codes come first and share their input with no other.
+        assert_eq!((rows.column(0).sum(), rows.column(1).sum()), (252.0, 252.0));
+        let unseen = encoder.rows(&table("code\nnever seen\nnever seen\n")).unwrap();
+        assert_eq!((unseen.sum(), unseen.slice(s![.., OWN..]).sum()), (2.0, 2.0));
+        assert_eq!(hash("C17"), 0x27a9_4dd3, "kept models depend on it");
+    }
+
+    #[test]
     fn numbers_are_predicted_where_the_target_is_one() {
-        let encoder = Encoder::fit(&table("a,y\n1,0.5\n2,1.5\n"), "y", &[], false).unwrap();
-        assert_eq!(encoder.wanted, Wanted::Number { mean: 1.0, deviation: 0.5 });
-        assert!(Encoder::fit(&table("a,y\n1,x\n2,x\n"), "y", &[], false).is_err());
+        let scale = |mean, deviation| TargetScale { mean, deviation };
+        let encoder = fit(&table("a,y\n1,0.5\n2,1.5\n"), "y", &[], None).unwrap();
+        assert_eq!(encoder.wanted, Wanted::Numbers(vec![scale(1.0, 0.5)]));
+        assert!(fit(&table("a,y\n1,x\n2,x\n"), "y", &[], None).is_err());
+        let constant: String = (0..60).map(|i| format!("{i},3.7\n")).collect();
+        let encoder = fit(&table(&format!("a,y\n{constant}")), "y", &[], None).unwrap();
+        assert_eq!(encoder.wanted, Wanted::Numbers(vec![scale(3.7, 1.0)]));
+        let two = fit(&table("a,y,z\n1,0.5,2\n2,1.5,4\n"), "y,z", &[], Some(TargetKind::Numbers)).unwrap();
+        assert_eq!(two.wanted, Wanted::Numbers(vec![scale(1.0, 0.5), scale(3.0, 1.0)]));
+        assert_eq!(two.inputs(), 1);
+    }
+
+    #[test]
+    fn labels_come_from_a_column_of_lists_or_several_of_yes_and_no() {
+        let of = |encoder: &Encoder, table: &Table| match encoder.targets(table).unwrap() {
+            Targets::Values(values) => values,
+            Targets::Classes { .. } => panic!("labels"),
+        };
+        let tags = table("a,tags\n1,x|y\n2,y\n3,\n4,z|x\n");
+        let encoder = fit(&tags, "tags", &[], Some(TargetKind::Labels)).unwrap();
+        assert_eq!(encoder.wanted, Wanted::Labels(["x", "y", "z"].map(str::to_owned).into()));
+        let rows = ndarray::array![[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0; 3], [1.0, 0.0, 1.0]];
+        assert_eq!(of(&encoder, &tags), rows);
+        let columns = table("a,hot,wet\n1,true,0\n2,false,1\n3,true,1\n");
+        let encoder = fit(&columns, "hot,wet", &[], None).unwrap();
+        assert_eq!(encoder.wanted, Wanted::Labels(["hot", "wet"].map(str::to_owned).into()));
+        assert_eq!(of(&encoder, &columns), ndarray::array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]);
+        assert!(fit(&table("a,p,q\n1,u,0\n2,v,1\n"), "p,q", &[], None).is_err());
+        assert!(fit(&columns, "hot,hot", &[], None).is_err());
     }
 }

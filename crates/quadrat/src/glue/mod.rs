@@ -3,6 +3,8 @@
 //! The layers below know either files ([`data`](crate::data)) or arrays (`select`, `robust`). Here a column gets its
 //! part: class, feature, text, embedding, score, label.
 
+#[cfg(all(feature = "robust", feature = "regularize"))]
+mod balanced;
 mod columns;
 #[cfg(feature = "robust")]
 mod labelled;
@@ -15,14 +17,18 @@ mod pool;
 mod questions;
 #[cfg(feature = "select")]
 mod tags;
+mod target;
 
+#[cfg(all(feature = "robust", feature = "regularize"))]
+pub use balanced::balanced;
 pub use columns::{ColumnUse, LeftOut, Nominal, Part, UsedColumn, Wish};
 #[cfg(feature = "robust")]
 pub use labelled::{LabelledColumns, Unseen, save_resampled};
 #[cfg(feature = "regularize")]
-pub use learning::{Encoder, NewValues, Wanted};
+pub use learning::{Encoder, Goal, NewValues, TargetScale, Wanted};
 pub use missing::OnMissing;
 #[cfg(feature = "select")]
 pub use pool::{PoolColumns, save_selection};
 #[cfg(feature = "select")]
 pub use questions::Questions;
+pub use target::{MOST_CLASSES, Target, TargetKind};

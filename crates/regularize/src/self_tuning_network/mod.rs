@@ -261,6 +261,27 @@ impl TrainMethod for SelfTuningNetwork {
         "self-tuning-network"
     }
 
+    fn settings(&self) -> String {
+        let rows = match &self.validation {
+            Validation::Rows(rows) => format!("{} rows", rows.len()),
+            Validation::Share(share) => share.to_string(),
+        };
+        format!(
+            "tune={:?} validation={rows} variant={:?} train-steps={} valid-steps={} warmup={} batch={} rate={} \
+             scale-rate={} tau={} keep-best={}",
+            self.hypers,
+            self.variant,
+            self.train_steps,
+            self.valid_steps,
+            self.warmup,
+            self.batch,
+            self.rate,
+            self.scale_rate,
+            self.tau,
+            self.keep_best
+        )
+    }
+
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         self.check(run)?;
         let sites = run.dropout_sites(parameters)?;

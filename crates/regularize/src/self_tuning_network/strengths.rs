@@ -59,6 +59,10 @@ impl TrainMethod for Strengths {
         "strengths"
     }
 
+    fn settings(&self) -> String {
+        format!("{:?} {:?} {:?}", self.names, self.steps, self.values)
+    }
+
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
         let sites = run.dropout_sites(parameters)?;
         self.names.iter().try_for_each(|strength| strength.check(run, &sites))?;

@@ -43,7 +43,8 @@ pub struct Best {
 
 impl Default for Tuned {
     fn default() -> Self {
-        let none = Samples { inputs: Array2::zeros((0, 0)), targets: Targets::Values(Array2::zeros((0, 0))) };
+        let targets = Targets::Values(Array2::zeros((0, 0)));
+        let none = Samples { inputs: Array2::zeros((0, 0)), targets, weights: None };
         Tuned::begin(Vec::new(), Vec::new(), none, Vec::new(), Seed(0))
     }
 }

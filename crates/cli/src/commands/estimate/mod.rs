@@ -8,8 +8,8 @@ use crate::args::Run;
 use clap::Subcommand;
 use inductive_bias::{InductiveBias, Kind};
 use pretrain_plan::PretrainPlan;
-use quadrat::Result;
 use quadrat::data::{ColumnType, Missing, Table};
+use quadrat::{MOST_CLASSES, Result};
 use sobol::Sobol;
 
 #[derive(Subcommand, Debug)]
@@ -32,9 +32,6 @@ impl Estimate {
         }
     }
 }
-
-/// Most different whole numbers that count as classes.
-const MOST_CLASSES: usize = 20;
 
 /// Whether a column to predict holds classes: as the user says, or else by its type.
 fn has_classes(table: &Table, target: &str, task: Kind) -> Result<bool> {

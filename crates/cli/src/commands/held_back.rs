@@ -1,0 +1,109 @@
+//! Rows held back: stratified, by groups or by time, and what is to be said of it.
+
+use crate::output::count;
+use quadrat::data::{ColumnType, Missing, Table};
+use quadrat::numeric::metrics::Split;
+use quadrat::numeric::splits;
+use quadrat::{Error, Result, Seed};
+
+/// Which rows are held back.
+pub struct HoldBack<'a> {
+    /// About how many of them; 0 for none.
+    pub share: f64,
+    /// Column of groups that stay together.
+    pub groups: Option<&'a str>,
+    /// Column of times, of which the latest are held back.
+    pub time: Option<&'a str>,
+    pub seed: Seed,
+}
+
+/// What is said of a split.
+pub struct How {
+    /// For programs: classes, groups, time or chance.
+    pub by: &'static str,
+    pub note: String,
+    pub warnings: Vec<String>,
+}
+
+impl HoldBack<'_> {
+    /// Split rows of a table, if there is one, that have these classes (of each row, and their names), if any.
+    pub fn split(
+        &self,
+        table: Option<&Table>,
+        classes: Option<(&[u32], &[String])>,
+        rows: usize,
+    ) -> Result<Option<(Split, How)>> {
+        if self.share == 0.0 {
+            return match self.groups.or(self.time) {
+                Some(name) => Err(Error::input("--validation", 0, format!("above 0, to hold rows back by `{name}`"))),
+                None => Ok(None),
+            };
+        }
+        let seed = self.seed.stream("validation");
+        let (split, by, how) = match (table, self.groups, self.time, classes) {
+            (Some(table), Some(name), _, _) => {
+                let groups = table.categories(name, Missing::Error)?;
+                let split = splits::by_groups(&groups.codes, self.share, seed)?;
+                let held = splits::absent(&groups.codes, &split.train, groups.names.len()).len();
+                let how = format!("{} of {} groups of `{name}`", count(held), count(groups.names.len()));
+                (split, "groups", how)
+            }
+            (Some(table), _, Some(name), _) => {
+                let split = splits::by_time(&times(table, name)?, self.share)?;
+                (split, "time", format!("the latest by `{name}`"))
+            }
+            (.., Some((labels, _))) => {
+                (splits::stratified(labels, self.share, seed)?, "classes", "class by class".to_owned())
+            }
+            _ => (splits::drawn(rows, self.share, seed)?, "chance", "drawn at random".to_owned()),
+        };
+        let mut warnings = Vec::new();
+        if let Some((labels, names)) = classes {
+            for (rows, part, so) in [
+                (&split.test, "held back", "nothing is measured of it"),
+                (&split.train, "trained on", "it cannot be learnt"),
+            ] {
+                let absent = splits::absent(labels, rows, names.len());
+                if !absent.is_empty() {
+                    let some: Vec<String> =
+                        absent.iter().take(5).map(|c| format!("`{}`", names[*c as usize])).collect();
+                    let more = if absent.len() > 5 { format!(" and {} more", absent.len() - 5) } else { String::new() };
+                    warnings.push(format!("no row of class {}{more} is {part}: {so}", some.join(", ")));
+                }
+            }
+        }
+        let note = format!("held back: {} of {} rows, {how}", count(split.test.len()), count(rows));
+        Ok(Some((split, How { by, note, warnings })))
+    }
+}
+
+/// A column as points in time: numbers, or texts that begin as ISO 8601 dates do, all in one form, which sort as they are.
+pub fn times(table: &Table, name: &str) -> Result<Vec<f64>> {
+    if matches!(table.column(name)?.kind, ColumnType::Integer | ColumnType::Float) {
+        return Ok(table.numeric(&[name], Missing::Error)?.column(0).to_vec());
+    }
+    let texts = table.strings(name)?;
+    let zone = |text: &str| {
+        let clock = text.get(10..).unwrap_or_default();
+        clock.find(['Z', '+', '-']).map_or(String::new(), |at| clock[at..].to_owned())
+    };
+    let mut form = None;
+    for (row, text) in texts.iter().enumerate() {
+        let wrong = |why: String| Err(Error::data(table.name(), table.line(row), format!("column `{name}`: {why}")));
+        let digits = |at: &[usize]| at.iter().all(|i| text.as_bytes().get(*i).is_some_and(u8::is_ascii_digit));
+        let dashes = text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
+        if !(digits(&[0, 1, 2, 3, 5, 6, 8, 9]) && dashes) {
+            return wrong(format!(
+                "`{text}` is no time: a number, or a date such as 2024-07-01 or 2024-07-01T09:30:00"
+            ));
+        }
+        let own = zone(text);
+        if *form.get_or_insert_with(|| own.clone()) != own {
+            return wrong(format!("`{text}` has another time zone than the rows before: write all in one"));
+        }
+    }
+    let mut order: Vec<&str> = texts.iter().map(String::as_str).collect();
+    order.sort_unstable();
+    order.dedup();
+    Ok(texts.iter().map(|text| order.partition_point(|other| *other < text.as_str()) as f64).collect())
+}

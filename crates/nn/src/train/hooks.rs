@@ -1,0 +1,58 @@
+//! What methods can ask for at the end of a step or an epoch.
+
+use super::Trainer;
+use super::evaluate::{EVALUATED, predict_on};
+use super::passes::pieces;
+use crate::method::{Batch, EpochEnd, StepEnd, TrainMethod};
+use crate::parameters::Parameters;
+use crate::workers::Workers;
+use crate::{Network, gates};
+use ndarray::{Array2, ArrayView2};
+use quadrat_core::{Error, Result};
+
+/// The network at the end of a step or an epoch.
+pub(super) struct Model<'a> {
+    pub workers: &'a Workers,
+    pub trainer: &'a Trainer,
+    pub network: &'a dyn Network,
+    pub parameters: &'a mut Parameters,
+    pub inputs: ArrayView2<'a, f32>,
+    pub methods: Vec<&'a dyn TrainMethod>,
+}
+
+impl Model<'_> {
+    /// Mean loss of a batch in so many pieces, and its gradient at the gates if asked for.
+    fn evaluated(&self, batch: &Batch, parts: usize, tracked: bool) -> Result<(f64, Vec<f32>)> {
+        let pieces = pieces(batch.rows.len(), parts);
+        let loss = self.trainer.loss;
+        let found = self.workers.map(pieces.len(), &|i| {
+            gates::pass(self.network, self.parameters, &self.methods, loss, batch, pieces[i].clone(), tracked)
+        })?;
+        let (losses, gradients): (Vec<f64>, Vec<Vec<f32>>) = found.into_iter().unzip();
+        Ok((losses.iter().sum(), gradients.concat()))
+    }
+}
+
+impl StepEnd for Model<'_> {
+    fn gate_gradients(&mut self, batch: &Batch) -> Result<(f64, Array2<f32>)> {
+        let (loss, gradients) = self.evaluated(batch, self.trainer.pieces, true)?;
+        let rows = batch.rows.len();
+        let wrong = |e| Error::numeric("gates", format!("{e}"));
+        let gradients = Array2::from_shape_vec((rows, gradients.len() / rows.max(1)), gradients).map_err(wrong)?;
+        Ok((loss, gradients))
+    }
+
+    fn loss(&mut self, batch: &Batch) -> Result<f64> {
+        Ok(self.evaluated(batch, batch.rows.len().div_ceil(EVALUATED), false)?.0)
+    }
+}
+
+impl EpochEnd for Model<'_> {
+    fn training_outputs(&mut self) -> Result<Array2<f32>> {
+        predict_on(self.workers, self.network, self.parameters, self.inputs, &self.methods)
+    }
+
+    fn parameters(&mut self) -> &mut Parameters {
+        self.parameters
+    }
+}
