@@ -101,6 +101,9 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         }
         Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| commands::ask::train(args, terminal)),
         Command::Ask(args) => commands::ask::play(args),
+        Command::Estimate(Estimate::Expect(args)) => {
+            with_terminal(|terminal| commands::estimate::expect::run(args, terminal))
+        }
         Command::Estimate(Estimate::Sobol(args)) => {
             with_terminal(|terminal| commands::estimate::sobol::run(args, terminal))
         }

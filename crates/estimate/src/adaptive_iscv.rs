@@ -44,10 +44,11 @@ pub(crate) static CARD: Card = Card {
     paper: "Demange-Chryst, Bachoc, Morio: Efficient estimation of multiple expectations with the same sample by adaptive \
             importance sampling and control variates, Statistics and Computing 2023 (arXiv 2212.00568)",
     area: Area::Estimate,
-    verbs: &["estimate sobol"],
+    verbs: &["estimate sobol", "estimate expect"],
     summary: "Estimates many expectations of an expensive model at once (Sobol' indices, moments, means under many input \
               laws) from one adaptive sample, unbiased and with a standard error for each. `estimate sobol` also offers \
-              the usual Saltelli and Jansen estimators on scrambled Sobol' points.",
+              the usual Saltelli and Jansen estimators on scrambled Sobol' points, more accurate on smooth models with few \
+              inputs; `estimate expect` gives means and probabilities.",
     useful_when: "sensitivity analysis of a simulator, which inputs matter, Sobol indices with error bars, variance \
                   reduction, importance sampling, uncertainty quantification, mean under many candidate distributions",
     cost: "N evaluations of the model for each point's targets; besides them time O(N J (d^2 + rounds)), memory O(N J), for \

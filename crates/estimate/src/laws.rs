@@ -21,6 +21,13 @@ pub enum Law {
         /// Upper end.
         max: f64,
     },
+    /// Its logarithm equally likely between those of two positive ends.
+    LogUniform {
+        /// Lower end, above 0.
+        min: f64,
+        /// Upper end.
+        max: f64,
+    },
     /// Normal.
     Normal {
         /// Mean.
@@ -85,8 +92,9 @@ pub enum Law {
 }
 
 /// Names of the laws with their parameters; a value in brackets is the default.
-const NAMED: [(&str, &str); 8] = [
+const NAMED: [(&str, &str); 9] = [
     ("uniform", "min max"),
+    ("log-uniform", "min max, both above 0"),
     ("normal", "mean sd"),
     ("lognormal", "mu sigma, or mean sd of the input itself"),
     ("triangular", "min mode max"),
@@ -107,13 +115,15 @@ impl Law {
         Law::LogNormal { mu: mean.ln() - 0.5 * variance, sigma: variance.sqrt() }.checked()
     }
 
-    /// The law called `name` with these parameters, as a problem file gives them. Underscores stand for dashes.
+    /// The law called `name` with these parameters, as a problem file gives them. Case, dashes and underscores do not
+    /// matter.
     ///
     /// # Errors
     /// An unknown name or parameter, a missing parameter, values that make no law.
     pub fn from_parameters(name: &str, parameters: &BTreeMap<String, f64>) -> Result<Law> {
         let name = name.to_lowercase().replace('_', "-");
-        let Some((_, takes)) = NAMED.iter().find(|(known, _)| *known == name) else {
+        let plain = |name: &str| name.replace('-', "");
+        let Some((name, takes)) = NAMED.iter().find(|(known, _)| plain(known) == plain(&name)) else {
             let want = format!("did you mean {}?", nearest(&name, NAMED.iter().map(|(n, _)| *n)).join(" or "));
             return Err(Error::input("law", format!("`{name}`"), want));
         };
@@ -122,8 +132,9 @@ impl Law {
         let mut take = |parameter: &str, default: Option<f64>| {
             left.remove(parameter).or(default).ok_or_else(|| wrong(format!("no {parameter}")))
         };
-        let law = match name.as_str() {
+        let law = match *name {
             "uniform" => Law::Uniform { min: take("min", None)?, max: take("max", None)? },
+            "log-uniform" => Law::LogUniform { min: take("min", None)?, max: take("max", None)? },
             "normal" => Law::Normal { mean: take("mean", None)?, sd: take("sd", None)? },
             "lognormal" if parameters.contains_key("mean") => {
                 Law::lognormal_of_mean(take("mean", None)?, take("sd", None)?)?
@@ -165,6 +176,7 @@ impl Law {
         let ordered = |min: f64, max: f64| min < max && (max - min).is_finite();
         let good = match self {
             Law::Uniform { min, max } => ordered(min, max),
+            Law::LogUniform { min, max } => min > 0.0 && ordered(min, max),
             Law::Normal { mean, sd } => mean.is_finite() && sd > 0.0 && sd.is_finite(),
             Law::LogNormal { mu, sigma } => mu.is_finite() && sigma > 0.0 && sigma.is_finite(),
             Law::Triangular { min, mode, max } => ordered(min, max) && min <= mode && mode <= max,
@@ -213,6 +225,11 @@ impl Law {
                     max - (max - min) * q
                 }
             }
+            // From the nearer end, so that both ends are met exactly.
+            Law::LogUniform { min, max } => {
+                let ln = max.ln() - min.ln();
+                if p < q { min * (ln * p).exp() } else { max * (-ln * q).exp() }
+            }
             Law::Triangular { min, mode, max } => {
                 let width = max - min;
                 if p * width < mode - min {
@@ -241,6 +258,7 @@ impl Law {
         let inside = |min: f64, max: f64, ln: f64| if (min..=max).contains(&x) { ln } else { f64::NEG_INFINITY };
         match *self {
             Law::Uniform { min, max } => inside(min, max, -(max - min).ln()),
+            Law::LogUniform { min, max } => inside(min, max, -x.ln() - (max.ln() - min.ln()).ln()),
             Law::Normal { mean, sd } => ln_normal((x - mean) / sd) - sd.ln(),
             Law::LogNormal { mu, sigma } if x > 0.0 => ln_normal((x.ln() - mu) / sigma) - sigma.ln() - x.ln(),
             Law::LogNormal { .. } => f64::NEG_INFINITY,
@@ -355,14 +373,19 @@ impl Inputs {
         &self.laws
     }
 
-    /// Turns independent standard normal scores into inputs, in place.
-    pub fn at_normal(&self, scores: &mut [f64]) {
+    /// Couples independent standard normal scores, in place.
+    pub(crate) fn couple(&self, scores: &mut [f64]) {
         if let Some(copula) = &self.copula {
             // From the last row up: each reads only scores that are still independent.
             for i in (0..scores.len()).rev() {
                 scores[i] = (0..=i).map(|k| copula.factor[[i, k]] * scores[k]).sum();
             }
         }
+    }
+
+    /// Turns independent standard normal scores into inputs, in place.
+    pub fn at_normal(&self, scores: &mut [f64]) {
+        self.couple(scores);
         scores.iter_mut().zip(&self.laws).for_each(|(z, law)| *z = law.at_normal(*z));
     }
 
@@ -386,6 +409,10 @@ impl Law {
             Law::Normal { mean, sd } => return (x - mean) / sd,
             Law::LogNormal { mu, sigma } => return (x.ln() - mu) / sigma,
             Law::Uniform { min, max } => ((x - min) / (max - min), (max - x) / (max - min)),
+            Law::LogUniform { min, max } => {
+                let ln = max.ln() - min.ln();
+                ((x.ln() - min.ln()) / ln, (max.ln() - x.ln()) / ln)
+            }
             Law::Triangular { min, mode, max } => {
                 let width = max - min;
                 if x < mode {
@@ -450,6 +477,9 @@ mod tests {
             (Law::Uniform { min: -2.0, max: 3.0 },
              [-1.999999999995, -1.95, -0.5, 0.5, 2.5, 2.9999999950000005],
              [-1.6094379124341003, -1.6094379124341003, -1.6094379124341003, -1.6094379124341003]),
+            (Law::LogUniform { min: 0.001, max: 50.0 },
+             [0.0010000000000108197, 0.0011142681067091427, 0.02568567607415555, 0.22360679774997896, 16.94622638669916, 49.99999945901111],
+             [4.418181714204113, 1.2804460117251313, -0.8835096451569254, -5.211420958921039]),
             (Law::Triangular { min: -2.0, mode: 1.0, max: 3.0 },
              [-1.9999961270166537, -1.6127016653792583, 0.12132034355964239, 0.7386127875258302, 2.0, 2.999900000001414],
              [-2.9634630129852053, -1.2628643221541278, -1.0074515102711323, -1.6094379124341005]),
@@ -589,6 +619,8 @@ mod tests {
             ("truncated-normal", &[("mean", 0.0), ("sd", 1.0), ("min", 50.0), ("max", 60.0)], "far outside"),
             ("weibull", &[("shape", 0.0), ("scale", 1.0)], "positive"),
             ("beta", &[("a", 1.0), ("b", -1.0)], "positive"),
+            ("log-uniform", &[("min", 0.0), ("max", 1.0)], "positive"),
+            ("LogUniform", &[("min", 2.0), ("max", 1.0)], "ascending"),
         ] {
             let error = law(name, parameters).unwrap_err().to_string();
             assert!(error.contains(part), "{name}: {error}");

@@ -7,6 +7,7 @@ pub mod adaptive_data_analysis;
 mod adaptive_iscv;
 pub mod autoencoder_score;
 pub mod chains;
+pub mod expect;
 pub mod functions;
 mod generators;
 pub mod inductive_bias;
@@ -14,6 +15,7 @@ mod laws;
 pub mod perturbed_likelihood;
 pub mod pretrain_mle_erm;
 mod registry;
+pub mod runs;
 pub mod score;
 pub mod sobol;
 

@@ -4,23 +4,30 @@
 //! (first order), and T_i = E[Var(Y | all but X_i)] / Var(Y) the share in which it has any part (total order). Two ways to
 //! estimate them from any model that turns rows of inputs into rows of outputs:
 //!
-//! - [`Saltelli`]: the usual fixed design of N (d + 2) runs on scrambled Sobol' points, with the estimators of Saltelli et
-//!   al. (2010) and Jansen (1999). The runs can be done elsewhere and read from a file ([`indices_of_design`]).
+//! - [`Saltelli`]: the usual fixed design on scrambled Sobol' points, with the estimators of Saltelli et al. (2010) and
+//!   Jansen (1999): N (d + 2) runs for first and total order, 2 d + 2 a base point with second order. The runs can be done
+//!   elsewhere and their outputs handed in ([`Saltelli::indices`]).
 //! - [`SobolIscv`]: the expectations behind the indices by [`AdaptiveIscv`](crate::AdaptiveIscv), which asks for its runs in
 //!   rounds.
 //!
-//! Every index comes with a standard error and a 95% interval. Estimates near zero may be negative and are not clipped:
-//! clipping would bias them.
+//! Indices are of [`Factors`]: inputs alone, or groups of them, independent or coupled. Every index comes with a standard
+//! error and a 95% interval. Estimates near zero may be negative and are not clipped: clipping would bias them. Estimates
+//! that are impossible beyond chance are named in the warnings.
 
 mod design;
+mod factors;
 mod iscv;
+mod layout;
 mod moments;
+mod possible;
 
 #[cfg(test)]
 mod tests;
 
-pub use design::{DesignPoints, Saltelli, check_design, indices_of_design};
+pub use design::{DesignPoints, Saltelli};
+pub use factors::Factors;
 pub use iscv::SobolIscv;
+pub use layout::Orders;
 
 use crate::laws::Law;
 use ndarray::{Array2, ArrayView2};
@@ -36,15 +43,18 @@ pub struct Input {
     pub law: Law,
 }
 
-/// A model: rows of inputs (n x d, in the inputs' own units) to rows of outputs (n x K). Run rows in parallel inside;
-/// [`by_point`](crate::by_point) does for a function of one row.
+/// A model: rows of inputs (n x d, in the inputs' own units) to rows of outputs (n x K), NaN where a run has no answer. Run
+/// rows in parallel inside; [`by_point`](crate::by_point) does for a function of one row.
 pub type Model<'a> = dyn Fn(ArrayView2<f64>) -> Result<Array2<f64>> + Sync + 'a;
 
-/// An index of one input.
+/// An index of one factor, or of a pair of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Index {
-    /// The input.
+    /// The factor: an input or a group of them.
     pub name: String,
+    /// The other factor of a pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
     /// The estimate; it may lie outside 0 to 1 by chance.
     pub value: f64,
     /// Its standard error.
@@ -62,10 +72,13 @@ pub struct OutputIndices {
     pub mean: f64,
     /// Variance of the output.
     pub variance: f64,
-    /// First-order indices, one an input.
+    /// First-order indices, one a factor, if asked for.
     pub first: Vec<Index>,
-    /// Total-order indices, one an input.
+    /// Total-order indices, one a factor, if asked for.
     pub total: Vec<Index>,
+    /// Second-order indices, one a pair of factors, if asked for: what both explain together beyond their first orders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub second: Vec<Index>,
 }
 
 /// Sobol' indices of all outputs of a model.
@@ -73,6 +86,8 @@ pub struct OutputIndices {
 pub struct SobolEstimate {
     /// Runs of the model that the estimate rests on.
     pub calls: usize,
+    /// Base points left out, because a run of theirs had no finite output.
+    pub left_out: usize,
     /// The indices, output by output.
     pub outputs: Vec<OutputIndices>,
     /// What makes the result doubtful.
@@ -80,9 +95,9 @@ pub struct SobolEstimate {
 }
 
 impl SobolEstimate {
-    fn of(calls: usize, outputs: Vec<OutputIndices>, mut warnings: Vec<String>) -> SobolEstimate {
+    fn of(calls: usize, left_out: usize, outputs: Vec<OutputIndices>, mut warnings: Vec<String>) -> SobolEstimate {
         warnings.extend(wide(&outputs, calls));
-        SobolEstimate { calls, outputs, warnings }
+        SobolEstimate { calls, left_out, outputs, warnings }
     }
 }
 
@@ -116,16 +131,11 @@ fn check_inputs(inputs: &[Input]) -> Result<()> {
     Ok(())
 }
 
-/// What a model returned must be one finite row for each row it was given.
+/// What a model returned must be one row for each row it was given.
 fn check_outputs(x: ArrayView2<f64>, y: &Array2<f64>) -> Result<()> {
     if y.nrows() != x.nrows() || y.ncols() == 0 {
         let want = format!("return {} rows of at least one output", x.nrows());
         return Err(Error::input("model", format!("{} rows of {} outputs", y.nrows(), y.ncols()), want));
-    }
-    if let Some(((row, output), value)) = y.indexed_iter().find(|(_, value)| !value.is_finite()) {
-        let at: Vec<String> = x.row(row).iter().map(|x| format!("{x:?}")).collect();
-        let what = format!("output {} at point {} ({})", output + 1, row + 1, at.join(", "));
-        return Err(Error::input(what, value, "a model must return finite numbers"));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use quadrat_core::{Error, Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial, checkpoint, stats};
 use quadrat_estimate::functions::{Benchmark, beam, beam_candidate, beam_model, g_function, ishigami};
-use quadrat_estimate::sobol::{DesignPoints, Saltelli, SobolEstimate, SobolIscv};
+use quadrat_estimate::sobol::{DesignPoints, Factors, Saltelli, SobolEstimate, SobolIscv};
 use quadrat_estimate::{
     AdaptiveIscv, Expectations, Family, Inputs, MultiEstimate, NormalMixture, Problem, by_point, ln_densities,
 };
@@ -19,6 +19,8 @@ const MOMENTS: usize = 10;
 
 /// Sobol' indices by the published form: neither centred nor defended, full covariances.
 const PUBLISHED: &str = "iscv, as published";
+/// Sobol' points in independent scrambles, whose scatter gives the intervals.
+const REPLICATED: &str = "saltelli, 8 scrambles";
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
@@ -47,6 +49,13 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         "Sobol' indices at equal calls were expected to favour ISCV over independent points on Ishigami's function; a first \
          trial showed the opposite, so these comparisons are reported and decide nothing. The same trial (24 repetitions \
          of the three models) led to our form: centred, diagonal normals, a tenth of each round from the inputs' law."
+            .into(),
+    );
+    evidence.notes.push(
+        "The bootstrap on one scramble takes base points for independent, which scrambled Sobol' points are better than: \
+         its intervals cover more often than they say, and are wider than they need be. Intervals from the scatter of \
+         independent scrambles are honest, at the price of a larger error for as many runs. An earlier form of this claim \
+         expected the former to cover more than 97%, in place of the 93 to 97% that is asked of an interval of 95%."
             .into(),
     );
     if trial.scale == quadrat_core::Scale::Quick {
@@ -377,12 +386,14 @@ fn sobol(trial: &Trial, evidence: &mut Evidence) -> Result<()> {
 }
 
 /// The methods at a number of calls.
-fn rivals(calls: usize) -> [(&'static str, Method); 4] {
-    let saltelli = |points| Saltelli { calls, points, resamples: 0 };
+fn rivals(calls: usize) -> [(&'static str, Method); 5] {
+    let saltelli = |points| Saltelli { calls, points, resamples: 0, ..Saltelli::default() };
+    let replicated = Saltelli { scrambles: 8, ..saltelli(DesignPoints::Scrambled) };
     [
         ("iscv", Method::Iscv(SobolIscv { calls, resamples: 0, ..SobolIscv::default() })),
         (PUBLISHED, Method::Iscv(SobolIscv { calls, resamples: 0, centre: false, iscv: AdaptiveIscv::default() })),
         ("saltelli, sobol points", Method::Saltelli(saltelli(DesignPoints::Scrambled))),
+        (REPLICATED, Method::Saltelli(replicated)),
         ("saltelli, independent points", Method::Saltelli(saltelli(DesignPoints::Independent))),
     ]
 }
@@ -395,9 +406,10 @@ enum Method {
 impl Method {
     fn run(&self, model: &Benchmark, seed: Seed) -> Result<SobolEstimate> {
         let evaluate = |x: ArrayView2<f64>| Ok(by_point(x, 1, &|x: &[f64], y: &mut [f64]| y[0] = (model.model)(x)));
+        let factors = Factors::of(&model.inputs)?;
         match self {
-            Method::Iscv(method) => method.estimate(&model.inputs, &evaluate, seed, &Silent),
-            Method::Saltelli(method) => method.estimate(&model.inputs, &evaluate, seed, &Silent),
+            Method::Iscv(method) => method.estimate(&factors, &evaluate, seed, &Silent),
+            Method::Saltelli(method) => method.estimate(&factors, &evaluate, seed, &Silent),
         }
     }
 }
@@ -443,17 +455,15 @@ fn indices(trial: &Trial, evidence: &mut Evidence, model: &Benchmark, calls: usi
     };
     report("ISCV is more accurate than Saltelli on independent points", &error, "iscv", Some(mc), Relation::Below(0.0));
     report("ISCV is more accurate than Saltelli on Sobol' points", &error, "iscv", Some(qmc), Relation::Below(0.0));
+    report("one scramble is more accurate than eight", &error, qmc, Some(REPLICATED), Relation::Below(0.0));
     report("ISCV is more accurate than its published form", &error, "iscv", Some(PUBLISHED), Relation::Below(0.0));
     if model.name != "beam" {
         let (least, most) = (Relation::Above(0.93), Relation::Below(0.97));
         report("Saltelli's 95% intervals on independent points cover at least 93%", &cover, mc, None, least);
-        report(
-            "Saltelli's 95% intervals on Sobol' points cover more than 97%",
-            &cover,
-            qmc,
-            None,
-            Relation::Above(0.97),
-        );
+        report("Saltelli's 95% intervals on Sobol' points cover at least 93%", &cover, qmc, None, least);
+        report("Saltelli's 95% intervals on Sobol' points cover at most 97%", &cover, qmc, None, most);
+        report("t intervals over 8 scrambles cover at least 93%", &cover, REPLICATED, None, least);
+        report("t intervals over 8 scrambles cover at most 97%", &cover, REPLICATED, None, most);
         evidence.expect(&says("ISCV's 95% intervals cover at least 93%"), &cover, "iscv", None, least);
         evidence.expect(&says("ISCV's 95% intervals cover at most 97%"), &cover, "iscv", None, most);
     }

@@ -36,7 +36,6 @@ Example:
 #[derive(Subcommand, Debug)]
 #[command(about = "A hold-out set that stays honest: answers about it from a budget that is kept on disk",
           long_about = ABOUT, after_help = EXAMPLES)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, made once")]
 pub enum Holdout {
     /// What can be certified, before anything is asked
     Plan(PlanArgs),

@@ -10,6 +10,7 @@ mod columns;
 mod common;
 mod errors;
 mod examples;
+mod expect;
 mod holdout;
 mod inductive_bias;
 mod lines;

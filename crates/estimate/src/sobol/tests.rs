@@ -1,3 +1,5 @@
+mod designs;
+
 use super::*;
 use crate::by_point;
 use crate::functions::{Benchmark, beam, g_function, ishigami};
@@ -7,6 +9,11 @@ use quadrat_core::{Seed, Silent};
 
 fn uniform(names: &[&str]) -> Vec<Input> {
     names.iter().map(|name| Input { name: (*name).into(), law: Law::Uniform { min: 0.0, max: 1.0 } }).collect()
+}
+
+/// Every input alone.
+fn each(inputs: &[Input]) -> Factors {
+    Factors::of(inputs).unwrap()
 }
 
 fn run(model: &Benchmark) -> impl Fn(ArrayView2<f64>) -> Result<Array2<f64>> + Sync {
@@ -27,7 +34,9 @@ fn indices_of_a_file_are_those_of_salib() {
     // SALib 1.6.0: sobol.analyze(problem, y, calc_second_order=False) on the same 40 numbers.
     let first = [-0.49511653053058324, -1.6143308949936268, -1.0813879317336035];
     let total = [1.1044097139972335, 1.9967622083984669, 1.1420545366213815];
-    let found = indices_of_design(&uniform(&["a", "b", "c"]), made_up().view(), 100, Seed(1), &Silent).unwrap();
+    let found = Saltelli { resamples: 100, ..Saltelli::default() }
+        .indices(&each(&uniform(&["a", "b", "c"])), made_up().view(), Seed(1), &Silent)
+        .unwrap();
     for (index, expected) in found.outputs[0].first.iter().zip(first).chain(found.outputs[0].total.iter().zip(total)) {
         assert!((index.value - expected).abs() < 1e-9, "{index:?} {expected}");
     }
@@ -37,25 +46,26 @@ fn indices_of_a_file_are_those_of_salib() {
 #[test]
 fn designs_are_recognised_and_disorder_is_not() {
     let inputs = ishigami().inputs;
-    let design = Saltelli { calls: 100, ..Saltelli::default() }.design(&inputs, Seed(3)).unwrap();
+    let saltelli = Saltelli { calls: 100, ..Saltelli::default() };
+    let design = saltelli.design(&each(&inputs), Seed(3)).unwrap();
     assert_eq!(design.dim(), (100, 3));
-    check_design(&inputs, design.view()).unwrap();
+    saltelli.check_design(&each(&inputs), design.view()).unwrap();
     let swapped = |a: usize, b: usize| {
         let mut other = design.clone();
         let row = design.row(a).to_owned();
         other.row_mut(a).assign(&design.row(b));
         other.row_mut(b).assign(&row);
-        check_design(&inputs, other.view()).unwrap_err().to_string()
+        saltelli.check_design(&each(&inputs), other.view()).unwrap_err().to_string()
     };
     for (a, b) in [(0, 1), (1, 2), (3, 4), (0, 5), (7, 97)] {
         assert!(swapped(a, b).contains("in the order in which they were written"), "{a} {b}");
     }
-    assert!(check_design(&inputs, design.slice(s![..99, ..])).is_err());
-    assert!(check_design(&inputs, design.slice(s![.., ..2])).is_err());
-    assert!(check_design(&inputs[..2], design.view()).is_err());
+    assert!(saltelli.check_design(&each(&inputs), design.slice(s![..99, ..])).is_err());
+    assert!(saltelli.check_design(&each(&inputs), design.slice(s![.., ..2])).is_err());
+    assert!(saltelli.check_design(&each(&inputs[..2]), design.view()).is_err());
     let mut broken = design.clone();
     broken[[4, 1]] = f64::NAN;
-    assert!(check_design(&inputs, broken.view()).is_err());
+    assert!(saltelli.check_design(&each(&inputs), broken.view()).is_err());
 }
 
 #[test]
@@ -66,8 +76,8 @@ fn known_models_are_found_within_their_errors() {
         let saltelli = Saltelli { calls: 8000, resamples: 200, ..Saltelli::default() };
         let iscv = SobolIscv { calls: 8000, resamples: 200, ..SobolIscv::default() };
         for found in [
-            saltelli.estimate(&model.inputs, &f, Seed(1), &Silent).unwrap(),
-            iscv.estimate(&model.inputs, &f, Seed(1), &Silent).unwrap(),
+            saltelli.estimate(&each(&model.inputs), &f, Seed(1), &Silent).unwrap(),
+            iscv.estimate(&each(&model.inputs), &f, Seed(1), &Silent).unwrap(),
         ] {
             assert!(found.calls <= 8000);
             let output = &found.outputs[0];
@@ -85,7 +95,7 @@ fn known_models_are_found_within_their_errors() {
 fn intervals_cover() {
     let model = ishigami();
     let f = run(&model);
-    let saltelli = Saltelli { calls: 2500, resamples: 0, points: DesignPoints::Independent };
+    let saltelli = Saltelli { calls: 2500, resamples: 0, points: DesignPoints::Independent, ..Saltelli::default() };
     let iscv = SobolIscv { calls: 3500, resamples: 0, ..SobolIscv::default() };
     let covered = |estimate: &dyn Fn(Seed) -> SobolEstimate| {
         let mut covered = [0; 6];
@@ -98,8 +108,8 @@ fn intervals_cover() {
         }
         covered
     };
-    let fixed = covered(&|seed| saltelli.estimate(&model.inputs, &f, seed, &Silent).unwrap());
-    let adaptive = covered(&|seed| iscv.estimate(&model.inputs, &f, seed, &Silent).unwrap());
+    let fixed = covered(&|seed| saltelli.estimate(&each(&model.inputs), &f, seed, &Silent).unwrap());
+    let adaptive = covered(&|seed| iscv.estimate(&each(&model.inputs), &f, seed, &Silent).unwrap());
     assert!(fixed.iter().chain(&adaptive).all(|count| *count > 170), "{fixed:?} {adaptive:?}");
 }
 
@@ -107,11 +117,12 @@ fn intervals_cover() {
 fn the_bootstrap_and_the_delta_method_agree() {
     let model = beam().unwrap();
     let f = run(&model);
-    let method = |resamples| Saltelli { calls: 8000, resamples, points: DesignPoints::Independent };
+    let method =
+        |resamples| Saltelli { calls: 8000, resamples, points: DesignPoints::Independent, ..Saltelli::default() };
     let iscv = |resamples| SobolIscv { calls: 13_000, resamples, ..SobolIscv::default() };
     let pairs = [
-        [0, 1000].map(|r| method(r).estimate(&model.inputs, &f, Seed(4), &Silent).unwrap()),
-        [0, 1000].map(|r| iscv(r).estimate(&model.inputs, &f, Seed(4), &Silent).unwrap()),
+        [0, 1000].map(|r| method(r).estimate(&each(&model.inputs), &f, Seed(4), &Silent).unwrap()),
+        [0, 1000].map(|r| iscv(r).estimate(&each(&model.inputs), &f, Seed(4), &Silent).unwrap()),
     ];
     for [delta, bootstrap] in pairs {
         let (delta, bootstrap) = (&delta.outputs[0], &bootstrap.outputs[0]);
@@ -131,8 +142,8 @@ fn several_outputs_share_one_sample() {
     let saltelli = Saltelli { calls: 4096, ..Saltelli::default() };
     let iscv = SobolIscv { calls: 4096, ..SobolIscv::default() };
     for found in [
-        saltelli.estimate(&inputs, &model, Seed(2), &Silent).unwrap(),
-        iscv.estimate(&inputs, &model, Seed(2), &Silent).unwrap(),
+        saltelli.estimate(&each(&inputs), &model, Seed(2), &Silent).unwrap(),
+        iscv.estimate(&each(&inputs), &model, Seed(2), &Silent).unwrap(),
     ] {
         let near =
             |index: &Index, truth: f64| assert!((index.value - truth).abs() < 6.0 * index.se + 0.02, "{index:?}");
@@ -147,37 +158,38 @@ fn several_outputs_share_one_sample() {
 #[test]
 fn awkward_inputs_have_answers() {
     let inputs = uniform(&["a", "b"]);
-    let twice = uniform(&["a", "a"]);
+    assert!(Factors::of(&uniform(&["a", "a"])).unwrap_err().to_string().contains("a name of its own"));
+    assert!(Factors::of(&[]).unwrap_err().to_string().contains("at least one"));
     let model = |value: f64| move |x: ArrayView2<f64>| Ok(Array2::from_elem((x.nrows(), 1), value));
     let saltelli = Saltelli { calls: 400, ..Saltelli::default() };
     let iscv = SobolIscv { calls: 400, ..SobolIscv::default() };
     for (inputs, calls, value, part) in [
         (&inputs, 400, 3.0, "lacks"),
         (&inputs, 400, 0.0, "lacks"),
-        (&inputs, 400, f64::NAN, "finite"),
-        (&inputs, 400, f64::INFINITY, "finite"),
+        (&inputs, 400, f64::NAN, "finite output"),
+        (&inputs, 400, f64::INFINITY, "finite output"),
         (&inputs, 7, 1.0, "at least"),
         (&inputs, 0, 1.0, "at least"),
-        (&twice, 400, 1.0, "a name of its own"),
-        (&Vec::new(), 400, 1.0, "at least one"),
     ] {
         let errors = [
-            Saltelli { calls, ..saltelli }.estimate(inputs, &model(value), Seed(1), &Silent).unwrap_err(),
-            SobolIscv { calls, ..iscv }.estimate(inputs, &model(value), Seed(1), &Silent).unwrap_err(),
+            Saltelli { calls, ..saltelli }.estimate(&each(inputs), &model(value), Seed(1), &Silent).unwrap_err(),
+            SobolIscv { calls, ..iscv }.estimate(&each(inputs), &model(value), Seed(1), &Silent).unwrap_err(),
         ];
         for error in errors {
             assert!(error.to_string().contains(part), "{part}: {error}");
         }
     }
     let empty = |_: ArrayView2<f64>| Ok(Array2::zeros((0, 1)));
-    assert!(saltelli.estimate(&inputs, &empty, Seed(1), &Silent).is_err());
-    assert!(iscv.estimate(&inputs, &empty, Seed(1), &Silent).is_err());
+    assert!(saltelli.estimate(&each(&inputs), &empty, Seed(1), &Silent).is_err());
+    assert!(iscv.estimate(&each(&inputs), &empty, Seed(1), &Silent).is_err());
     let many: Vec<Input> = (0..600).map(|i| Input { name: i.to_string(), law: inputs[0].law }).collect();
-    assert!(Saltelli { calls: 10_000, ..saltelli }.design(&many, Seed(1)).unwrap_err().to_string().contains("512"));
+    assert!(
+        Saltelli { calls: 10_000, ..saltelli }.design(&each(&many), Seed(1)).unwrap_err().to_string().contains("512")
+    );
     // One input: both indices are 1.
     let one = uniform(&["a"]);
     let square = |x: ArrayView2<f64>| Ok(by_point(x, 1, &|x: &[f64], y: &mut [f64]| y[0] = x[0] * x[0]));
-    let found = saltelli.estimate(&one, &square, Seed(1), &Silent).unwrap();
+    let found = saltelli.estimate(&each(&one), &square, Seed(1), &Silent).unwrap();
     assert!((found.outputs[0].first[0].value - 1.0).abs() < 0.1 && (found.outputs[0].total[0].value - 1.0).abs() < 0.1);
 }
 
@@ -194,8 +206,8 @@ proptest! {
         let saltelli = Saltelli { calls: 640, resamples: 10, ..Saltelli::default() };
         let iscv = SobolIscv { calls: 900, resamples: 10, ..SobolIscv::default() };
         let pairs = [
-            [&plain as &Model, &other].map(|m| saltelli.estimate(&model.inputs, m, Seed(seed), &Silent)),
-            [&plain as &Model, &other].map(|m| iscv.estimate(&model.inputs, m, Seed(seed), &Silent)),
+            [&plain as &Model, &other].map(|m| saltelli.estimate(&each(&model.inputs), m, Seed(seed), &Silent)),
+            [&plain as &Model, &other].map(|m| iscv.estimate(&each(&model.inputs), m, Seed(seed), &Silent)),
         ];
         for [a, b] in pairs {
             // Too few points for a positive variance: both say so.

@@ -1,11 +1,17 @@
 //! `quadrat estimate`: one file an estimator.
 
+mod design_file;
+pub mod expect;
 pub mod inductive_bias;
 pub mod pretrain_plan;
+mod problem;
+mod program;
+mod simulator;
 pub mod sobol;
 
 use crate::args::Run;
 use clap::Subcommand;
+use expect::Expectation;
 use inductive_bias::{InductiveBias, Kind};
 use pretrain_plan::PretrainPlan;
 use quadrat::data::{ColumnType, Missing, Table};
@@ -14,6 +20,8 @@ use sobol::Sobol;
 
 #[derive(Subcommand, Debug)]
 pub enum Estimate {
+    /// Means and probabilities of a model's outputs under the laws of its inputs, with errors
+    Expect(Expectation),
     /// Bits beyond the training set that generalising takes, within a space of hypotheses
     InductiveBias(InductiveBias),
     /// Whether pretraining on unlabelled rows saves labels, and whether more of them or more labels pay
@@ -26,6 +34,7 @@ impl Estimate {
     /// Seed, threads and form of the answer.
     pub fn run(&self) -> &Run {
         match self {
+            Estimate::Expect(args) => &args.run,
             Estimate::InductiveBias(args) => &args.run,
             Estimate::PretrainPlan(args) => &args.run,
             Estimate::Sobol(args) => &args.run,

@@ -1,0 +1,71 @@
+//! Designs as CSV files that go out, and come back with columns of results.
+
+use crate::args::Reading;
+use crate::commands::work;
+use ndarray::{Array2, ArrayView2};
+use quadrat::data::Missing;
+use quadrat::estimate::sobol::Input;
+use quadrat::{Error, Result, write_atomic};
+use std::io::Write;
+use std::path::Path;
+
+/// An error unless the file's name says that it is a table that we write.
+pub fn check_ending(option: &str, path: &Path) -> Result<()> {
+    match path.extension() {
+        Some(ending) if ending == "csv" => Ok(()),
+        _ => Err(Error::input(option, path.display(), "tables are written as .csv")),
+    }
+}
+
+/// Writes a design, one run a row.
+pub fn write(path: &Path, inputs: &[Input], design: ArrayView2<f64>) -> Result<()> {
+    write_atomic(path, |out| {
+        let names: Vec<String> = inputs.iter().map(|input| field(&input.name)).collect();
+        writeln!(out, "{}", names.join(",")).map_err(|e| Error::io(path, e))?;
+        for row in design.rows() {
+            // Debug prints the shortest text that reads back as the same number.
+            let numbers: Vec<String> = row.iter().map(|x| format!("{x:?}")).collect();
+            writeln!(out, "{}", numbers.join(",")).map_err(|e| Error::io(path, e))?;
+        }
+        Ok(())
+    })
+}
+
+/// What a file with the results of a design holds.
+pub struct Results {
+    /// The inputs of every run.
+    pub x: Array2<f64>,
+    /// Its outputs; NaN where one is missing.
+    pub y: Array2<f64>,
+    /// Their names.
+    pub names: Vec<String>,
+}
+
+/// Reads a design with columns of results: those named, or all numeric ones that are no inputs.
+pub fn read(file: &str, outputs: &[String], inputs: &[Input]) -> Result<Results> {
+    let table = work::read(file, &Reading::default())?;
+    let inputs: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    let mut names = outputs.to_vec();
+    if names.is_empty() {
+        let others = table.numeric_columns().into_iter().filter(|column| !inputs.contains(column));
+        names = others.map(str::to_owned).collect();
+    }
+    if names.is_empty() {
+        let want = "add the model's results as numeric columns, or name them with --outputs";
+        return Err(Error::data(file, None, format!("no column of results beside the inputs; {want}")));
+    }
+    Ok(Results { x: table.numeric(&inputs, Missing::Error)?, y: table.numeric(&names, Missing::Keep)?, names })
+}
+
+/// Names of the outputs of a program.
+pub fn names(outputs: usize) -> Vec<String> {
+    match outputs {
+        1 => vec!["y".to_owned()],
+        more => (1..=more).map(|k| format!("y{k}")).collect(),
+    }
+}
+
+/// A text as a field of a CSV file.
+pub fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
