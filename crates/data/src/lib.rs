@@ -64,7 +64,8 @@
 //!
 //! File-level and field-level keys go from Arrow and Parquet to Arrow and Parquet. A NaN is a missing value in text
 //! formats; JSON has no infinity, so that one is an error there. [`Table::check_output`] says before any work whether a
-//! format holds a table's columns. In npy, columns of numbers are a matrix, others a vector of structured elements.
+//! format holds a table's columns. In npy, columns of numbers are a matrix, others
+//! a vector of structured elements, as is a matrix with an added column of another type.
 //!
 //! # Dialects
 //!

@@ -613,7 +613,8 @@ impl Table {
         let (mut seen, mut bytes) = (0, 0);
         let mut left = parts.as_slice();
         while let Some((part, wanted)) = left.first() {
-            let fits = STREAMED_BYTES.saturating_mul(seen).checked_div(bytes).unwrap_or(0);
+            // Before any row is seen, a kilobyte each.
+            let fits = STREAMED_BYTES.saturating_mul(seen).checked_div(bytes).unwrap_or(STREAMED_BYTES >> 10);
             let mut window = 0;
             let mut total = 0;
             while window < rayon::current_num_threads()

@@ -10,7 +10,7 @@ use crate::jsonl::Jsonl;
 use crate::levels::Levels;
 use crate::numpy::Shape;
 use crate::sink::{Sink, push_cell};
-use crate::source::Form;
+use crate::source::{Form, Source};
 use crate::table::Body;
 use crate::{Table, Values, json, spell};
 use arrow_array::{Array, ArrayRef, LargeStringArray, new_null_array};
@@ -210,6 +210,12 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
             }
             _ => {
                 let shape = match &*table.body {
+                    // A matrix keeps its type when a column of another is put beside it.
+                    Body::Numpy(numpy) if format == Format::Npy && format == table.format() => {
+                        let own = numpy.schema().field(0).data_type();
+                        let other = new.added.iter().any(|array| array.data_type() != own);
+                        if other { Shape::Structured } else { numpy.shape() }
+                    }
                     Body::Numpy(numpy) if format == table.format() => numpy.shape(),
                     _ => Shape::Plain,
                 };

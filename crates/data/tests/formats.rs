@@ -366,6 +366,21 @@ fn features_and_fields_of_numpy_are_columns() {
     write_selection(&t, &[0, 1], &[], &again).unwrap();
     assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&npz).unwrap());
 
+    // A column of another type beside a matrix of bytes leaves them bytes.
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2), }\n";
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &[1, 2, 3, 255]];
+    let t = Table::from_bytes("b.npy", bytes.concat(), &[]).unwrap();
+    let weight = [("weight".to_owned(), Values::Float(vec![0.5]))];
+    let out = selected(&t, &[1], &weight, "weighted.npy").unwrap();
+    let descr = b"[('x0', '|u1'), ('x1', '|u1'), ('weight', '<f8')]";
+    assert!(out.windows(descr.len()).any(|part| part == descr), "{}", String::from_utf8_lossy(&out));
+    let again = Table::from_bytes("c.npy", out, &[]).unwrap();
+    assert_eq!(
+        again.numeric(&["x1", "weight"], Missing::Error).unwrap().iter().copied().collect::<Vec<_>>(),
+        [255.0, 0.5]
+    );
+
     let mixed = table("a.csv", "id,name,x\n9007199254740993,Ada,0.5\n2,Bö,1.5\n");
     let npy = folder.join("a.npy");
     write_selection(&mixed, &[1, 0], &[], &npy).unwrap();
