@@ -35,7 +35,7 @@ pub fn quantile(values: &[f64], q: f64) -> f64 {
 }
 
 /// The `p`-quantile of the standard normal. Of a `p` near 1 use both tails:
-/// [`distributions::normal_quantile`](crate::distributions::normal_quantile).
+/// [`distributions::normal_quantile`].
 pub fn normal_quantile(p: f64) -> f64 {
     distributions::normal_quantile(Tails::below(p))
 }
