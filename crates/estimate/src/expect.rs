@@ -1,4 +1,4 @@
-//! Expectations of a model's outputs under the laws of its inputs: means and probabilities with honest errors.
+//! Expectations of a model's outputs under the laws of its inputs: means and probabilities with their errors.
 //!
 //! Three ways to draw the points. Independent scrambles of Sobol' points ([`Expect`], the default) average each scramble
 //! on its own: the averages are independent and unbiased, and their own scatter gives a t interval. Their

@@ -27,7 +27,7 @@ all tasks should be in one unit. The l1 rule needs heads that are known well: wi
 --rank, l2 did better in our runs, with five times as many, l1. When no source is found relevant (--lambda 1, or a target
 that nothing predicts), the plan is the same number of rows for all, and says so.")]
 pub struct Allocate {
-    /// Labelled rows of all tasks: .csv, .tsv, .jsonl, .parquet, .npy or .npz, also with .gz or .zst
+    /// Labelled rows of all tasks: .csv, .tsv, .json, .jsonl, .parquet, .arrow, .npy, .npz, .arff or .libsvm, also compressed
     #[arg(long = "in", value_name = "FILE", required_unless_present = "heads", requires = "target")]
     pub input: Option<String>,
     /// In place of rows: a row a task with its head, one numeric column a dimension (from your own network, features

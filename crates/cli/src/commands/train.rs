@@ -22,7 +22,7 @@ use std::time::Instant;
 /// Options of `quadrat train`.
 #[derive(Args, Debug)]
 pub struct Train {
-    /// Training rows: .csv, .tsv, .jsonl, .parquet, .npy or .npz, also with .gz or .zst; or builtin:NAME
+    /// Training rows: .csv, .tsv, .json, .jsonl, .parquet, .arrow, .npy, .npz, .arff or .libsvm, also compressed; or builtin:NAME
     #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
     pub input: Option<String>,
     /// Column to predict; several of numbers, or several of yes and no, are predicted together
