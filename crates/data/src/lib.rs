@@ -115,6 +115,7 @@ mod json;
 mod jsonl;
 mod levels;
 mod libsvm;
+mod moments;
 mod numpy;
 mod origin;
 mod parquet_file;
@@ -134,6 +135,7 @@ mod zip;
 
 pub use column::{Column, ColumnType, Missing, Values};
 pub use format::{Compression, Format};
+pub use moments::Moment;
 pub use numpy::{npy_head, read_embedding};
 pub use origin::panic_becomes_error;
 pub use reading::Reading;

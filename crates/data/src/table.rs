@@ -6,6 +6,7 @@ use crate::delimited::Delimited;
 use crate::format::Format;
 use crate::held::Held;
 use crate::jsonl::Jsonl;
+use crate::moments::Moment;
 use crate::numpy::Numpy;
 use crate::origin::Origin;
 use crate::parquet_file::{self, Parquet};
@@ -293,16 +294,22 @@ impl Table {
         self.source().line(self.row(row))
     }
 
-    /// The columns as numbers, one row a sample; booleans are 0 and 1.
+    /// The columns as numbers, one row a sample; booleans are 0 and 1, dates, times and durations count days and seconds
+    /// ([`Moment`]).
     ///
     /// # Errors
-    /// A column that is unknown or not numeric; an infinity; a missing value unless `missing` keeps it as NaN. (NaN
+    /// A column that is unknown or none of these; an infinity; a missing value unless `missing` keeps it as NaN. (NaN
     /// written in a file is a missing value too.)
     pub fn numeric<S: AsRef<str>>(&self, names: &[S], missing: Missing) -> Result<Array2<f64>> {
         let (columns, place) = self.wanted(names)?;
-        for &c in &columns {
+        let mut moments = vec![None; columns.len()];
+        for (&c, moment) in columns.iter().zip(&mut moments) {
             let Column { name, kind } = &self.columns[c];
-            if !kind.is_numeric() {
+            if kind.is_numeric() {
+                continue;
+            }
+            *moment = self.moment(name)?;
+            if moment.is_none() {
                 return Err(Error::input(
                     format!("{}, column `{name}`", self.name),
                     format!("values of type {kind}"),
@@ -316,15 +323,19 @@ impl Table {
         self.fill(&mut values, width, |part, mut chunk| {
             let mut row = self.parts()[part].start;
             self.read(part, None, &columns, Form::Native, &mut |batch| {
+                let number = |((array, &c), moment): ((&ArrayRef, &usize), &Option<Moment>)| match moment {
+                    Some(moment) => self.moments(array, row, c, *moment),
+                    None => self.numbers(array, row, c),
+                };
                 let numbers: Vec<Float64Array> =
-                    batch.iter().zip(&columns).map(|(array, &c)| self.numbers(array, row, c)).collect::<Result<_>>()?;
+                    batch.iter().zip(&columns).zip(&moments).map(number).collect::<Result<_>>()?;
                 let length = batch.first().map_or(0, |array| array.len());
                 for i in 0..length {
                     let Some((target, rest)) = std::mem::take(&mut chunk).split_at_mut_checked(width) else { break };
                     chunk = rest;
                     for (value, &p) in target.iter_mut().zip(&place) {
                         *value = if numbers[p].is_valid(i) { numbers[p].value(i) } else { f64::NAN };
-                        if coded && self.codes.has_number(*value) {
+                        if coded && moments[p].is_none() && self.codes.has_number(*value) {
                             *value = f64::NAN;
                         }
                         if !value.is_finite() && (missing == Missing::Error || value.is_infinite()) {
