@@ -175,8 +175,9 @@ pub struct Reading {
     #[arg(long, value_enum, value_name = "refuse|drop|impute|category", hide_possible_values = true)]
     pub missing: Option<Missing>,
     /// What takes the place of a missing number: the column's median, its mean, or the mean of the 5 nearest rows; of a
-    /// missing name, the most frequent one [default: median]
-    #[arg(long, value_enum, value_name = "median|mean|knn", hide_possible_values = true)]
+    /// missing name, the most frequent one. `indicator`: the median, with a column more that says where a number was
+    /// missing; no name is a category of its own [default: median]
+    #[arg(long, value_enum, value_name = "median|mean|knn|indicator", hide_possible_values = true)]
     pub impute: Option<Impute>,
 }
 
@@ -197,18 +198,20 @@ pub enum Impute {
     Median,
     Mean,
     Knn,
+    Indicator,
 }
 
 impl Reading {
     /// What is to be done about missing values.
     pub fn on_missing(&self) -> Result<OnMissing> {
-        let fill = match self.impute {
-            Some(Impute::Mean) => Fill::Mean,
-            Some(Impute::Knn) => Fill::Nearest,
-            Some(Impute::Median) | None => Fill::Median,
+        let filled = match self.impute {
+            Some(Impute::Mean) => OnMissing::Impute(Fill::Mean),
+            Some(Impute::Knn) => OnMissing::Impute(Fill::Nearest),
+            Some(Impute::Indicator) => OnMissing::Indicate,
+            Some(Impute::Median) | None => OnMissing::Impute(Fill::Median),
         };
         match (self.missing, self.impute) {
-            (Some(Missing::Impute), _) | (None, Some(_)) => Ok(OnMissing::Impute(fill)),
+            (Some(Missing::Impute), _) | (None, Some(_)) => Ok(filled),
             (Some(other), Some(_)) => {
                 let got = format!("it with --missing {other:?}").to_lowercase();
                 Err(Error::input("--impute", got, "it belongs to --missing impute"))
@@ -216,6 +219,17 @@ impl Reading {
             (Some(Missing::Drop), None) => Ok(OnMissing::Drop),
             (Some(Missing::Category), None) => Ok(OnMissing::Category),
             (Some(Missing::Refuse) | None, None) => Ok(OnMissing::Refuse),
+        }
+    }
+
+    /// What is to be done about missing values by a verb that makes rows: they have the file's own columns.
+    pub fn on_missing_in_made(&self) -> Result<OnMissing> {
+        match self.on_missing()? {
+            OnMissing::Indicate => {
+                let want = "new rows have the file's own columns: use median, mean or knn";
+                Err(Error::input("--impute", "indicator", want))
+            }
+            other => Ok(other),
         }
     }
 
@@ -598,6 +612,12 @@ pub struct Compare {
     /// Share of the rows that only measure
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     pub test_share: f64,
+    /// Column of groups, such as patients, of which none is on both sides of a split
+    #[arg(long, value_name = "COLUMN", conflicts_with = "time")]
+    pub groups: Option<String>,
+    /// Column of times: the latest rows measure, in every repetition
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
     /// Rows that each training run sees, counted with repetition
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub visits: usize,

@@ -7,9 +7,11 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, Axis};
 use quadrat_core::{Progress, Result, checkpoint};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// What takes the place of a missing value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Fill {
     /// The median of the column's values.
     #[default]
@@ -26,16 +28,18 @@ pub const NEIGHBOURS: usize = 5;
 /// Rows that [`Imputer::fit`] keeps at most for [`Fill::Nearest`]: more make it slower and larger, hardly better.
 pub const MOST_DONORS: usize = 10_000;
 
-/// What fills the gaps of rows, learnt from some of them.
-#[derive(Debug, Clone, PartialEq)]
+/// What fills the gaps of rows, learnt from some of them. It can be kept: formats without NaN hold gaps as nulls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Imputer {
     /// Median or mean of each column ([`Fill::Nearest`]: the mean, for rows without a neighbour); NaN for a column
     /// without a value.
+    #[serde(with = "row")]
     pub values: Vec<f64>,
     /// Standard deviation of each column, by which differences are divided; 1 for a constant one. Empty unless the
     /// neighbours count.
     pub spreads: Vec<f64>,
     /// Rows that neighbours are sought among, gaps and all.
+    #[serde(with = "rows")]
     pub donors: Array2<f64>,
 }
 
@@ -63,10 +67,15 @@ impl Imputer {
         if fill != Fill::Nearest {
             return Imputer { values, spreads: Vec::new(), donors: Array2::zeros((0, x.ncols())) };
         }
-        let n = x.nrows();
-        let kept = n.min(MOST_DONORS);
-        let rows: Vec<usize> = (0..kept).map(|i| i * n / kept.max(1)).collect();
-        Imputer { values, spreads, donors: x.select(Axis(0), &rows) }
+        Imputer { values, spreads, donors: spaced(x, MOST_DONORS) }
+    }
+
+    /// With at most so many donors, evenly spaced among those it has: for one that is to be kept small.
+    pub fn with_donors(mut self, most: usize) -> Imputer {
+        if self.donors.nrows() > most {
+            self.donors = spaced(self.donors.view(), most);
+        }
+        self
     }
 
     /// Fills the gaps of rows with the same columns.
@@ -113,6 +122,46 @@ impl Imputer {
         }
         near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         near
+    }
+}
+
+/// At most so many rows, evenly spaced.
+fn spaced(x: ArrayView2<f64>, most: usize) -> Array2<f64> {
+    let n = x.nrows();
+    let kept = n.min(most);
+    let rows: Vec<usize> = (0..kept).map(|i| i * n / kept.max(1)).collect();
+    x.select(Axis(0), &rows)
+}
+
+/// Numbers of which NaN is told as none.
+mod row {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|v| (!v.is_nan()).then_some(*v)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<Option<f64>>::deserialize(from)?.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+}
+
+/// Rows of such numbers.
+mod rows {
+    use ndarray::Array2;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(rows: &Array2<f64>, to: S) -> Result<S::Ok, S::Error> {
+        let row = |row: ndarray::ArrayView1<f64>| row.iter().map(|v| (!v.is_nan()).then_some(*v)).collect::<Vec<_>>();
+        to.collect_seq(rows.outer_iter().map(row))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Array2<f64>, D::Error> {
+        let rows = Vec::<Vec<Option<f64>>>::deserialize(from)?;
+        let shape = (rows.len(), rows.first().map_or(0, Vec::len));
+        let values = rows.into_iter().flatten().map(|v| v.unwrap_or(f64::NAN)).collect();
+        Array2::from_shape_vec(shape, values).map_err(D::Error::custom)
     }
 }
 
@@ -185,6 +234,23 @@ mod tests {
         let mut new = array![[N, 13.0, N], [7.0, N, 320.0], [N, N, N]];
         nearest.fill(&mut new, &Silent).unwrap();
         close(&new, &array![[3.8, 13.0, 325.0], [7.0, 17.0, 320.0], [29.0 / 7.0, 95.0 / 6.0, 320.0]]);
+    }
+
+    #[test]
+    fn what_was_learnt_can_be_kept() {
+        for fill in [Fill::Median, Fill::Mean, Fill::Nearest] {
+            let fitted = Imputer::fit(rows().view(), fill);
+            let kept: Imputer = serde_json::from_str(&serde_json::to_string(&fitted).unwrap()).unwrap();
+            let [mut own, mut again] = [rows(), rows()];
+            fitted.fill(&mut own, &Silent).unwrap();
+            kept.fill(&mut again, &Silent).unwrap();
+            assert_eq!(own, again, "{fill:?}");
+        }
+        let few = Imputer::fit(rows().view(), Fill::Nearest).with_donors(3);
+        assert_eq!((few.donors.nrows(), few.donors[[1, 1]]), (3, 14.0));
+        assert!(
+            serde_json::from_str::<Imputer>("{\"values\": [1], \"spreads\": [], \"donors\": [[1], [1, 2]]}").is_err()
+        );
     }
 
     #[test]

@@ -62,7 +62,9 @@ pub use quadrat_select as select;
 #[cfg(all(feature = "data", feature = "regularize", feature = "robust"))]
 pub use glue::balanced;
 #[cfg(feature = "data")]
-pub use glue::{ColumnUse, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, Wish};
+pub use glue::{
+    ColumnUse, Imputation, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, Wish,
+};
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};
 #[cfg(all(feature = "data", feature = "robust"))]

@@ -107,7 +107,7 @@ fn questions(args: &Ask) -> Result<Questions> {
         OnMissing::Drop => {
             Questions::of(&table, args.name.as_deref(), &columns)?.columns.settle(&table, OnMissing::Drop)?
         }
-        OnMissing::Impute(_) | OnMissing::Category => {
+        OnMissing::Impute(_) | OnMissing::Indicate | OnMissing::Category => {
             let want = "a missing value says yes half the time: leave the option out, or use --missing drop";
             return Err(Error::input("--missing", "impute or category", want));
         }

@@ -23,7 +23,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     work::check_output(&table, args.work.out.as_deref(), &[])?;
     let columns = columns(args, &table)?;
     let mut uses = columns.choose(&table, resampler.reads())?;
-    let table = uses.settle(&table, args.work.reading.on_missing()?)?;
+    let table = uses.settle(&table, args.work.reading.on_missing_in_made()?)?;
     let target = Target::classes(&table, &args.target, args.classes)?;
     let data = columns.read(&table, &mut uses, resampler.reads())?;
     let started = Instant::now();

@@ -2,7 +2,7 @@
 
 use crate::output::{count, wrap};
 use crate::report::Block;
-use quadrat::data::Table;
+use quadrat::data::{Moment, Table};
 use quadrat::{ColumnUse, LeftOut, Part, UsedColumn};
 use serde_json::{Value, json};
 
@@ -31,9 +31,15 @@ pub fn blocks(uses: &ColumnUse) -> Vec<Block> {
 
 /// Every column with its part, or with the reason why it has none.
 pub fn json(uses: &ColumnUse) -> Value {
-    let used = |column: &UsedColumn| match column.levels {
-        Some(levels) => json!({ "name": column.name, "as": column.part.name(), "levels": levels }),
-        None => json!({ "name": column.name, "as": column.part.name() }),
+    let used = |column: &UsedColumn| {
+        let mut value = json!({ "name": column.name, "as": column.part.name() });
+        if let Some(levels) = column.levels {
+            value["levels"] = levels.into();
+        }
+        if let Some(moment) = column.moment {
+            value["counts"] = moment.unit().into();
+        }
+        value
     };
     let left_out = |out: &LeftOut| json!({ "name": out.name, "why": out.why });
     json!({
@@ -43,14 +49,17 @@ pub fn json(uses: &ColumnUse) -> Value {
 }
 
 fn lines(uses: &ColumnUse) -> Vec<(&'static str, String)> {
-    let mut parts: Vec<Part> = Vec::new();
+    // Columns that count the same are told together.
+    let kind = |used: &UsedColumn| (used.part, used.moment);
+    let mut kinds: Vec<(Part, Option<Moment>)> = Vec::new();
     for used in &uses.used {
-        if !parts.contains(&used.part) {
-            parts.push(used.part);
+        if !kinds.contains(&kind(used)) {
+            kinds.push(kind(used));
         }
     }
-    let of = |part: Part| of_part(part, &uses.used.iter().filter(|used| used.part == part).collect::<Vec<_>>());
-    let used: Vec<String> = parts.into_iter().map(of).collect();
+    let of =
+        |of: (Part, Option<Moment>)| of_kind(of, &uses.used.iter().filter(|used| kind(used) == of).collect::<Vec<_>>());
+    let used: Vec<String> = kinds.into_iter().map(of).collect();
     let mut reasons: Vec<&str> = Vec::new();
     for out in &uses.left_out {
         if !reasons.contains(&out.why.as_str()) {
@@ -72,19 +81,20 @@ fn lines(uses: &ColumnUse) -> Vec<(&'static str, String)> {
     std::iter::once(("columns used", used)).chain(left_out).collect()
 }
 
-/// `a, b (numbers)`, `city (category, 3 levels)`, `x0 .. x783 (784 numbers)`.
-fn of_part(part: Part, used: &[&UsedColumn]) -> String {
+/// `a, b (numbers)`, `city (category, 3 levels)`, `x0 .. x783 (784 numbers)`, `born (number, days since 1970-01-01)`.
+fn of_kind((part, moment): (Part, Option<Moment>), used: &[&UsedColumn]) -> String {
     let levels = |used: &UsedColumn| match (used.levels, part) {
         (Some(levels), Part::Target) => format!(", {} classes", count(levels)),
         (Some(levels), Part::Labels) => format!(", {} different ones", count(levels)),
         (Some(levels), _) => format!(", {} levels", count(levels)),
         (None, _) => String::new(),
     };
+    let counts = moment.map_or(String::new(), |moment| format!(", {}", moment.unit()));
     let names: Vec<&str> = used.iter().map(|used| used.name.as_str()).collect();
     match (used, part) {
-        ([one], _) => format!("{} ({}{})", one.name, part.name(), levels(one)),
-        (all, Part::Number) if all.len() <= SHOWN => format!("{} (numbers)", enumerated(&names)),
-        (all, Part::Number) => format!("{} ({} numbers)", enumerated(&names), count(all.len())),
+        ([one], _) => format!("{} ({}{}{counts})", one.name, part.name(), levels(one)),
+        (all, Part::Number) if all.len() <= SHOWN => format!("{} (numbers{counts})", enumerated(&names)),
+        (all, Part::Number) => format!("{} ({} numbers{counts})", enumerated(&names), count(all.len())),
         (all, _) if all.len() <= SHOWN => {
             let each: Vec<String> =
                 all.iter().map(|used| format!("{} ({}{})", used.name, part.name(), levels(used))).collect();
@@ -107,19 +117,26 @@ mod tests {
 
     #[test]
     fn wide_tables_take_a_line() {
-        let column = |name: String, part, levels| UsedColumn { name, part, levels };
+        let column = |name: String, part, levels| UsedColumn { levels, ..UsedColumn::new(name, part) };
         let mut uses = ColumnUse::default();
         uses.used = (0..784).map(|i| column(format!("x{i}"), Part::Number, None)).collect();
         uses.used.push(column("city".into(), Part::Category, Some(3)));
+        uses.used.push(UsedColumn { moment: Some(Moment::Local), ..UsedColumn::new("born", Part::Number) });
         uses.used.push(column("y".into(), Part::Target, Some(10)));
         let out = |name: &str, why: &str| LeftOut { name: name.into(), why: why.into() };
         uses.left_out = vec![out("a", "text"), out("id", "numbers the rows"), out("b", "text")];
         let expected = [
-            ("columns used", "x0 .. x783 (784 numbers); city (category, 3 levels); y (target, 10 classes)".to_owned()),
+            (
+                "columns used",
+                "x0 .. x783 (784 numbers); city (category, 3 levels); born (number, days since 1970-01-01); y (target, \
+                 10 classes)"
+                    .to_owned(),
+            ),
             ("columns left out", "a, b (text); id (numbers the rows)".to_owned()),
         ];
         assert_eq!(lines(&uses), expected);
-        assert_eq!(json(&uses)["used"][785], json!({ "name": "y", "as": "target", "levels": 10 }));
+        assert_eq!(json(&uses)["used"][786], json!({ "name": "y", "as": "target", "levels": 10 }));
+        assert_eq!(json(&uses)["used"][785]["counts"], "days since 1970-01-01");
         assert_eq!(lines(&ColumnUse::default()), [("columns used", "none".to_owned())]);
     }
 }

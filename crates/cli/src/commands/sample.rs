@@ -29,7 +29,7 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
     }
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     work::check_output(&input, args.work.out.as_deref(), &names)?;
-    let input = uses.settle(&input, args.work.reading.on_missing()?)?;
+    let input = uses.settle(&input, args.work.reading.on_missing_in_made()?)?;
     let x = uses.numbers(&[&input], Part::Number, progress)?.remove(0);
     let started = Instant::now();
     let made = generator

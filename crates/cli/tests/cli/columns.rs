@@ -217,3 +217,91 @@ fn a_file_is_shown_column_by_column() {
     let text = folder.ok("quadrat data show t.csv");
     assert!(text.contains("Oslo, Rome") && text.contains("left out: has no name"), "{text}");
 }
+
+/// Where numbers were missing is a feature of its own; verbs that make rows have no column for it.
+#[test]
+fn what_is_missing_can_be_a_feature() {
+    let folder = Folder::new("missing-indicator");
+    folder.write("t.csv", &gaps_csv(80));
+    for line in [
+        "quadrat select --in t.csv --method k-center --budget 5 --target y --impute indicator --json",
+        "quadrat compare --in t.csv --target y --impute indicator --methods k-center --seeds 2 --visits 200 --budgets 10 --json",
+        "quadrat split --in t.csv --target y --folds 2 --impute indicator --json",
+        "quadrat estimate inductive-bias --in t.csv --target y --space kernel:linear --impute indicator --json",
+    ] {
+        let value = folder.json(line);
+        assert!(used(&value).contains(&("a is missing", "indicator")), "{line}\n{value}");
+        assert!(warnings(&value).contains("median"), "{line}\n{value}");
+    }
+    let text = folder.ok("quadrat select --in t.csv --method k-center --budget 5 --target y --impute indicator");
+    assert!(text.contains("a is missing (indicator)"), "{text}");
+    for verb in ["balance --target y --method smote", "sample --method autoencoder-score --rows 5"] {
+        let message = folder.fails(&format!("quadrat {verb} --in t.csv --impute indicator --out o.csv"));
+        assert!(message.contains("--impute") && message.contains("median, mean or knn"), "{message}");
+    }
+}
+
+/// Dates, times and durations are left out with the reason, or numbers if they are named.
+#[test]
+fn dates_are_features_if_they_are_named() {
+    let folder = Folder::new("dates-named");
+    let row = |i: usize| {
+        let at = format!("2024-07-{:02}T{:02}:30:00Z", i % 28 + 1, i % 24);
+        format!("2024-{:02}-{:02},{at},{:02}:15:00,PT{i}M,{},{}\n", i % 12 + 1, i % 28 + 1, i % 24, i % 7, i % 2)
+    };
+    folder.write("d.csv", &format!("day,at,clock,took,n,y\n{}", (0..60).map(row).collect::<String>()));
+    folder.ok("quadrat select --in d.csv --method random --budget 100% --out d.parquet");
+    for file in ["d.csv", "d.parquet"] {
+        let line = format!("quadrat select --in {file} --method k-center --target y --budget 5 --json");
+        let value = folder.json(&line);
+        assert_eq!(used(&value), [("n", "number"), ("y", "target")]);
+        for ((name, why), begun) in left_out(&value).into_iter().zip(["dates", "dates", "times", "durations"]) {
+            assert!(
+                why.starts_with(&format!("{begun} such as ")) && why.ends_with("if they are named"),
+                "{name}: {why}"
+            );
+        }
+        let value = folder.json(&format!("{line} --features day,at,clock,took"));
+        let counts: Vec<&str> =
+            value["columns"]["used"].as_array().unwrap().iter().filter_map(|c| c["counts"].as_str()).collect();
+        let expected = ["days since 1970-01-01", "days since 1970-01-01 UTC", "seconds since midnight", "seconds"];
+        assert_eq!(counts, expected);
+    }
+    let text = folder.ok("quadrat select --in d.csv --method k-center --target y --budget 5 --features day,n");
+    assert!(text.contains("day (number, days since 1970-01-01)"), "{text}");
+    let far =
+        folder.json("quadrat select --in d.csv --method k-center --features day --standardise no --budget 3 --json");
+    let days: Vec<u64> = far["indices"].as_array().unwrap().iter().map(|row| row.as_u64().unwrap() % 12).collect();
+    let span = days.iter().max().unwrap() - days.iter().min().unwrap();
+    assert!(span >= 10, "the year's ends are farthest apart: {days:?}");
+    let made = folder.fails("quadrat balance --in d.csv --target y --method smote --features day,n --out o.csv");
+    assert!(made.contains("dates such as 2024-01-01"), "{made}");
+    folder.write("bad.csv", &(folder.read("d.csv") + "soon,2024-07-01T00:30:00Z,09:00,PT1S,1,1\n"));
+    let bad = folder.fails("quadrat select --in bad.csv --method k-center --budget 3 --features day --out o.csv");
+    assert!(bad.contains("bad.csv:62") && bad.contains("soon"), "{bad}");
+}
+
+/// The court fills gaps in each repetition from the rows to choose from: what is held back teaches nothing.
+#[test]
+fn a_court_keeps_groups_and_later_rows_apart() {
+    let folder = Folder::new("court-apart");
+    let mut numbers = Numbers::new(5);
+    let row = |i: usize| format!("{:.3},p{},2024-07-{:02},{}\n", numbers.next(), i % 9, i % 28 + 1, i % 2);
+    folder.write("t.csv", &format!("a,patient,day,y\n{}", (0..90).map(row).collect::<String>()));
+    let line = "quadrat compare --in t.csv --target y --methods k-center --seeds 2 --visits 200 --budgets 10 --json";
+    let groups = folder.json(&format!("{line} --groups patient --test-share 0.3"));
+    assert_eq!(groups["pool"], 60, "three of nine groups of ten rows");
+    assert!(used(&groups).contains(&("patient", "group")) && !used(&groups).contains(&("patient", "category")));
+    let time = folder.json(&format!("{line} --time day --test-share 0.5"));
+    assert!(used(&time).contains(&("day", "time")), "{time}");
+    let pool = time["pool"].as_u64().unwrap();
+    assert!((40..=50).contains(&pool), "{pool}");
+    let said = folder.ok(&format!("{} --time day", line.trim_end_matches(" --json")));
+    assert!(said.contains("the latest by `day`"), "{said}");
+    let both = folder.fails(&format!("{line} --groups patient --time day"));
+    assert!(both.contains("--time"), "{both}");
+    let state = format!("{line} --groups patient --state s.json");
+    folder.ok(&state);
+    let other = folder.fails(&format!("{line} --state s.json"));
+    assert!(other.contains("groups"), "{other}");
+}

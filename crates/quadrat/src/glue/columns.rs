@@ -6,7 +6,7 @@
 
 use super::missing::OnMissing;
 use super::target::MANY_CLASSES;
-use crate::data::{Categories, Column, ColumnType, Missing, Table};
+use crate::data::{Categories, Column, ColumnType, Missing, Moment, Table};
 use crate::{Error, Result};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -18,6 +18,8 @@ pub enum Part {
     Number,
     /// A feature: one of a few names.
     Category,
+    /// A feature that no column of the file is: 1 where a number is missing, else 0.
+    Indicator,
     /// A text that is turned into features.
     Text,
     /// A vector of numbers.
@@ -46,6 +48,7 @@ impl Part {
         match self {
             Part::Number => "number",
             Part::Category => "category",
+            Part::Indicator => "indicator",
             Part::Text => "text",
             Part::Embedding => "embedding",
             Part::Labels => "labels",
@@ -73,6 +76,15 @@ pub struct UsedColumn {
     pub part: Part,
     /// How many different values it has, where they were counted.
     pub levels: Option<usize>,
+    /// What its numbers count, where it holds dates, times or durations.
+    pub moment: Option<Moment>,
+}
+
+impl UsedColumn {
+    /// A column of which no more is known.
+    pub fn new(name: impl Into<String>, part: Part) -> UsedColumn {
+        UsedColumn { name: name.into(), part, levels: None, moment: None }
+    }
 }
 
 /// A column that is not used.
@@ -104,6 +116,8 @@ pub struct Wish<'a> {
     pub features: &'a [String],
     /// Whether columns of numbers can be features.
     pub numbers: bool,
+    /// Whether columns of dates, times and durations can be features, as numbers, if they are named.
+    pub moments: bool,
     /// Which columns are nominal features.
     pub nominal: Nominal,
     /// Whether truth values are nominal, not the numbers 0 and 1.
@@ -130,8 +144,8 @@ const FEWEST_NUMBERED: usize = 10;
 
 impl ColumnUse {
     /// Gives each column its part. Left out are, unless they are named: what the user excluded, what a built-in set
-    /// says of its rows, columns without a name, columns that only number the rows, texts with a different one in every
-    /// row or in more than every second, and what cannot be a feature at all.
+    /// says of its rows, columns without a name, columns that only number the rows, dates, times and durations, texts with a
+    /// different one in every row or in more than every second, and what cannot be a feature at all.
     ///
     /// # Errors
     /// An unknown column, one that is named and excluded, a named feature that cannot be one.
@@ -169,7 +183,7 @@ impl ColumnUse {
                 }
             }
             let as_names = nominal_named.contains(&column.name);
-            match as_feature(table, column, wish, as_names)? {
+            match as_feature(table, column, wish, as_names, asked)? {
                 Ok(used) => {
                     if used.part == Part::Number && !asked && column.kind == ColumnType::Integer {
                         numbers.push(name);
@@ -210,15 +224,25 @@ impl ColumnUse {
             features.sort_by_key(place);
         }
         chosen.used = features;
-        let own = |(name, part): &(&str, Part)| UsedColumn { name: (*name).to_owned(), part: *part, levels: None };
-        chosen.used.extend(wish.parts.iter().map(own));
-        chosen.look_at_texts(table)?;
+        chosen.used.extend(wish.parts.iter().map(|(name, part)| UsedColumn::new(*name, *part)));
+        let is_text = |out: &&mut LeftOut| {
+            out.why.contains("text") && table.column(&out.name).is_ok_and(|c| c.kind == ColumnType::Text)
+        };
+        for out in chosen.left_out.iter_mut().filter(is_text).take(LOOKED_AT) {
+            out.why = told_of_text(table, &out.name)?.unwrap_or_else(|| out.why.clone());
+        }
         Ok(chosen)
     }
 
     /// The names of the columns that are used as this.
     pub fn names(&self, part: Part) -> Vec<&str> {
         self.used.iter().filter(|used| used.part == part).map(|used| used.name.as_str()).collect()
+    }
+
+    /// The features that are numbers and, behind them, those that say where one was missing: the columns of
+    /// [`ColumnUse::numbers_and_gaps`].
+    pub fn numbers_as_read(&self) -> Vec<String> {
+        [self.names(Part::Number), self.names(Part::Indicator)].concat().into_iter().map(str::to_owned).collect()
     }
 
     /// Features in the file's order.
@@ -272,27 +296,27 @@ impl ColumnUse {
             self.warnings.push(format!("{n} of {} {are} the same as an earlier one in the columns used", x.nrows()));
         }
     }
+}
 
-    /// Texts that are left out although they may hold numbers or dates: a look at the first rows says so.
-    fn look_at_texts(&mut self, table: &Table) -> Result<()> {
-        let is_text = |out: &&mut LeftOut| {
-            out.why.contains("text") && table.column(&out.name).is_ok_and(|c| c.kind == ColumnType::Text)
-        };
-        let rows: Vec<usize> = (0..table.rows().min(LOOKED_AT)).collect();
-        let head = table.of_rows(&rows)?;
-        for out in self.left_out.iter_mut().filter(is_text).take(LOOKED_AT) {
-            let cells = head.strings(&out.name)?;
-            let cells: Vec<&str> = cells.iter().map(|c| c.trim()).filter(|c| !c.is_empty()).collect();
-            let longest = cells.iter().min_by_key(|c| std::cmp::Reverse(c.len())).copied().unwrap_or_default();
-            let like = |test: fn(&str) -> bool| !cells.is_empty() && cells.iter().all(|cell| test(cell));
-            if like(looks_like_date) {
-                out.why = format!("dates such as {longest}");
-            } else if like(looks_like_number) {
-                out.why = format!("text such as `{longest}`: if these are numbers, say how they are written");
-            }
-        }
-        Ok(())
-    }
+/// What the first rows say of a column of texts that may hold numbers or dates.
+fn told_of_text(table: &Table, name: &str) -> Result<Option<String>> {
+    let cells = first_cells(table, name)?;
+    let longest = cells.iter().min_by_key(|c| std::cmp::Reverse(c.len())).cloned().unwrap_or_default();
+    let like = |test: fn(&str) -> bool| !cells.is_empty() && cells.iter().all(|cell| test(cell));
+    Ok(if like(looks_like_date) {
+        Some(format!("dates such as {longest}: written year first (2024-07-01) they can be used as numbers"))
+    } else if like(looks_like_number) {
+        Some(format!("text such as `{longest}`: if these are numbers, say how they are written"))
+    } else {
+        None
+    })
+}
+
+/// The first of a column's texts that are not empty.
+fn first_cells(table: &Table, name: &str) -> Result<Vec<String>> {
+    let rows: Vec<usize> = (0..table.rows().min(LOOKED_AT)).collect();
+    let cells = table.of_rows(&rows)?.strings(name)?;
+    Ok(cells.iter().map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect())
 }
 
 /// Rows, and columns, that a look at texts is worth.
@@ -356,12 +380,34 @@ fn is_unnamed(table: &Table, name: &str) -> bool {
 }
 
 /// The feature that a column makes, or why it makes none.
-fn as_feature(table: &Table, column: &Column, wish: &Wish, as_names: bool) -> Result<Result<UsedColumn, String>> {
-    let used = |part, levels| Ok(Ok(UsedColumn { name: column.name.clone(), part, levels }));
+fn as_feature(
+    table: &Table,
+    column: &Column,
+    wish: &Wish,
+    as_names: bool,
+    asked: bool,
+) -> Result<Result<UsedColumn, String>> {
+    let name = column.name.as_str();
+    let used = |part, levels| Ok(Ok(UsedColumn { levels, ..UsedColumn::new(name, part) }));
     if as_names {
         return used(Part::Category, None);
     }
     let may_be_names = wish.nominal == Nominal::Auto;
+    if let Some(moment) = table.moment(name)? {
+        if asked && wish.moments && wish.numbers {
+            return Ok(Ok(UsedColumn { moment: Some(moment), ..UsedColumn::new(name, Part::Number) }));
+        }
+        if !(asked && may_be_names) {
+            let what = match moment {
+                Moment::Local | Moment::Instant => "dates",
+                Moment::Clock => "times",
+                Moment::Duration => "durations",
+            };
+            let example = first_cells(table, name)?.first().map_or(String::new(), |cell| format!(" such as {cell}"));
+            let but = if wish.moments { ": used as numbers if they are named" } else { "" };
+            return Ok(Err(format!("{what}{example}{but}")));
+        }
+    }
     match column.kind {
         ColumnType::Boolean if wish.nominal_truth && may_be_names => used(Part::Category, None),
         kind if kind.is_numeric() && wish.numbers => used(Part::Number, None),
@@ -377,6 +423,7 @@ fn as_feature(table: &Table, column: &Column, wish: &Wish, as_names: bool) -> Re
                 used(Part::Category, Some(levels))
             }
         }
+        ColumnType::Text if asked => Ok(Err(told_of_text(table, name)?.unwrap_or_else(|| column.kind.to_string()))),
         kind => Ok(Err(kind.to_string())),
     }
 }
@@ -427,7 +474,7 @@ mod tests {
     }
 
     fn wish() -> Wish<'static> {
-        Wish { numbers: true, ..Wish::default() }
+        Wish { numbers: true, moments: true, ..Wish::default() }
     }
 
     fn left_out(chosen: &ColumnUse) -> Vec<(&str, &str)> {
@@ -460,7 +507,7 @@ mod tests {
             ("id", "numbers the rows"),
             ("shuffled", "numbers the rows"),
             ("key", "a different text in every row"),
-            ("day", "dates such as 2024-01-01"),
+            ("day", "dates such as 2024-01-01: used as numbers if they are named"),
         ];
         assert_eq!(left_out(&chosen), expected);
 
@@ -472,6 +519,35 @@ mod tests {
         assert!(ColumnUse::choose(&table, &Wish { features: &key, ..wish() }).is_err());
         let numbers = Wish { nominal: Nominal::Named(Vec::new()), ..wish() };
         assert_eq!(ColumnUse::choose(&table, &numbers).unwrap().names(Part::Number), ["age", "price", "y"]);
+    }
+
+    #[test]
+    fn dates_are_numbers_if_they_are_named() {
+        let rows = |i: usize| format!("2024-07-{:02},{}/07/2024,PT{i}M,{}\n", i % 5 + 1, i % 5 + 10, i % 3);
+        let table = table(&format!("day,other,took,n\n{}", (0..30).map(rows).collect::<String>()));
+        let chosen = ColumnUse::choose(&table, &wish()).unwrap();
+        assert_eq!((chosen.names(Part::Number), chosen.names(Part::Category)), (vec!["n"], vec!["other"]));
+        let expected = [
+            ("day", "dates such as 2024-07-01: used as numbers if they are named"),
+            ("took", "durations such as PT0M: used as numbers if they are named"),
+        ];
+        assert_eq!(left_out(&chosen), expected);
+        let named = ["took", "day"].map(str::to_owned);
+        let chosen = ColumnUse::choose(&table, &Wish { features: &named, ..wish() }).unwrap();
+        let used: Vec<_> = chosen.used.iter().map(|used| (used.name.as_str(), used.part, used.moment)).collect();
+        let expected = [("took", Part::Number, Some(Moment::Duration)), ("day", Part::Number, Some(Moment::Local))];
+        assert_eq!(used, expected);
+        // Where new rows are made, a date that is named is a name or nothing.
+        let without = Wish { features: &named[1..], moments: false, ..wish() };
+        assert_eq!(ColumnUse::choose(&table, &without).unwrap().names(Part::Category), ["day"]);
+        let numbers = Nominal::Named(Vec::new());
+        let error = |features: &[String], moments| {
+            let wish = Wish { features, moments, nominal: numbers.clone(), ..wish() };
+            ColumnUse::choose(&table, &wish).unwrap_err().to_string()
+        };
+        assert!(error(&named[1..], false).contains("dates such as 2024-07-01"));
+        let other = error(&["other".to_owned()], true);
+        assert!(other.contains("10/07/2024") && other.contains("year first"), "{other}");
     }
 
     #[test]

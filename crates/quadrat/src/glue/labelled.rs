@@ -29,6 +29,8 @@ impl LabelledColumns {
             parts: vec![(&self.target, Part::Target)],
             features: &self.features,
             numbers: reads != Reads::Nominal || !self.features.is_empty(),
+            // New rows are made, and cannot be given dates.
+            moments: false,
             nominal: match &self.nominal {
                 Nominal::Auto if reads == Reads::Numeric => Nominal::Named(Vec::new()),
                 given => given.clone(),

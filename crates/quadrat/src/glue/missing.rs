@@ -1,13 +1,16 @@
 //! What becomes of rows without a value in a column that is used.
 
 use super::columns::{ColumnUse, Part, UsedColumn};
+use super::imputation::{Imputation, fill_names, most_frequent, names_filled, numbers_filled};
 use crate::data::{Categories, Gaps, Missing, Table};
-use crate::numeric::impute::{Fill, Imputer};
+use crate::numeric::impute::Fill;
 use crate::{Error, Progress, Result};
 use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
 
 /// What is to be done where a value is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnMissing {
     /// An error that says in which columns and in how many rows.
     #[default]
@@ -17,6 +20,9 @@ pub enum OnMissing {
     /// A number takes the place of a missing number, the most frequent name that of a missing name. A row without a
     /// target, score or weight is left out.
     Impute(Fill),
+    /// The median takes the place of a missing number, and a column more, `NAME is missing`, is 1 there and 0 elsewhere;
+    /// no name is a category of its own. A row without a target, score or weight is left out.
+    Indicate,
     /// No value is a category of its own; a missing number is refused. A row without a target, score or weight is left
     /// out.
     Category,
@@ -33,7 +39,7 @@ impl ColumnUse {
         let needed = |part: Part| match on_missing {
             OnMissing::Refuse => false,
             OnMissing::Drop => !matches!(part, Part::Labels | Part::Name),
-            OnMissing::Impute(_) | OnMissing::Category => {
+            OnMissing::Impute(_) | OnMissing::Indicate | OnMissing::Category => {
                 !matches!(part, Part::Labels | Part::Name | Part::Text | Part::Number | Part::Category)
             }
         };
@@ -65,24 +71,61 @@ impl ColumnUse {
     /// # Errors
     /// A column that is not numeric; an infinity; a missing value that is refused.
     pub fn numbers(&mut self, tables: &[&Table], part: Part, progress: &dyn Progress) -> Result<Vec<Array2<f64>>> {
+        let how = self.on_missing.fill().map_or(self.on_missing, OnMissing::Impute);
+        Ok(self.read(tables, part, how, |learnt, x| learnt.filled(x, progress))?.0)
+    }
+
+    /// The features that are numbers, as [`ColumnUse::numbers`], and behind them the columns that say where one was
+    /// missing, with [`OnMissing::Indicate`]: these are noted among the columns in use.
+    ///
+    /// # Errors
+    /// As [`ColumnUse::numbers`].
+    pub fn numbers_and_gaps(&mut self, tables: &[&Table], progress: &dyn Progress) -> Result<Vec<Array2<f64>>> {
+        self.indicated(tables, |learnt, x| learnt.filled(x, progress))
+    }
+
+    /// The same with NaN where a number is missing, for one who fills gaps later, from some of the rows, as
+    /// [`OnMissing::fill`] says.
+    ///
+    /// # Errors
+    /// As [`ColumnUse::numbers`].
+    pub fn numbers_with_gaps(&mut self, tables: &[&Table]) -> Result<Vec<Array2<f64>>> {
+        self.indicated(tables, Imputation::marked)
+    }
+
+    fn indicated(
+        &mut self,
+        tables: &[&Table],
+        with: impl Fn(&Imputation, Array2<f64>) -> Result<Array2<f64>>,
+    ) -> Result<Vec<Array2<f64>>> {
+        let (read, indicators) = self.read(tables, Part::Number, self.on_missing, with)?;
+        self.used.extend(indicators.into_iter().map(|name| UsedColumn::new(name, Part::Indicator)));
+        Ok(read)
+    }
+
+    /// Numbers as `with` makes them of what the first table teaches, and the names of the columns behind them that say
+    /// where one was missing.
+    fn read(
+        &mut self,
+        tables: &[&Table],
+        part: Part,
+        how: OnMissing,
+        with: impl Fn(&Imputation, Array2<f64>) -> Result<Array2<f64>>,
+    ) -> Result<(Vec<Array2<f64>>, Vec<String>)> {
         let names: Vec<String> = self.names(part).into_iter().map(str::to_owned).collect();
-        let OnMissing::Impute(fill) = self.on_missing else {
+        let Some(fill) = how.fill() else {
             let read = |table: &&Table| table.numeric(&names, Missing::Error).map_err(|e| self.explained(table, e));
-            return tables.iter().map(read).collect();
+            return Ok((tables.iter().map(read).collect::<Result<_>>()?, Vec::new()));
         };
-        let mut read: Vec<Array2<f64>> =
+        let read: Vec<Array2<f64>> =
             tables.iter().map(|table| table.numeric(&names, Missing::Keep)).collect::<Result<_>>()?;
         let missing = |x: &Array2<f64>| x.iter().any(|v| v.is_nan());
-        if read.iter().any(missing)
-            && let (Some(first), Some(table)) = (read.first(), tables.first())
-        {
-            let imputer = imputer(table, &names, first.view(), fill)?;
-            self.note_filled(&names, read.iter().map(|x| x.view()).collect(), fill);
-            for x in &mut read {
-                imputer.fill(x, progress)?;
-            }
-        }
-        Ok(read)
+        let (Some(first), Some(table), true) = (read.first(), tables.first(), read.iter().any(missing)) else {
+            return Ok((read, Vec::new()));
+        };
+        let learnt = Imputation::of(table.name(), &names, first.view(), how)?;
+        self.note_filled(&names, read.iter().map(|x| x.view()).collect(), fill);
+        Ok((read.into_iter().map(|x| with(&learnt, x)).collect::<Result<_>>()?, learnt.indicators()))
     }
 
     /// A column as categories: missing names are refused, take the most frequent name, or are the category with the
@@ -92,14 +135,17 @@ impl ColumnUse {
     /// An unknown column; a missing value that is refused.
     pub fn categories(&mut self, table: &Table, name: &str) -> Result<Categories> {
         let feature = self.used.iter().any(|used| used.name == name && used.part == Part::Category);
-        let keep = feature && matches!(self.on_missing, OnMissing::Impute(_) | OnMissing::Category);
+        let keep = feature && !matches!(self.on_missing, OnMissing::Refuse | OnMissing::Drop);
         let missing = if keep { Missing::Keep } else { Missing::Error };
         let mut read = table.categories(name, missing).map_err(|e| self.explained(table, e))?;
         if matches!(self.on_missing, OnMissing::Impute(_))
             && keep
-            && let Some(filled) = fill_names(&mut read)
+            && let Some(usual) = most_frequent(&read)
         {
-            self.warnings.push(format!("{} missing values of `{name}` take its most frequent one", filled));
+            match fill_names(&mut read, &usual) {
+                0 => {}
+                filled => self.warnings.push(names_filled(filled, name, &usual)),
+            }
         }
         self.count_levels(name, read.names.len());
         Ok(read)
@@ -107,7 +153,8 @@ impl ColumnUse {
 
     /// Why reading failed: what lacks a value in all columns that are used, if that is it, else the error itself.
     pub fn explained(&self, table: &Table, error: Error) -> Error {
-        let counts = |used: &&UsedColumn| !matches!(used.part, Part::Labels | Part::Name | Part::Text);
+        let counts =
+            |used: &&UsedColumn| !matches!(used.part, Part::Labels | Part::Name | Part::Text | Part::Indicator);
         let counted: Vec<&str> = self.used.iter().filter(counts).map(|used| used.name.as_str()).collect();
         // An infinity is an error whatever else is missing.
         if let Err(error) = table.numeric(&self.names(Part::Number), Missing::Keep) {
@@ -125,16 +172,11 @@ impl ColumnUse {
     }
 
     fn note_filled(&mut self, names: &[String], read: Vec<ArrayView2<f64>>, fill: Fill) {
-        let how = match fill {
-            Fill::Median => "the median",
-            Fill::Mean => "the mean",
-            Fill::Nearest => "the mean of the nearest rows",
-        };
         let count = |c: usize| read.iter().map(|x| x.column(c).iter().filter(|v| v.is_nan()).count()).sum::<usize>();
         let filled: Vec<(usize, &str)> =
             names.iter().enumerate().map(|(c, name)| (count(c), name.as_str())).filter(|(n, _)| *n > 0).collect();
         let rows: usize = read.iter().map(|x| x.nrows()).sum();
-        self.warnings.push(format!("missing numbers are filled by {how} of their column: {}", by_count(&filled)));
+        self.warnings.extend(numbers_filled(&filled, fill));
         let gaps = Gaps { counts: filled.iter().map(|(n, _)| *n).collect(), rows: Vec::new() };
         let names: Vec<&str> = filled.iter().map(|(_, name)| *name).collect();
         self.warnings.extend(nearly_empty(&gaps, &names, rows));
@@ -156,37 +198,6 @@ fn nearly_empty(gaps: &Gaps, names: &[&str], rows: usize) -> Vec<String> {
 /// The share of missing values from which a column is named.
 const NEARLY_ALL: f64 = 0.8;
 
-/// What fills numbers, unless a column has none at all.
-pub(super) fn imputer(table: &Table, names: &[String], x: ArrayView2<f64>, fill: Fill) -> Result<Imputer> {
-    let imputer = Imputer::fit(x, fill);
-    match imputer.values.iter().position(|v| v.is_nan()) {
-        None => Ok(imputer),
-        Some(empty) => {
-            let what = format!("{}, column `{}`", table.name(), names[empty]);
-            Err(Error::input(what, "no value in any row", "there is nothing to fill it with: leave it out (--exclude)"))
-        }
-    }
-}
-
-/// Rows without a name get the most frequent one, of equally frequent ones the first; how many there were.
-pub(super) fn fill_names(read: &mut Categories) -> Option<usize> {
-    let empty = read.names.iter().position(String::is_empty)? as u32;
-    let mut counts = vec![0usize; read.names.len()];
-    read.codes.iter().for_each(|code| counts[*code as usize] += 1);
-    let filled = std::mem::take(&mut counts[empty as usize]);
-    let most = counts.iter().enumerate().max_by_key(|(at, count)| (**count, usize::MAX - at))?.0 as u32;
-    if counts[most as usize] == 0 {
-        return None;
-    }
-    let place = |code: u32| {
-        let code = if code == empty { most } else { code };
-        code - u32::from(code > empty)
-    };
-    read.codes.iter_mut().for_each(|code| *code = place(*code));
-    read.names.remove(empty as usize);
-    Some(filled)
-}
-
 /// How many rows lack a value, and in which columns.
 fn told(gaps: &Gaps, names: &[&str], rows: usize) -> String {
     let counted: Vec<(usize, &str)> =
@@ -197,7 +208,7 @@ fn told(gaps: &Gaps, names: &[&str], rows: usize) -> String {
 }
 
 /// Columns with a number each, the largest first.
-fn by_count(counted: &[(usize, &str)]) -> String {
+pub(super) fn by_count(counted: &[(usize, &str)]) -> String {
     const MOST: usize = 6;
     let mut counted = counted.to_vec();
     counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));

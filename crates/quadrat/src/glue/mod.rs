@@ -6,6 +6,7 @@
 #[cfg(all(feature = "robust", feature = "regularize"))]
 mod balanced;
 mod columns;
+mod imputation;
 #[cfg(feature = "robust")]
 mod labelled;
 #[cfg(feature = "regularize")]
@@ -22,6 +23,7 @@ mod target;
 #[cfg(all(feature = "robust", feature = "regularize"))]
 pub use balanced::balanced;
 pub use columns::{ColumnUse, LeftOut, Nominal, Part, UsedColumn, Wish};
+pub use imputation::Imputation;
 #[cfg(feature = "robust")]
 pub use labelled::{LabelledColumns, Unseen, save_resampled};
 #[cfg(feature = "regularize")]

@@ -35,9 +35,15 @@ pub struct PoolColumns {
     /// The response of a regression: a column of the points for methods that [need](Needs::response) it, and no feature
     /// for others. Where it is not named, a numeric target is the response.
     pub response: Option<String>,
+    /// Which rows belong together; no feature.
+    pub groups: Option<String>,
+    /// When each row was seen; no feature.
+    pub time: Option<String>,
     /// Whether numeric columns get mean 0 and standard deviation 1 (constant ones are left out). Embeddings and
     /// features from text are taken as they are.
     pub standardise: bool,
+    /// Whether missing numbers stay NaN, for one who fills them later ([`Case::gaps`](crate::select::Case)).
+    pub keep_gaps: bool,
 }
 
 impl PoolColumns {
@@ -57,6 +63,8 @@ impl PoolColumns {
             (&self.score, Part::Score),
             (&self.labels, Part::Labels),
             (&self.response, Part::Response),
+            (&self.groups, Part::Group),
+            (&self.time, Part::Time),
         ];
         parts.extend(given.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part))));
         parts.extend(self.text.iter().map(|name| (name.as_str(), Part::Text)));
@@ -74,7 +82,7 @@ impl PoolColumns {
         let nominal = Nominal::Named(Vec::new());
         ColumnUse::choose(
             table,
-            &Wish { parts, features: &self.features, numbers: true, nominal, unread, ..Wish::default() },
+            &Wish { parts, features: &self.features, numbers: true, moments: true, nominal, unread, ..Wish::default() },
         )
     }
 
@@ -209,12 +217,16 @@ impl PoolColumns {
         let Some(first) = tables.first() else {
             return Err(Error::input("tables", "none", "give at least one"));
         };
-        let names: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
-        if names.is_empty() {
+        if uses.names(Part::Number).is_empty() {
             let want = "name text columns or an embedding column, or give a file with numeric columns";
             return Err(Error::input(format!("{}, features", first.name()), "no numeric columns", want));
         }
-        let mut numbers = stacked(uses.numbers(tables, Part::Number, progress)?, "features")?;
+        let read = match self.keep_gaps {
+            true => uses.numbers_with_gaps(tables)?,
+            false => uses.numbers_and_gaps(tables, progress)?,
+        };
+        let mut numbers = stacked(read, "features")?;
+        let names = uses.numbers_as_read();
         uses.look_for_copies(numbers.view());
         if self.standardise {
             let kept = standardise(&mut numbers, &names)?;
@@ -282,14 +294,16 @@ fn embedded(table: &Table, embedding: &str) -> Result<Array2<f32>> {
     beside.embedding(&column)
 }
 
-/// Mean 0 and standard deviation 1 in each column; returns those that are not constant.
+/// Mean 0 and standard deviation 1 in each column, of the values that are there; returns those that are not constant.
 fn standardise(x: &mut Array2<f64>, names: &[String]) -> Result<Vec<usize>> {
-    let rows = x.nrows().max(1) as f64;
     let mut kept = Vec::with_capacity(x.ncols());
     for (c, mut column) in x.axis_iter_mut(Axis(1)).enumerate() {
-        let mean = column.sum() / rows;
+        let there = column.iter().filter(|v| !v.is_nan()).count();
+        let n = there.max(1) as f64;
+        let sum = if there == column.len() { column.sum() } else { column.iter().filter(|v| !v.is_nan()).sum() };
+        let mean = sum / n;
         column -= mean;
-        let deviation = (column.iter().map(|v| v * v).sum::<f64>() / rows).sqrt();
+        let deviation = (column.iter().filter(|v| !v.is_nan()).map(|v| v * v).sum::<f64>() / n).sqrt();
         if !deviation.is_finite() {
             let want = "bring the column to an ordinary size first: use other units, or leave it out";
             return Err(Error::input(format!("column `{}`", names[c]), "numbers too large to square", want));

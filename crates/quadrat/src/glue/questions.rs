@@ -56,7 +56,7 @@ impl Questions {
         let mut questions = Vec::new();
         let mut answers: Vec<Vec<f64>> = Vec::new();
         let mut uses = ColumnUse::default();
-        let used = |name: &str, part| UsedColumn { name: name.to_owned(), part, levels: None };
+        let used = |name: &str, part| UsedColumn::new(name, part);
         uses.used.extend(name.iter().map(|name| used(name, Part::Name)));
         for column in about {
             let excluded = columns.is_empty() && table.excluded().contains(&column.name);

@@ -165,9 +165,9 @@ impl Rows {
         let (mut uses, mut labelled) = columns(args, &pool, &few)?;
         let on_missing = args.reading.on_missing()?;
         let (pool, few) = (uses.settle(&pool, on_missing)?, labelled.settle(&few, on_missing)?);
-        let features: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
         // Gaps of the few rows are filled by what the many teach.
-        let mut read = uses.numbers(&[&pool, &few], Part::Number, &Silent)?.into_iter();
+        let mut read = uses.numbers_and_gaps(&[&pool, &few], &Silent)?.into_iter();
+        let features = uses.numbers_as_read();
         let (Some(unlabelled), Some(x)) = (read.next(), read.next()) else {
             return Err(Error::input("files", "nothing", "name both"));
         };
@@ -221,7 +221,8 @@ impl Rows {
 /// The columns to use of both files: those asked for, or all numeric ones, which must then be the same in both.
 fn columns(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<(ColumnUse, ColumnUse)> {
     let asked = work::listed("--features", &args.features, pool)?;
-    let numbers = Wish { features: &asked, numbers: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
+    let numbers =
+        Wish { features: &asked, numbers: true, moments: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
     let target = vec![(args.target.as_str(), Part::Target)];
     let in_few = ColumnUse::choose(few, &Wish { parts: target.clone(), ..numbers.clone() })?;
     // The pool may have the target's column too, which is no feature then.

@@ -62,6 +62,7 @@ impl Task {
             parts: vec![(&args.target, Part::Target)],
             features: &work::listed("--features", &args.features, &table)?,
             numbers: true,
+            moments: true,
             nominal: Nominal::Named(Vec::new()),
             ..Wish::default()
         };
@@ -70,8 +71,7 @@ impl Task {
         let table = uses.settle(&table, on_missing)?;
         let test = test.map(|test| uses.settle(&test, on_missing)).transpose()?;
         let named = has_classes(&table, &args.target, args.task)?;
-        let features: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
-        if features.is_empty() {
+        if uses.names(Part::Number).is_empty() {
             let what = format!("{}, features", table.name());
             return Err(Error::input(what, "no numeric columns", "give a file with numeric columns"));
         }
@@ -80,7 +80,8 @@ impl Task {
             return Err(Error::input("--target", format!("one class, {classes:?}"), "a task needs at least two"));
         }
         let tables: Vec<&Table> = std::iter::once(&table).chain(&test).collect();
-        let inputs = uses.numbers(&tables, Part::Number, &Silent)?;
+        let inputs = uses.numbers_and_gaps(&tables, &Silent)?;
+        let features = uses.numbers_as_read();
         let outputs = if named {
             tables.iter().map(|table| one_hot(table, &args.target, &classes)).collect::<Result<Vec<_>>>()?
         } else {
