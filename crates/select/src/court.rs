@@ -12,13 +12,14 @@
 //! RS2 spends what a subset of the budget's size spends on training, but reads every label in the course of it. Where
 //! labels are what costs, it is not a rival but a ceiling.
 
-use crate::{AskTell, Pool, RoundDraw, Rounds, Selection, Selector};
+use crate::{AskTell, Needs, Pool, RoundDraw, Rounds, Selection, Selector};
 use ndarray::{Array2, Axis};
 use quadrat_core::distributions::{Tails, student_quantile};
 use quadrat_core::stats::{Interval, mean, t_interval};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
-use quadrat_numeric::Points;
+use quadrat_numeric::impute::{Fill, Imputer};
 use quadrat_numeric::learners::{Classifier, Learner, Mlp};
+use quadrat_numeric::{Points, splits};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -37,7 +38,7 @@ pub const FRESH: &str = "rs2";
 /// # let mut rng = Seed(1).rng(0);
 /// # let classes: Vec<u32> = (0..120).map(|i| i % 3).collect();
 /// # let x = ndarray::Array2::from_shape_fn((120, 2), |(i, _)| f64::from(classes[i]) + 0.3 * rng.normal());
-/// let case = Case { pool: Pool::of_points(Points::F64(x)).with_classes(classes), raw: None };
+/// let case = Case { pool: Pool::of_points(Points::F64(x)).with_classes(classes), raw: None, gaps: None };
 /// let selectors = [build("random", &Params::none())?, build("k-center", &Params::none())?];
 /// let court = Court { budgets: vec![9], repeats: 2, visits: 500, ..Court::default() };
 /// let trials = court.hear(&case, &selectors, Vec::new(), Seed(1), &mut |_| Ok(()), &Silent)?;
@@ -61,6 +62,21 @@ pub struct Court {
     /// A gain of accuracy that is not worth having: a method shown to gain no more is [`Ruling::NoBetter`]. At least 0.
     /// Default 0.01.
     pub margin: f64,
+    /// Which rows only measure. Default: any.
+    pub apart: Apart,
+}
+
+/// Which rows only measure.
+#[derive(Debug, Clone, Default)]
+pub enum Apart {
+    /// Any, drawn anew in each repetition.
+    #[default]
+    Any,
+    /// Whole groups, drawn anew in each repetition: of each row its group.
+    Groups(Vec<u32>),
+    /// The latest rows, the same in each repetition: of each row its time. Intervals then tell of chance in choosing and
+    /// training, not of other rows to measure on.
+    Times(Vec<f64>),
 }
 
 impl Default for Court {
@@ -72,6 +88,7 @@ impl Default for Court {
             network: Mlp::default(),
             visits: 200_000,
             margin: 0.01,
+            apart: Apart::Any,
         }
     }
 }
@@ -84,6 +101,9 @@ pub struct Case {
     /// The same points before they were scaled, for methods whose answer is about the numbers themselves
     /// ([`Needs::raw`](crate::Needs)); none: they get the pool's.
     pub raw: Option<Points>,
+    /// What takes the place of NaN among the points, learnt in each repetition from the rows to choose from. None: there
+    /// must be no NaN.
+    pub gaps: Option<Fill>,
 }
 
 /// A method's turn at a budget in a repetition.
@@ -183,12 +203,12 @@ impl Court {
         keep: &mut dyn FnMut(&[Trial]) -> Result<()>,
         progress: &dyn Progress,
     ) -> Result<Vec<Trial>> {
-        self.check(case, selectors)?;
+        self.check(case, selectors, seed)?;
         let total = self.repeats * self.budgets.len() * (selectors.len() + 1);
         progress.begin("hearing selectors", Some(total as u64));
         for repeat in 0..self.repeats {
-            let seed = seed.stream("repeat").stream(&repeat.to_string());
-            let split = self.split(case, seed);
+            let seed = repetition(seed, repeat);
+            let split = self.split(case, seed, progress)?;
             for &budget in &self.budgets {
                 let heard = |method: &str| {
                     trials.iter().any(|t| (t.method.as_str(), t.budget, t.repeat) == (method, budget, repeat))
@@ -234,7 +254,10 @@ impl Court {
                 methods.push(&trial.method);
             }
         }
-        let overlap = self.test_share / (1.0 - self.test_share);
+        let overlap = match self.apart {
+            Apart::Times(_) => 0.0,
+            Apart::Any | Apart::Groups(_) => self.test_share / (1.0 - self.test_share),
+        };
         let rivals = methods.len().saturating_sub(2).max(1) as f64;
         let mut standings: Vec<Standing> = methods
             .iter()
@@ -278,13 +301,14 @@ impl Court {
         standings
     }
 
-    fn check(&self, case: &Case, selectors: &[Box<dyn Selector>]) -> Result<()> {
-        let needs = crate::Needs { points: true, classes: true, ..crate::Needs::default() };
-        case.pool.check(1, needs)?;
+    fn check(&self, case: &Case, selectors: &[Box<dyn Selector>], seed: Seed) -> Result<()> {
+        // Gaps are filled later, and looked at then.
+        let points = case.gaps.is_none() || case.pool.points.is_none();
+        case.pool.check(1, needs(points))?;
         if let Some(raw) = case.raw.as_ref().filter(|raw| raw.rows() != case.pool.rows) {
             return Err(Error::input("raw points", raw.rows(), format!("the pool has {} rows", case.pool.rows)));
         }
-        let left = self.rows_to_choose_from(case.pool.rows)?;
+        let left = self.rows_to_choose_from(case.pool.rows, seed)?;
         if self.budgets.is_empty() {
             return Err(Error::input("budgets", "none", "give at least one"));
         }
@@ -309,15 +333,31 @@ impl Court {
         Ok(())
     }
 
-    /// Rows left to choose from, out of `rows`, once the test rows are set aside.
+    /// Rows left to choose from, out of `rows`, once the test rows are set aside; where that differs from one repetition
+    /// to the other, in the one that leaves least.
     ///
     /// # Errors
-    /// A test share out of range, and no rows left.
-    pub fn rows_to_choose_from(&self, rows: usize) -> Result<usize> {
+    /// A test share out of range, and no rows left; groups or times of another number of rows.
+    pub fn rows_to_choose_from(&self, rows: usize, seed: Seed) -> Result<usize> {
         if !(self.test_share > 0.0 && self.test_share < 1.0) {
             return Err(Error::input("test share", self.test_share, "use a share above 0 and below 1"));
         }
-        let left = rows - self.test_rows(rows).min(rows);
+        let given = match &self.apart {
+            Apart::Any => rows,
+            Apart::Groups(groups) => groups.len(),
+            Apart::Times(times) => times.len(),
+        };
+        if given != rows {
+            return Err(Error::input("groups or times", format!("{given} rows"), format!("the pool has {rows} rows")));
+        }
+        let left = match &self.apart {
+            Apart::Any => rows - self.test_rows(rows).min(rows),
+            Apart::Times(_) => self.sides(rows, seed)?.0.len(),
+            Apart::Groups(_) => {
+                let each = (0..self.repeats).map(|r| Ok(self.sides(rows, repetition(seed, r))?.0.len()));
+                each.collect::<Result<Vec<_>>>()?.into_iter().min().unwrap_or(0)
+            }
+        };
         if left == 0 {
             return Err(Error::input("rows", rows, "there must be some to choose from and some to test on"));
         }
@@ -328,19 +368,39 @@ impl Court {
         ((self.test_share * rows as f64).round() as usize).max(1)
     }
 
-    fn split(&self, case: &Case, seed: Seed) -> Split {
-        let mut rows: Vec<usize> = (0..case.pool.rows).collect();
-        seed.stream("split").rng(0).shuffle(&mut rows);
-        let (test, train) = rows.split_at(self.test_rows(rows.len()));
-        let (pool, test) = (case.pool.take(train), case.pool.take(test));
+    /// Rows to choose from and rows to test on.
+    fn sides(&self, rows: usize, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
+        let seed = seed.stream("split");
+        let split = match &self.apart {
+            Apart::Any => {
+                let mut test: Vec<usize> = (0..rows).collect();
+                seed.rng(0).shuffle(&mut test);
+                let train = test.split_off(self.test_rows(rows).min(rows));
+                return Ok((train, test));
+            }
+            Apart::Groups(groups) => splits::by_groups(groups, self.test_share, seed)?,
+            Apart::Times(times) => splits::by_time(times, self.test_share)?,
+        };
+        Ok((split.train, split.test))
+    }
+
+    fn split(&self, case: &Case, seed: Seed, progress: &dyn Progress) -> Result<Split> {
+        let (train, test) = self.sides(case.pool.rows, seed)?;
+        let (mut pool, mut test) = (case.pool.take(&train), case.pool.take(&test));
+        let mut raw = case.raw.as_ref().map(|raw| raw.take(&train));
+        if let Some(how) = case.gaps {
+            [pool.points, test.points] = filled([pool.points, test.points], how, progress)?;
+            [raw, _] = filled([raw, None], how, progress)?;
+            pool.check(1, needs(true))?;
+            test.check(1, needs(true))?;
+        }
         let parts = |pool: &Pool| {
             let points = pool.points.as_ref().map(|points| points.to_f64().into_owned()).unwrap_or_default();
             (points, pool.classes.clone().unwrap_or_default())
         };
         let ((x, y), (test_x, test_y)) = (parts(&pool), parts(&test));
         let classes = y.iter().chain(&test_y).max().map_or(0, |class| *class as usize + 1);
-        let pool = Case { pool, raw: case.raw.as_ref().map(|raw| raw.take(train)) };
-        Split { pool, x, y, test_x, test_y, classes }
+        Ok(Split { pool: Case { pool, raw, gaps: None }, x, y, test_x, test_y, classes })
     }
 
     fn choose<'a>(
@@ -386,6 +446,29 @@ impl Court {
         let accuracy = found as f64 / split.test_y.len() as f64;
         Ok(Outcome::Trained { accuracy, select_seconds: turn.select_seconds, train_seconds })
     }
+}
+
+/// What no case can do without.
+fn needs(points: bool) -> Needs {
+    Needs { points, classes: true, ..Needs::default() }
+}
+
+fn repetition(seed: Seed, repeat: usize) -> Seed {
+    seed.stream("repeat").stream(&repeat.to_string())
+}
+
+/// Points without NaN: what fills them is learnt from the first.
+fn filled(points: [Option<Points>; 2], how: Fill, progress: &dyn Progress) -> Result<[Option<Points>; 2]> {
+    let [first, second] = points.map(|points| points.map(|points| points.to_f64().into_owned()));
+    let Some(mut first) = first else { return Ok([None, second.map(Points::F64)]) };
+    let imputer = Imputer::fit(first.view(), how);
+    if let Some(column) = imputer.values.iter().position(|v| v.is_nan()) {
+        let want = "leave the column out, or choose other rows to test on";
+        return Err(Error::input(format!("column {column} of the points"), "no value in any row to choose from", want));
+    }
+    imputer.fill(&mut first, progress)?;
+    let fill = |mut x: Array2<f64>| imputer.fill(&mut x, progress).map(|()| Points::F64(x));
+    Ok([Some(Points::F64(first)), second.map(fill).transpose()?])
 }
 
 /// A choice on its way to the network.
@@ -479,7 +562,7 @@ mod tests {
         let classes: Vec<u32> = (0..240).map(|i| i % 3).collect();
         let place = |i: usize, j: usize| f64::from(u8::from(classes[i] as usize == j));
         let x = Array2::from_shape_fn((240, 3), |(i, j)| place(i, j) + 0.2 * rng.normal());
-        Case { pool: Pool::of_points(Points::F64(x)).with_classes(classes), raw: None }
+        Case { pool: Pool::of_points(Points::F64(x)).with_classes(classes), raw: None, gaps: None }
     }
 
     fn court() -> Court {
@@ -584,7 +667,7 @@ mod tests {
             let error = refuse(court, &case(), &selectors());
             assert!(error.contains(part), "{error}");
         }
-        let bare = Case { pool: Pool::of_rows(240), raw: None };
+        let bare = Case { pool: Pool::of_rows(240), raw: None, gaps: None };
         assert!(refuse(court(), &bare, &selectors()).contains("points"));
         assert!(refuse(court(), &case(), &selectors()[1..]).contains("random"));
         let twice: Vec<_> = selectors().into_iter().chain(selectors()).collect();

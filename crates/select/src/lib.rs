@@ -36,7 +36,7 @@ mod top_score;
 mod weighted_fit;
 
 pub use cluster::{ClusterSelector, Clusters, Partition, Within};
-pub use court::{Case, Court, Ruling, Standing, Trial};
+pub use court::{Apart, Case, Court, Ruling, Standing, Trial};
 pub use d2::D2;
 pub use deita::Deita;
 pub use dpp_least_squares::{Design, DesignSampler, PoolBasis, PoolDesign, Sampler, features_at};

@@ -1,12 +1,13 @@
 //! `quadrat compare`: the selectors against each other and against random, on the user's data.
 
+use super::held_back::times;
 use super::{roles, work};
 use crate::args::Compare;
 use crate::output::{Reply, check_place, count, json, operations as operations_of, seconds, table, wrap, write_json};
 use crate::report::{Block, Page, svg};
 use quadrat::data::Table;
 use quadrat::select::court::{FRESH, RANDOM};
-use quadrat::select::{Case, Court, Needs, Ruling, Selector, Standing, Trial, build, selectors};
+use quadrat::select::{Apart, Case, Court, Needs, Ruling, Selector, Standing, Trial, build, selectors};
 use quadrat::stats::{Interval, mean};
 use quadrat::{ColumnUse, Error, Params, Plot, PoolColumns, Progress, Result, Seed, Series};
 use serde::{Deserialize, Serialize};
@@ -37,14 +38,27 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
     }
     let table = work::read(&args.input, &args.reading)?;
     let mut rivals = rivals(&args.methods)?;
-    let columns = work::pool_columns(&table, &args.columns, &args.features, true)?;
+    let seed = Seed(args.run.seed);
+    let columns = PoolColumns {
+        groups: args.groups.clone(),
+        time: args.time.clone(),
+        // What fills them is learnt in each repetition from the rows to choose from.
+        keep_gaps: true,
+        ..work::pool_columns(&table, &args.columns, &args.features, true)?
+    };
     let needs = Needs { points: true, ..Needs::default() };
     let mut uses = columns.choose(&table, needs)?;
-    let table = uses.settle(&table, args.reading.on_missing()?)?;
-    let case = case(columns, &table, &mut uses, needs, &rivals, Seed(args.run.seed), progress)?;
+    let on_missing = args.reading.on_missing()?;
+    let table = uses.settle(&table, on_missing)?;
+    let case = Case { gaps: on_missing.fill(), ..case(columns, &table, &mut uses, needs, &rivals, seed, progress)? };
+    let apart = match (&args.groups, &args.time) {
+        (Some(groups), _) => Apart::Groups(uses.categories(&table, groups)?.codes),
+        (_, Some(time)) => Apart::Times(times(&table, time)?),
+        _ => Apart::Any,
+    };
     let (repeats, test_share, visits) = (args.seeds, args.test_share, args.visits);
-    let mut court = Court { repeats, test_share, visits, margin: args.margin / 100.0, ..Court::default() };
-    let left = court.rows_to_choose_from(case.pool.rows)?;
+    let mut court = Court { repeats, test_share, visits, margin: args.margin / 100.0, apart, ..Court::default() };
+    let left = court.rows_to_choose_from(case.pool.rows, seed)?;
     court.budgets = args.budgets.iter().map(|text| work::budget("--budgets", text, left)).collect::<Result<_>>()?;
     court.budgets.sort_unstable();
     court.budgets.dedup();
@@ -76,6 +90,8 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         "embedding": args.columns.embedding,
         "features": args.features,
         "reading": args.reading,
+        "groups": args.groups,
+        "time": args.time,
         "test_share": args.test_share,
         "visits": args.visits,
         "seed": args.run.seed,
@@ -88,7 +104,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         Some(path) => write_json(path, &json(&State { settings: settings.clone(), trials: trials.to_vec() })?),
         None => Ok(()),
     };
-    let trials = court.hear(&case, &rivals, before, Seed(args.run.seed), &mut keep, progress)?;
+    let trials = court.hear(&case, &rivals, before, seed, &mut keep, progress)?;
     let standings: Vec<(usize, Vec<Standing>)> =
         court.budgets.iter().map(|budget| (*budget, court.judge(&trials, *budget))).collect();
 
@@ -167,7 +183,7 @@ fn case(
     } else {
         None
     };
-    Ok(Case { pool, raw })
+    Ok(Case { pool, raw, gaps: None })
 }
 
 /// The trials of an earlier run with the same settings.
@@ -274,13 +290,21 @@ fn verdict(standings: &[Standing], margin: f64) -> String {
 }
 
 fn legend(args: &Compare) -> String {
+    let rows = match (&args.groups, &args.time) {
+        (Some(groups), _) => format!("about {}% of the rows, whole groups of `{groups}`", 100.0 * args.test_share),
+        (_, Some(time)) => format!(
+            "about {}% of the rows, the latest by `{time}` (intervals tell of chance in choosing and training, not of \
+             other rows)",
+            100.0 * args.test_share
+        ),
+        _ => format!("{}% of the rows", 100.0 * args.test_share),
+    };
     format!(
-        "Accuracy of a network on {}% of the rows, mean of {} splits; every run sees {} rows. Differences in percentage \
+        "Accuracy of a network on {rows}, mean of {} splits; every run sees {} rows. Differences in percentage \
          points with 95% intervals, paired by split; the words behind them allow for the number of selectors: better, \
          worse, no better (by more than {} points), or undecided below the difference that the run would have seen in \
          four cases out of five. rs2 trains on a fresh random subset in every pass: it costs the same to train but reads \
          all labels.",
-        100.0 * args.test_share,
         args.seeds,
         count(args.visits),
         args.margin

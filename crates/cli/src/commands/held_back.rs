@@ -77,33 +77,12 @@ impl HoldBack<'_> {
     }
 }
 
-/// A column as points in time: numbers, or texts that begin as ISO 8601 dates do, all in one form, which sort as they are.
+/// A column as points in time: numbers, or dates and times, all with a zone or none.
 pub fn times(table: &Table, name: &str) -> Result<Vec<f64>> {
-    if matches!(table.column(name)?.kind, ColumnType::Integer | ColumnType::Float) {
-        return Ok(table.numeric(&[name], Missing::Error)?.column(0).to_vec());
+    let number = matches!(table.column(name)?.kind, ColumnType::Integer | ColumnType::Float);
+    if !number && table.moment(name)?.is_none() {
+        let want = "a time is a number, or a date such as 2024-07-01 or 2024-07-01T09:30:00, alike in all rows";
+        return Err(Error::input(format!("{}, column `{name}`", table.name()), "no times", want));
     }
-    let texts = table.strings(name)?;
-    let zone = |text: &str| {
-        let clock = text.get(10..).unwrap_or_default();
-        clock.find(['Z', '+', '-']).map_or(String::new(), |at| clock[at..].to_owned())
-    };
-    let mut form = None;
-    for (row, text) in texts.iter().enumerate() {
-        let wrong = |why: String| Err(Error::data(table.name(), table.line(row), format!("column `{name}`: {why}")));
-        let digits = |at: &[usize]| at.iter().all(|i| text.as_bytes().get(*i).is_some_and(u8::is_ascii_digit));
-        let dashes = text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
-        if !(digits(&[0, 1, 2, 3, 5, 6, 8, 9]) && dashes) {
-            return wrong(format!(
-                "`{text}` is no time: a number, or a date such as 2024-07-01 or 2024-07-01T09:30:00"
-            ));
-        }
-        let own = zone(text);
-        if *form.get_or_insert_with(|| own.clone()) != own {
-            return wrong(format!("`{text}` has another time zone than the rows before: write all in one"));
-        }
-    }
-    let mut order: Vec<&str> = texts.iter().map(String::as_str).collect();
-    order.sort_unstable();
-    order.dedup();
-    Ok(texts.iter().map(|text| order.partition_point(|other| *other < text.as_str()) as f64).collect())
+    Ok(table.numeric(&[name], Missing::Error)?.column(0).to_vec())
 }
