@@ -12,10 +12,11 @@ pub fn workloads() -> Vec<Workload> {
     vec![("kmeans", kmeans), ("neighbours", neighbours), ("leverage", leverage)]
 }
 
-/// `in=FILE k=512 iterations=25 init=random|plusplus|parallel seed=1`
+/// `in=FILE k=512 iterations=25 init=random|greedy|plusplus|parallel seed=1`
 fn kmeans(settings: &Settings) -> Result<Figures> {
     let x = npy::read(settings.text("in", "points.npy"))?.to_f32().into_owned();
     let init = match settings.text("init", "random") {
+        "greedy" => Init::Greedy,
         "plusplus" => Init::PlusPlus,
         "parallel" => Init::Parallel,
         _ => Init::Random,

@@ -2,7 +2,7 @@
 //! query looks only into the cells nearest to it (Jégou, Douze and Schmid 2011, without the compression).
 
 use crate::gemm::vectorised;
-use crate::kmeans::KMeans;
+use crate::kmeans::{Init, KMeans};
 use crate::neighbours::{Best, Metric, Neighbours, nearest_f32, squared_distance};
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
@@ -40,7 +40,7 @@ impl IvfIndex {
     /// As [`KMeans::fit`] for `cells` clusters.
     pub fn build(x: ArrayView2<f32>, cells: usize, seed: Seed, progress: &dyn Progress) -> Result<Self> {
         crate::prepare::check("points", x)?;
-        let k_means = KMeans { max_iter: 10, ..KMeans::new(cells) };
+        let k_means = KMeans { init: Init::PlusPlus, max_iter: 10, ..KMeans::new(cells) };
         let n = x.nrows();
         let mut training = seed.stream("ivf").rng(0).sample(n, cells.saturating_mul(TRAINING));
         training.sort_unstable();

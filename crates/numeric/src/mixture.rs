@@ -4,7 +4,7 @@
 //! the cache, so responsibilities of all rows are never stored. Blocks are added in a fixed order.
 
 use crate::linalg::{cholesky, solve_lower};
-use crate::{KMeans, linalg, prepare};
+use crate::{Init, KMeans, linalg, prepare};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, s};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, Silent, checkpoint};
 use rayon::prelude::*;
@@ -188,7 +188,7 @@ impl GaussianMixture {
 
     /// Means and weights of k-means clusters, and for all components the covariance of rows about their centre.
     fn start(&self, x: ArrayView2<f64>, seed: Seed) -> Result<Mixture> {
-        let kmeans = KMeans { max_iter: START_ROUNDS, ..KMeans::new(self.k) };
+        let kmeans = KMeans { init: Init::PlusPlus, max_iter: START_ROUNDS, ..KMeans::new(self.k) };
         let single = x.mapv(|v| v as f32);
         let clusters = kmeans.fit(single.view(), seed, &Silent)?;
         let (n, d) = x.dim();
