@@ -650,6 +650,60 @@ mod tests {
         assert_eq!(accuracies(one.install(|| hear(Vec::new()))), accuracies(whole));
     }
 
+    /// What fills a gap is learnt from the rows to choose from: other values on the other side change nothing.
+    #[test]
+    fn gaps_are_filled_by_rows_to_choose_from() {
+        let with_gaps = |test: &[usize], value: f64| {
+            let mut case = case();
+            let mut x = case.pool.points.as_ref().unwrap().to_f64().into_owned();
+            x.column_mut(1)
+                .indexed_iter_mut()
+                .for_each(|(row, v)| *v = if row % 5 == 0 { f64::NAN } else { row as f64 });
+            test.iter().filter(|row| **row % 5 > 0).for_each(|row| x[[*row, 1]] = value);
+            case.pool.points = Some(Points::F64(x));
+            Case { gaps: Some(Fill::Median), ..case }
+        };
+        let groups: Vec<u32> = (0..240).map(|i| i / 10).collect();
+        for apart in [Apart::Any, Apart::Groups(groups), Apart::Times((0..240).map(f64::from).collect())] {
+            let court = Court { apart, ..court() };
+            let (train, test) = court.sides(240, Seed(3)).unwrap();
+            let split = |value| court.split(&with_gaps(&test, value), Seed(3), &Silent).unwrap();
+            let (one, other) = (split(7.0), split(1e6));
+            assert_eq!(one.x, other.x);
+            let mut there: Vec<usize> = train.iter().copied().filter(|row| row % 5 > 0).collect();
+            there.sort_unstable();
+            let half = there.len() / 2;
+            let median = (there[(there.len() - 1) / 2] + there[half]) as f64 / 2.0;
+            for (at, row) in train.iter().enumerate().filter(|(_, row)| **row % 5 == 0) {
+                assert_eq!(one.x[[at, 1]], median, "row {row}");
+            }
+            let gap = test.iter().position(|row| row % 5 == 0).unwrap();
+            assert_eq!((one.test_x[[gap, 1]], other.test_x[[gap, 1]]), (median, median));
+        }
+        let heard = |case: &Case| court().hear(case, &selectors(), Vec::new(), Seed(1), &mut |_| Ok(()), &Silent);
+        assert!(heard(&with_gaps(&[], 0.0)).is_ok());
+        assert!(heard(&Case { gaps: None, ..with_gaps(&[], 0.0) }).is_err(), "a gap that nothing fills");
+    }
+
+    #[test]
+    fn groups_and_times_stay_apart() {
+        let groups: Vec<u32> = (0..240).map(|i| i % 12).collect();
+        let by_groups = Court { apart: Apart::Groups(groups.clone()), ..court() };
+        let mut seen = Vec::new();
+        for repeat in 0..4 {
+            let (train, test) = by_groups.sides(240, repetition(Seed(1), repeat)).unwrap();
+            assert_eq!(train.len() + test.len(), 240);
+            assert!(test.iter().all(|row| train.iter().all(|other| groups[*row] != groups[*other])));
+            seen.push(test);
+        }
+        seen.dedup();
+        assert!(seen.len() > 1, "each repetition draws its own groups");
+        assert_eq!(by_groups.rows_to_choose_from(240, Seed(1)).unwrap(), 200);
+        let by_time = Court { apart: Apart::Times((0..240).rev().map(f64::from).collect()), ..court() };
+        assert_eq!(by_time.sides(240, Seed(1)).unwrap().1, (0..48).collect::<Vec<_>>());
+        assert!(by_time.rows_to_choose_from(239, Seed(1)).unwrap_err().to_string().contains("239"));
+    }
+
     #[test]
     fn what_does_not_fit_is_an_error() {
         let refuse = |court: Court, case: &Case, selectors: &[Box<dyn Selector>]| {
