@@ -61,6 +61,8 @@ pub use quadrat_select as select;
 
 #[cfg(all(feature = "data", feature = "regularize", feature = "robust"))]
 pub use glue::balanced;
+#[cfg(all(feature = "data", feature = "estimate"))]
+pub use glue::held_out;
 #[cfg(feature = "data")]
 pub use glue::{
     ColumnUse, Imputation, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, Wish,

@@ -4,6 +4,7 @@ use super::{roles, work};
 use crate::args::{Reading, Run};
 use crate::output::{Reply, check_place, json, print, table, write_json};
 use clap::Args;
+use quadrat::data::Table;
 use quadrat::select::{AnswerTable, Classical, LearnedPolicy, QueryPolicy, QueryProblem, QueryRule};
 use quadrat::select::{Session, SessionState, Trainer};
 use quadrat::{Error, OnMissing, Progress, Questions, Result, Seed};
@@ -90,7 +91,7 @@ struct GameFile {
     session: SessionState,
 }
 
-fn questions(args: &Ask) -> Result<Questions> {
+fn questions(args: &Ask) -> Result<(Questions, Table)> {
     if !(args.noise >= 0.0 && args.noise < 0.5) {
         return Err(Error::input("--noise", args.noise, "use at least 0 and less than 0.5"));
     }
@@ -112,18 +113,14 @@ fn questions(args: &Ask) -> Result<Questions> {
             return Err(Error::input("--missing", "impute or category", want));
         }
     };
-    let found = Questions::of(&table, args.name.as_deref(), &columns)?;
-    for out in &found.columns.left_out {
-        eprintln!("quadrat: note: no question about {}: {}", out.name, out.why);
-    }
-    Ok(found)
+    Ok((Questions::of(&table, args.name.as_deref(), &columns)?, table))
 }
 
 /// Trains a policy and writes it.
 pub fn train(args: &Ask, progress: &dyn Progress) -> Result<Reply> {
     let Some(path) = &args.train else { return Err(Error::input("--train", "nothing", "name the file to write")) };
     check_place(path)?;
-    let Questions { items, questions, yes, .. } = questions(args)?;
+    let (Questions { items, questions, yes, columns, .. }, table_read) = questions(args)?;
     let mut flips = vec![0.0, 0.5 * args.noise, args.noise];
     flips.dedup();
     let problem = AnswerTable::new(yes.view(), &flips)?;
@@ -140,7 +137,7 @@ pub fn train(args: &Ask, progress: &dyn Progress) -> Result<Reply> {
     let percent = |share: f64| format!("{:.1}%", 100.0 * share);
     let head = ["complexity up to", "worst case", "of a policy for this level alone"].map(str::to_owned).to_vec();
     let rows = trained.levels.iter().map(|l| vec![format!("{:.1}", l.complexity), percent(l.worst), percent(l.best)]);
-    let text = format!(
+    let mut text = format!(
         "learned-active: {} items, {} questions, {} to be asked\nhow often it is wrong:\n{}wrote {}\n",
         file.items.len(),
         file.questions.len(),
@@ -149,7 +146,7 @@ pub fn train(args: &Ask, progress: &dyn Progress) -> Result<Reply> {
         path.display()
     );
     let level = |l: &quadrat::select::Level| json!({ "complexity": l.complexity, "worst": l.worst, "best": l.best });
-    let value = json!({
+    let mut value = json!({
         "method": "learned-active",
         "input": args.input,
         "items": file.items.len(),
@@ -160,6 +157,7 @@ pub fn train(args: &Ask, progress: &dyn Progress) -> Result<Reply> {
         "levels": trained.levels.iter().map(level).collect::<Vec<_>>(),
         "out": path,
     });
+    roles::tell(&table_read, &columns, &mut text, &mut value);
     Ok(Reply::new(text, value))
 }
 
@@ -168,7 +166,7 @@ pub fn play(args: &Ask) -> Result<Reply> {
     if let Some(path) = &args.state {
         check_place(path)?;
     }
-    let asked = questions(args)?;
+    let (asked, table) = questions(args)?;
     let policy = policy(args, &asked)?;
     let settings = json!({
         "input": args.input,
@@ -204,10 +202,10 @@ pub fn play(args: &Ask) -> Result<Reply> {
             write_json(path, &json(&file)?)?;
         }
     }
-    Ok(conclusion(args, &asked, &mut session))
+    Ok(conclusion(args, &asked, &table, &mut session))
 }
 
-fn conclusion(args: &Ask, asked: &Questions, session: &mut Session) -> Reply {
+fn conclusion(args: &Ask, asked: &Questions, file: &Table, session: &mut Session) -> Reply {
     let chances = session.chances();
     let guess = &asked.items[session.recommend()];
     let mut order: Vec<usize> = (0..chances.len()).collect();
@@ -217,7 +215,7 @@ fn conclusion(args: &Ask, asked: &Questions, session: &mut Session) -> Reply {
     let rows: Vec<Vec<String>> = order.iter().map(|z| vec![percent(*z), asked.items[*z].clone()]).collect();
     let replies = &session.state().replies;
     let spent = replies.len();
-    let text = format!(
+    let mut text = format!(
         "After {spent} question{} my answer is: {guess}\n{}",
         if spent == 1 { "" } else { "s" },
         table(&rows, &[0])
@@ -226,12 +224,11 @@ fn conclusion(args: &Ask, asked: &Questions, session: &mut Session) -> Reply {
         let word = r.reply.map_or("unknown", |y| if y > 0.5 { "yes" } else { "no" });
         json!({ "question": asked.questions[r.query], "reply": word })
     };
-    let value = json!({
+    let mut value = json!({
         "method": "learned-active",
         "policy": args.policy,
         "input": args.input,
         "name": asked.name,
-        "columns": roles::json(&asked.columns),
         "items": asked.items.len(),
         "questions": asked.questions.len(),
         "noise": args.noise,
@@ -241,6 +238,7 @@ fn conclusion(args: &Ask, asked: &Questions, session: &mut Session) -> Reply {
         "best": order.iter().map(|z| json!({ "item": asked.items[*z], "chance": chances[*z] })).collect::<Vec<_>>(),
         "state": args.state,
     });
+    roles::tell(file, &asked.columns, &mut text, &mut value);
     Reply::new(text, value)
 }
 

@@ -1,16 +1,17 @@
 //! `quadrat holdout`: a hold-out set behind a mechanism, with its budget in a ledger on disk.
 
 use super::held_back::HoldBack;
-use super::work;
+use super::{roles, work};
 use crate::args::Reading;
 use crate::output::{self, Reply, check_place, count, figure, table, wrap};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use quadrat::data::{Categories, Column, ColumnType, Format, Missing, Table, Values, builtin, write_resampled};
 use quadrat::estimate::adaptive_data_analysis::{
-    self as holdout, Bits, Each, Fingerprint, Guarantee, Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Plan,
-    Pmw, Query, QueryMechanism, Recorded, Source, Split, Thresholdout, secret_seed,
+    self as holdout, Fingerprint, Guarantee, Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Plan, Pmw, Query,
+    QueryMechanism, Recorded, Source, Split, Thresholdout, secret_seed,
 };
-use quadrat::{Error, Result, Target, TargetKind, check_vacant};
+use quadrat::held_out::{Domain, HeldOut, Seen, each_once, numbers};
+use quadrat::{ColumnUse, Error, OnMissing, Part, Result, Target, TargetKind, UsedColumn, Wish, check_vacant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -121,7 +122,7 @@ pub struct Init {
     pub step: Option<String>,
     /// Pmw: the columns whose combinations are the domain; other columns cannot be asked about, and which values occur
     /// in these counts as known
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C")]
     pub domain: Vec<String>,
     /// Column that names each row, so that predictions may come in any order
     #[arg(long, value_name = "COLUMN")]
@@ -176,7 +177,7 @@ pub struct Ask {
     pub range: Vec<f64>,
     /// The quadrant correlation of two columns, from -1 to 1: how much more often they are on the same side of their
     /// training means than on different sides
-    #[arg(long, value_name = "A,B", value_delimiter = ',', group = "question")]
+    #[arg(long, value_name = "A,B", group = "question")]
     pub correlation: Vec<String>,
     /// The share of rows with this value in this column; give it again for rows that have all of several values
     #[arg(long = "where", value_name = "COLUMN=VALUE", group = "question")]
@@ -274,27 +275,8 @@ struct About {
     /// How it is read.
     #[serde(flatten)]
     reading: Reading,
-    target: Option<String>,
-    /// Names of the classes.
-    classes: Vec<String>,
-    /// The class of each row of the file.
-    labels: Vec<u32>,
-    id: Option<String>,
-    /// The name of each row of the file.
-    ids: Vec<String>,
-    /// Row numbers of the file: the training rows, then the held-out rows.
-    order: Vec<u32>,
-    /// How many of them are training rows.
-    train: usize,
-    /// The columns of the domain, for pmw.
-    domain: Vec<Domain>,
-}
-
-/// A column of the domain.
-#[derive(Serialize, Deserialize)]
-struct Domain {
-    column: String,
-    values: Vec<String>,
+    #[serde(flatten)]
+    held_out: HeldOut,
 }
 
 fn default_budget(rows: usize) -> u64 {
@@ -304,23 +286,26 @@ fn default_budget(rows: usize) -> u64 {
 fn init(args: &Init) -> Result<Reply> {
     check_options(args)?;
     check_vacant(&args.ledger)?;
-    let table = work::read(&args.input, &args.reading)?;
+    let (table, dropped) = complete(work::read(&args.input, &args.reading)?, args.reading.on_missing()?)?;
     if let Some(path) = &args.publish {
         check_publish(args, &table, path)?;
     }
     let about = about(args, &table)?;
+    let rows = &about.held_out;
     let mechanism = mechanism(args, &about, &table)?;
     if let (Some(path), Some(target)) = (&args.publish, &args.target) {
-        publish(&table, target, &about, path)?;
+        publish(&table, target, rows, path)?;
     }
-    let held_out = about.order.len() - about.train;
+    let mut uses = uses(args, &table, rows)?;
+    uses.warnings.extend(dropped);
+    let held_out = rows.order.len() - rows.train;
     let (name, guarantee, remaining) = (mechanism.name(), mechanism.guarantee(), mechanism.remaining());
     Ledger::create(&args.ledger, mechanism, output::json(&about)?)?;
     let mut text = format!(
         "{name}: {} rows held out of {}, {} for training\n",
         count(held_out),
-        count(about.order.len()),
-        count(about.train)
+        count(rows.order.len()),
+        count(rows.train)
     );
     text.push_str(&format!("answers left: {}\n", left(remaining)));
     text.push_str(&wrap(&promise(name, guarantee), 0, 100));
@@ -328,17 +313,62 @@ fn init(args: &Init) -> Result<Reply> {
     if let Some(path) = &args.publish {
         text.push_str(&format!("wrote {}: for those who ask\n", path.display()));
     }
-    let value = json!({
+    let mut value = json!({
         "method": name,
-        "rows": about.order.len(),
-        "train_rows": about.train,
+        "rows": rows.order.len(),
+        "train_rows": rows.train,
         "holdout_rows": held_out,
         "remaining": remaining,
         "guarantee": output::json(&guarantee)?,
         "ledger": args.ledger,
         "publish": args.publish,
     });
+    roles::tell(&table, &uses, &mut text, &mut value);
     Ok(Reply::new(text, value))
+}
+
+/// The rows that are asked about: with --missing drop those without a gap in any column that is not excluded, since any of
+/// them may be asked about; and what is to be said of it.
+fn complete(table: Table, on_missing: OnMissing) -> Result<(Table, Vec<String>)> {
+    match on_missing {
+        OnMissing::Refuse | OnMissing::Category => Ok((table, Vec::new())),
+        OnMissing::Drop => {
+            let asked = table.columns().iter().filter(|column| !table.excluded().contains(&column.name));
+            let mut all = ColumnUse::default();
+            all.used = asked.map(|column| UsedColumn::new(&column.name, Part::Category)).collect();
+            Ok((all.settle(&table, OnMissing::Drop)?, all.warnings))
+        }
+        OnMissing::Impute(_) | OnMissing::Indicate => {
+            let want = "answers are about values that are there: leave rows without one out (drop), or let no name be a \
+                        value of its own (category)";
+            Err(Error::input("--missing", "values to be filled in", want))
+        }
+    }
+}
+
+/// Whether no value is a value of its own.
+fn missing(reading: &Reading) -> Result<Missing> {
+    Ok(if reading.on_missing()? == OnMissing::Category { Missing::Keep } else { Missing::Error })
+}
+
+/// What the columns are used as before anything is asked.
+fn uses(args: &Init, table: &Table, rows: &HeldOut) -> Result<ColumnUse> {
+    let named =
+        [(&args.target, Part::Target), (&args.id, Part::Name), (&args.groups, Part::Group), (&args.time, Part::Time)];
+    let parts = named.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part)));
+    let domain = rows.domain.iter().map(|domain| (domain.column.as_str(), Part::Category));
+    let unread = match args.method {
+        Method::Pmw => "not in --domain: cannot be asked about",
+        _ => "read only if a question names it",
+    };
+    let wish = Wish { parts: parts.chain(domain).collect(), unread: Some(unread), ..Wish::default() };
+    let mut uses = ColumnUse::choose(table, &wish)?;
+    if let Some(target) = &args.target {
+        let classes = Categories { codes: rows.labels.clone(), names: rows.classes.clone() };
+        uses.look_at_classes(target, &classes);
+    }
+    rows.domain.iter().for_each(|domain| uses.count_levels(&domain.column, domain.values.len()));
+    Ok(uses)
 }
 
 /// That no option of another method is given.
@@ -393,29 +423,32 @@ fn about(args: &Init, table: &Table) -> Result<About> {
     let mut ids = Vec::new();
     if let Some(id) = &args.id {
         ids = table.strings(id)?;
-        unique(&ids, &format!("{}, column `{id}`", table.name()))?;
+        each_once(&ids, &format!("{}, column `{id}`", table.name()))?;
     }
     let (mut order, train) = order(args, table, share)?;
     // Held-out rows stay in random order, since `split` takes them in turn; training rows have no order.
     order[..train].sort_unstable();
-    unique(&args.domain, "--domain")?;
+    let named = work::listed("--domain", &args.domain, table)?;
+    each_once(&named, "--domain")?;
     let mut domain = Vec::new();
-    for column in &args.domain {
-        let values = table.categories(column, Missing::Error)?.names;
-        domain.push(Domain { column: column.clone(), values });
+    for column in named {
+        let values = table.categories(&column, missing(&args.reading)?)?.names;
+        domain.push(Domain { column, values });
     }
     Ok(About {
         input: full_name(&args.input)?,
         sha256: hash(&args.input)?,
         reading: args.reading.clone(),
-        target: args.target.clone(),
-        classes,
-        labels,
-        id: args.id.clone(),
-        ids,
-        order,
-        train,
-        domain,
+        held_out: HeldOut {
+            target: args.target.clone(),
+            classes,
+            labels,
+            id: args.id.clone(),
+            ids,
+            order,
+            train,
+            domain,
+        },
     })
 }
 
@@ -458,14 +491,6 @@ fn order(args: &Init, table: &Table, share: f64) -> Result<(Vec<u32>, usize)> {
     Ok((first, train.len()))
 }
 
-fn unique(ids: &[String], what: &str) -> Result<()> {
-    let mut seen = std::collections::HashSet::with_capacity(ids.len());
-    match ids.iter().find(|id| !seen.insert(id.trim())) {
-        None => Ok(()),
-        Some(id) => Err(Error::input(what, format!("`{id}` twice"), "each may be there once only")),
-    }
-}
-
 fn full_name(input: &str) -> Result<String> {
     if input.starts_with("builtin:") {
         return Ok(input.to_owned());
@@ -483,7 +508,7 @@ fn hash(input: &str) -> Result<String> {
 }
 
 fn mechanism(args: &Init, about: &About, table: &Table) -> Result<Mechanism> {
-    let (train, rows) = (about.train, about.order.len() - about.train);
+    let (train, rows) = (about.held_out.train, about.held_out.order.len() - about.held_out.train);
     let queries = args.queries.unwrap_or(QUERIES);
     let beta = 1.0 - args.confidence.unwrap_or(0.95);
     let budget = args.budget.unwrap_or(default_budget(rows));
@@ -496,7 +521,7 @@ fn mechanism(args: &Init, about: &About, table: &Table) -> Result<Mechanism> {
         Method::Naive => Naive::new(rows).into(),
         Method::Split => Split::new(rows, queries, beta)?.into(),
         Method::Pmw => {
-            let counts = about.counts(table)?;
+            let counts = about.held_out.counts(table, missing(&about.reading)?)?;
             if args.certified { Pmw::planned(&counts, queries, beta)? } else { Pmw::heuristic(&counts)? }.into()
         }
     })
@@ -528,7 +553,7 @@ fn check_publish(args: &Init, table: &Table, path: &Path) -> Result<()> {
 }
 
 /// All rows as they are, with the target of held-out rows left empty.
-fn publish(table: &Table, target: &str, about: &About, path: &Path) -> Result<()> {
+fn publish(table: &Table, target: &str, rows: &HeldOut, path: &Path) -> Result<()> {
     let mut columns = Vec::new();
     for Column { name, kind } in table.columns() {
         let values = if name != target && *kind == ColumnType::Text {
@@ -538,7 +563,7 @@ fn publish(table: &Table, target: &str, about: &About, path: &Path) -> Result<()
             if name == target {
                 let none = names.iter().position(String::is_empty).unwrap_or(names.len());
                 names.resize(names.len().max(none + 1), String::new());
-                about.order[about.train..].iter().for_each(|row| codes[*row as usize] = none as u32);
+                rows.rows(Seen::HeldOut).iter().for_each(|row| codes[*row as usize] = none as u32);
             }
             Values::Category { codes, names }
         };
@@ -559,8 +584,8 @@ fn ask(args: &Ask) -> Result<Reply> {
         Error::data(args.ledger.display().to_string(), None, format!("not a ledger of this command: {e}"))
     })?;
     let method = ledger.mechanism().name();
-    let (question, what) = question(args, &about, method)?;
-    let recorded = ledger.ask(question.as_ref(), &what).map_err(exhausted)?;
+    let Question { query, what, table, uses } = question(args, &about, method)?;
+    let recorded = ledger.ask(query.as_ref(), &what).map_err(exhausted)?;
     let given = given(&recorded, method);
     let Recorded { entry, cached } = recorded;
     let mut text =
@@ -573,7 +598,7 @@ fn ask(args: &Ask) -> Result<Reply> {
     });
     let cost = if cached { "on record before, free" } else { "now on record" };
     text.push_str(&format!("answer {}, {cost}; answers left: {}\n", entry.n + 1, left(ledger.remaining())));
-    let value = json!({
+    let mut value = json!({
         "method": method,
         "question": what,
         "value": given.value,
@@ -586,6 +611,7 @@ fn ask(args: &Ask) -> Result<Reply> {
         "answered": ledger.entries().len(),
         "remaining": ledger.remaining(),
     });
+    roles::tell(&table, &uses, &mut text, &mut value);
     Ok(Reply::new(text, value))
 }
 
@@ -614,52 +640,83 @@ fn exhausted(error: Error) -> Error {
     }
 }
 
-/// What is asked: the query over the mechanism's rows, and in words.
-fn question(args: &Ask, about: &About, method: &str) -> Result<(Box<dyn Query>, String)> {
+/// What is asked.
+struct Question {
+    /// Over the mechanism's rows.
+    query: Box<dyn Query>,
+    /// In words.
+    what: String,
+    /// The file that was read for it, and which of its columns.
+    table: Table,
+    uses: ColumnUse,
+}
+
+impl Question {
+    fn new(
+        table: Table,
+        parts: Vec<(&str, Part)>,
+        unread: &'static str,
+        query: impl Query + 'static,
+        what: String,
+    ) -> Result<Question> {
+        let uses = ColumnUse::choose(&table, &Wish { parts, unread: Some(unread), ..Wish::default() })?;
+        Ok(Question { query: Box::new(query), what, table, uses })
+    }
+}
+
+fn question(args: &Ask, about: &About, method: &str) -> Result<Question> {
+    const UNASKED: &str = "not asked about";
     let only = |fits: bool, takes: &str| match fits {
         true => Ok(()),
         false => Err(Error::input("question", format!("to a ledger of {method}"), format!("it answers {takes} only"))),
     };
     only(method != "pmw" || !args.conditions.is_empty(), "--where")?;
     only(method != "ladder" || args.predictions.is_some(), "--predictions")?;
+    let rows = &about.held_out;
     // Thresholdout looks at the training rows too, the others at the held-out rows alone.
-    let rows = if method == "thresholdout" { &about.order[..] } else { &about.order[about.train..] };
-    let bits = |bit: &dyn Fn(usize) -> bool| Bits::from_fn(rows.len(), |at| bit(rows[at] as usize));
+    let seen = if method == "thresholdout" { Seen::All } else { Seen::HeldOut };
     if let Some(file) = &args.predictions {
-        let right = about.right(file, args.column.as_deref())?;
-        let query = if method == "ladder" { bits(&|row| !right[row]) } else { bits(&|row| right[row]) };
-        return Ok((Box::new(query), format!("accuracy of {file}")));
+        let table = work::read(file, &Reading::default())?;
+        let column = match &args.column {
+            Some(column) => column.clone(),
+            None => rows.predictions_column(&table)?.to_owned(),
+        };
+        let right = rows.right(&table, &column)?;
+        let query = rows.share(seen, |row| right[row] != (method == "ladder"));
+        let id = rows.id.as_deref().filter(|id| table.column(id).is_ok());
+        let parts = std::iter::once((column.as_str(), Part::Prediction)).chain(id.map(|id| (id, Part::Name))).collect();
+        return Question::new(table, parts, "no prediction", query, format!("accuracy of {file}"));
     }
     let table = about.table()?;
     if !args.conditions.is_empty() {
-        let conditions = args.conditions.iter().map(|text| condition(text)).collect::<Result<Vec<_>>>()?;
+        let known = table.column_names();
+        let conditions = args.conditions.iter().map(|text| condition(text, &known)).collect::<Result<Vec<_>>>()?;
+        let query = match method {
+            "pmw" => rows.marginal(&conditions)?,
+            _ => {
+                let all = HeldOut::fulfils(&table, &conditions, missing(&about.reading)?)?;
+                rows.share(seen, |row| all[row])
+            }
+        };
         let what = format!("share of rows with {}", args.conditions.join(" and "));
-        if method == "pmw" {
-            return Ok((Box::new(about.marginal(&conditions)?), what));
-        }
-        let mut all = vec![true; table.rows()];
-        for (column, wanted) in conditions {
-            let found = table.categories(column, Missing::Error)?;
-            let wanted = value_among(&found.names, wanted, column)?;
-            all.iter_mut().zip(&found.codes).for_each(|(all, code)| *all &= *code as usize == wanted);
-        }
-        return Ok((Box::new(bits(&|row| all[row])), what));
+        let parts = conditions.iter().map(|(column, _)| (*column, Part::Category)).collect();
+        return Question::new(table.clone(), parts, UNASKED, query, what);
     }
     if let Some(column) = &args.mean {
         let values = numbers(&table, column)?;
-        let training: Vec<f64> = about.order[..about.train].iter().map(|row| values[*row as usize]).collect();
+        let training: Vec<f64> = rows.of_training(&values).collect();
         let (low, high) = range(&args.range, table.column(column)?.kind, column, &training)?;
-        let values: Vec<f64> = rows.iter().map(|row| values[*row as usize].max(low).min(high)).collect();
+        let query = rows.mean(seen, &values, (low, high));
         let what = format!("mean of {column} between {low} and {high}");
-        return Ok((Box::new(Each::new(values.len(), (low, high), move |row| values[row])), what));
+        return Question::new(table, vec![(column, Part::Number)], UNASKED, query, what);
     }
-    let [a, b] = args.correlation.as_slice() else {
+    let pair = work::listed("--correlation", &args.correlation, &table)?;
+    let [a, b] = pair.as_slice() else {
         return Err(Error::input("--correlation", args.correlation.join(","), "name two columns: A,B"));
     };
-    let sides = [about.above_training_mean(&table, a)?, about.above_training_mean(&table, b)?];
-    let same = bits(&|row| sides[0][row] == sides[1][row]);
-    let sign = move |row| if same.get(row) { 1.0 } else { -1.0 };
-    Ok((Box::new(Each::new(rows.len(), (-1.0, 1.0), sign)), format!("quadrant correlation of {a} and {b}")))
+    let query = rows.correlation(seen, &table, [a, b])?;
+    let parts = vec![(a.as_str(), Part::Number), (b.as_str(), Part::Number)];
+    Question::new(table, parts, UNASKED, query, format!("quadrant correlation of {a} and {b}"))
 }
 
 /// Between which values a mean is taken: as given, or those of truth values. It is said beforehand, since one that followed
@@ -694,34 +751,12 @@ fn range(given: &[f64], kind: ColumnType, column: &str, training: &[f64]) -> Res
     }
 }
 
-fn condition(text: &str) -> Result<(&str, &str)> {
-    text.split_once('=')
-        .map(|(column, value)| (column.trim(), value.trim()))
-        .ok_or_else(|| Error::input("--where", format!("`{text}`"), "write COLUMN=VALUE"))
-}
-
-/// The number of a value among names: as it is written, or as a number of the same value.
-fn value_among(names: &[String], wanted: &str, column: &str) -> Result<usize> {
-    let number = wanted.parse::<f64>().ok();
-    let same = |name: &String| {
-        let name = name.trim();
-        name == wanted || number.is_some_and(|number| name.parse::<f64>().is_ok_and(|other| other == number))
-    };
-    names.iter().position(same).ok_or_else(|| {
-        let near = quadrat::nearest(wanted, names.iter().map(String::as_str));
-        Error::input(format!("column `{column}`"), format!("`{wanted}`"), format!("its values are {}", near.join(", ")))
-    })
-}
-
-/// A column as numbers; one of two names as 0 and 1.
-fn numbers(table: &Table, column: &str) -> Result<Vec<f64>> {
-    if !table.column(column)?.kind.is_numeric() {
-        let found = table.categories(column, Missing::Error)?;
-        if found.names.len() == 2 {
-            return Ok(found.codes.into_iter().map(f64::from).collect());
-        }
-    }
-    Ok(table.numeric(&[column], Missing::Error)?.into_raw_vec_and_offset().0)
+/// COLUMN=VALUE, where either may hold an equals sign: the longest name that is a column's, else up to the first sign.
+fn condition<'a>(text: &'a str, known: &[&str]) -> Result<(&'a str, &'a str)> {
+    let mut cuts = text.match_indices('=').map(|(at, _)| (text[..at].trim(), text[at + 1..].trim()));
+    let first = cuts.next();
+    let longest = cuts.chain(first).filter(|(column, _)| known.contains(column)).max_by_key(|(column, _)| column.len());
+    longest.or(first).ok_or_else(|| Error::input("--where", format!("`{text}`"), "write COLUMN=VALUE"))
 }
 
 impl About {
@@ -731,129 +766,7 @@ impl About {
             let want = "questions about columns need the file as it was; predictions can still be asked about";
             return Err(Error::input(&self.input, "another content than when the ledger was made", want));
         }
-        work::read(&self.input, &self.reading)
-    }
-
-    /// Whether each row of the file is predicted right.
-    fn right(&self, file: &str, column: Option<&str>) -> Result<Vec<bool>> {
-        if self.target.is_none() {
-            return Err(Error::input("--predictions", file, "the ledger was made without --target: there is no label"));
-        }
-        let table = work::read(file, &Reading::default())?;
-        let id = self.id.as_deref().filter(|id| table.column_names().contains(id));
-        let column = match column {
-            Some(column) => column,
-            None => self.predictions_column(&table, id)?,
-        };
-        let predictions = table.categories(column, Missing::Error)?;
-        let place = |name: &String| value_among(&self.classes, name.trim(), &format!("{file}, {column}"));
-        let codes = predictions.names.iter().map(place).collect::<Result<Vec<usize>>>()?;
-        let rows = self.rows_of(&table, id)?;
-        let right = |(row, label): (usize, &u32)| codes[predictions.codes[rows[row]] as usize] == *label as usize;
-        Ok(self.labels.iter().enumerate().map(right).collect())
-    }
-
-    fn predictions_column<'a>(&self, table: &'a Table, id: Option<&str>) -> Result<&'a str> {
-        let names = table.column_names();
-        let known = [self.target.as_deref().unwrap_or_default(), "prediction", "predictions"];
-        let found = known.iter().find_map(|known| names.iter().find(|name| *name == known).copied());
-        let others: Vec<&str> = names.iter().copied().filter(|name| Some(*name) != id).collect();
-        match (found, others.as_slice()) {
-            (Some(found), _) => Ok(found),
-            (None, [only]) => Ok(only),
-            _ => Err(Error::input(
-                format!("{}, column of predictions", table.name()),
-                format!("columns {}", names.join(", ")),
-                format!("name it with --column, or call it `{}`", known[0]),
-            )),
-        }
-    }
-
-    /// For each row of the file, the row of the predictions.
-    fn rows_of(&self, table: &Table, id: Option<&str>) -> Result<Vec<usize>> {
-        let rows = self.labels.len();
-        let Some(id) = id else {
-            if table.rows() != rows {
-                let want = match &self.id {
-                    Some(id) => format!("predict all {rows} rows in their order, or add the column `{id}`"),
-                    None => format!("predict all {rows} rows of the file, training rows too, in their order"),
-                };
-                return Err(Error::input(table.name(), format!("{} rows", table.rows()), want));
-            }
-            return Ok((0..rows).collect());
-        };
-        let given = table.strings(id)?;
-        unique(&given, &format!("{}, column `{id}`", table.name()))?;
-        let place: std::collections::HashMap<&str, usize> =
-            given.iter().enumerate().map(|(row, id)| (id.trim(), row)).collect();
-        let find = |name: &String| {
-            place.get(name.trim()).copied().ok_or_else(|| {
-                let want = format!("predict all {rows} rows of the file, training rows too");
-                Error::input(format!("{}, column `{id}`", table.name()), format!("no `{name}`"), want)
-            })
-        };
-        self.ids.iter().map(find).collect()
-    }
-
-    /// Whether each row of the file is above the mean of the training rows: the analyst knows those.
-    fn above_training_mean(&self, table: &Table, column: &str) -> Result<Vec<bool>> {
-        if self.train == 0 {
-            let want = "a correlation needs the means of training rows: make the ledger with --train-share";
-            return Err(Error::input("--correlation", "a ledger without training rows", want));
-        }
-        let values = numbers(table, column)?;
-        let mean = self.order[..self.train].iter().map(|row| values[*row as usize]).sum::<f64>() / self.train as f64;
-        Ok(values.into_iter().map(|value| value > mean).collect())
-    }
-
-    /// The size of the domain.
-    fn size(&self) -> Result<usize> {
-        if self.domain.is_empty() {
-            return Err(Error::input("--domain", "nothing", "name the columns that pmw may be asked about"));
-        }
-        let size = self.domain.iter().try_fold(1usize, |size, column| size.checked_mul(column.values.len()));
-        size.filter(|size| *size <= 1 << 20).ok_or_else(|| {
-            let sizes: Vec<String> = self.domain.iter().map(|c| format!("{}: {}", c.column, c.values.len())).collect();
-            let want = "use columns whose numbers of values multiply to at most 2^20 = 1,048,576";
-            Error::input("--domain", sizes.join(", "), want)
-        })
-    }
-
-    /// Held-out rows on each element of the domain.
-    fn counts(&self, table: &Table) -> Result<Vec<u64>> {
-        let mut counts = vec![0; self.size()?];
-        let columns =
-            self.domain.iter().map(|c| table.categories(&c.column, Missing::Error)).collect::<Result<Vec<_>>>()?;
-        for row in &self.order[self.train..] {
-            let element = columns.iter().fold(0, |at, c| at * c.names.len() + c.codes[*row as usize] as usize);
-            counts[element] += 1;
-        }
-        Ok(counts)
-    }
-
-    /// The elements of the domain that fulfil all conditions.
-    fn marginal(&self, conditions: &[(&str, &str)]) -> Result<Bits> {
-        let mut wanted: Vec<Option<usize>> = vec![None; self.domain.len()];
-        for (column, value) in conditions {
-            let Some(at) = self.domain.iter().position(|c| c.column == *column) else {
-                let names: Vec<&str> = self.domain.iter().map(|c| c.column.as_str()).collect();
-                let want = format!("pmw knows the columns of --domain only: {}", names.join(", "));
-                return Err(Error::input("--where", format!("`{column}`"), want));
-            };
-            let value = value_among(&self.domain[at].values, value, column)?;
-            if wanted[at].is_some_and(|other| other != value) {
-                return Err(Error::input("--where", format!("two values of `{column}`"), "give one value a column"));
-            }
-            wanted[at] = Some(value);
-        }
-        Ok(Bits::from_fn(self.size()?, |element| {
-            let mut rest = element;
-            self.domain.iter().zip(&wanted).rev().all(|(column, wanted)| {
-                let value = rest % column.values.len();
-                rest /= column.values.len();
-                wanted.is_none_or(|wanted| wanted == value)
-            })
-        }))
+        Ok(complete(work::read(&self.input, &self.reading)?, self.reading.on_missing()?)?.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `quadrat order`: a stream of row numbers for an external trainer.
 
-use super::work;
+use super::{roles, work};
 use crate::args::Order;
 use crate::output::{Reply, check_place, count, json, print, write_json};
 use quadrat::data::{Table, npy_head};
@@ -31,7 +31,7 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
         return Err(Error::input("--epochs", 0, "use at least 1"));
     }
     let (mut rounds, file) = stream(args, draw)?;
-    let own = |row: u32| file.as_ref().map_or(row, |file| file.row(row as usize) as u32);
+    let own = |row: u32| file.as_ref().map_or(row, |(file, _)| file.row(row as usize) as u32);
     let rows = rounds.state().rows;
     let m = work::budget("--fraction", &args.fraction, rows)?;
     if let Some(path) = args.state.as_deref().filter(|path| path.exists()) {
@@ -66,7 +66,7 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
     if let Some(path) = &args.state {
         write_json(path, &json(rounds.state())?)?;
     }
-    let value = json!({
+    let mut value = json!({
         "method": card.slug,
         "rows": rows,
         "epochs": args.epochs,
@@ -76,9 +76,9 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
         "out": args.out,
         "state": args.state,
     });
-    let text = match &args.out {
+    let mut text = match &args.out {
         Some(path) => format!(
-            "{}: {} epochs of {} of {} rows (seed {})\nwrote {}",
+            "{}: {} epochs of {} of {} rows (seed {})\nwrote {}\n",
             card.slug,
             count(args.epochs),
             count(m),
@@ -88,6 +88,16 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
         ),
         None => String::new(),
     };
+    if let Some((table, uses)) = &file {
+        let mut said = String::new();
+        roles::tell(table, uses, &mut said, &mut value);
+        // Row numbers on standard output are for a program to read.
+        match args.out {
+            Some(_) => text.push_str(&said),
+            None if !args.run.json => eprint!("{said}"),
+            None => {}
+        }
+    }
     Ok(Reply::new(text, value))
 }
 
@@ -108,7 +118,7 @@ fn write_row(out: &mut impl Write, row: u32, form: Form) -> std::io::Result<()> 
 }
 
 /// A new stream over the rows, with the classes or weights that the draw needs; and the file that they are of.
-fn stream(args: &Order, draw: RoundDraw) -> Result<(Rounds, Option<Table>)> {
+fn stream(args: &Order, draw: RoundDraw) -> Result<(Rounds, Option<(Table, ColumnUse)>)> {
     let seed = Seed(args.run.seed);
     let Some(input) = &args.input else {
         return Ok((Rounds::new(args.rows.unwrap_or(0), draw, None, seed)?, None));
@@ -129,12 +139,12 @@ fn stream(args: &Order, draw: RoundDraw) -> Result<(Rounds, Option<Table>)> {
         Rounds::weighted(&shares(&scores)?, seed)?
     } else {
         let classes = args.target.as_ref().map(|target| uses.categories(&table, target)).transpose()?;
+        if let (Some(target), Some(classes)) = (&args.target, &classes) {
+            uses.look_at_classes(target, classes);
+        }
         Rounds::new(table.rows(), draw, classes.as_ref().map(|classes| classes.codes.as_slice()), seed)?
     };
-    for warning in &uses.warnings {
-        eprintln!("quadrat: note: {warning}");
-    }
-    Ok((rounds, Some(table)))
+    Ok((rounds, Some((table, uses))))
 }
 
 /// The stream that was saved, if it is one over the same rows.

@@ -305,3 +305,110 @@ fn a_court_keeps_groups_and_later_rows_apart() {
     let other = folder.fails(&format!("{line} --state s.json"));
     assert!(other.contains("groups"), "{other}");
 }
+
+/// Verbs that read columns for something else than features.
+#[test]
+fn every_verb_says_what_it_read() {
+    let folder = Folder::new("columns-everywhere");
+    folder.write("t.csv", &gaps_csv(60));
+    let order = folder.json("quadrat order --in t.csv --target y --draw stratified --fraction 50% --json");
+    assert_eq!(used(&order), [("y", "target")]);
+    assert!(left_out(&order).contains(&("city", "not read by this draw")));
+    let quiet = folder.run("quadrat order --in t.csv --target y --draw stratified --fraction 50%");
+    assert!(String::from_utf8(quiet.stdout).unwrap().lines().all(|line| line.parse::<usize>().is_ok()));
+    assert!(String::from_utf8(quiet.stderr).unwrap().contains("columns used: y (target, 2 classes)"));
+    let split = "quadrat split --in t.csv --hold-out 0.2 --target y --groups city --missing drop";
+    let value = folder.json(&format!("{split} --json"));
+    assert_eq!(used(&value), [("y", "target"), ("city", "group")]);
+    assert!(warnings(&value).contains("5 of 60 rows lack a value in `city` (5): these rows are left out"), "{value}");
+    assert_eq!(value["train"].as_u64().unwrap() + value["test"].as_u64().unwrap(), 55);
+    let refused = folder.fails("quadrat split --in t.csv --hold-out 0.2 --target y --groups city");
+    assert!(refused.contains("`city` (5)") && refused.contains("--missing drop"), "{refused}");
+    assert!(
+        warnings(&folder.json("quadrat split --in t.csv --hold-out 0.2 --missing drop --json")).contains("no effect")
+    );
+    folder.ok(&format!("{split} --report r.html"));
+    assert!(folder.read("r.html").contains("columns used"));
+    for line in [
+        "quadrat ask --in builtin:zoo --answers y,n,y",
+        "quadrat ask --in builtin:zoo --features eggs,milk --answers y",
+    ] {
+        assert!(folder.ok(line).contains("columns used: "), "{line}");
+        assert!(!used(&folder.json(&format!("{line} --json"))).is_empty());
+    }
+    let named = folder.json("quadrat ask --in builtin:zoo --features eggs,milk --answers y --json");
+    assert!(left_out(&named).contains(&("hair", "not named")), "{named}");
+}
+
+/// A column that numbers the rows is no output; lists of outputs may hold commas.
+#[test]
+fn estimates_say_which_columns_are_inputs_and_outputs() {
+    let folder = Folder::new("columns-estimates");
+    folder.write("p.toml", "[[input]]\nname = \"a\"\nlaw = \"uniform\"\nmin = 0\nmax = 1\n");
+    let mut numbers = Numbers::new(3);
+    let row = |i: usize| {
+        let a = numbers.next();
+        format!("{i},{a},{},{},x\n", 2.0 * a, a * a)
+    };
+    folder.write("r.csv", &format!("run,a,\"y, mean\",z,note\n{}", (0..64).map(row).collect::<String>()));
+    let line = "quadrat estimate expect --problem p.toml --read-results r.csv --scrambles 0";
+    let value = folder.json(&format!("{line} --json"));
+    assert_eq!(used(&value), [("a", "number"), ("y, mean", "response"), ("z", "response")]);
+    assert_eq!(left_out(&value), [("run", "numbers the rows"), ("note", "text")]);
+    assert!(folder.ok(line).contains("columns used: a (number)"));
+    let named = folder.json(&format!("{line} --outputs \"y, mean,z\" --json"));
+    assert_eq!(named["outputs"][0]["name"], "y, mean");
+    folder.ok("quadrat estimate sobol --problem p.toml --calls 64 --order first --write-design d.csv");
+    let design: String = folder.read("d.csv").lines().enumerate().fold(String::new(), |text, (i, line)| {
+        let result = if i == 0 { "\"y, mean\"".to_owned() } else { line.to_owned() };
+        text + line + "," + &result + "\n"
+    });
+    folder.write("d2.csv", &design);
+    let line = "quadrat estimate sobol --problem p.toml --order first --read-results d2.csv --outputs \"y, mean\"";
+    assert_eq!(used(&folder.json(&format!("{line} --json"))), [("a", "number"), ("y, mean", "response")]);
+    folder.ok(&format!("{line} --report s.html"));
+    assert!(folder.read("s.html").contains("columns used"));
+}
+
+#[test]
+fn a_holdout_says_what_it_read_and_takes_gaps_into_account() {
+    let folder = Folder::new("columns-holdout");
+    let mut numbers = Numbers::new(9);
+    let row = |i: usize| {
+        let city = if i % 10 == 3 { "" } else { ["Oslo", "Rome"][i % 2] };
+        format!("r{i},{:.3},{city},{},{}\n", numbers.next(), i % 3, ["yes", "no"][i / 2 % 2])
+    };
+    folder.write("t.csv", &format!("id,\"x, mean\",city,k=v,y\n{}", (0..200).map(row).collect::<String>()));
+    let init = |more: &str, ledger: &str| {
+        folder.json(&format!("quadrat holdout init --in t.csv --target y --id id --ledger {ledger} {more} --json"))
+    };
+    let said = init("", "a");
+    assert_eq!(used(&said), [("y", "target"), ("id", "name")]);
+    assert_eq!(said["columns"]["used"][0]["levels"], 2);
+    assert!(left_out(&said).contains(&("city", "read only if a question names it")));
+    let pair = folder.json("quadrat holdout ask --ledger a --correlation \"x, mean,k=v\" --json");
+    assert_eq!(used(&pair), [("x, mean", "number"), ("k=v", "number")]);
+    let share = folder.json("quadrat holdout ask --ledger a --where k=v=1 --json");
+    assert_eq!(used(&share), [("k=v", "category")]);
+    let gap = folder.fails("quadrat holdout ask --ledger a --where city=Oslo");
+    assert!(gap.contains("missing"), "{gap}");
+    // No value as a value of its own, or rows with a gap left out, now and later.
+    init("--missing category", "b");
+    let none = folder.json("quadrat holdout ask --ledger b --where city= --json");
+    assert!((none["value"].as_f64().unwrap() - 0.1).abs() < 0.1, "{none}");
+    let dropped = init("--missing drop --publish team.csv", "c");
+    assert_eq!((&dropped["rows"], folder.read("team.csv").lines().count()), (&180.into(), 181));
+    assert!(warnings(&dropped).contains("20 of 200 rows lack a value in `city` (20)"), "{dropped}");
+    folder.ok("quadrat holdout ask --ledger c --where city=Oslo");
+    let team = folder.read("team.csv");
+    let guesses: String =
+        team.lines().skip(1).map(|line| format!("{},yes\n", line.split(',').next().unwrap())).collect();
+    folder.write("p.csv", &format!("id,y\n{guesses}"));
+    let right = folder.json("quadrat holdout ask --ledger c --predictions p.csv --json");
+    assert_eq!(used(&right), [("y", "prediction"), ("id", "name")]);
+    let filled = folder.fails("quadrat holdout init --in t.csv --target y --ledger d --impute median");
+    assert!(filled.contains("--missing"), "{filled}");
+    let pmw = init("--method pmw --domain \"k=v,y\"", "e");
+    assert_eq!(used(&pmw).last(), Some(&("y", "category")));
+    assert!(left_out(&pmw).contains(&("city", "not in --domain: cannot be asked about")));
+}

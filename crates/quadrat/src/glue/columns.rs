@@ -28,6 +28,8 @@ pub enum Part {
     Labels,
     /// What is to be predicted, or a row's class.
     Target,
+    /// What somebody says the target is.
+    Prediction,
     /// A row's quality.
     Score,
     /// What a regression explains.
@@ -53,6 +55,7 @@ impl Part {
             Part::Embedding => "embedding",
             Part::Labels => "labels",
             Part::Target => "target",
+            Part::Prediction => "prediction",
             Part::Score => "score",
             Part::Response => "response",
             Part::Weight => "weight",

@@ -6,6 +6,8 @@
 #[cfg(all(feature = "robust", feature = "regularize"))]
 mod balanced;
 mod columns;
+#[cfg(feature = "estimate")]
+pub mod held_out;
 mod imputation;
 #[cfg(feature = "robust")]
 mod labelled;

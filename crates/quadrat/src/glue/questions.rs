@@ -78,6 +78,11 @@ impl Questions {
                 }
             }
         }
+        if !columns.is_empty() {
+            let named = |column: &&Column| columns.contains(&column.name) || Some(&column.name) == name.as_ref();
+            let others = table.columns().iter().filter(|column| !named(column));
+            uses.left_out.extend(others.map(|c| LeftOut { name: c.name.clone(), why: "not named".to_owned() }));
+        }
         let names = item_names(table, name.as_deref())?;
         let mut places: HashMap<Vec<u64>, usize> = HashMap::new();
         let (mut items, mut rows): (Vec<String>, Vec<Vec<f64>>) = (Vec::new(), Vec::new());

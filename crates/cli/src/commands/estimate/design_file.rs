@@ -3,9 +3,9 @@
 use crate::args::Reading;
 use crate::commands::work;
 use ndarray::{Array2, ArrayView2};
-use quadrat::data::Missing;
+use quadrat::data::{Missing, Table};
 use quadrat::estimate::sobol::Input;
-use quadrat::{Error, Result, write_atomic};
+use quadrat::{ColumnUse, Error, Nominal, Part, Result, Wish, write_atomic};
 use std::io::Write;
 use std::path::Path;
 
@@ -39,22 +39,35 @@ pub struct Results {
     pub y: Array2<f64>,
     /// Their names.
     pub names: Vec<String>,
+    /// The file, and what its columns are used as.
+    pub table: Table,
+    pub uses: ColumnUse,
 }
 
-/// Reads a design with columns of results: those named, or all numeric ones that are no inputs.
+/// Reads a design with columns of results: those named, or all numeric ones that are no inputs and do more than number
+/// the rows.
 pub fn read(file: &str, outputs: &[String], inputs: &[Input]) -> Result<Results> {
     let table = work::read(file, &Reading::default())?;
-    let inputs: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-    let mut names = outputs.to_vec();
-    if names.is_empty() {
-        let others = table.numeric_columns().into_iter().filter(|column| !inputs.contains(column));
-        names = others.map(str::to_owned).collect();
-    }
+    let parts: Vec<(&str, Part)> = inputs.iter().map(|input| (input.name.as_str(), Part::Number)).collect();
+    let inputs: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    let wish = Wish {
+        parts,
+        features: &work::listed("--outputs", outputs, &table)?,
+        numbers: true,
+        nominal: Nominal::Named(Vec::new()),
+        ..Wish::default()
+    };
+    let mut uses = ColumnUse::choose(&table, &wish)?;
+    let is_output = |name: &str| !inputs.contains(&name);
+    uses.used.iter_mut().filter(|used| is_output(&used.name)).for_each(|used| used.part = Part::Response);
+    uses.used.sort_by_key(|used| used.part == Part::Response);
+    let names: Vec<String> = uses.names(Part::Response).into_iter().map(str::to_owned).collect();
     if names.is_empty() {
         let want = "add the model's results as numeric columns, or name them with --outputs";
         return Err(Error::data(file, None, format!("no column of results beside the inputs; {want}")));
     }
-    Ok(Results { x: table.numeric(&inputs, Missing::Error)?, y: table.numeric(&names, Missing::Keep)?, names })
+    let (x, y) = (table.numeric(&inputs, Missing::Error)?, table.numeric(&names, Missing::Keep)?);
+    Ok(Results { x, y, names, table, uses })
 }
 
 /// Names of the outputs of a program.

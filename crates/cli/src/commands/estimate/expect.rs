@@ -1,9 +1,11 @@
 //! `quadrat estimate expect`: means and probabilities of an external program's outputs, or of runs made elsewhere.
 
+use super::design_file::Results;
 use super::simulator::{External, Simulator};
 use super::sobol::Method;
 use super::{design_file, problem, simulator};
 use crate::args::Run;
+use crate::commands::roles;
 use crate::output::{Reply, check_place, count, figure, json, table, wrap};
 use clap::{Args, ValueEnum};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
@@ -43,7 +45,7 @@ pub struct Expectation {
     #[arg(long, value_name = "OUTPUT OP NUMBER")]
     pub event: Vec<String>,
     /// Columns of --read-results that are outputs [default: all numeric columns that are no inputs]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', requires = "read_results")]
+    #[arg(long, value_name = "A,B,C", requires = "read_results")]
     pub outputs: Vec<String>,
     /// Write the figures as a table
     #[arg(long, value_name = "FILE.csv", conflicts_with = "write_design")]
@@ -152,7 +154,7 @@ pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
             json!({ "design": path, "rows": design.nrows(), "scrambles": args.scrambles, "seed": args.run.seed });
         return Ok(Reply::new(text, value));
     }
-    let (means, mut names, runs) = match (&args.external.command, &args.read_results) {
+    let (means, mut names, runs, read) = match (&args.external.command, &args.read_results) {
         (Some(command), _) => {
             let simulator = Simulator::open(&args.external, command, factors.inputs(), progress)?;
             let names = OnceLock::new();
@@ -169,11 +171,11 @@ pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
             };
             let mut means = means.inspect_err(|_| simulator.rescue(&args.problem))?;
             means.warnings.splice(0..0, simulator.warning());
-            (means, names.into_inner().unwrap_or_default(), Some((simulator.summary(), simulator.json())))
+            (means, names.into_inner().unwrap_or_default(), Some((simulator.summary(), simulator.json())), None)
         }
         (None, file) => {
-            let (means, names) = read_results(args, file.as_deref().unwrap_or_default(), &factors, &events)?;
-            (means, names, None)
+            let (means, results) = read_results(args, file.as_deref().unwrap_or_default(), &factors, &events)?;
+            (means, results.names.clone(), None, Some(results))
         }
     };
     names.extend(events.into_iter().map(|event| event.text));
@@ -183,11 +185,11 @@ pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
     if let Some(path) = &args.out {
         write_table(path, &names, &means)?;
     }
-    reply(args, &names, &means, runs)
+    reply(args, &names, &means, runs, read.as_ref())
 }
 
 /// Means from a file: of the design that these options make, or of independent rows.
-fn read_results(args: &Expectation, file: &str, factors: &Factors, events: &[Event]) -> Result<(Means, Vec<String>)> {
+fn read_results(args: &Expectation, file: &str, factors: &Factors, events: &[Event]) -> Result<(Means, Results)> {
     let results = design_file::read(file, &args.outputs, factors.inputs())?;
     let rows = results.x.nrows();
     let expect = Expect { calls: rows, scrambles: args.scrambles };
@@ -210,8 +212,8 @@ fn read_results(args: &Expectation, file: &str, factors: &Factors, events: &[Eve
             }
         }
     }
-    let y = with_events(results.y, &results.names, events)?;
-    Ok((expect.means(y.view()).map_err(|e| Error::data(file, None, e.to_string()))?, results.names))
+    let y = with_events(results.y.clone(), &results.names, events)?;
+    Ok((expect.means(y.view()).map_err(|e| Error::data(file, None, e.to_string()))?, results))
 }
 
 fn write_table(path: &Path, names: &[String], means: &Means) -> Result<()> {
@@ -232,7 +234,13 @@ fn write_table(path: &Path, names: &[String], means: &Means) -> Result<()> {
     })
 }
 
-fn reply(args: &Expectation, names: &[String], means: &Means, runs: Option<(Option<String>, Value)>) -> Result<Reply> {
+fn reply(
+    args: &Expectation,
+    names: &[String],
+    means: &Means,
+    runs: Option<(Option<String>, Value)>,
+    read: Option<&Results>,
+) -> Result<Reply> {
     let how = match (args.method, args.scrambles) {
         (Points::AdaptiveIscv, _) => "adaptive importance sampling".to_owned(),
         (Points::Sobol, 0) => "independent points".to_owned(),
@@ -267,11 +275,14 @@ fn reply(args: &Expectation, names: &[String], means: &Means, runs: Option<(Opti
         })
         .collect::<Result<_>>()?;
     let method = if args.method == Points::Sobol { "sobol" } else { Method::AdaptiveIscv.name() };
-    let value = json!({
+    let mut value = json!({
         "method": method, "scrambles": args.scrambles, "problem": args.problem, "calls": means.calls,
         "left_out": means.left_out, "seed": args.run.seed, "runs": runs.map(|(_, json)| json), "outputs": outputs,
         "warnings": means.warnings, "out": args.out,
     });
+    if let Some(Results { table, uses, .. }) = read {
+        roles::tell(table, uses, &mut text, &mut value);
+    }
     Ok(Reply::new(text, value))
 }
 

@@ -1,8 +1,10 @@
 //! `quadrat estimate sobol`: Sobol' indices of an external program, or of runs that were made elsewhere.
 
+use super::design_file::Results;
 use super::simulator::{External, Simulator};
 use super::{design_file, problem, simulator};
 use crate::args::Run;
+use crate::commands::roles;
 use crate::output::{Reply, check_place, count, figure, json, table, wrap};
 use crate::report::{Block, Page};
 use clap::{Args, ValueEnum};
@@ -41,7 +43,7 @@ pub struct Sobol {
     #[arg(long, value_name = "R", default_value_t = 1)]
     pub scrambles: usize,
     /// Columns of --read-results that are outputs [default: all numeric columns that are no inputs]
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', requires = "read_results")]
+    #[arg(long, value_name = "A,B,C", requires = "read_results")]
     pub outputs: Vec<String>,
     /// Bootstrap resamples behind errors and intervals with one scramble; 0: the delta method
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -145,7 +147,7 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
         return write_design(args, path, &saltelli, &factors);
     }
     let seed = Seed(args.run.seed);
-    let (estimate, names, runs) = match (&args.external.command, &args.read_results) {
+    let (estimate, names, runs, read) = match (&args.external.command, &args.read_results) {
         (Some(command), _) => {
             let simulator = Simulator::open(&args.external, command, factors.inputs(), progress)?;
             let model = |x: ndarray::ArrayView2<f64>| simulator.run(x);
@@ -159,12 +161,12 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
             let mut estimate = estimate.inspect_err(|_| simulator.rescue(&args.problem))?;
             estimate.warnings.splice(0..0, simulator.warning());
             let names = design_file::names(estimate.outputs.len());
-            (estimate, names, Some((simulator.summary(), simulator.json())))
+            (estimate, names, Some((simulator.summary(), simulator.json())), None)
         }
         (None, results) => {
-            let (estimate, names) =
+            let (estimate, results) =
                 read_results(&saltelli, results.as_deref().unwrap_or_default(), args, &factors, progress)?;
-            (estimate, names, None)
+            (estimate, results.names.clone(), None, Some(results))
         }
     };
     for warning in &estimate.warnings {
@@ -174,9 +176,11 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
         write_table(path, &names, &estimate)?;
     }
     if let Some(path) = &args.report {
-        page(args, &factors, &names, &estimate).finish(path, Some(find(&catalogue(), Method::AdaptiveIscv.name())?))?;
+        let mut page = page(args, &factors, &names, &estimate);
+        page.section("Columns", read.iter().flat_map(|read| roles::blocks(&read.uses)));
+        page.finish(path, Some(find(&catalogue(), Method::AdaptiveIscv.name())?))?;
     }
-    reply(args, &factors, &names, &estimate, runs)
+    reply(args, &factors, &names, &estimate, runs, read.as_ref())
 }
 
 /// The design, one run a row.
@@ -218,7 +222,7 @@ fn read_results(
     args: &Sobol,
     factors: &Factors,
     progress: &dyn Progress,
-) -> Result<(SobolEstimate, Vec<String>)> {
+) -> Result<(SobolEstimate, Results)> {
     let results = design_file::read(file, &args.outputs, factors.inputs())?;
     let in_file = |e: Error| Error::data(file, None, e.to_string());
     saltelli.check_design(factors, results.x.view()).map_err(|e| {
@@ -241,7 +245,7 @@ fn read_results(
         Error::Cancelled => e,
         other => in_file(other),
     })?;
-    Ok((found, results.names))
+    Ok((found, results))
 }
 
 /// The indices of all orders, with their names.
@@ -327,6 +331,7 @@ fn reply(
     names: &[String],
     estimate: &SobolEstimate,
     runs: Option<(Option<String>, Value)>,
+    read: Option<&Results>,
 ) -> Result<Reply> {
     let mut text = format!("{}\n", heading(args, estimate));
     if let Some((Some(summary), _)) = &runs {
@@ -350,12 +355,15 @@ fn reply(
             Ok(value)
         })
         .collect::<Result<_>>()?;
-    let value = json!({
+    let mut value = json!({
         "method": args.method.name(), "order": name(args.order), "scrambles": args.scrambles, "problem": args.problem,
         "calls": estimate.calls, "base_points_left_out": estimate.left_out, "dependent": factors.dependent(),
         "seed": args.run.seed, "runs": runs.map(|(_, json)| json),
         "outputs": outputs, "warnings": estimate.warnings, "out": args.out,
     });
+    if let Some(Results { table, uses, .. }) = read {
+        roles::tell(table, uses, &mut text, &mut value);
+    }
     Ok(Reply::new(text, value))
 }
 

@@ -3,14 +3,17 @@
 use super::ending;
 use crate::args::SplitFile;
 use crate::commands::held_back::{HoldBack, How};
-use crate::commands::work;
+use crate::commands::{roles, work};
 use crate::output::{Reply, count};
 use crate::report::{Block, Page};
 use quadrat::data::Table;
 use quadrat::numeric::metrics::Split;
 use quadrat::numeric::splits;
 use quadrat::select::Selection;
-use quadrat::{Error, Progress, Result, Seed, Target, TargetKind, checkpoint, save_selection, write_atomic_folder};
+use quadrat::{
+    ColumnUse, Error, OnMissing, Part, Progress, Result, Seed, Target, TargetKind, Wish, checkpoint, save_selection,
+    write_atomic_folder,
+};
 use serde_json::json;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -19,12 +22,19 @@ pub fn run(args: &SplitFile, input: &Table, share: f64, progress: &dyn Progress)
     if !(share > 0.0 && share < 1.0) {
         return Err(Error::input("--hold-out", share, "above 0 and below 1"));
     }
-    let target = args.target.as_deref().map(|name| Target::of(input, name, None)).transpose()?;
+    let (mut uses, input) = rows(args, input)?;
+    let input = &input;
+    let target = args.target.as_deref().map(|name| Target::of(input, name, None)).transpose();
+    let target = target.map_err(|e| uses.explained(input, e))?;
+    if let Some(target) = target.as_ref().filter(|target| target.kind == TargetKind::Classes) {
+        uses.look_at_classes(&target.name, &target.classes);
+    }
     let how = HoldBack { share, groups: args.groups.as_deref(), time: args.time.as_deref(), seed: Seed(args.run.seed) };
     let with_classes = target.as_ref().filter(|t| t.kind == TargetKind::Classes);
     let classes = with_classes.map(|t| (&t.classes.codes[..], &t.classes.names[..]));
     let none = || Error::input("--hold-out", share, "above 0");
-    let (split, How { by, note, mut warnings }) = how.split(Some(input), classes, input.rows())?.ok_or_else(none)?;
+    let split = how.split(Some(input), classes, input.rows()).map_err(|e| uses.explained(input, e))?;
+    let (split, How { by, note, mut warnings }) = split.ok_or_else(none)?;
     warnings.extend(copies(input, &split)?);
     checkpoint(progress)?;
     if let Some(out) = &args.out {
@@ -64,6 +74,7 @@ pub fn run(args: &SplitFile, input: &Table, share: f64, progress: &dyn Progress)
     if let Some(path) = &args.report {
         let mut page = Page::new(format!("{} split", input.name()), note.clone());
         page.section("To be known", warnings.iter().map(|warning| Block::Text(warning.clone())));
+        page.section("Columns", roles::blocks(&uses));
         let bar = |n: usize| (n as f64, count(n));
         page.section(
             "Classes",
@@ -90,7 +101,24 @@ pub fn run(args: &SplitFile, input: &Table, share: f64, progress: &dyn Progress)
     if args.out.is_none() {
         value["rows"] = json!({ "train": own(&split.train), "test": own(&split.test) });
     }
+    roles::tell(input, &uses, &mut text, &mut value);
     Ok(Reply::new(text, value))
+}
+
+/// What the columns are used as, and the rows that are left where incomplete ones are dropped.
+fn rows(args: &SplitFile, input: &Table) -> Result<(ColumnUse, Table)> {
+    let on_missing = args.reading.on_missing()?;
+    let parts = [(&args.target, Part::Target), (&args.groups, Part::Group), (&args.time, Part::Time)];
+    let parts: Vec<(&str, Part)> =
+        parts.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part))).collect();
+    let idle = parts.is_empty() && on_missing != OnMissing::Refuse;
+    let wish = Wish { parts, unread: Some("not read: the split does not depend on it"), ..Wish::default() };
+    let mut uses = ColumnUse::choose(input, &wish)?;
+    if idle {
+        uses.warnings.push("--missing has no effect: the split depends on no column".to_owned());
+    }
+    let input = uses.settle(input, on_missing)?;
+    Ok((uses, input))
 }
 
 /// A warning where rows are on both sides in all their columns. Rows are told apart by 64 bits of hash.
