@@ -209,6 +209,10 @@ impl<'a, 'm> Training<'a, 'm> {
             let run = Run { network, data, loss: trainer.loss, epochs: trainer.epochs, steps, seed };
             method.begin(&run, &mut parameters)?;
         }
+        if !parameters.iter().any(|p| p.trainable) {
+            let want = "at least one that is trained: what the methods freeze together is the whole network";
+            return Err(Error::input("parameters", "all of them frozen", want));
+        }
         Ok(Training {
             trainer,
             network,

@@ -211,15 +211,23 @@ impl Sara {
         }
     }
 
-    /// Select among the selected: what has left the band is settled.
+    /// Select among the selected: what has left the band is settled. If all have left it, none is: the rest of the run
+    /// would train nothing.
     fn select_again(&mut self, parameters: &mut Parameters) -> Result<()> {
-        self.selected.penalties.clear();
-        for (name, pattern) in std::mem::take(&mut self.selected.trained) {
-            let parameter = parameters.get_mut(&name)?;
+        let mut masks = Vec::with_capacity(self.selected.trained.len());
+        for (name, pattern) in &self.selected.trained {
             let mut mask = vec![false; pattern.rows() * pattern.cols()];
-            let values = parameter.values();
+            let values = parameters.get(name)?.values();
             pattern.indices().zip(&values).for_each(|(i, w)| mask[i] = w.abs() < self.selected.threshold);
-            self.selected.trained.extend(train_only(parameter, &mask)?.map(|pattern| (name, pattern)));
+            masks.push(mask);
+        }
+        if masks.iter().flatten().all(|small| !small) {
+            return Ok(());
+        }
+        self.selected.penalties.clear();
+        for ((name, _), mask) in std::mem::take(&mut self.selected.trained).into_iter().zip(masks) {
+            let trained = train_only(parameters.get_mut(&name)?, &mask)?;
+            self.selected.trained.extend(trained.map(|pattern| (name, pattern)));
         }
         Ok(())
     }

@@ -50,9 +50,13 @@ pub(super) fn pass(
         losses = method.loss(&mut forward, &piece, &outputs, losses)?;
     }
     let mean = losses.sum() / batch.rows.len() as f32;
-    let mut gradients = mean.backward();
-    let gradient_of = |leaf: &burn::tensor::Tensor<1>| leaf.grad_remove(&mut gradients).map(values_of);
-    let gradients = leaves.tensors().iter().map(gradient_of).collect();
+    // burn panics where nothing is tracked: a method may have frozen everything by now.
+    let gradients = if parameters.iter().any(|p| p.trainable) {
+        let mut gradients = mean.backward();
+        leaves.tensors().iter().map(|leaf| leaf.grad_remove(&mut gradients).map(values_of)).collect()
+    } else {
+        vec![None; parameters.len()]
+    };
     let loss = f64::from(values_of(mean.inner()).first().copied().unwrap_or(f32::NAN));
     let outputs = values_of(outputs.inner().reshape([-1]));
     Ok(Pass { loss, outputs, gradients, statistics: forward.into_statistics() })

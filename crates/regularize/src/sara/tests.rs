@@ -159,6 +159,16 @@ fn the_second_selection_is_among_the_first_and_freezes_what_has_grown() {
     }
 }
 
+#[test]
+fn a_selection_that_has_grown_as_a_whole_is_kept() {
+    let network = Mlp::new(64, &[70, 16], 4);
+    let mut sara = Sara { select: Select::Budget(1), progressive: Some(0.1), lambda: 0.0, ..Sara::default() };
+    let tuned = train(&network, &mut sara, 4);
+    let (name, pattern, old) = &sara.selected.base[0];
+    assert!(tuned.get(name).unwrap().dense()[pattern.indices().next().unwrap()].abs() > sara.selected.threshold);
+    assert_eq!((old.len(), sara.selected.trained.len()), (1, 1));
+}
+
 /// Keeps the parameters after the ninth of eighteen steps.
 struct Half(Option<Parameters>);
 
