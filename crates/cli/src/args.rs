@@ -6,6 +6,7 @@
 
 use crate::commands::allocate::Allocate;
 use crate::commands::ask::Ask;
+use crate::commands::enlarge::Enlarge;
 use crate::commands::estimate::Estimate;
 use crate::commands::finetune::Apply;
 use crate::commands::holdout::Holdout;
@@ -64,6 +65,8 @@ pub enum Command {
     Tickets(Tickets),
     /// Images -> a small network with few bits that enlarges such images
     Quantise(Quantise),
+    /// Images -> larger ones, by a network that `quantise` made
+    Enlarge(Enlarge),
     /// The small change of a fine-tuning, put on a model or taken off exactly
     Apply(Apply),
     /// Rows or images -> the same with what a model says of them
@@ -89,6 +92,7 @@ impl Command {
             Command::Train(args) => Some(&args.run),
             Command::Tickets(args) => Some(&args.run),
             Command::Quantise(args) => Some(&args.run),
+            Command::Enlarge(args) => Some(&args.run),
             Command::Predict(args) => Some(&args.run),
             Command::Eval(args) => Some(&args.run),
             Command::Check(args) => Some(&args.run),

@@ -110,6 +110,7 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Train(args) => with_terminal(|terminal| commands::train::run(args, parameters, terminal)),
         Command::Tickets(args) => with_terminal(|terminal| commands::tickets::run(args, terminal)),
         Command::Quantise(args) => with_terminal(|terminal| commands::quantise::run(args, terminal)),
+        Command::Enlarge(args) => with_terminal(|terminal| commands::enlarge::run(args, terminal)),
         Command::Apply(args) => commands::finetune::apply(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Eval(args) => commands::predict::evaluate(args),

@@ -17,7 +17,8 @@ mod folder;
 mod from_numpy;
 mod pixels;
 
-pub use pixels::{Channels, decode, resize};
+pub use folder::files;
+pub use pixels::{Channels, decode, encode, open, resize};
 
 use ndarray::{Array3, Array4, Axis};
 use pixels::convert;

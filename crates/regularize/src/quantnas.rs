@@ -117,14 +117,21 @@ struct About {
 }
 
 impl Enlarger {
-    /// Images (rows of 3 x h x w) scale times as large.
+    /// Images (rows of 3 x height x width, from 0 to 1) as rows of images [`Enlarger::scale`] times as large. The size
+    /// may be another than that of the training images: the layers are convolutions.
+    ///
+    /// Memory: some 400 bytes for each pixel of an image.
     ///
     /// # Errors
-    /// Images of another size than it was trained on.
-    pub fn enlarge(&self, images: ArrayView2<f32>) -> Result<Array2<f32>> {
-        let [height, width] = self.size;
+    /// Rows of another length.
+    pub fn enlarge(&self, images: ArrayView2<f32>, [height, width]: [usize; 2]) -> Result<Array2<f32>> {
         let net = Net { space: &self.space, layers: Layers::Chosen(&self.genotype), height, width };
         predict(&net, &self.parameters, images, &[])
+    }
+
+    /// How many times as large images become on each side.
+    pub fn scale(&self) -> usize {
+        self.space.scale
     }
 
     /// Write it to a safetensors file, with the space and the choices in the header.

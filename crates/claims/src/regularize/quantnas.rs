@@ -146,7 +146,7 @@ impl Plan {
         evidence.measure("bicubic", "psnr", repeat, psnr(&plain, &test)?);
         let mut record = |arm: &str, search: &QuantNas, genotype: &Genotype, seed: Seed| -> Result<(f64, f64)> {
             let made = search.train(genotype, &train, self.training, seed, &quiet)?;
-            let (reached, cost) = (psnr(&made.enlarge(test.inputs.view())?, &test)?, made.bit_ops()?);
+            let (reached, cost) = (psnr(&made.enlarge(test.inputs.view(), search.size)?, &test)?, made.bit_ops()?);
             if !arm.is_empty() {
                 evidence.measure(arm, "psnr", repeat, reached);
                 evidence.measure(arm, "million bit operations", repeat, cost / 1e6);

@@ -38,9 +38,10 @@ impl Judgement {
             (Targets::Classes { labels, .. }, _) => {
                 Judgement::of_classes(outputs, labels, source.classes().unwrap_or_default())
             }
-            (Targets::Values(wanted), Source::Table(Encoder { targets, wanted: Wanted::Numbers(scales), .. })) => {
-                Judgement::of_numbers(outputs, wanted, targets, scales)
-            }
+            (
+                Targets::Values(wanted),
+                Source::Table(Encoder { targets, wanted: Wanted::Numbers(scales), quantile, .. }),
+            ) => Judgement::of_numbers(outputs, wanted, targets, scales, quantile.unwrap_or(0.5)),
             (Targets::Values(wanted), Source::Table(Encoder { wanted: Wanted::Labels(_), .. })) => {
                 Ok(Judgement::of_labels(outputs, wanted))
             }
@@ -94,12 +95,14 @@ impl Judgement {
         Ok(Judgement { figures, blocks, notes, tables, details })
     }
 
-    /// Of each target; its name stands behind the figures' where there are several.
+    /// Of each target; its name stands behind the figures' where there are several. The pinball loss is that of the
+    /// quantile.
     fn of_numbers(
         outputs: &Array2<f32>,
         wanted: &Array2<f32>,
         targets: &[String],
         scales: &[TargetScale],
+        quantile: f64,
     ) -> Result<Self> {
         let (mut figures, mut notes, mut left) = (Vec::new(), Vec::new(), Vec::new());
         for (k, (target, TargetScale { mean, deviation })) in targets.iter().zip(scales).enumerate() {
@@ -111,7 +114,7 @@ impl Judgement {
                 ("rmse", metrics::root_mean_squared_error(&truth, &said)?),
                 ("mae", metrics::mean_absolute_error(&truth, &said)?),
                 ("r2", metrics::r2(&truth, &said)?),
-                ("pinball", metrics::pinball(&truth, &said, 0.5)?),
+                ("pinball", metrics::pinball(&truth, &said, quantile)?),
             ] {
                 figures.push((if scales.len() > 1 { format!("{name} {target}") } else { name.to_owned() }, value));
             }
@@ -129,7 +132,7 @@ impl Judgement {
             blocks: vec![("What is left over", left)],
             notes,
             tables: String::new(),
-            details: Map::from_iter([("quantile".to_owned(), json!(0.5))]),
+            details: Map::from_iter([("quantile".to_owned(), json!(quantile))]),
         })
     }
 

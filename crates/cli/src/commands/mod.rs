@@ -6,6 +6,7 @@ pub mod balance;
 pub mod check;
 pub mod compare;
 pub mod data;
+pub mod enlarge;
 pub mod estimate;
 pub mod finetune;
 mod held_back;

@@ -33,7 +33,7 @@ pub struct Quantise {
     /// Epochs of the training of what was found, with real rounding
     #[arg(long, default_value_t = 60)]
     pub train_epochs: usize,
-    /// File for the network: choices and weights (safetensors), as the library's `Enlarger::load` reads it
+    /// File for the network (safetensors), which `quadrat enlarge` takes
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -71,8 +71,8 @@ pub fn run(args: &Quantise, progress: &dyn Progress) -> Result<Reply> {
     let found = search.search(&train, seed.stream("search"), progress)?;
     let made = search.train(&found.best, &train, args.train_epochs, seed.stream("training"), progress)?;
     let plain = resize(test.inputs.view(), 3, [small; 2], [side; 2])?;
-    let reached =
-        [psnr(&plain, &test, side, args.scale)?, psnr(&made.enlarge(test.inputs.view())?, &test, side, args.scale)?];
+    let enlarged = made.enlarge(test.inputs.view(), [small; 2])?;
+    let reached = [psnr(&plain, &test, side, args.scale)?, psnr(&enlarged, &test, side, args.scale)?];
     if let Some(out) = &args.out {
         made.save(out)?;
     }

@@ -6,13 +6,13 @@ mod rows;
 
 use super::finetune;
 use super::judgement::Judgement;
-use super::learned::WEIGHTS;
+use super::learned::{Source, WEIGHTS};
 use super::work;
 use crate::args::{Reading, Run};
 use crate::output::Reply;
 use clap::{Args, ValueEnum};
 use finished::Finished;
-use quadrat::nn::{Model, Parameters, Samples, TrainMethod, Training, initialise, predict, save_model};
+use quadrat::nn::{Loss, Model, Parameters, Samples, TrainMethod, Training, initialise, predict, save_model};
 use quadrat::regularize::{self, RandomSparseSearch};
 use quadrat::{Error, Params, Progress, Result, Seed, check_vacant, write_atomic_folder};
 use rows::Rows;
@@ -176,6 +176,13 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         None => network::network(args, &rows)?,
     };
     let mut trainer = network::trainer(args, &rows, &network)?;
+    if let Source::Table(encoder) = &mut rows.source {
+        encoder.quantile = match trainer.loss {
+            // The decimal number that was given, not the f32 next to it.
+            Loss::Quantile { share } => share.to_string().parse().ok(),
+            _ => None,
+        };
+    }
     let started = Instant::now();
     let mut start = match &base {
         Some((_, parameters, _)) => parameters.clone(),

@@ -195,6 +195,21 @@ fn a_model_is_trained_on_and_its_changes_come_on_and_off() {
     assert!((nll(&judged) - nll(&before)).abs() < 1e-3 && on["from"] == "m", "{judged} {before}");
 }
 
+/// A tenth of its twelve kernel entries is one, and that one soon leaves the band.
+#[test]
+fn a_network_of_a_few_weights_is_fine_tuned() {
+    let folder = Folder::new("finetune-small");
+    let mut numbers = Numbers::new(5);
+    let lines: String = (0..80).map(|i| format!("{:.3},{}\n", numbers.next(), ["u", "v"][i % 2])).collect();
+    folder.write("few.csv", &format!("x,y\n{lines}"));
+    folder.ok("quadrat train --in few.csv --target y --hidden 4 --epochs 3 --out m");
+    for epochs in [2, 6] {
+        folder.ok(&format!(
+            "quadrat train --in few.csv --from m --method sara --epochs {epochs} --delta {epochs}.delta --out {epochs}"
+        ));
+    }
+}
+
 #[test]
 fn fine_tuning_needs_a_model_and_what_fits_it() {
     let folder = trained("finetune-errors", "");
@@ -265,7 +280,26 @@ fn a_small_network_with_few_bits_is_found_for_ones_own_images() {
     let said = folder.json(&format!("{line} --out small.safetensors --json"));
     assert_eq!(said["genotype"]["choices"].as_array().unwrap().len(), 8);
     assert!(said["bit_operations"].as_f64().unwrap() > 0.0 && said["held_back"] == 2, "{said}");
-    assert!(folder.path("small.safetensors").exists());
+    folder.ok("quadrat enlarge --model small.safetensors --images own --out larger");
+    let names = |folder: std::path::PathBuf| {
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(folder.path("larger/a")), names(folder.path("own/a")));
+    // Any size will do: the larger image once more.
+    let one = "quadrat enlarge --model small.safetensors --images";
+    let said = folder.json(&format!("{one} \"larger/a/0, grey.png\" --out once-more.png --json"));
+    assert_eq!((&said["images"], &said["scale"]), (&1.into(), &2.into()));
+    folder.ok("quadrat train --images larger --size 8 --epochs 1 --classes --out m");
+    for (line, says) in [
+        ("own --out small.safetensors", "exists"),
+        ("\"larger/a/0, grey.png\" --out large.jpg", ".png"),
+        ("nothing.png --out large.png", "nothing.png"),
+    ] {
+        let message = folder.fails(&format!("{one} {line}"));
+        assert!(message.contains(says), "{line}\n{message}");
+    }
     let text = folder.ok(line);
     assert!(text.contains("bicubic") && text.contains("cell1.1"), "{text}");
     for (options, says) in [("--size 9", "multiple"), ("--scale 1", "multiple"), ("--epochs 0", "epochs")] {

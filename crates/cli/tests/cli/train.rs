@@ -332,6 +332,11 @@ fn losses_targets_and_labels_are_chosen() {
     let numbers = |line: &str| line.split(',').map(|v| v.parse::<f64>().unwrap()).collect::<Vec<_>>();
     let below = text.lines().skip(1).map(numbers).filter(|row| row[1] <= row[2]).count();
     assert!((1700..1900).contains(&below), "{below}");
+    // It is judged as the quantile that it is.
+    let judged = folder.json("quadrat eval --model q --in noise.csv --json");
+    let figure = |name: &str| judged["figures"][name].as_f64().unwrap();
+    assert_eq!(judged["quantile"], 0.9);
+    assert!(figure("pinball") < 0.8 * figure("mae") / 2.0, "{judged}");
 }
 
 #[test]

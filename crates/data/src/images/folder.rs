@@ -30,6 +30,14 @@ pub(super) fn read(folder: &Path, wanted: &Wanted, progress: &dyn Progress) -> R
     Ok(Images { pixels, labels, classes, names })
 }
 
+/// The image files below a folder: those directly in it, or those in the folder of each class.
+///
+/// # Errors
+/// No image there, or one of a format that is not read.
+pub fn files(folder: &Path) -> Result<Vec<String>> {
+    Ok(from_folders(folder)?.0)
+}
+
 /// Files, labels and classes.
 type Listed = (Vec<String>, Vec<u32>, Vec<String>);
 

@@ -1,9 +1,10 @@
 //! One image: decoded, grey or in colour, resized.
 
-use image::{ImageFormat, ImageReader};
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, codecs::png::PngEncoder};
 use ndarray::{Array3, ArrayView3, Axis};
 use quadrat_core::{Error, Result};
 use std::io::Cursor;
+use std::path::Path;
 
 /// What a pixel says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,35 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Array3<f32>> {
     };
     let pixels = Array3::from_shape_vec((height, width, channels), values).map_err(|e| fail(e.to_string()))?;
     Ok(pixels.permuted_axes([2, 0, 1]).as_standard_layout().into_owned())
+}
+
+/// An image file's pixels with these channels, as [`decode`] says.
+///
+/// # Errors
+/// A file that cannot be read; as [`decode`].
+pub fn open(path: &Path, channels: Channels) -> Result<Array3<f32>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    Ok(convert(decode(&path.display().to_string(), &bytes)?, channels))
+}
+
+/// An image (`1 x h x w` or `3 x h x w`) as a PNG file of 8 bits a channel; values outside 0 to 1 are cut off.
+///
+/// # Errors
+/// Another number of channels, or no pixel.
+pub fn encode(image: ArrayView3<f32>) -> Result<Vec<u8>> {
+    let (channels, height, width) = image.dim();
+    let colour = match channels {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        _ => return Err(Error::input("channels", channels, "1 or 3")),
+    };
+    let byte = |v: &f32| (v.clamp(0.0, 1.0) * 255.0).round() as u8;
+    let bytes: Vec<u8> = image.permuted_axes([1, 2, 0]).iter().map(byte).collect();
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file)
+        .write_image(&bytes, width as u32, height as u32, colour)
+        .map_err(|e| Error::input("image", format!("{height} x {width} pixels"), e.to_string()))?;
+    Ok(file)
 }
 
 /// The image with these channels. Grey is the luma of ITU-R BT.601, 0.299 red + 0.587 green + 0.114 blue, as most

@@ -189,6 +189,10 @@ pub struct Encoder {
     pub targets: Vec<String>,
     /// What they hold.
     pub wanted: Wanted,
+    /// The share of rows whose number is below the predicted one, where a quantile is predicted; else the prediction is
+    /// a middle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f64>,
 }
 
 impl Encoder {
@@ -234,7 +238,7 @@ impl Encoder {
         if columns.is_empty() {
             return Err(Error::input("columns", "none to learn from", "numeric columns or columns of few values"));
         }
-        Ok(Encoder { columns, targets, wanted })
+        Ok(Encoder { columns, targets, wanted, quantile: None })
     }
 
     /// Numbers that a row becomes.

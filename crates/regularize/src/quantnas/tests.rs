@@ -117,7 +117,7 @@ fn a_search_ends_in_a_network_that_enlarges() {
             let again = search.search(&data, Seed(1), &Silent).unwrap();
             assert_eq!((&report.best, &report.trace), (&again.best, &again.trace));
             let made = search.train(&report.best, &data, 2, Seed(2), &Silent).unwrap();
-            assert_eq!(made.enlarge(data.inputs.view()).unwrap().dim(), (12, 3 * 144));
+            assert_eq!(made.enlarge(data.inputs.view(), search.size).unwrap().dim(), (12, 3 * 144));
             assert!(made.bit_ops().unwrap() > 0.0);
         }
     }
@@ -152,7 +152,8 @@ fn an_enlarger_is_read_back_as_it_was_saved() {
     made.save(&path).unwrap();
     let again = Enlarger::load(&path).unwrap();
     assert_eq!(again.genotype, genotype);
-    assert_eq!(again.enlarge(pairs.inputs.view()).unwrap(), made.enlarge(pairs.inputs.view()).unwrap());
+    let enlarged = |by: &Enlarger| by.enlarge(pairs.inputs.view(), search.size).unwrap();
+    assert_eq!(enlarged(&again), enlarged(&made));
     std::fs::write(&path, "nothing of the kind").unwrap();
     assert!(Enlarger::load(&path).is_err());
     std::fs::remove_file(&path).unwrap();
