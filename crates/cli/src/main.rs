@@ -112,8 +112,8 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         Command::Quantise(args) => with_terminal(|terminal| commands::quantise::run(args, terminal)),
         Command::Enlarge(args) => with_terminal(|terminal| commands::enlarge::run(args, terminal)),
         Command::Apply(args) => commands::finetune::apply(args),
-        Command::Predict(args) => commands::predict::run(args),
-        Command::Eval(args) => commands::predict::evaluate(args),
+        Command::Predict(args) => with_terminal(|terminal| commands::predict::run(args, terminal)),
+        Command::Eval(args) => with_terminal(|terminal| commands::predict::evaluate(args, terminal)),
         Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
     }
 }

@@ -66,6 +66,7 @@ pub use glue::held_out;
 #[cfg(feature = "data")]
 pub use glue::{
     ColumnUse, Imputation, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, Wish,
+    without_gaps,
 };
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use quadrat::data::Table;
 use quadrat::data::images::{self, Images};
 use quadrat::nn::{Model, Parameters, Samples, Targets, load_model};
-use quadrat::{Encoder, Error, Result, Silent, Wanted};
+use quadrat::{Encoder, Error, OnMissing, Progress, Result, Silent, Wanted, without_gaps};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -57,6 +57,8 @@ pub struct Seen {
     pub table: Option<Table>,
     /// The files of the images.
     pub names: Vec<String>,
+    /// What became of missing values.
+    pub notes: Vec<String>,
 }
 
 /// Reads rows or images for a model; with `labelled` they must say what is right.
@@ -66,26 +68,52 @@ pub fn see(
     reading: &Reading,
     images: Option<&Path>,
     labelled: bool,
+    progress: &dyn Progress,
 ) -> Result<Seen> {
     match (source, images, input) {
         (Source::Images { shape, classes }, Some(images), _) => {
-            let read = Images::read(images, &wanted(Some(shape[1])), &Silent)?;
+            let read = Images::read(images, &wanted(Some(shape[1])), progress)?;
             let names = read.names.clone();
             let (mut samples, _) = of_images(read, labelled.then_some(classes))?;
             if !labelled {
                 samples.targets = unknown(samples.inputs.nrows());
             }
-            Ok(Seen { samples, table: None, names })
+            Ok(Seen { samples, table: None, names, notes: Vec::new() })
         }
         (Source::Table(encoder), _, Some(input)) => {
-            let table = work::read(input, reading)?;
-            let inputs = encoder.rows(&table)?;
+            let targets: Vec<&str> = encoder.targets.iter().map(String::as_str).filter(|_| labelled).collect();
+            let (table, notes) = complete(encoder, input, reading, &targets)?;
+            let inputs = encoder.rows(&table, progress)?;
             let targets = if labelled { encoder.targets(&table)? } else { unknown(table.rows()) };
-            Ok(Seen { samples: Samples { inputs, targets, weights: None }, table: Some(table), names: Vec::new() })
+            let samples = Samples { inputs, targets, weights: None };
+            Ok(Seen { samples, table: Some(table), names: Vec::new(), notes })
         }
         (Source::Images { .. }, ..) => Err(Error::input("--in", "a table", "a model of images takes --images")),
         (Source::Table(_), ..) => Err(Error::input("--images", "images", "a model of tables takes --in")),
     }
+}
+
+/// A file's rows for a model that fills gaps as it was trained to: with `--missing drop` without those that lack a value
+/// which it does not fill, or one of the columns that are `needed` besides. What became of gaps stands beside it.
+pub fn complete(encoder: &Encoder, input: &str, reading: &Reading, needed: &[&str]) -> Result<(Table, Vec<String>)> {
+    let table = work::read(input, reading)?;
+    let mut notes = Vec::new();
+    let table = match reading.on_missing()? {
+        OnMissing::Refuse => table,
+        OnMissing::Drop => {
+            let all: Vec<&str> = encoder.needed().into_iter().chain(needed.iter().copied()).collect();
+            let (table, dropped) = without_gaps(&table, &all)?;
+            notes.extend(dropped);
+            table
+        }
+        _ => {
+            let want =
+                "refuse or drop: a model fills gaps with what its training rows taught it (train --missing impute)";
+            return Err(Error::input("--missing", "values to be filled in", want));
+        }
+    };
+    notes.extend(encoder.imputation().notes(&table)?);
+    Ok((table, notes))
 }
 
 /// Targets of rows of which nothing is known.

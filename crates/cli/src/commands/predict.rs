@@ -2,6 +2,7 @@
 
 use super::judgement::Judgement;
 use super::learned::{Seen, Source, load, see};
+use super::work;
 use crate::args::{Reading, Run};
 use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
@@ -10,9 +11,9 @@ use ndarray::Array2;
 use quadrat::data::{ColumnType, Table, Values, write_selection};
 use quadrat::nn::predict;
 use quadrat::numeric::calibration;
-use quadrat::{NewValues, Result, TargetScale, Wanted};
+use quadrat::{NewValues, Progress, Result, TargetScale, Wanted};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `quadrat predict`.
 #[derive(Args, Debug)]
@@ -64,10 +65,13 @@ struct Said {
 }
 
 impl What {
-    /// Runs the model; with `labelled` the rows must say what is right.
-    fn run(&self, labelled: bool) -> Result<Said> {
+    /// Runs the model; with `labelled` the rows must say what is right. `out` is where they are to be written.
+    fn run(&self, labelled: bool, out: Option<&Path>, progress: &dyn Progress) -> Result<Said> {
         let (network, parameters, source) = load(&self.model)?;
-        let seen = see(&source, self.input.as_deref(), &self.reading, self.images.as_deref(), labelled)?;
+        let seen = see(&source, self.input.as_deref(), &self.reading, self.images.as_deref(), labelled, progress)?;
+        if let Some(table) = &seen.table {
+            work::check_output(table, out, &[])?;
+        }
         let unseen = match (&source, &seen.table) {
             (Source::Table(encoder), Some(table)) => encoder.unseen(table)?,
             _ => Vec::new(),
@@ -77,8 +81,8 @@ impl What {
     }
 }
 
-/// A line for each column with values that the model never saw.
-fn notes(unseen: &[NewValues]) -> String {
+/// What became of missing values, and a line for each column with values that the model never saw.
+fn notes(said: &Said) -> String {
     let line = |NewValues { column, rows, values, some }: &NewValues| {
         let values = if *values == 1 { "a value".to_owned() } else { format!("{} values", count(*values)) };
         let some: Vec<String> = some.iter().map(|value| format!("`{value}`")).collect();
@@ -88,7 +92,8 @@ fn notes(unseen: &[NewValues]) -> String {
             some.join(", ")
         )
     };
-    unseen.iter().map(line).collect()
+    let filled = said.seen.notes.iter().map(|note| format!("note: {note}\n"));
+    filled.chain(said.unseen.iter().map(line)).collect()
 }
 
 fn unseen_json(unseen: &[NewValues]) -> Value {
@@ -97,9 +102,9 @@ fn unseen_json(unseen: &[NewValues]) -> Value {
 }
 
 /// Writes what the model says of each row.
-pub fn run(args: &Predict) -> Result<Reply> {
+pub fn run(args: &Predict, progress: &dyn Progress) -> Result<Reply> {
     check_out(&args.out)?;
-    let said = args.what.run(false)?;
+    let said = args.what.run(false, Some(&args.out), progress)?;
     let columns = columns(&said);
     let n = said.outputs.nrows();
     let rows: Vec<usize> = (0..n).collect();
@@ -107,9 +112,12 @@ pub fn run(args: &Predict) -> Result<Reply> {
         Some(table) => write_selection(table, &rows, &columns, &args.out)?,
         None => write_selection(&files(&said.seen.names)?, &rows, &columns, &args.out)?,
     }
-    let mut text = format!("predicted {} rows\n{}", count(n), notes(&said.unseen));
+    let mut text = format!("predicted {} rows\n{}", count(n), notes(&said));
     text.push_str(&format!("wrote {}\n", args.out.display()));
-    Ok(Reply::new(text, json!({ "rows": n, "unseen": unseen_json(&said.unseen), "out": args.out })))
+    Ok(Reply::new(
+        text,
+        json!({ "rows": n, "unseen": unseen_json(&said.unseen), "missing": said.seen.notes, "out": args.out }),
+    ))
 }
 
 /// The images' files as a table, to which predictions are added.
@@ -156,18 +164,19 @@ fn columns(said: &Said) -> Vec<(String, Values)> {
 }
 
 /// Compares what the model says with what is right.
-pub fn evaluate(args: &Evaluate) -> Result<Reply> {
+pub fn evaluate(args: &Evaluate, progress: &dyn Progress) -> Result<Reply> {
     if let Some(report) = &args.report {
         check_place(report)?;
     }
-    let said = args.what.run(true)?;
+    let said = args.what.run(true, None, progress)?;
     let judgement = Judgement::of(&said.outputs, &said.seen.samples.targets, &said.source)?;
     let n = said.outputs.nrows();
     let mut text = format!("{} on {} rows:\n{}", args.what.model.display(), count(n), judgement.text());
-    text.push_str(&notes(&said.unseen));
+    text.push_str(&notes(&said));
     let mut value = json!({ "rows": n, "figures": judgement.json(), "report": args.report });
     judgement.add_details(&mut value);
     value["unseen"] = unseen_json(&said.unseen);
+    value["missing"] = json!(said.seen.notes);
     if let Some(path) = &args.report {
         let lead = format!("{} rows that the model judged", count(n));
         let mut page = Page::new(format!("How good {} is", args.what.model.display()), lead);

@@ -1,8 +1,7 @@
 //! `quadrat tickets`: a network pruned round by round, what that costs on its own task and on a new one.
 
 use super::judgement::Judgement;
-use super::learned::{Source, WEIGHTS, load, read_images, see};
-use super::work;
+use super::learned::{Source, WEIGHTS, complete, load, read_images, see};
 use crate::args::{Reading, Run};
 use crate::output::{Reply, count, figure, seconds, table};
 use clap::Args;
@@ -70,10 +69,11 @@ pub fn run(args: &Tickets, progress: &dyn Progress) -> Result<Reply> {
     }
     let started = Instant::now();
     let (network, _, source) = load(&args.model)?;
-    let seen = see(&source, args.input.as_deref(), &args.reading, args.images.as_deref(), true)?;
+    let seen = see(&source, args.input.as_deref(), &args.reading, args.images.as_deref(), true, progress)?;
+    seen.notes.iter().for_each(|note| eprintln!("quadrat: note: {note}"));
     let seed = Seed(args.run.seed);
     let (train, test) = halves(&seen.samples, seed.stream("rows"))?;
-    let task = args.task.as_ref().map(|_| new_task(args, &source)).transpose()?;
+    let task = args.task.as_ref().map(|_| new_task(args, &source, progress)).transpose()?;
     let steps = args.epochs * train.len().div_ceil(Trainer::default().batch);
     let maker = TicketMaker {
         rounds: args.rounds,
@@ -136,7 +136,7 @@ struct Border {
     test: Samples,
 }
 
-fn new_task(args: &Tickets, source: &Source) -> Result<Task> {
+fn new_task(args: &Tickets, source: &Source, progress: &dyn Progress) -> Result<Task> {
     let path = args.task.clone().unwrap_or_default();
     let seed = Seed(args.run.seed).stream("task");
     match source {
@@ -153,10 +153,11 @@ fn new_task(args: &Tickets, source: &Source) -> Result<Task> {
         Source::Table(encoder) => {
             let want = "name the new task's column with --task-target";
             let target = args.task_target.as_ref().ok_or_else(|| Error::input("--task-target", "nothing", want))?;
-            let table = work::read(&path.display().to_string(), &args.reading)?;
+            let (table, notes) = complete(encoder, &path.display().to_string(), &args.reading, &[target])?;
+            notes.iter().for_each(|note| eprintln!("quadrat: note: {note}"));
             let Categories { codes, names } = table.categories(target, Missing::Error)?;
             let targets = Targets::Classes { labels: codes, classes: names.len() };
-            let samples = Samples { inputs: encoder.rows(&table)?, targets, weights: None };
+            let samples = Samples { inputs: encoder.rows(&table, progress)?, targets, weights: None };
             let (train, test) = halves(&samples, seed)?;
             Ok(Task { train, test, classes: names, images: None })
         }

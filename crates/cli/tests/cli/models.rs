@@ -100,6 +100,73 @@ fn values_that_the_model_never_saw_are_counted() {
     assert_eq!(json["unseen"], serde_json::json!([]));
 }
 
+/// What fills gaps is learnt with the model, from its training rows.
+#[test]
+fn a_model_fills_gaps_as_its_training_rows_taught_it() {
+    let folder = Folder::new("gaps");
+    let mut numbers = Numbers::new(9);
+    let mut text = String::from("a,city,y\n");
+    for i in 0..201 {
+        let (a, y) = (i as f64 / 10.0 + numbers.next() / 100.0, if i > 120 { "late" } else { "early" });
+        let cell = if i == 100 || i % 40 == 7 { String::new() } else { format!("{a:.3}") };
+        let city = if i % 50 == 3 { "" } else { ["Oslo", "Rome", "Rome"][i % 3] };
+        text.push_str(&format!("{cell},{city},{y}\n"));
+    }
+    folder.write("train.csv", &text);
+    let line = "quadrat train --in train.csv --target y --hidden 8 --epochs 4 --rate 0.01 --validation 0";
+    let refused = folder.fails(line);
+    for part in ["`a` (6)", "`city` (4)", "--missing impute", "--exclude"] {
+        assert!(refused.contains(part), "{part}\n{refused}");
+    }
+    let middle = |text: &str| {
+        let mut values: Vec<f64> = text.lines().skip(1).filter_map(|l| l.split(',').next()?.parse().ok()).collect();
+        values.sort_by(f64::total_cmp);
+        (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+    };
+    let said = folder.json(&format!("{line} --missing impute --out filled --json"));
+    let warnings = said["warnings"].to_string();
+    assert!(warnings.contains("the median") && warnings.contains("`Rome`"), "{said}");
+    folder.write("gaps.csv", "city,a\n,1.5\nOslo,\n,\n");
+    folder.write("full.csv", &format!("city,a\nRome,1.5\nOslo,{0}\nRome,{0}\n", middle(&text)));
+    let probabilities = |model: &str, rows: &str| {
+        folder.ok(&format!("quadrat predict --model {model} --in {rows} --out said.csv"));
+        let said = folder.read("said.csv");
+        said.lines().skip(1).map(|l| l.split(',').skip(2).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+    };
+    assert_eq!(probabilities("filled", "gaps.csv"), probabilities("filled", "full.csv"));
+    let said = folder.json("quadrat predict --model filled --in gaps.csv --out said.csv --json");
+    assert!(said["missing"][0].as_str().unwrap().contains("`a` (2)"), "{said}");
+    assert!(folder.ok("quadrat eval --model filled --in train.csv").contains("missing numbers are filled"));
+
+    // Other ways of training on the same rows, and what each model then takes.
+    for (options, model) in [
+        ("--impute mean", "mean"),
+        ("--impute knn", "knn"),
+        ("--impute indicator", "indicator"),
+        ("--missing impute --validation 0.2 --balance smote-nc", "balanced"),
+    ] {
+        folder.ok(&format!("{} {options} --out {model}", line.replace("--validation 0", "")));
+        assert_eq!(probabilities(model, "gaps.csv").len(), 3, "{model}");
+    }
+    folder.ok(&format!("{line} --missing drop --out dropped"));
+    for command in ["predict --out said.csv", "eval"] {
+        let refused = folder.fails(&format!("quadrat {command} --model dropped --in train.csv").replace("said", "new"));
+        assert!(refused.contains("train.csv:5") && refused.contains("--missing drop"), "{refused}");
+    }
+    let said = folder.json("quadrat predict --model dropped --in train.csv --missing drop --out said.csv --json");
+    assert_eq!(said["rows"], 191, "{said}");
+    assert!(folder.fails("quadrat eval --model filled --in train.csv --missing impute").contains("taught"));
+    // Names alone may be missing.
+    folder.write("names.csv", &text.lines().filter(|l| !l.starts_with(',')).collect::<Vec<_>>().join("\n"));
+    folder.ok(&format!("{} --missing category --out names", line.replace("train.csv", "names.csv")));
+    folder.write("name.csv", "city,a\n,1.5\n");
+    assert_eq!(probabilities("names", "name.csv").len(), 1);
+    assert!(folder.fails("quadrat predict --model names --in gaps.csv --out new.csv").contains("not numbers"));
+    // Going on from a model keeps what it learnt of gaps.
+    folder.ok("quadrat train --in train.csv --from filled --epochs 1 --out on");
+    assert_eq!(probabilities("on", "gaps.csv"), probabilities("on", "full.csv"));
+}
+
 /// A grey PNG of 8 x 8 pixels of one brightness, uncompressed.
 fn picture(brightness: u8) -> Vec<u8> {
     let raw: Vec<u8> = (0..8).flat_map(|_| std::iter::once(0).chain([brightness; 8])).collect();

@@ -1,10 +1,12 @@
 //! Columns of a file as what a network learns from, and the same columns of another file later.
 
 use super::columns::{ColumnUse, Part};
+use super::imputation::Imputation;
+use super::missing::first_gap;
 use super::target::{Target, TargetKind, places};
 use crate::data::{Categories, Missing, Table};
 use crate::nn::{Samples, Targets};
-use crate::{Error, Result};
+use crate::{Error, OnMissing, Progress, Result, Silent};
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -181,10 +183,11 @@ pub struct NewValues {
 /// Numeric columns are centred and scaled to unit variance; columns of categories, truth values and short texts become
 /// one input for each value, up to 256 of them. With more, the 64 commonest have an input each and all others share 64 by
 /// a hash of their name, so that a row never becomes more than that, and values that were not seen are treated as rare
-/// ones.
+/// ones. What takes the place of missing values is learnt from the same rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     columns: Vec<Encoded>,
+    imputation: Imputation,
     /// The columns that are predicted.
     pub targets: Vec<String>,
     /// What they hold.
@@ -197,10 +200,11 @@ pub struct Encoder {
 
 impl Encoder {
     /// Learn from training rows (of a file whose hold-out was taken away before: what is learnt of rows that judge is
-    /// learnt too well), from the columns that are used as numbers and as categories.
+    /// learnt too well), from the columns that are used as numbers and as categories. Missing values are met as the uses
+    /// were [settled](ColumnUse::settle).
     ///
     /// # Errors
-    /// A missing value, no column to learn from.
+    /// A missing value that is refused, no column to learn from.
     pub fn fit(table: &Table, goal: &Goal, uses: &ColumnUse) -> Result<Encoder> {
         let targets: Vec<String> = goal.targets.iter().map(|t| t.name.clone()).collect();
         let wanted = match (goal.kind, goal.targets.as_slice()) {
@@ -218,27 +222,27 @@ impl Encoder {
                 Wanted::Classes(all.first().map(|t| t.classes.names.clone()).unwrap_or_default())
             }
         };
-        let numeric = uses.names(Part::Number);
-        let values = numbers(table, &numeric)?;
+        let imputation = Imputation::fit(table, uses, uses.on_missing)?;
+        let values = imputation.numbers(table, &Silent)?;
         let mut moments = values.columns().into_iter().map(|column| moments(&column.to_owned()));
+        let mut number =
+            |name: String| moments.next().map(|(mean, deviation)| Encoded::Number { name, mean, deviation });
         let mut columns = Vec::new();
         for used in &uses.used {
-            let name = used.name.clone();
             match used.part {
-                Part::Number => {
-                    columns.extend(moments.next().map(|(mean, deviation)| Encoded::Number { name, mean, deviation }))
-                }
+                Part::Number => columns.extend(number(used.name.clone())),
                 Part::Category => {
-                    let categories = table.categories(&name, Missing::Error)?;
-                    columns.push(Encoded::of_categories(name, categories));
+                    let categories = imputation.categories(table, &used.name)?;
+                    columns.push(Encoded::of_categories(used.name.clone(), categories));
                 }
                 _ => {}
             }
         }
+        columns.extend(imputation.indicators().into_iter().filter_map(number));
         if columns.is_empty() {
             return Err(Error::input("columns", "none to learn from", "numeric columns or columns of few values"));
         }
-        Ok(Encoder { columns, targets, wanted, quantile: None })
+        Ok(Encoder { columns, imputation, targets, wanted, quantile: None })
     }
 
     /// Numbers that a row becomes.
@@ -270,21 +274,28 @@ impl Encoder {
         self.columns.iter().filter_map(hashed).collect()
     }
 
+    /// The columns of a file that rows are made of and in which a missing value is refused.
+    pub fn needed(&self) -> Vec<&str> {
+        let number = |column: &&Encoded| matches!(column, Encoded::Number { .. });
+        match self.imputation.how() {
+            OnMissing::Impute(_) | OnMissing::Indicate => Vec::new(),
+            OnMissing::Category => self.columns.iter().filter(number).map(Encoded::name).collect(),
+            OnMissing::Refuse | OnMissing::Drop => self.columns.iter().map(Encoded::name).collect(),
+        }
+    }
+
+    /// What takes the place of missing values.
+    pub fn imputation(&self) -> &Imputation {
+        &self.imputation
+    }
+
     /// Rows of a file as numbers, rows x [`Encoder::inputs`].
     ///
     /// # Errors
-    /// A column that the file lacks, or a missing value.
-    pub fn rows(&self, table: &Table) -> Result<Array2<f32>> {
+    /// A column that the file lacks, a missing value that is refused; cancelled.
+    pub fn rows(&self, table: &Table, progress: &dyn Progress) -> Result<Array2<f32>> {
         let mut rows = Array2::<f32>::zeros((table.rows(), self.inputs()));
-        let numeric: Vec<&str> = self
-            .columns
-            .iter()
-            .filter_map(|column| match column {
-                Encoded::Number { name, .. } => Some(name.as_str()),
-                Encoded::Category { .. } | Encoded::Hashed { .. } => None,
-            })
-            .collect();
-        let read = numbers(table, &numeric)?;
+        let read = self.imputation.numbers(table, progress).map_err(|e| self.explained(table, e))?;
         let mut read = read.columns().into_iter();
         let mut at = 0;
         for column in &self.columns {
@@ -296,7 +307,8 @@ impl Encoder {
                     at += 1;
                 }
                 Encoded::Category { name, .. } | Encoded::Hashed { name, .. } => {
-                    let Categories { codes, names } = table.categories(name, Missing::Error)?;
+                    let read = self.imputation.categories(table, name);
+                    let Categories { codes, names } = read.map_err(|e| self.explained(table, e))?;
                     let place = column.places(&names);
                     for (row, code) in codes.into_iter().enumerate() {
                         if let Some(place) = place.get(code as usize).copied().flatten() {
@@ -318,7 +330,7 @@ impl Encoder {
         let mut found = Vec::new();
         for column in &self.columns {
             let Encoded::Category { name, values } = column else { continue };
-            let Categories { codes, names } = table.categories(name, Missing::Error)?;
+            let Categories { codes, names } = self.imputation.categories(table, name)?;
             let known: HashSet<&String> = values.iter().collect();
             let new: Vec<bool> = names.iter().map(|name| !known.contains(name)).collect();
             let rows = codes.iter().filter(|code| new[**code as usize]).count();
@@ -392,14 +404,24 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoder::rows`] and [`Encoder::targets`].
-    pub fn samples(&self, table: &Table) -> Result<Samples> {
-        Ok(Samples { inputs: self.rows(table)?, targets: self.targets(table)?, weights: None })
+    pub fn samples(&self, table: &Table, progress: &dyn Progress) -> Result<Samples> {
+        Ok(Samples { inputs: self.rows(table, progress)?, targets: self.targets(table)?, weights: None })
     }
-}
 
-/// Numeric columns, all at once: a text file is read row by row, however few columns are asked for.
-fn numbers(table: &Table, names: &[&str]) -> Result<Array2<f64>> {
-    if names.is_empty() { Ok(Array2::zeros((table.rows(), 0))) } else { table.numeric(names, Missing::Error) }
+    /// Why reading failed: the gaps that this encoder does not fill, if that is it, else the error itself.
+    fn explained(&self, table: &Table, error: Error) -> Error {
+        let Some((line, told)) = first_gap(table, &self.needed()) else { return error };
+        let why = format!(
+            "the value is missing; {told}. The model was trained to {}: leave such rows out (--missing drop), or train \
+             one that fills them (--missing impute)",
+            if self.imputation.how() == OnMissing::Category {
+                "know missing names, not numbers"
+            } else {
+                "need them all"
+            }
+        );
+        Error::data(table.name(), line, why)
+    }
 }
 
 /// Mean and standard deviation; 1 for a constant column. The mean of a constant is that constant, to the bit.
@@ -436,7 +458,7 @@ mod tests {
         let train = table("age,city,y\n1,Rome,a\n3,Oslo,b\n5,Rome,a\n7,Oslo,b\n");
         let encoder = fit(&train, "y", &[], None).unwrap();
         assert_eq!(encoder.inputs(), 3);
-        let rows = encoder.rows(&table("city,age\nParis,4\nRome,4\n")).unwrap();
+        let rows = encoder.rows(&table("city,age\nParis,4\nRome,4\n"), &Silent).unwrap();
         assert_eq!(rows.column(0).to_vec(), [0.0, 0.0]);
         assert_eq!(rows.slice(s![.., 1..]).sum(), 1.0);
         let unseen = encoder.unseen(&table("city,age\nParis,4\nRome,4\nBonn,1\nParis,2\n")).unwrap();
@@ -446,7 +468,7 @@ mod tests {
         let later = table("age,city,y\n4,Rome,b\n2,Rome,b\n");
         assert_eq!(encoder.targets(&later).unwrap(), Targets::Classes { labels: vec![1, 1], classes: 2 });
         assert!(encoder.targets(&table("age,city,y\n4,Rome,c\n4,Rome,c\n")).is_err());
-        assert!(encoder.rows(&table("city\nRome\nRome\n")).is_err());
+        assert!(encoder.rows(&table("city\nRome\nRome\n"), &Silent).is_err());
         let blocks: Vec<_> =
             encoder.blocks().into_iter().map(|(name, at, nominal)| (name, at.len(), nominal)).collect();
         assert_eq!(blocks, [("age", 1, false), ("city", 2, true)]);
@@ -463,7 +485,7 @@ mod tests {
     fn a_file_without_numbers_will_do() {
         let train = table("city,y\nRome,a\nOslo,b\nRome,a\nOslo,b\n");
         let encoder = fit(&train, "y", &[], None).unwrap();
-        assert_eq!(encoder.rows(&train).unwrap().sum_axis(ndarray::Axis(1)).to_vec(), [1.0; 4]);
+        assert_eq!(encoder.rows(&train, &Silent).unwrap().sum_axis(ndarray::Axis(1)).to_vec(), [1.0; 4]);
     }
 
     #[test]
@@ -476,11 +498,11 @@ mod tests {
         let encoder = fit(&train, "y", &[], None).unwrap();
         assert_eq!(encoder.inputs(), OWN + SHARED);
         assert!(encoder.notes()[0].contains("`code`"));
-        let rows = encoder.rows(&train).unwrap();
+        let rows = encoder.rows(&train, &Silent).unwrap();
         assert!(rows.outer_iter().all(|row| row.sum() == 1.0));
         // The two commonest codes come first and share their input with no other.
         assert_eq!((rows.column(0).sum(), rows.column(1).sum()), (252.0, 252.0));
-        let unseen = encoder.rows(&table("code\nnever seen\nnever seen\n")).unwrap();
+        let unseen = encoder.rows(&table("code\nnever seen\nnever seen\n"), &Silent).unwrap();
         assert_eq!((unseen.sum(), unseen.slice(s![.., OWN..]).sum()), (2.0, 2.0));
         assert_eq!(hash("C17"), 0x27a9_4dd3, "kept models depend on it");
     }

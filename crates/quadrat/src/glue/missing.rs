@@ -49,21 +49,9 @@ impl ColumnUse {
         if names.is_empty() {
             return Ok(table.clone());
         }
-        let gaps = table.gaps(&names)?;
-        let incomplete = gaps.incomplete();
-        if incomplete == 0 {
-            return Ok(table.clone());
-        }
-        let said = told(&gaps, &names, table.rows());
-        if incomplete == table.rows() {
-            let want = "no row would be left: leave the columns out that lack most values";
-            return Err(Error::input(table.name(), said, want));
-        }
-        let empty = nearly_empty(&gaps, &names, table.rows());
-        self.warnings.push(format!("{}: {said}: these rows are left out", table.name()));
-        self.warnings.extend(empty);
-        let complete: Vec<usize> = (0..table.rows()).filter(|row| !gaps.rows[*row]).collect();
-        table.of_rows(&complete)
+        let (complete, warnings) = without_gaps(table, &names)?;
+        self.warnings.extend(warnings);
+        Ok(complete)
     }
 
     /// The columns of one part as numbers, in all of some tables; gaps are filled by what the first table teaches.
@@ -160,15 +148,13 @@ impl ColumnUse {
         if let Err(error) = table.numeric(&self.names(Part::Number), Missing::Keep) {
             return error;
         }
-        let Ok(gaps) = table.gaps(&counted) else { return error };
-        let Some(first) = gaps.rows.iter().position(|gap| *gap) else { return error };
+        let Some((line, told)) = first_gap(table, &counted) else { return error };
         let names_only = if self.on_missing == OnMissing::Category { " (`category` is for names alone)" } else { "" };
         let why = format!(
-            "the value is missing{names_only}; {}. Leave such rows out (--missing drop), fill the values in (--missing \
-             impute), let no name be a category of its own (--missing category), or do without a column (--exclude)",
-            told(&gaps, &counted, table.rows()),
+            "the value is missing{names_only}; {told}. Leave such rows out (--missing drop), fill the values in (--missing \
+             impute), let no name be a category of its own (--missing category), or do without a column (--exclude)"
         );
-        Error::data(table.name(), table.line(first), why)
+        Error::data(table.name(), line, why)
     }
 
     fn note_filled(&mut self, names: &[String], read: Vec<ArrayView2<f64>>, fill: Fill) {
@@ -181,6 +167,34 @@ impl ColumnUse {
         let names: Vec<&str> = filled.iter().map(|(_, name)| *name).collect();
         self.warnings.extend(nearly_empty(&gaps, &names, rows));
     }
+}
+
+/// The rows that lack a value in none of these columns, and in words how many do.
+///
+/// # Errors
+/// No row is left; a file that cannot be read.
+pub fn without_gaps(table: &Table, names: &[&str]) -> Result<(Table, Vec<String>)> {
+    let gaps = table.gaps(names)?;
+    let incomplete = gaps.incomplete();
+    if incomplete == 0 {
+        return Ok((table.clone(), Vec::new()));
+    }
+    let said = told(&gaps, names, table.rows());
+    if incomplete == table.rows() {
+        let want = "no row would be left: leave the columns out that lack most values";
+        return Err(Error::input(table.name(), said, want));
+    }
+    let mut warnings = vec![format!("{}: {said}: these rows are left out", table.name())];
+    warnings.extend(nearly_empty(&gaps, names, table.rows()));
+    let complete: Vec<usize> = (0..table.rows()).filter(|row| !gaps.rows[*row]).collect();
+    Ok((table.of_rows(&complete)?, warnings))
+}
+
+/// The line of the first row that lacks a value in one of these columns, and in words how many do.
+pub(super) fn first_gap(table: &Table, names: &[&str]) -> Option<(u64, String)> {
+    let gaps = table.gaps(names).ok()?;
+    let first = gaps.rows.iter().position(|gap| *gap)?;
+    Some((table.line(first), told(&gaps, names, table.rows())))
 }
 
 /// Columns of which little is there.

@@ -30,7 +30,7 @@ pub use imputation::Imputation;
 pub use labelled::{LabelledColumns, Unseen, save_resampled};
 #[cfg(feature = "regularize")]
 pub use learning::{Encoder, Goal, NewValues, TargetScale, Wanted};
-pub use missing::OnMissing;
+pub use missing::{OnMissing, without_gaps};
 #[cfg(feature = "select")]
 pub use pool::{PoolColumns, save_selection};
 #[cfg(feature = "select")]

@@ -3,7 +3,7 @@
 use super::Train;
 use crate::commands::finetune::check_target;
 use crate::commands::held_back::{HoldBack, How};
-use crate::commands::learned::{Source, read_images, see};
+use crate::commands::learned::{Source, complete, read_images, see};
 use crate::commands::work;
 use crate::output::count;
 use quadrat::data::{Missing, Table};
@@ -11,8 +11,7 @@ use quadrat::nn::{Samples, Targets};
 use quadrat::numeric::metrics::Split;
 use quadrat::numeric::splits;
 use quadrat::{
-    ColumnUse, Encoder, Error, Goal, OnMissing, Params, Part, Progress, Result, Seed, Target, TargetKind, Wanted, Wish,
-    balanced,
+    ColumnUse, Encoder, Error, Goal, Params, Part, Progress, Result, Seed, Target, TargetKind, Wanted, Wish, balanced,
 };
 use serde_json::{Map, Value, json};
 use std::ops::Range;
@@ -41,16 +40,16 @@ impl Rows {
             return Err(Error::input("--validation", args.validation, "0 to below 1"));
         }
         let mut rows = match (known, &args.images) {
-            (Some(known @ Source::Table(encoder)), None) => Rows::of_known_table(args, known, encoder)?,
+            (Some(known @ Source::Table(encoder)), None) => Rows::of_known_table(args, known, encoder, progress)?,
             (Some(known), _) => {
-                let seen = see(known, args.input.as_deref(), &args.reading, args.images.as_deref(), true)?;
+                let seen = see(known, args.input.as_deref(), &args.reading, args.images.as_deref(), true, progress)?;
                 Rows::of_images(args, seen.samples, known.clone())?
             }
             (None, Some(images)) => {
                 let (samples, source) = read_images(images, args.size)?;
                 Rows::of_images(args, samples, source)?
             }
-            (None, None) => Rows::of_table(args)?,
+            (None, None) => Rows::of_table(args, progress)?,
         };
         rows.weigh_classes(args)?;
         rows.balance(args, progress)?;
@@ -70,9 +69,11 @@ impl Rows {
     }
 
     /// Rows of a table as a model sees them that was trained before.
-    fn of_known_table(args: &Train, known: &Source, encoder: &Encoder) -> Result<Rows> {
+    fn of_known_table(args: &Train, known: &Source, encoder: &Encoder, progress: &dyn Progress) -> Result<Rows> {
         check_target(args.target.as_deref(), encoder)?;
-        let table = work::read(args.input.as_deref().unwrap_or_default(), &args.reading)?;
+        let aside = [&args.weight, &args.groups, &args.time].into_iter().filter_map(|name| name.as_deref());
+        let needed: Vec<&str> = encoder.targets.iter().map(String::as_str).chain(aside).collect();
+        let (table, gaps) = complete(encoder, args.input.as_deref().unwrap_or_default(), &args.reading, &needed)?;
         let targets = encoder.targets(&table)?;
         let (kind, classes) = match (&encoder.wanted, &targets) {
             (Wanted::Classes(names), Targets::Classes { labels, .. }) => {
@@ -82,11 +83,14 @@ impl Rows {
             _ => (TargetKind::Numbers, None),
         };
         let split = how(args).split(Some(&table), classes, table.rows())?;
-        let (train, held) = parts(args, &table, encoder, split.as_ref().map(|(split, _)| split))?;
-        Rows::begun(train, held, known.clone(), kind, split, |row| format!("line {}", table.line(row)))
+        let (train, held) = parts(args, &table, encoder, split.as_ref().map(|(split, _)| split), progress)?;
+        let line = |row| format!("line {}", table.line(row));
+        let mut rows = Rows::begun(train, held, known.clone(), kind, split, line)?;
+        rows.warnings.splice(0..0, gaps);
+        Ok(rows)
     }
 
-    fn of_table(args: &Train) -> Result<Rows> {
+    fn of_table(args: &Train, progress: &dyn Progress) -> Result<Rows> {
         let (input, target) = (args.input.as_deref().unwrap_or_default(), args.target.clone().unwrap_or_default());
         let table = work::read(input, &args.reading)?;
         let targets = work::listed("--target", &[target], &table)?;
@@ -106,7 +110,9 @@ impl Rows {
             None => Ok(table.clone()),
         };
         let encoder = Encoder::fit(&whole(&split)?, &goal, &uses).map_err(explained)?;
-        let (train, held) = parts(args, &table, &encoder, split.as_ref().map(|(split, _)| split)).map_err(explained)?;
+        let parted = split.as_ref().map(|(split, _)| split);
+        let (train, held) = parts(args, &table, &encoder, parted, progress).map_err(explained)?;
+        let gaps = encoder.imputation().notes(&table)?;
         let said = |target: &Target| match target.choice {
             Some(choice) => format!("{}; {choice}", target.said),
             None => target.said.clone(),
@@ -119,6 +125,7 @@ impl Rows {
         let line = |row: usize| format!("line {}", table.line(row));
         let mut rows = Rows::begun(train, held, Source::Table(encoder), goal.kind, split, line)?;
         rows.notes.splice(0..0, notes);
+        rows.warnings.extend(gaps);
         rows.warnings.extend(goal.targets.into_iter().filter_map(|target| target.warning));
         rows.columns = Some((table, uses));
         if let Targets::Values(values) = &rows.train.targets
@@ -235,13 +242,19 @@ fn how(args: &Train) -> HoldBack<'_> {
 }
 
 /// Rows to train on and rows held back, as a network takes them.
-fn parts(args: &Train, table: &Table, encoder: &Encoder, split: Option<&Split>) -> Result<(Samples, Option<Samples>)> {
+fn parts(
+    args: &Train,
+    table: &Table,
+    encoder: &Encoder,
+    split: Option<&Split>,
+    progress: &dyn Progress,
+) -> Result<(Samples, Option<Samples>)> {
     let samples = |table: &Table| match &args.weight {
         Some(weight) => {
             let weights = table.numeric(&[weight], Missing::Error)?.column(0).to_vec();
-            encoder.samples(table)?.weighed(&weights)
+            encoder.samples(table, progress)?.weighed(&weights)
         }
-        None => encoder.samples(table),
+        None => encoder.samples(table, progress),
     };
     match split {
         Some(split) => Ok((samples(&table.of_rows(&split.train)?)?, Some(samples(&table.of_rows(&split.test)?)?))),
@@ -251,11 +264,6 @@ fn parts(args: &Train, table: &Table, encoder: &Encoder, split: Option<&Split>) 
 
 /// What the columns are used as, and the rows that are left where incomplete ones are dropped.
 fn uses(args: &Train, table: &Table, targets: &[String]) -> Result<(ColumnUse, Table)> {
-    let on_missing = args.reading.on_missing()?;
-    if !matches!(on_missing, OnMissing::Refuse | OnMissing::Drop) {
-        let want = "train refuses incomplete rows, or leaves them out (--missing drop)";
-        return Err(Error::input("--missing", "values to be filled in", want));
-    }
     let aside = [(&args.weight, Part::Weight), (&args.groups, Part::Group), (&args.time, Part::Time)];
     let aside = aside.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part)));
     let aside: Vec<(&str, Part)> = aside.collect();
@@ -271,7 +279,7 @@ fn uses(args: &Train, table: &Table, targets: &[String]) -> Result<(ColumnUse, T
         ..Wish::default()
     };
     let mut uses = ColumnUse::choose(table, &wish)?.in_file_order(table);
-    let table = uses.settle(table, on_missing)?;
+    let table = uses.settle(table, args.reading.on_missing()?)?;
     Ok((uses, table))
 }
 
