@@ -128,7 +128,8 @@ class Seeds:
             plain.write_bytes(delimited(rng, NAMES, table, ","))
             numbers = folder / f"numbers{i}.csv"
             numbers.write_bytes(delimited(rng, NAMES[1:4], [row[1:4] for row in table], ","))
-            for source, ending in [(plain, "parquet"), (plain, "csv.zst"), (numbers, "npy"), (numbers, "npz")]:
+            for source, ending in [(plain, "parquet"), (plain, "csv.zst"), (numbers, "npy"), (numbers, "npz"),
+                                   (plain, "arrow"), (plain, "arff"), (plain, "csv.xz"), (plain, "csv.bz2")]:
                 made = folder / f"seed{i}.{ending}"
                 line = [binary, "select", "--in", source, "--method", "random", "--budget", "100%", "--out", made]
                 done = subprocess.run(line, capture_output=True)
@@ -185,7 +186,9 @@ def lines(rng, methods, file):
     out = rng.choice(["csv", "csv", "jsonl", "parquet", "tsv", "npy", "npz"])
     column = lambda: rng.choice(["class", "class", "class", "city", "n", "x1", "flag"])
     some = lambda *options: [word for option in options if rng.random() < 0.35 for word in option]
-    common = some(["--json"], ["--types", f"{rng.choice(NAMES)}={rng.choice(['text', 'category', 'float', 'integer', 'boolean'])}"])
+    missing = rng.choice([[]] * 3 + [["--missing", how] for how in ["drop", "impute", "category"]] +
+                         [["--impute", how] for how in ["mean", "knn", "indicator"]])
+    common = missing + some(["--json"], ["--types", f"{rng.choice(NAMES)}={rng.choice(['text', 'category', 'float', 'integer', 'boolean'])}"])
     features = some(["--features", rng.choice(["x1,x2", "x1,x2,x3", "x1", "n,x1"])])
     verb = rng.choice(["select"] * 5 + ["balance"] * 4 + ["sample", "split", "order", "compare", "allocate", "holdout", "sobol",
                                                        "bias", "pretrain", "ask", "train", "data"])
@@ -236,10 +239,13 @@ def lines(rng, methods, file):
         return [["ask", "--in", file, "--answers", rng.choice(["y", "y,n,y", "n,n,n,n,n,n"]), *some(["--json"])]]
     if verb == "train":
         method = some(["--method", rng.choice(methods["train"])], ["--regression"])
-        return [["train", "--in", file, "--target", column(), "--epochs", "2", "--hidden", "4", "--out", "model", *method, *features],
+        return [["train", "--in", file, "--target", column(), "--epochs", "2", "--hidden", "4", "--out", "model", *method, *features, *missing],
                 ["predict", "--model", "model", "--in", file, "--out", f"out.{out}"],
-                ["eval", "--model", "model", "--in", file, *some(["--json"])]]
-    return [["data", file, *some(["--json"])]]
+                ["eval", "--model", "model", "--in", file, *some(["--json"])],
+                ["train", "--in", file, "--from", "model", "--method", rng.choice(["sara", "lora"]), "--epochs", "2", "--delta", "d", "--out",
+                 "tuned"],
+                ["apply", "--model", "model", "--delta", "d", "--out", "again"]]
+    return [["data", "show", file, *some(["--json"])]]
 
 
 def run_case(seeds, methods, args, case, folder):
