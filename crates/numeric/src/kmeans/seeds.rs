@@ -77,6 +77,9 @@ pub(super) fn greedy_rows(rows: &Rows, k: usize, rng: &mut Rng, progress: &dyn P
         };
         let candidates: Vec<usize> = (0..tries).map(draw).collect();
         let reaches: Vec<Vec<f32>> = candidates.par_iter().map(|&c| reach(rows, &chosen, c)).collect();
+        let nearest: Vec<f32> = (0..chosen.len())
+            .map(|seed| reaches.iter().map(|reach| reach[seed]).fold(f32::INFINITY, f32::min))
+            .collect();
         // What each candidate would take off the sum, block by block.
         let gains: Vec<Vec<f64>> = squared
             .par_chunks(BLOCK)
@@ -88,6 +91,9 @@ pub(super) fn greedy_rows(rows: &Rows, k: usize, rng: &mut Rng, progress: &dyn P
                     #[inline(always)]
                     || {
                         for (j, (s, owner)) in squared.iter().zip(owner).enumerate() {
+                            if *s <= nearest[*owner as usize] {
+                                continue;
+                            }
                             let x = rows.row(block * BLOCK + j);
                             for ((gain, reach), &candidate) in gains.iter_mut().zip(&reaches).zip(&candidates) {
                                 if *s > reach[*owner as usize] {
