@@ -22,6 +22,7 @@
 
 mod normals;
 mod problem;
+pub(crate) mod standard;
 mod weights;
 
 #[cfg(test)]

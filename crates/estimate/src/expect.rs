@@ -10,14 +10,13 @@
 //! which scatter less. (The shares of a few scrambles often agree to the last hit; a t interval of them covered a
 //! probability of 0.1 in 166 of 200 runs of 4 scrambles and 1,024 calls.)
 
-use crate::adaptive_iscv::{AdaptiveIscv, Problem};
+use crate::adaptive_iscv::{AdaptiveIscv, Problem, standard};
 use crate::laws::Inputs;
 use crate::sobol::Model;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, checkpoint, stats};
 use quadrat_numeric::low_discrepancy::{MAX_DIMS, Sobol};
 use serde::Serialize;
-use std::f64::consts::PI;
 
 /// The mean of one output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -291,12 +290,11 @@ impl Problem for Outputs<'_> {
     }
 
     fn ln_densities(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
-        let height = -0.5 * x.ncols() as f64 * (2.0 * PI).ln();
-        Ok(Array2::from_shape_fn((x.nrows(), 1), |(i, _)| height - 0.5 * x.row(i).dot(&x.row(i))))
+        Ok(standard::ln_densities(x))
     }
 
     fn draw(&self, _target: usize, rng: &mut Rng, x: &mut [f64]) {
-        x.iter_mut().for_each(|x| *x = rng.normal());
+        standard::draw(rng, x);
     }
 
     fn name(&self, target: usize) -> String {

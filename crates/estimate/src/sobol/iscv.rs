@@ -17,11 +17,10 @@
 
 use super::moments::{Asked, Errors, Moments, Ratio};
 use super::{Factors, Model, SobolEstimate, check_outputs};
-use crate::adaptive_iscv::{AdaptiveIscv, Covariance, Problem};
+use crate::adaptive_iscv::{AdaptiveIscv, Covariance, Problem, standard};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, stats};
 use rayon::prelude::*;
-use std::f64::consts::PI;
 
 /// Sobol' indices by [`AdaptiveIscv`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -220,12 +219,11 @@ impl Problem for PickFreeze<'_> {
     }
 
     fn ln_densities(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
-        let height = -0.5 * x.ncols() as f64 * (2.0 * PI).ln();
-        Ok(Array2::from_shape_fn((x.nrows(), 1), |(i, _)| height - 0.5 * x.row(i).dot(&x.row(i))))
+        Ok(standard::ln_densities(x))
     }
 
     fn draw(&self, _target: usize, rng: &mut Rng, x: &mut [f64]) {
-        x.iter_mut().for_each(|x| *x = rng.normal());
+        standard::draw(rng, x);
     }
 
     fn name(&self, target: usize) -> String {

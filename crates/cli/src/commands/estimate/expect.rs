@@ -1,7 +1,8 @@
 //! `quadrat estimate expect`: means and probabilities of an external program's outputs, or of runs made elsewhere.
 
 use super::design_file::Results;
-use super::simulator::{External, Simulator};
+use super::model::Asked;
+use super::simulator::Simulator;
 use super::sobol::Method;
 use super::{design_file, problem, simulator};
 use crate::args::Run;
@@ -21,32 +22,18 @@ use std::sync::OnceLock;
 #[derive(Args, Debug)]
 #[command(after_help = help(), group(clap::ArgGroup::new("model").required(true).args(["command", "write_design", "read_results"])))]
 pub struct Expectation {
-    /// TOML file that lists the inputs in order, each with a name and a law
-    #[arg(long, value_name = "FILE")]
-    pub problem: PathBuf,
     #[command(flatten)]
-    pub external: External,
-    /// Write the points at which to run the model, and stop
-    #[arg(long, value_name = "FILE.csv", requires = "calls")]
-    pub write_design: Option<PathBuf>,
-    /// Read such a file with columns of results added, or (with --scrambles 0) any rows drawn independently from the laws
-    #[arg(long, value_name = "FILE", conflicts_with = "calls")]
-    pub read_results: Option<String>,
-    /// Runs of the model in all
-    #[arg(long, value_name = "N")]
-    pub calls: Option<usize>,
+    pub model: Asked,
     /// `sobol`: scrambled Sobol' points, or independent ones; `adaptive-iscv`: importance sampling in rounds
     #[arg(long, value_enum, default_value_t = Points::Sobol)]
     pub method: Points,
-    /// Independent scrambles that the runs are shared out to, whose scatter is the error; 0: independent points
+    /// Independent scrambles that the runs are shared out to, whose scatter is the error; 0: independent points, such as any
+    /// rows of --read-results that were drawn from the laws
     #[arg(long, value_name = "R", default_value_t = 8)]
     pub scrambles: usize,
     /// Also the probability of an event, such as "y > 3" or "y2 <= 0.5"; may be given several times
     #[arg(long, value_name = "OUTPUT OP NUMBER")]
     pub event: Vec<String>,
-    /// Columns of --read-results that are outputs [default: all numeric columns that are no inputs]
-    #[arg(long, value_name = "A,B,C", requires = "read_results")]
-    pub outputs: Vec<String>,
     /// Write the figures as a table
     #[arg(long, value_name = "FILE.csv", conflicts_with = "write_design")]
     pub out: Option<PathBuf>,
@@ -124,22 +111,22 @@ fn with_events(y: Array2<f64>, names: &[String], events: &[Event]) -> Result<Arr
 
 /// Writes the points, or estimates the means.
 pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
-    for path in [&args.write_design, &args.out].into_iter().flatten() {
+    for path in [&args.model.write_design, &args.out].into_iter().flatten() {
         check_place(path)?;
     }
-    for (option, path) in [("--write-design", &args.write_design), ("--out", &args.out)] {
+    for (option, path) in [("--write-design", &args.model.write_design), ("--out", &args.out)] {
         path.iter().try_for_each(|path| design_file::check_ending(option, path))?;
     }
-    let factors = problem::read(&args.problem)?;
+    let factors = problem::read(&args.model.problem)?;
     let events: Vec<Event> = args.event.iter().map(|event| Event::parse(event)).collect::<Result<_>>()?;
     let adaptive = args.method == Points::AdaptiveIscv;
-    if adaptive && args.external.command.is_none() {
+    if adaptive && args.model.external.command.is_none() {
         let want = "it asks for its points in rounds and so needs --command; use --method sobol with files";
         return Err(Error::input("--method", Method::AdaptiveIscv.name(), want));
     }
-    let expect = Expect { calls: args.calls.unwrap_or(0), scrambles: args.scrambles };
+    let expect = Expect { calls: args.model.calls.unwrap_or(0), scrambles: args.scrambles };
     let seed = Seed(args.run.seed);
-    if let Some(path) = &args.write_design {
+    if let Some(path) = &args.model.write_design {
         let design = expect.design(factors.joint(), seed)?;
         design_file::write(path, factors.inputs(), design.view())?;
         let text = format!(
@@ -154,9 +141,9 @@ pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
             json!({ "design": path, "rows": design.nrows(), "scrambles": args.scrambles, "seed": args.run.seed });
         return Ok(Reply::new(text, value));
     }
-    let (means, mut names, runs, read) = match (&args.external.command, &args.read_results) {
+    let (means, mut names, runs, read) = match (&args.model.external.command, &args.model.read_results) {
         (Some(command), _) => {
-            let simulator = Simulator::open(&args.external, command, factors.inputs(), progress)?;
+            let simulator = Simulator::open(&args.model.external, command, factors.inputs(), progress)?;
             let names = OnceLock::new();
             let model = |x: ArrayView2<f64>| {
                 let y = simulator.run(x)?;
@@ -169,7 +156,7 @@ pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
             } else {
                 expect.estimate(factors.joint(), &model, seed, progress)
             };
-            let mut means = means.inspect_err(|_| simulator.rescue(&args.problem))?;
+            let mut means = means.inspect_err(|_| simulator.rescue(&args.model.problem))?;
             means.warnings.splice(0..0, simulator.warning());
             (means, names.into_inner().unwrap_or_default(), Some((simulator.summary(), simulator.json())), None)
         }
@@ -190,7 +177,7 @@ pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
 
 /// Means from a file: of the design that these options make, or of independent rows.
 fn read_results(args: &Expectation, file: &str, factors: &Factors, events: &[Event]) -> Result<(Means, Results)> {
-    let results = design_file::read(file, &args.outputs, factors.inputs())?;
+    let results = design_file::read(file, &args.model.outputs, factors.inputs())?;
     let rows = results.x.nrows();
     let expect = Expect { calls: rows, scrambles: args.scrambles };
     if args.scrambles > 0 {
@@ -276,7 +263,7 @@ fn reply(
         .collect::<Result<_>>()?;
     let method = if args.method == Points::Sobol { "sobol" } else { Method::AdaptiveIscv.name() };
     let mut value = json!({
-        "method": method, "scrambles": args.scrambles, "problem": args.problem, "calls": means.calls,
+        "method": method, "scrambles": args.scrambles, "problem": args.model.problem, "calls": means.calls,
         "left_out": means.left_out, "seed": args.run.seed, "runs": runs.map(|(_, json)| json), "outputs": outputs,
         "warnings": means.warnings, "out": args.out,
     });

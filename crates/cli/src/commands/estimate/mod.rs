@@ -3,6 +3,7 @@
 mod design_file;
 pub mod expect;
 pub mod inductive_bias;
+mod model;
 pub mod pretrain_plan;
 mod problem;
 mod program;

@@ -1,7 +1,8 @@
 //! `quadrat estimate sobol`: Sobol' indices of an external program, or of runs that were made elsewhere.
 
 use super::design_file::Results;
-use super::simulator::{External, Simulator};
+use super::model::Asked;
+use super::simulator::Simulator;
 use super::{design_file, problem, simulator};
 use crate::args::Run;
 use crate::commands::roles;
@@ -18,20 +19,8 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(after_help = help(), group(clap::ArgGroup::new("model").required(true).args(["command", "write_design", "read_results"])))]
 pub struct Sobol {
-    /// TOML file that lists the inputs in order, each with a name and a law
-    #[arg(long, value_name = "FILE")]
-    pub problem: PathBuf,
     #[command(flatten)]
-    pub external: External,
-    /// Write the points at which to run the model, and stop
-    #[arg(long, value_name = "FILE.csv", requires = "calls")]
-    pub write_design: Option<PathBuf>,
-    /// Read such a file with columns of results added, its rows in the same order; an empty cell is a run that failed
-    #[arg(long, value_name = "FILE", conflicts_with = "calls")]
-    pub read_results: Option<String>,
-    /// Runs of the model in all
-    #[arg(long, value_name = "N")]
-    pub calls: Option<usize>,
+    pub model: Asked,
     /// `saltelli`: fixed design on scrambled Sobol' points; `adaptive-iscv`: adaptive, in rounds, needs --command
     #[arg(long, value_enum, default_value_t = Method::Saltelli)]
     pub method: Method,
@@ -42,9 +31,6 @@ pub struct Sobol {
     /// Independent scrambles that the runs are shared out to; from 2 on, intervals come from their scatter
     #[arg(long, value_name = "R", default_value_t = 1)]
     pub scrambles: usize,
-    /// Columns of --read-results that are outputs [default: all numeric columns that are no inputs]
-    #[arg(long, value_name = "A,B,C", requires = "read_results")]
-    pub outputs: Vec<String>,
     /// Bootstrap resamples behind errors and intervals with one scramble; 0: the delta method
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub resamples: usize,
@@ -113,16 +99,16 @@ impl Order {
 
 /// Writes a design, or estimates the indices.
 pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
-    for path in [&args.write_design, &args.out, &args.report].into_iter().flatten() {
+    for path in [&args.model.write_design, &args.out, &args.report].into_iter().flatten() {
         check_place(path)?;
     }
-    for (option, path) in [("--write-design", &args.write_design), ("--out", &args.out)] {
+    for (option, path) in [("--write-design", &args.model.write_design), ("--out", &args.out)] {
         path.iter().try_for_each(|path| design_file::check_ending(option, path))?;
     }
-    let factors = problem::read(&args.problem)?;
+    let factors = problem::read(&args.model.problem)?;
     if args.method == Method::AdaptiveIscv {
         let refuse = |got: &str, want: &str| Err(Error::input("--method adaptive-iscv", got, want));
-        if args.external.command.is_none() {
+        if args.model.external.command.is_none() {
             return refuse(
                 "no --command",
                 "it asks for its points in rounds and so needs one; use --method saltelli with files",
@@ -135,7 +121,7 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
             return refuse("--scrambles", "its points are random and need no scrambles; use --method saltelli");
         }
     }
-    let calls = args.calls.unwrap_or(0);
+    let calls = args.model.calls.unwrap_or(0);
     let saltelli = Saltelli {
         calls,
         resamples: args.resamples,
@@ -143,13 +129,13 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
         scrambles: args.scrambles,
         ..Saltelli::default()
     };
-    if let Some(path) = &args.write_design {
+    if let Some(path) = &args.model.write_design {
         return write_design(args, path, &saltelli, &factors);
     }
     let seed = Seed(args.run.seed);
-    let (estimate, names, runs, read) = match (&args.external.command, &args.read_results) {
+    let (estimate, names, runs, read) = match (&args.model.external.command, &args.model.read_results) {
         (Some(command), _) => {
-            let simulator = Simulator::open(&args.external, command, factors.inputs(), progress)?;
+            let simulator = Simulator::open(&args.model.external, command, factors.inputs(), progress)?;
             let model = |x: ndarray::ArrayView2<f64>| simulator.run(x);
             let estimate = match args.method {
                 Method::Saltelli => saltelli.estimate(&factors, &model, seed, progress),
@@ -158,7 +144,7 @@ pub fn run(args: &Sobol, progress: &dyn Progress) -> Result<Reply> {
                     iscv.estimate(&factors, &model, seed, progress)
                 }
             };
-            let mut estimate = estimate.inspect_err(|_| simulator.rescue(&args.problem))?;
+            let mut estimate = estimate.inspect_err(|_| simulator.rescue(&args.model.problem))?;
             estimate.warnings.splice(0..0, simulator.warning());
             let names = design_file::names(estimate.outputs.len());
             (estimate, names, Some((simulator.summary(), simulator.json())), None)
@@ -223,7 +209,7 @@ fn read_results(
     factors: &Factors,
     progress: &dyn Progress,
 ) -> Result<(SobolEstimate, Results)> {
-    let results = design_file::read(file, &args.outputs, factors.inputs())?;
+    let results = design_file::read(file, &args.model.outputs, factors.inputs())?;
     let in_file = |e: Error| Error::data(file, None, e.to_string());
     saltelli.check_design(factors, results.x.view()).map_err(|e| {
         // Its order may be another one than was asked for.
@@ -356,7 +342,7 @@ fn reply(
         })
         .collect::<Result<_>>()?;
     let mut value = json!({
-        "method": args.method.name(), "order": name(args.order), "scrambles": args.scrambles, "problem": args.problem,
+        "method": args.method.name(), "order": name(args.order), "scrambles": args.scrambles, "problem": args.model.problem,
         "calls": estimate.calls, "base_points_left_out": estimate.left_out, "dependent": factors.dependent(),
         "seed": args.run.seed, "runs": runs.map(|(_, json)| json),
         "outputs": outputs, "warnings": estimate.warnings, "out": args.out,
@@ -368,7 +354,7 @@ fn reply(
 }
 
 fn page(args: &Sobol, factors: &Factors, names: &[String], estimate: &SobolEstimate) -> Page {
-    let mut page = Page::new(format!("Sobol' indices of {}", args.problem.display()), legend(factors));
+    let mut page = Page::new(format!("Sobol' indices of {}", args.model.problem.display()), legend(factors));
     page.blocks.push(Block::Text(heading(args, estimate)));
     for (name, output) in names.iter().zip(&estimate.outputs) {
         let bar = |index: &Index| (index.value.max(0.0), format!("{:.3} ± {:.3}", index.value, index.se));
