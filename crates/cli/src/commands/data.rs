@@ -96,7 +96,7 @@ const NAMES: usize = 3;
 
 fn columns(file: &Table, target: Option<&str>, notes: &mut Vec<String>) -> Result<Vec<About>> {
     let parts = target.map(|target| (target, Part::Target)).into_iter().collect();
-    let uses = ColumnUse::choose(file, &Wish { parts, numbers: true, moments: true, ..Wish::default() })?;
+    let uses = ColumnUse::choose(file, &Wish { parts, numbers: true, ..Wish::default() })?;
     notes.extend(uses.warnings.iter().cloned());
     let gaps = file.gaps(&file.column_names())?;
     let mut about: Vec<About> = Vec::new();

@@ -21,7 +21,8 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
     }
     let input = work::open(&args.work)?;
     let features = work::listed("--features", &args.work.features, &input)?;
-    let wish = Wish { features: &features, numbers: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
+    let nominal = Nominal::Named(Vec::new());
+    let wish = Wish { features: &features, numbers: true, rows_made: true, nominal, ..Wish::default() };
     let mut uses = ColumnUse::choose(&input, &wish)?;
     let columns: Vec<String> = uses.names(Part::Number).into_iter().map(str::to_owned).collect();
     if columns.is_empty() {

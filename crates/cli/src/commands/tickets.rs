@@ -2,6 +2,7 @@
 
 use super::judgement::Judgement;
 use super::learned::{Source, WEIGHTS, complete, load, read_images, see};
+use super::roles;
 use crate::args::{Reading, Run};
 use crate::output::{Reply, count, figure, seconds, table};
 use clap::Args;
@@ -107,7 +108,11 @@ pub fn run(args: &Tickets, progress: &dyn Progress) -> Result<Reply> {
         let (new, old) = (task.classes.len(), network.outputs());
         format!("no prompt was learnt: it relabels the network's {old} outputs, and the new task has {new} classes")
     });
-    reply(args, &states, [train.len(), test.len()], note, started.elapsed().as_secs_f64())
+    let mut reply = reply(args, &states, [train.len(), test.len()], note, started.elapsed().as_secs_f64())?;
+    if let (Source::Table(encoder), Some(table)) = (&source, &seen.table) {
+        roles::tell(table, &roles::of_model(encoder, table, true), &mut reply.text, &mut reply.json);
+    }
+    Ok(reply)
 }
 
 /// Rows to train on and rows to judge by, evenly from all classes.

@@ -412,3 +412,22 @@ fn a_holdout_says_what_it_read_and_takes_gaps_into_account() {
     assert_eq!(used(&pmw).last(), Some(&("y", "category")));
     assert!(left_out(&pmw).contains(&("city", "not in --domain: cannot be asked about")));
 }
+
+/// A model learns from days that are named, and reads later ones with the time of day on the same scale.
+#[test]
+fn a_model_learns_from_dates_that_are_named() {
+    let folder = Folder::new("dates-learnt");
+    let day = |i: usize| format!("2024-{:02}-{:02}", i % 12 + 1, i % 28 + 1);
+    let rows = |i: usize| format!("{},{},{}\n", day(i), i % 5, if i % 12 < 6 { "early" } else { "late" });
+    folder.write("d.csv", &format!("day,n,y\n{}", (0..240).map(rows).collect::<String>()));
+    let line = "quadrat train --in d.csv --target y --rate 0.01 --epochs 60 --seed 1";
+    let value = folder.json(&format!("{line} --features day --out m --json"));
+    assert_eq!(used(&value), [("day", "number"), ("y", "target")]);
+    folder.write("later.csv", "day\n2024-02-03T08:00:00\n2024-11-20T23:30:00\n");
+    folder.ok("quadrat predict --model m --in later.csv --out p.csv");
+    let predicted: Vec<String> =
+        folder.read("p.csv").lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(predicted, ["early", "late"]);
+    let value = folder.json(&format!("{line} --epochs 1 --json").replace("--epochs 60 ", ""));
+    assert!(left_out(&value).iter().any(|(name, why)| *name == "day" && why.contains("if they are named")), "{value}");
+}

@@ -336,6 +336,8 @@ fn a_network_is_pruned_round_by_round_and_adapted() {
     let line = "quadrat tickets --model m --in train.csv --rounds 1 --epochs 4 --task train.csv";
     let said = folder.json(&format!("{line} --task-target city --json"));
     assert!(said["states"][1]["judged"]["new task, probe"]["nll"].is_number(), "{said}");
+    let used = said["columns"]["used"].as_array().unwrap();
+    assert!(used.iter().any(|column| column["as"] == "number") && used.last().unwrap()["as"] == "target", "{said}");
     assert!(folder.fails(line).contains("--task-target"));
 }
 

@@ -119,8 +119,9 @@ pub struct Wish<'a> {
     pub features: &'a [String],
     /// Whether columns of numbers can be features.
     pub numbers: bool,
-    /// Whether columns of dates, times and durations can be features, as numbers, if they are named.
-    pub moments: bool,
+    /// Whether new rows are made of the features: they cannot be given dates, times and durations, which elsewhere are
+    /// numbers if they are named.
+    pub rows_made: bool,
     /// Which columns are nominal features.
     pub nominal: Nominal,
     /// Whether truth values are nominal, not the numbers 0 and 1.
@@ -397,7 +398,7 @@ fn as_feature(
     }
     let may_be_names = wish.nominal == Nominal::Auto;
     if let Some(moment) = table.moment(name)? {
-        if asked && wish.moments && wish.numbers {
+        if asked && !wish.rows_made && wish.numbers {
             return Ok(Ok(UsedColumn { moment: Some(moment), ..UsedColumn::new(name, Part::Number) }));
         }
         if !(asked && may_be_names) {
@@ -407,7 +408,7 @@ fn as_feature(
                 Moment::Duration => "durations",
             };
             let example = first_cells(table, name)?.first().map_or(String::new(), |cell| format!(" such as {cell}"));
-            let but = if wish.moments { ": used as numbers if they are named" } else { "" };
+            let but = if wish.rows_made { "" } else { ": used as numbers if they are named" };
             return Ok(Err(format!("{what}{example}{but}")));
         }
     }
@@ -477,7 +478,7 @@ mod tests {
     }
 
     fn wish() -> Wish<'static> {
-        Wish { numbers: true, moments: true, ..Wish::default() }
+        Wish { numbers: true, ..Wish::default() }
     }
 
     fn left_out(chosen: &ColumnUse) -> Vec<(&str, &str)> {
@@ -541,15 +542,15 @@ mod tests {
         let expected = [("took", Part::Number, Some(Moment::Duration)), ("day", Part::Number, Some(Moment::Local))];
         assert_eq!(used, expected);
         // Where new rows are made, a date that is named is a name or nothing.
-        let without = Wish { features: &named[1..], moments: false, ..wish() };
+        let without = Wish { features: &named[1..], rows_made: true, ..wish() };
         assert_eq!(ColumnUse::choose(&table, &without).unwrap().names(Part::Category), ["day"]);
         let numbers = Nominal::Named(Vec::new());
-        let error = |features: &[String], moments| {
-            let wish = Wish { features, moments, nominal: numbers.clone(), ..wish() };
+        let error = |features: &[String], rows_made| {
+            let wish = Wish { features, rows_made, nominal: numbers.clone(), ..wish() };
             ColumnUse::choose(&table, &wish).unwrap_err().to_string()
         };
-        assert!(error(&named[1..], false).contains("dates such as 2024-07-01"));
-        let other = error(&["other".to_owned()], true);
+        assert!(error(&named[1..], true).contains("dates such as 2024-07-01"));
+        let other = error(&["other".to_owned()], false);
         assert!(other.contains("10/07/2024") && other.contains("year first"), "{other}");
     }
 

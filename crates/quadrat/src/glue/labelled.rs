@@ -29,8 +29,7 @@ impl LabelledColumns {
             parts: vec![(&self.target, Part::Target)],
             features: &self.features,
             numbers: reads != Reads::Nominal || !self.features.is_empty(),
-            // New rows are made, and cannot be given dates.
-            moments: false,
+            rows_made: true,
             nominal: match &self.nominal {
                 Nominal::Auto if reads == Reads::Numeric => Nominal::Named(Vec::new()),
                 given => given.clone(),

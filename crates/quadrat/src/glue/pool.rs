@@ -82,7 +82,7 @@ impl PoolColumns {
         let nominal = Nominal::Named(Vec::new());
         ColumnUse::choose(
             table,
-            &Wish { parts, features: &self.features, numbers: true, moments: true, nominal, unread, ..Wish::default() },
+            &Wish { parts, features: &self.features, numbers: true, nominal, unread, ..Wish::default() },
         )
     }
 

@@ -221,8 +221,7 @@ impl Rows {
 /// The columns to use of both files: those asked for, or all numeric ones, which must then be the same in both.
 fn columns(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<(ColumnUse, ColumnUse)> {
     let asked = work::listed("--features", &args.features, pool)?;
-    let numbers =
-        Wish { features: &asked, numbers: true, moments: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
+    let numbers = Wish { features: &asked, numbers: true, nominal: Nominal::Named(Vec::new()), ..Wish::default() };
     let target = vec![(args.target.as_str(), Part::Target)];
     let in_few = ColumnUse::choose(few, &Wish { parts: target.clone(), ..numbers.clone() })?;
     // The pool may have the target's column too, which is no feature then.

@@ -62,7 +62,6 @@ impl Task {
             parts: vec![(&args.target, Part::Target)],
             features: &work::listed("--features", &args.features, &table)?,
             numbers: true,
-            moments: true,
             nominal: Nominal::Named(Vec::new()),
             ..Wish::default()
         };
