@@ -34,7 +34,7 @@ pub struct Imputation {
     how: OnMissing,
     numbers: Vec<String>,
     /// Nothing where gaps are refused.
-    imputer: Option<Imputer>,
+    imputer: Option<Box<Imputer>>,
     /// The numbers with a gap in the rows that taught: a column more says where.
     marked: Vec<String>,
     /// The most frequent name of each column of names.
@@ -56,7 +56,7 @@ impl Imputation {
             _ => Imputation { how, numbers, imputer: None, marked: Vec::new(), usual: BTreeMap::new() },
         };
         let most = MOST_KEPT / fitted.numbers.len().max(1);
-        fitted.imputer = fitted.imputer.map(|imputer| imputer.with_donors(most.clamp(1, MOST_DONORS)));
+        fitted.imputer = fitted.imputer.map(|imputer| Box::new(imputer.with_donors(most.clamp(1, MOST_DONORS))));
         if let OnMissing::Impute(_) = how {
             for name in uses.names(Part::Category) {
                 let usual = most_frequent(&rows.categories(name, Missing::Keep)?);
@@ -69,7 +69,7 @@ impl Imputation {
 
     /// Learn what fills decoded numbers, NaN for a gap; `file` is what errors name. All donors are kept.
     pub(super) fn of(file: &str, numbers: &[String], x: ArrayView2<f64>, how: OnMissing) -> Result<Imputation> {
-        let imputer = how.fill().map(|fill| Imputer::fit(x, fill));
+        let imputer = how.fill().map(|fill| Box::new(Imputer::fit(x, fill)));
         let values = imputer.iter().flat_map(|imputer| &imputer.values);
         if let Some((name, _)) = numbers.iter().zip(values).find(|(_, v)| v.is_nan()) {
             return Err(empty(file, name));
