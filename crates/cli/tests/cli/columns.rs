@@ -45,6 +45,8 @@ fn columns_are_said_in_text_json_and_report() {
     assert_eq!(used(&value), [("b", "number"), ("y", "target")]);
     let expected = [("column 1", "has no name"), ("a", "excluded"), ("city", "text"), ("note", "text")];
     assert_eq!(left_out(&value), expected);
+    let idle = folder.json("quadrat select --in t.csv --method random --budget 5 --impute mean --json");
+    assert!(warnings(&idle).contains("--missing has no effect"), "{idle}");
     // A method that reads no columns has nothing to refuse.
     let random = folder.json("quadrat select --in t.csv --method random --budget 5 --json");
     assert_eq!(used(&random), []);
@@ -408,6 +410,13 @@ fn a_holdout_says_what_it_read_and_takes_gaps_into_account() {
     assert_eq!(used(&right), [("y", "prediction"), ("id", "name")]);
     let filled = folder.fails("quadrat holdout init --in t.csv --target y --ledger d --impute median");
     assert!(filled.contains("--missing"), "{filled}");
+    let dated = (0..200).map(|i| format!("2024-01-{:02},{}\n", i % 20 + 1, ["yes", "no"][i % 2])).collect::<String>();
+    folder.write("d.csv", &format!("day,y\n{dated}"));
+    folder.ok("quadrat holdout init --in d.csv --target y --ledger f");
+    let range = folder.fails("quadrat holdout ask --ledger f --mean day");
+    assert!(range.contains("--range") && range.contains("19723"), "{range}");
+    let mean = folder.json("quadrat holdout ask --ledger f --mean day --range 19723,19742 --json");
+    assert!((mean["value"].as_f64().unwrap() - 19732.5).abs() < 3.0, "{mean}");
     let pmw = init("--method pmw --domain \"k=v,y\"", "e");
     assert_eq!(used(&pmw).last(), Some(&("y", "category")));
     assert!(left_out(&pmw).contains(&("city", "not in --domain: cannot be asked about")));

@@ -316,10 +316,13 @@ fn told_of_text(table: &Table, name: &str) -> Result<Option<String>> {
     })
 }
 
+fn first_rows(table: &Table) -> Result<Table> {
+    table.of_rows(&(0..table.rows().min(LOOKED_AT)).collect::<Vec<_>>())
+}
+
 /// The first of a column's texts that are not empty.
 fn first_cells(table: &Table, name: &str) -> Result<Vec<String>> {
-    let rows: Vec<usize> = (0..table.rows().min(LOOKED_AT)).collect();
-    let cells = table.of_rows(&rows)?.strings(name)?;
+    let cells = first_rows(table)?.strings(name)?;
     Ok(cells.iter().map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect())
 }
 
@@ -397,7 +400,9 @@ fn as_feature(
         return used(Part::Category, None);
     }
     let may_be_names = wish.nominal == Nominal::Auto;
-    if let Some(moment) = table.moment(name)? {
+    // A column that nobody named is not worth more than a look at the first rows.
+    let looked_at = if asked { table.clone() } else { first_rows(table)? };
+    if let Some(moment) = looked_at.moment(name)? {
         if asked && !wish.rows_made && wish.numbers {
             return Ok(Ok(UsedColumn { moment: Some(moment), ..UsedColumn::new(name, Part::Number) }));
         }

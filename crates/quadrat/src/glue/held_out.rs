@@ -230,12 +230,12 @@ impl HeldOut {
     }
 }
 
-/// A column as numbers; one of two names as 0 and 1.
+/// A column as numbers; one of two names as 0 and 1, and dates, times and durations as what they count.
 ///
 /// # Errors
 /// A column of another type, a missing value.
 pub fn numbers(table: &Table, column: &str) -> Result<Vec<f64>> {
-    if !table.column(column)?.kind.is_numeric() {
+    if !table.column(column)?.kind.is_numeric() && table.moment(column)?.is_none() {
         let found = table.categories(column, Missing::Error)?;
         if found.names.len() == 2 {
             return Ok(found.codes.into_iter().map(f64::from).collect());

@@ -36,6 +36,10 @@ impl ColumnUse {
     /// No row is left; a file that cannot be read.
     pub fn settle(&mut self, table: &Table, on_missing: OnMissing) -> Result<Table> {
         self.on_missing = on_missing;
+        let idle = "--missing has no effect: no column is used";
+        if on_missing != OnMissing::Refuse && self.used.is_empty() && !self.warnings.iter().any(|w| w == idle) {
+            self.warnings.push(idle.to_owned());
+        }
         let needed = |part: Part| match on_missing {
             OnMissing::Refuse => false,
             OnMissing::Drop => !matches!(part, Part::Labels | Part::Name),

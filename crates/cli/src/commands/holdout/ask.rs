@@ -130,7 +130,9 @@ fn question(args: &Ask, about: &About, method: &str) -> Result<Question> {
     if let Some(column) = &args.mean {
         let values = numbers(&table, column)?;
         let training: Vec<f64> = rows.of_training(&values).collect();
-        let (low, high) = range(&args.range, table.column(column)?.kind, column, &training)?;
+        let counts = matches!(table.column(column)?.kind, ColumnType::Integer | ColumnType::Float);
+        let counts = counts || table.moment(column)?.is_some();
+        let (low, high) = range(&args.range, counts, column, &training)?;
         let query = rows.mean(seen, &values, (low, high));
         let what = format!("mean of {column} between {low} and {high}");
         return Question::new(table, vec![(column, Part::Number)], UNASKED, query, what);
@@ -146,10 +148,10 @@ fn question(args: &Ask, about: &About, method: &str) -> Result<Question> {
 
 /// Between which values a mean is taken: as given, or those of truth values. It is said beforehand, since one that followed
 /// the held-out rows would tell of them; of the training rows everybody may know.
-fn range(given: &[f64], kind: ColumnType, column: &str, training: &[f64]) -> Result<(f64, f64)> {
+fn range(given: &[f64], counts: bool, column: &str, training: &[f64]) -> Result<(f64, f64)> {
     match *given {
-        // Text that reached this point has two names, which count as 0 and 1.
-        [] if !matches!(kind, ColumnType::Integer | ColumnType::Float) => Ok((0.0, 1.0)),
+        // Truth values and two names are 0 and 1.
+        [] if !counts => Ok((0.0, 1.0)),
         [] => {
             let [low, high] = [f64::min, f64::max].map(|end| training.iter().copied().fold(f64::NAN, end));
             let known = match training {

@@ -11,7 +11,7 @@ use quadrat::numeric::metrics::Split;
 use quadrat::numeric::splits;
 use quadrat::select::Selection;
 use quadrat::{
-    ColumnUse, Error, OnMissing, Part, Progress, Result, Seed, Target, TargetKind, Wish, checkpoint, save_selection,
+    ColumnUse, Error, Part, Progress, Result, Seed, Target, TargetKind, Wish, checkpoint, save_selection,
     write_atomic_folder,
 };
 use serde_json::json;
@@ -111,12 +111,8 @@ fn rows(args: &SplitFile, input: &Table) -> Result<(ColumnUse, Table)> {
     let parts = [(&args.target, Part::Target), (&args.groups, Part::Group), (&args.time, Part::Time)];
     let parts: Vec<(&str, Part)> =
         parts.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part))).collect();
-    let idle = parts.is_empty() && on_missing != OnMissing::Refuse;
     let wish = Wish { parts, unread: Some("not read: the split does not depend on it"), ..Wish::default() };
     let mut uses = ColumnUse::choose(input, &wish)?;
-    if idle {
-        uses.warnings.push("--missing has no effect: the split depends on no column".to_owned());
-    }
     let input = uses.settle(input, on_missing)?;
     Ok((uses, input))
 }
