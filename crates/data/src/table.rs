@@ -19,7 +19,7 @@ use crate::{
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Float64Array};
 use ndarray::Array2;
-use quadrat_core::{Error, Progress, Result, Silent, checkpoint, nearest};
+use quadrat_core::{Error, Lists, Progress, Result, Silent, checkpoint, nearest};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -76,7 +76,7 @@ pub struct Categories {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
     /// Labels of each row: indices into `names`, ascending, each once.
-    pub rows: Vec<Vec<u32>>,
+    pub rows: Lists,
     /// The labels in order: by value where all are numbers, else by their characters.
     pub names: Vec<String>,
 }
@@ -402,7 +402,7 @@ impl Table {
             Some(separator) => separator,
             None => self.usual_separator(name)?,
         };
-        let parts = self.each_part(name, |(names, rows): &mut (Names, Vec<Vec<u32>>), row, text| {
+        let parts = self.each_part(name, |(names, rows): &mut (Names, Lists), row, text| {
             let text = text.as_deref().map_or("", str::trim);
             let text = if self.codes.mean_missing(text) { "" } else { text };
             let labels: Vec<String> = if text.starts_with('[') {
@@ -414,19 +414,22 @@ impl Table {
             } else {
                 text.split(separator).map(|label| label.trim().to_owned()).collect()
             };
-            rows.push(labels.iter().filter(|l| !l.is_empty()).map(|l| names.code(l)).collect());
+            rows.push(labels.iter().filter(|l| !l.is_empty()).map(|l| names.code(l)));
             Ok(())
         })?;
         let (names, renamed) = Names::merge(parts.iter().map(|(names, _)| names));
-        let rows = parts.iter().zip(renamed).flat_map(|((_, rows), new)| {
-            rows.iter().map(move |row| {
-                let mut labels: Vec<u32> = row.iter().map(|l| new[*l as usize]).collect();
-                labels.sort_unstable();
-                labels.dedup();
-                labels
-            })
-        });
-        Ok(Labels { rows: rows.collect(), names })
+        let items = parts.iter().map(|(_, rows)| rows.items().len()).sum();
+        let mut rows = Lists::with_capacity(self.rows(), items);
+        let mut own = Vec::new();
+        for ((_, part), new) in parts.into_iter().zip(renamed) {
+            for row in part.iter() {
+                own.extend(row.iter().map(|label| new[*label as usize]));
+                own.sort_unstable();
+                own.dedup();
+                rows.push(own.drain(..));
+            }
+        }
+        Ok(Labels { rows, names })
     }
 
     /// The first of the usual separators that a column of texts holds; none when labels come as lists or alone.

@@ -76,9 +76,15 @@ fn categories_and_labels_don_t_depend_on_the_order_of_rows() {
     assert_eq!((c.codes, c.names), (vec![1, 0, 1], vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(t.categories("n", Missing::Error).unwrap().names, ["9", "9.0", "10"]);
     let l = t.labels("l", None).unwrap();
-    assert_eq!((l.rows, l.names), (vec![vec![0, 1], vec![1], vec![]], vec!["x".to_owned(), "y".to_owned()]));
+    assert_eq!(
+        (l.rows, l.names),
+        ([vec![0, 1], vec![1], vec![]].into_iter().collect(), vec!["x".to_owned(), "y".to_owned()])
+    );
     let j = t.labels("j", None).unwrap();
-    assert_eq!((j.rows, j.names), (vec![vec![0, 1], vec![], vec![1]], vec!["3".to_owned(), "p".to_owned()]));
+    assert_eq!(
+        (j.rows, j.names),
+        ([vec![0, 1], vec![], vec![1]].into_iter().collect(), vec!["3".to_owned(), "p".to_owned()])
+    );
     assert!(t.categories("l", Missing::Error).unwrap_err().to_string().starts_with("a.csv:4: column `l`"));
     assert_eq!(t.categories("l", Missing::Keep).unwrap().names, ["", "x; y", "y"]);
 }
@@ -208,7 +214,7 @@ fn types_survive_conversion() {
         let labels = t.labels("l", None).unwrap();
         assert_eq!(
             (labels.rows, labels.names),
-            (vec![vec![], vec![0, 1], vec![]], vec!["x".to_owned(), "y".to_owned()])
+            ([vec![], vec![0, 1], vec![]].into_iter().collect(), vec!["x".to_owned(), "y".to_owned()])
         );
     }
 }

@@ -1,7 +1,7 @@
 //! How well a selection covers its pool: the figures that reports and claims compare.
 
 use crate::rows::Rows;
-use quadrat_core::{Error, Progress, Result};
+use quadrat_core::{Error, Lists, Progress, Result};
 use quadrat_numeric::neighbours::nearest_f32;
 use quadrat_numeric::{Metric, Points};
 use std::collections::HashSet;
@@ -42,16 +42,16 @@ pub fn reach(points: &Points, chosen: &[usize], progress: &dyn Progress) -> Resu
 /// The share of the labels that occur in the pool which occur in the chosen rows too; 1 if there are none.
 ///
 /// ```
-/// let labels = [vec![0, 7], vec![7], vec![3, 4]];
+/// let labels = [vec![0, 7], vec![7], vec![3, 4]].into_iter().collect();
 /// assert_eq!(quadrat_select::coverage::label_share(&labels, &[0])?, 0.5);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 ///
 /// # Errors
 /// No chosen row, or one past the end.
-pub fn label_share(labels: &[Vec<u32>], chosen: &[usize]) -> Result<f64> {
+pub fn label_share(labels: &Lists, chosen: &[usize]) -> Result<f64> {
     check(chosen, labels.len())?;
-    let all: HashSet<u32> = labels.iter().flatten().copied().collect();
+    let all: HashSet<u32> = labels.items().iter().copied().collect();
     let covered: HashSet<u32> = chosen.iter().flat_map(|row| &labels[*row]).copied().collect();
     Ok(if all.is_empty() { 1.0 } else { covered.len() as f64 / all.len() as f64 })
 }
@@ -77,7 +77,8 @@ mod tests {
         assert!(reach(&points, &[], &Silent).is_err());
         assert!(reach(&points, &[2], &Silent).is_err());
         assert!(reach(&Points::F64(array![[f64::NAN]]), &[0], &Silent).is_err());
-        assert_eq!(label_share(&[vec![], vec![]], &[1]).unwrap(), 1.0);
-        assert!(label_share(&[vec![1]], &[1]).is_err());
+        let none: Lists = [vec![], vec![]].into_iter().collect();
+        assert_eq!(label_share(&none, &[1]).unwrap(), 1.0);
+        assert!(label_share(&none, &[2]).is_err());
     }
 }

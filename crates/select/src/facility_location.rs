@@ -148,8 +148,7 @@ impl Selector for FacilityLocation {
     fn select(&self, pool: &Pool, budget: usize, _seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
         let mut represented = self.objective(pool, progress)?;
-        let all: Vec<usize> = (0..pool.rows).collect();
-        let (indices, gains) = lazy_greedy(&mut represented, &all, budget, progress)?;
+        let (indices, gains) = lazy_greedy(&mut represented, 0..pool.rows, budget, progress)?;
         let mean = represented.best.iter().map(|s| f64::from(*s)).sum::<f64>() / pool.rows as f64;
         let notes = vec![("mean similarity to the nearest chosen row".to_owned(), format!("{mean:.6}"))];
         Ok(Selection { indices, weights: None, scores: Some(gains), notes })

@@ -24,22 +24,24 @@ pub trait Objective: Sync {
 ///
 /// The queue holds only the most promising rows, so that it stays in the processor's cache; once none of them is sure to
 /// be ahead of the rows outside, all gains are computed anew, in parallel. O(candidates) gains to start with and at each
-/// of those times, usually some dozens; between them as many as the queue asks for. 21 bytes a candidate.
+/// of those times, usually some dozens; between them as many as the queue asks for. 7 bytes a
+/// candidate.
 ///
 /// # Errors
 /// `Cancelled`, and `Input` for rows that do not fit in 32 bits.
 pub fn lazy_greedy(
     objective: &mut impl Objective,
-    candidates: &[usize],
+    candidates: impl IntoIterator<Item = usize>,
     budget: usize,
     progress: &dyn Progress,
 ) -> Result<(Vec<usize>, Vec<f64>)> {
-    if let Some(row) = candidates.iter().find(|row| u32::try_from(**row).is_err()) {
-        return Err(Error::input("row number", row, format!("use at most {}; split the pool", u32::MAX)));
-    }
-    let budget = budget.min(candidates.len());
-    let mut left: Vec<u32> = candidates.iter().map(|row| *row as u32).collect();
-    let mut taken = vec![false; candidates.iter().max().map_or(0, |row| row + 1)];
+    let short = |row: usize| {
+        let want = || format!("use at most {}; split the pool", u32::MAX);
+        u32::try_from(row).map_err(|_| Error::input("row number", row, want()))
+    };
+    let mut left: Vec<u32> = candidates.into_iter().map(short).collect::<Result<_>>()?;
+    let budget = budget.min(left.len());
+    let mut taken = vec![false; left.iter().max().map_or(0, |row| *row as usize + 1)];
     let (mut rows, mut gains) = (Vec::with_capacity(budget), Vec::with_capacity(budget));
     progress.begin("choosing rows", Some(budget as u64));
     while rows.len() < budget {
@@ -47,7 +49,7 @@ pub fn lazy_greedy(
         let (round, before) = (rows.len() as u32, rows.len());
         left.retain(|row| !taken[*row as usize]);
         let fresh = |&row: &u32| Entry { gain: objective.gain(row as usize), row, round };
-        let (mut queue, outside) = most_promising(left.par_iter().map(fresh).collect(), QUEUE.max(left.len() / 16));
+        let (mut queue, outside) = most_promising(&left, fresh, QUEUE.max(left.len() / 16));
         while let Some(mut top) = queue.peek_mut().filter(|_| rows.len() < budget) {
             let round = rows.len() as u32;
             if top.round < round {
@@ -72,12 +74,21 @@ pub fn lazy_greedy(
 /// Least size of the queue.
 const QUEUE: usize = 4096;
 
-/// The first `size` of `entries` as a queue, and the first of those left outside, which is ahead of all others there.
-fn most_promising(mut entries: Vec<Entry>, size: usize) -> (BinaryHeap<Entry>, Option<Entry>) {
+/// The first `size` of the rows' entries as a queue, and the first of those left outside, which is ahead of all others
+/// there. They are made some at a time: all together would be the largest thing in memory.
+fn most_promising(
+    rows: &[u32],
+    entry: impl Fn(&u32) -> Entry + Sync,
+    size: usize,
+) -> (BinaryHeap<Entry>, Option<Entry>) {
     let mut outside = None;
-    if size < entries.len() {
-        outside = Some(*entries.select_nth_unstable_by(size, |a, b| b.cmp(a)).1);
-        entries.truncate(size);
+    let mut entries: Vec<Entry> = Vec::new();
+    for rows in rows.chunks(size.max(1)) {
+        entries.par_extend(rows.par_iter().map(&entry));
+        if size < entries.len() {
+            outside = outside.max(Some(*entries.select_nth_unstable_by(size, |a, b| b.cmp(a)).1));
+            entries.truncate(size);
+        }
     }
     (BinaryHeap::from(entries), outside)
 }
@@ -168,8 +179,7 @@ mod tests {
         let group: Vec<usize> = (0..rows).map(|_| rng.below(7)).collect();
         let worth: Vec<f64> = group.iter().map(|g| (1 + g * g + rng.below(3)) as f64).collect();
         let start = || Saturating { group: group.clone(), worth: worth.clone(), count: [0.0; 7] };
-        let all: Vec<usize> = (0..rows).collect();
-        let lazy = lazy_greedy(&mut start(), &all, 400, &Silent).unwrap();
+        let lazy = lazy_greedy(&mut start(), 0..rows, 400, &Silent).unwrap();
         assert_eq!(lazy, dense_greedy(&mut start(), rows, 400));
         assert!(lazy.0.iter().map(|row| group[*row]).collect::<std::collections::HashSet<_>>().len() > 3);
     }
@@ -182,8 +192,7 @@ mod tests {
         ) {
             let sets: Vec<Vec<usize>> = sets.into_iter().map(|set| set.into_iter().collect()).collect();
             let cover = || Cover { sets: sets.clone(), covered: [false; 12] };
-            let all: Vec<usize> = (0..sets.len()).collect();
-            let lazy = lazy_greedy(&mut cover(), &all, budget, &Silent).unwrap();
+            let lazy = lazy_greedy(&mut cover(), 0..sets.len(), budget, &Silent).unwrap();
             prop_assert_eq!(lazy, dense_greedy(&mut cover(), sets.len(), budget));
         }
     }

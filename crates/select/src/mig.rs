@@ -10,8 +10,8 @@ use crate::greedy::{Objective, lazy_greedy};
 use crate::rows::{Rows, scores_or_one};
 use crate::{Cost, LabelGraph, Needs, Normalise, Pool, Selection, Selector};
 use ndarray::{Array2, Axis, concatenate};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Seed};
-use quadrat_numeric::{Csr, KMeans, Points};
+use quadrat_core::{Area, Card, Error, Lists, Param, Params, Progress, Result, Seed};
+use quadrat_numeric::{KMeans, Points};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Bound;
@@ -209,13 +209,14 @@ impl Selector for Mig {
                 information.add(row);
             }
         }
-        let candidates: Vec<usize> = (0..pool.rows).filter(|row| !owned[*row]).collect();
-        if budget > candidates.len() {
-            let want = format!("use at most {}, the rows that are not owned already", candidates.len());
+        let candidates = || (0..pool.rows).filter(|row| !owned[*row]);
+        let free = candidates().count();
+        if budget > free {
+            let want = format!("use at most {free}, the rows that are not owned already");
             return Err(Error::input("budget", budget, want));
         }
-        let without = candidates.iter().filter(|row| information.p.row(**row).0.is_empty()).count();
-        let (indices, gains) = lazy_greedy(&mut information, &candidates, budget, progress)?;
+        let without = candidates().filter(|row| information.p.row(*row).0.is_empty()).count();
+        let (indices, gains) = lazy_greedy(&mut information, candidates(), budget, progress)?;
         let covered = information.z.iter().filter(|z| **z > 0.0).count();
         let mut notes = vec![
             ("labels".to_owned(), information.z.len().to_string()),
@@ -285,7 +286,7 @@ impl Mig {
         self.check_parameters()?;
         let (labels, graph) = self.labels_and_graph(pool, seed, progress)?;
         let scores = self.scaled_scores(pool)?;
-        let p = self.propagated(&labels, &scores, &graph)?;
+        let p = self.propagated(&labels, &scores, &graph);
         let z = vec![0.0; graph.labels()];
         let slope = vec![self.phi.slope(0.0); graph.labels()];
         Ok(Information { p, phi: self.phi, gain: self.gain, z, slope, edges: graph.edges() })
@@ -322,7 +323,7 @@ impl Mig {
         pool: &'a Pool,
         seed: Seed,
         progress: &dyn Progress,
-    ) -> Result<(Cow<'a, [Vec<u32>]>, LabelGraph)> {
+    ) -> Result<(Cow<'a, Lists>, LabelGraph)> {
         let labels = match (&pool.labels, &pool.points, &pool.classes) {
             (Some(labels), _, _) => labels,
             (None, Some(points), classes) => {
@@ -330,13 +331,13 @@ impl Mig {
                 let (mut labels, centroids) =
                     labels_from_clusters(points, &[fine.div_ceil(4), fine], seed.stream("mig"), progress)?;
                 let graph = LabelGraph::from_embeddings(centroids.view(), self.threshold, progress)?;
-                let Some(classes) = classes else { return Ok((Cow::Owned(labels), graph)) };
+                let Some(classes) = classes else { return Ok((Cow::Owned(labels.into_iter().collect()), graph)) };
                 let clusters = graph.labels() as u32;
                 labels.iter_mut().zip(classes).for_each(|(labels, class)| labels.push(clusters + class));
-                return Ok((Cow::Owned(labels), graph.with_isolated(count(classes)?)));
+                return Ok((Cow::Owned(labels.into_iter().collect()), graph.with_isolated(count(classes)?)));
             }
             (None, None, Some(classes)) => {
-                let labels = classes.iter().map(|class| vec![*class]).collect();
+                let labels = classes.iter().map(|class| [*class]).collect();
                 return Ok((Cow::Owned(labels), LabelGraph::identity(count(classes)?)));
             }
             (None, None, None) => {
@@ -350,7 +351,7 @@ impl Mig {
         let graph = match (self.graph.as_ref().or(pool.label_graph.as_ref()), &pool.label_points) {
             (Some(graph), _) => graph.clone(),
             (None, Some(points)) => LabelGraph::from_embeddings(points.view(), self.threshold, progress)?,
-            (None, None) => LabelGraph::identity(count(labels.iter().flatten())?),
+            (None, None) => LabelGraph::identity(count(labels.items())?),
         };
         for (row, labels) in labels.iter().enumerate() {
             if let Some(label) = labels.iter().find(|label| **label as usize >= graph.labels()) {
@@ -386,42 +387,48 @@ impl Mig {
     }
 
     /// Steps 2 and 3: p_i = v_i P, one sparse row a sample.
-    fn propagated(&self, labels: &[Vec<u32>], scores: &[f64], graph: &LabelGraph) -> Result<Csr> {
+    fn propagated(&self, labels: &Lists, scores: &[f64], graph: &LabelGraph) -> Spread {
         let spread = graph.propagation(self.prop_weight, self.normalise);
         const CHUNK: usize = 16_384;
-        let parts: Vec<Csr> = labels
-            .par_chunks(CHUNK)
-            .zip(scores.par_chunks(CHUNK))
-            .map(|(labels, scores)| {
-                let mut part = Csr::new(graph.labels());
-                let mut mass = vec![0.0; graph.labels()];
-                let (mut own, mut reached) = (Vec::new(), Vec::new());
-                for (labels, &score) in labels.iter().zip(scores) {
-                    // A label repeated in a sample counts once.
-                    own.clone_from(labels);
-                    own.sort_unstable();
-                    own.dedup();
-                    let v = if self.norm { score / own.len() as f64 } else { score };
-                    for (l, p) in own.iter().flat_map(|k| &spread[*k as usize]) {
-                        mass[*l as usize] += v * p;
-                        reached.push(*l);
-                    }
-                    reached.sort_unstable();
-                    reached.dedup();
-                    let row = reached.drain(..).map(|l| (l, std::mem::take(&mut mass[l as usize]) as f32));
-                    part.push_row(row.filter(|(_, p)| *p > 0.0));
+        let chunk = |from: usize| -> Spread {
+            let to = labels.len().min(from + CHUNK);
+            let mut part = Spread::default();
+            let mut mass = vec![0.0; graph.labels()];
+            let (mut own, mut reached) = (Vec::new(), Vec::new());
+            for (row, &score) in (from..to).zip(&scores[from..to]) {
+                // A label repeated in a sample counts once.
+                own.clear();
+                own.extend_from_slice(&labels[row]);
+                own.sort_unstable();
+                own.dedup();
+                let v = if self.norm { score / own.len() as f64 } else { score };
+                for (l, p) in own.iter().flat_map(|k| &spread[*k as usize]) {
+                    mass[*l as usize] += v * p;
+                    reached.push(*l);
                 }
-                part
-            })
-            .collect();
-        let mut p = Csr::new(graph.labels());
-        for part in parts {
-            let offset = p.indices.len();
-            p.indptr.extend(part.indptr[1..].iter().map(|end| end + offset));
-            p.indices.extend(part.indices);
-            p.values.extend(part.values);
+                reached.sort_unstable();
+                reached.dedup();
+                reached.retain(|l| {
+                    let p = std::mem::take(&mut mass[*l as usize]) as f32;
+                    part.values.extend((p > 0.0).then_some(p));
+                    p > 0.0
+                });
+                part.labels.push(reached.drain(..));
+            }
+            part
+        };
+        // Room for the most that there can be, so that it never moves: what is not used is never touched.
+        let most: usize = labels.items().iter().map(|label| spread[*label as usize].len()).sum();
+        let mut p = Spread { labels: Lists::with_capacity(labels.len(), most), values: Vec::with_capacity(most) };
+        let starts: Vec<usize> = (0..labels.len()).step_by(CHUNK).collect();
+        for starts in starts.chunks(4 * rayon::current_num_threads()) {
+            let parts: Vec<Spread> = starts.par_iter().map(|from| chunk(*from)).collect();
+            for part in parts {
+                part.labels.iter().for_each(|row| p.labels.push(row.iter().copied()));
+                p.values.extend(part.values);
+            }
         }
-        Ok(p)
+        p
     }
 }
 
@@ -462,9 +469,22 @@ impl Phi {
     }
 }
 
+/// What each row brings to which labels (step 3), the labels ascending.
+#[derive(Default)]
+struct Spread {
+    labels: Lists,
+    values: Vec<f32>,
+}
+
+impl Spread {
+    fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        (&self.labels[row], &self.values[self.labels.span(row)])
+    }
+}
+
 /// The information E of the rows added so far.
 struct Information {
-    p: Csr,
+    p: Spread,
     phi: Phi,
     gain: Gain,
     /// z_l, the mass on each label.
@@ -625,7 +645,7 @@ mod tests {
             let (mut pool, graph) = random_pool(seed);
             let n = pool.rows.min(14);
             pool.rows = n;
-            pool.labels.as_mut().unwrap().truncate(n);
+            pool.labels = pool.labels.map(|labels| labels.iter().take(n).map(|row| row.to_vec()).collect());
             pool.scores.as_mut().unwrap().truncate(n);
             let budget = budget.min(n);
             let phi = Phi::Exp { alpha: 1.0 };

@@ -2,7 +2,7 @@
 
 use crate::LabelGraph;
 use ndarray::Array2;
-use quadrat_core::{Card, Error, Progress, Result, Seed};
+use quadrat_core::{Card, Error, Lists, Progress, Result, Seed};
 use quadrat_numeric::Points;
 
 /// The rows to choose from, and whatever is known of them. Row `i` of every part is the same sample.
@@ -17,7 +17,7 @@ pub struct Pool {
     /// Class of each row, 0..number of classes.
     pub classes: Option<Vec<u32>>,
     /// Labels (tags, topics, skills) of each row, as label numbers.
-    pub labels: Option<Vec<Vec<u32>>>,
+    pub labels: Option<Lists>,
     /// Embedding of each label, one row a label: methods that spread over similar labels use it.
     pub label_points: Option<Array2<f32>>,
     /// The graph on the labels, where it is known: it counts before their embedding.
@@ -49,7 +49,7 @@ impl Pool {
 
     /// Adds the labels of each row.
     pub fn with_labels(mut self, labels: Vec<Vec<u32>>) -> Self {
-        self.labels = Some(labels);
+        self.labels = Some(labels.into_iter().collect());
         self
     }
 
@@ -62,7 +62,7 @@ impl Pool {
             points: self.points.as_ref().map(|points| points.take(rows)),
             scores: self.scores.as_ref().map(|scores| rows.iter().map(|row| scores[*row]).collect()),
             classes: self.classes.as_ref().map(some),
-            labels: self.labels.as_ref().map(|labels| rows.iter().map(|row| labels[*row].clone()).collect()),
+            labels: self.labels.as_ref().map(|labels| rows.iter().map(|row| labels[*row].iter().copied()).collect()),
             label_points: self.label_points.clone(),
             label_graph: self.label_graph.clone(),
         }
@@ -81,7 +81,7 @@ impl Pool {
             ("points", self.points.as_ref().map(Points::rows)),
             ("scores", self.scores.as_ref().map(Vec::len)),
             ("classes", self.classes.as_ref().map(Vec::len)),
-            ("labels", self.labels.as_ref().map(Vec::len)),
+            ("labels", self.labels.as_ref().map(Lists::len)),
         ];
         for (part, length) in lengths {
             if let Some(length) = length.filter(|l| *l != self.rows) {

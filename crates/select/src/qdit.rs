@@ -121,8 +121,7 @@ impl Selector for Qdit {
 
     fn select(&self, pool: &Pool, budget: usize, _seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
-        let all: Vec<usize> = (0..pool.rows).collect();
-        let (indices, gains) = lazy_greedy(&mut self.objective(pool, progress)?, &all, budget, progress)?;
+        let (indices, gains) = lazy_greedy(&mut self.objective(pool, progress)?, 0..pool.rows, budget, progress)?;
         Ok(Selection { indices, scores: Some(gains), ..Selection::default() })
     }
 }

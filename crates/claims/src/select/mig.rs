@@ -2,7 +2,7 @@
 //! more is learnt than from random rows, and as much as from facility location with quality?
 
 use ndarray::{Array2, Axis};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
+use quadrat_core::{Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Learner, Mlp, Softmax};
@@ -184,7 +184,8 @@ impl Plan {
         let tagged = self.tagged_pool(x, y, classes, seed)?;
         let Tagged { pool, y: labels, test_x, test_y, .. } = &tagged;
         let points = tagged.points.view();
-        let tags = pool.labels.as_deref().unwrap_or_default();
+        let none = Lists::default();
+        let tags = pool.labels.as_ref().unwrap_or(&none);
         let scores = pool.scores.as_deref().unwrap_or_default();
         let mut figures = vec![("pool", "rows".to_owned(), pool.rows as f64)];
         figures.push(("pool", "auc of the scores".to_owned(), auc(&tagged.right, scores)?));

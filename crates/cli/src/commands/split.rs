@@ -15,7 +15,7 @@ use quadrat::select::{
     overlap_report,
 };
 use quadrat::{
-    Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, catalogue, check_vacant, checkpoint, find,
+    Card, ColumnUse, Error, Lists, PoolColumns, Progress, Result, Seed, catalogue, check_vacant, checkpoint, find,
     save_selection, stats, write_atomic_folder,
 };
 use serde_json::{Map, Value, json};
@@ -253,14 +253,15 @@ impl Files<'_> {
     fn judgements(&self) -> Result<Option<(Documents, Documents)>> {
         let Some(column) = &self.args.relevant else { return Ok(None) };
         let train = self.input.labels(column, None)?;
-        let Some(test) = self.test else { return Ok(Some((train.rows.clone(), train.rows))) };
+        let lists = |rows: &Lists| rows.iter().map(<[u32]>::to_vec).collect::<Documents>();
+        let Some(test) = self.test else { return Ok(Some((lists(&train.rows), lists(&train.rows)))) };
         let mut test = test.labels(column, None)?;
         let known: std::collections::HashMap<&str, u32> = train.names.iter().map(String::as_str).zip(0..).collect();
         let new = train.names.len() as u32;
         let numbers: Vec<u32> =
             test.names.iter().zip(new..).map(|(name, new)| known.get(name.as_str()).copied().unwrap_or(new)).collect();
-        test.rows.iter_mut().flatten().for_each(|document| *document = numbers[*document as usize]);
-        Ok(Some((train.rows, test.rows)))
+        test.rows.items_mut().iter_mut().for_each(|document| *document = numbers[*document as usize]);
+        Ok(Some((lists(&train.rows), lists(&test.rows))))
     }
 
     fn write(&self, pieces: &[Piece], folder: &Path, progress: &dyn Progress) -> Result<()> {

@@ -383,7 +383,7 @@ impl Encoder {
             let found = table.labels(one, None)?;
             let place: Vec<Option<usize>> =
                 found.names.iter().map(|name| known.iter().position(|label| label == name)).collect();
-            for (mut row, labels) in rows.outer_iter_mut().zip(&found.rows) {
+            for (mut row, labels) in rows.outer_iter_mut().zip(found.rows.iter()) {
                 labels.iter().filter_map(|label| place[*label as usize]).for_each(|label| row[label] = 1.0);
             }
             return Ok(rows);

@@ -3,7 +3,7 @@
 use super::pool::stacked;
 use crate::data::{Categories, ColumnType, Labels, Missing, Table};
 use crate::select::LabelGraph;
-use crate::{Error, Result};
+use crate::{Error, Lists, Result};
 use ndarray::Array2;
 use std::collections::HashMap;
 
@@ -24,12 +24,18 @@ pub(super) fn numbered(lists: Vec<Vec<String>>) -> (Vec<String>, Vec<Vec<u32>>) 
 /// The labels of several tables' rows, one table after the other.
 pub(super) fn joint_labels(tables: &[&Table], column: &str) -> Result<Labels> {
     let parts = tables.iter().map(|table| table.labels(column, None)).collect::<Result<Vec<_>>>()?;
-    let (names, rows): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.names, part.rows)).unzip();
+    let (names, lists): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.names, part.rows)).unzip();
     let (names, new) = numbered(names);
-    let renamed = |(rows, new): (Vec<Vec<u32>>, Vec<u32>)| {
-        rows.into_iter().map(move |row| row.into_iter().map(|label| new[label as usize]).collect::<Vec<u32>>())
-    };
-    Ok(Labels { rows: rows.into_iter().zip(new).flat_map(renamed).collect(), names })
+    let renamed = lists.into_iter().zip(new).map(|(mut rows, new)| {
+        rows.items_mut().iter_mut().for_each(|label| *label = new[*label as usize]);
+        rows
+    });
+    // The first table's rows stay where they are: mostly there is no other.
+    let joined = renamed.reduce(|mut all: Lists, rows| {
+        rows.iter().for_each(|row| all.push(row.iter().copied()));
+        all
+    });
+    Ok(Labels { rows: joined.unwrap_or_default(), names })
 }
 
 /// The classes of several tables' rows, one table after the other.
@@ -86,7 +92,7 @@ pub(super) fn label_vectors(source: &str, tables: &[&Table], column: &str, label
 fn means(rows: &Array2<f32>, labels: &Labels) -> Array2<f32> {
     let mut sums = Array2::<f64>::zeros((labels.names.len(), rows.ncols()));
     let mut counts = vec![0.0; labels.names.len()];
-    for (row, labels) in rows.outer_iter().zip(&labels.rows) {
+    for (row, labels) in rows.outer_iter().zip(labels.rows.iter()) {
         for &label in labels {
             sums.row_mut(label as usize).zip_mut_with(&row, |sum, v| *sum += f64::from(*v));
             counts[label as usize] += 1.0;
