@@ -319,8 +319,8 @@ pub(crate) fn bytes(columns: &[(&str, ArrayRef)]) -> std::result::Result<Vec<u8>
         for (column, ((_, array), texts)) in columns.iter().zip(&texts).enumerate() {
             out.extend_from_slice(if column > 0 { b"," } else { b"" });
             match texts {
-                None if spell::is_missing(array, row) => out.push(b'?'),
-                None => spell::push_plain(&mut out, array, row)?,
+                None if !push_number(&mut out, array, row)? => out.push(b'?'),
+                None => {}
                 Some(cells) => match &cells[row] {
                     Some(text) => push_word(&mut out, text),
                     None => out.push(b'?'),
@@ -330,6 +330,24 @@ pub(crate) fn bytes(columns: &[(&str, ArrayRef)]) -> std::result::Result<Vec<u8>
         out.push(b'\n');
     }
     Ok(out)
+}
+
+/// A number as Java reads it, which has its own word for infinity; `false` where there is none.
+pub(crate) fn push_number(out: &mut Vec<u8>, array: &ArrayRef, row: usize) -> spell::Spelt<bool> {
+    if spell::is_missing(array, row) {
+        return Ok(false);
+    }
+    let start = out.len();
+    spell::push_plain(out, array, row)?;
+    if out.ends_with(b"inf") {
+        out.extend_from_slice(b"inity");
+        out[start..].iter_mut().filter(|b| **b == b'i').take(1).for_each(|b| *b = b'I');
+    }
+    let nan = out[start..] == *b"NaN";
+    if nan {
+        out.truncate(start);
+    }
+    Ok(!nan)
 }
 
 /// Texts with more values than this stay texts.

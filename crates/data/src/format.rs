@@ -29,9 +29,11 @@ pub enum Format {
     Npy,
     /// A zip of numpy arrays.
     Npz,
-    /// ARFF (Weka): attributes with their types, then rows. KEEL's .dat is read as this.
+    /// ARFF (Weka): attributes with their types, then rows.
     Arff,
-    /// libsvm's (svmlight's) rows of a label and numbered features. It is read, not written.
+    /// KEEL's .dat: ARFF with ranges of numbers and the target's name, and without quotation marks.
+    Keel,
+    /// libsvm's (svmlight's) rows of a label and numbered features.
     Libsvm,
 }
 
@@ -50,19 +52,21 @@ pub enum Compression {
     Xz,
 }
 
-const ALLOWED: &str = "use .csv, .tsv, .jsonl, .json, .parquet, .arrow, .feather, .arrows, .npy or .npz (text formats also \
-                       with .gz or .zst)";
+const ALLOWED: &str = "use .csv, .tsv, .jsonl, .json, .parquet, .arrow, .feather, .arrows, .npy, .npz, .arff, .dat (KEEL's) \
+                       or .libsvm (text formats also with .gz, .zst, .bz2 or .xz)";
 
 impl Format {
     /// The format and compression that a file's name asks for.
     ///
     /// # Errors
-    /// An ending that is none of csv, tsv, tab, jsonl, ndjson, parquet, pq, arrow, feather, ipc, arrows, npy, npz;
-    /// compression around a format that compresses inside (Parquet, Arrow, npz).
+    /// An ending that is none of csv, tsv, tab, jsonl, ndjson, json, parquet, pq, arrow, feather, ipc, arrows, npy, npz,
+    /// arff, keel, dat, libsvm, svmlight, svm; compression around a format that compresses inside (Parquet, Arrow, npz).
     pub fn of_path(path: &Path) -> Result<(Format, Compression)> {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
         let (name, compression) = split_compression(&name);
-        let format = by_ending(name).ok_or_else(|| Error::input("file name", path.display(), ALLOWED))?;
+        // Many files of other formats are called .dat, so that reading goes by the content; written, it is KEEL's.
+        let keel = name.ends_with(".dat").then_some(Format::Keel);
+        let format = by_ending(name).or(keel).ok_or_else(|| Error::input("file name", path.display(), ALLOWED))?;
         if compression != Compression::Plain && (format.keeps_levels() || format == Format::Npz) {
             return Err(Error::input(
                 "file name",
@@ -76,7 +80,7 @@ impl Format {
     /// The usual ending of a file that is written from one of this format.
     pub fn ending(self) -> &'static str {
         match self {
-            Format::Csv | Format::Libsvm => "csv",
+            Format::Csv => "csv",
             Format::Tsv => "tsv",
             Format::Jsonl => "jsonl",
             Format::Json => "json",
@@ -86,26 +90,18 @@ impl Format {
             Format::Npy => "npy",
             Format::Npz => "npz",
             Format::Arff => "arff",
+            Format::Keel => "dat",
+            Format::Libsvm => "libsvm",
         }
     }
 
-    /// Whether a file of this name can be written: an ending of [`Format::of_path`], except libsvm's; or `-`, which is
-    /// standard output in the input's own format (`-.jsonl.gz` in that of the ending).
+    /// Whether a file of this name can be written: an ending of [`Format::of_path`]; or `-`, which is standard output in
+    /// the input's own format (`-.jsonl.gz` in that of the ending).
     ///
     /// # Errors
     /// Any other name.
     pub fn check_output(path: &Path) -> Result<()> {
-        if path == Path::new(STANDARD) {
-            return Ok(());
-        }
-        match Format::of_path(path)?.0 {
-            Format::Libsvm => {
-                let want = "libsvm is read but not written, since it has no place for names, texts and missing values; \
-                            write .csv, .arff or .parquet";
-                Err(Error::input("file name", path.display(), want))
-            }
-            _ => Ok(()),
-        }
+        if path == Path::new(STANDARD) { Ok(()) } else { Format::of_path(path).map(drop) }
     }
 
     /// The format that a name's ending promises.
@@ -122,12 +118,13 @@ impl Format {
     pub(crate) fn of_content(name: &str, bytes: &[u8]) -> Result<Format> {
         Format::by_name(name)
             .or_else(|| by_magic(bytes))
+            .map(|format| if format == Format::Arff && is_keel(name) { Format::Keel } else { format })
             .or_else(|| is_text(name, bytes).then_some(Format::Csv))
             .ok_or_else(|| Error::input("file format", format!("`{name}`"), ALLOWED))
     }
 }
 
-/// A format by its usual ending: `csv`, `tsv`, `jsonl`, `parquet`, `npy`, `npz`.
+/// A format by its usual ending: `csv`, `tsv`, `jsonl`, `parquet`, `npy`, `keel` and the like.
 impl std::str::FromStr for Format {
     type Err = Error;
 
@@ -150,6 +147,7 @@ impl std::fmt::Display for Format {
             Format::Npy => "npy",
             Format::Npz => "npz",
             Format::Arff => "ARFF",
+            Format::Keel => "KEEL",
             Format::Libsvm => "libsvm",
         })
     }
@@ -177,10 +175,16 @@ fn by_ending(name: &str) -> Option<Format> {
         "arrows" => Some(Format::ArrowStream),
         "npy" => Some(Format::Npy),
         "npz" => Some(Format::Npz),
-        "arff" | "keel" => Some(Format::Arff),
+        "arff" => Some(Format::Arff),
+        "keel" => Some(Format::Keel),
         "libsvm" | "svmlight" | "svm" => Some(Format::Libsvm),
         _ => None,
     }
+}
+
+/// Whether a file that is ARFF by its content is KEEL's by its name.
+fn is_keel(name: &str) -> bool {
+    split_compression(&name.to_lowercase()).0.ends_with(".dat")
 }
 
 fn by_magic(bytes: &[u8]) -> Option<Format> {

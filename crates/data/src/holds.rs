@@ -5,13 +5,13 @@ use crate::numpy::{self, digits_lost};
 use crate::source::Form;
 use crate::spell;
 use crate::write::target;
-use crate::{ColumnType, Table};
+use crate::{ColumnType, Table, keel, libsvm};
 use arrow_schema::{DataType, Field, IntervalUnit};
 use quadrat_core::{Error, Result};
 use std::path::Path;
 
 /// See [`Table::check_output`].
-pub(crate) fn check(table: &Table, path: &Path, columns: &[&str]) -> Result<()> {
+pub(crate) fn check(table: &Table, path: &Path, columns: &[&str]) -> Result<Vec<String>> {
     let (format, _) = target(path, table.format())?;
     let all = table.column_names();
     let columns = if columns.is_empty() { &all[..] } else { columns };
@@ -27,15 +27,18 @@ pub(crate) fn check(table: &Table, path: &Path, columns: &[&str]) -> Result<()> 
             Format::Parquet => parquet(field.data_type()),
             Format::Npy | Format::Npz => numpy::holds(field),
             Format::Csv | Format::Tsv | Format::Jsonl | Format::Json => text(field),
-            Format::Arff => arff(table.columns()[at].kind),
-            Format::Libsvm => Err("it is read only".to_owned()),
+            Format::Arff | Format::Keel => arff(table.columns()[at].kind),
+            Format::Libsvm => Ok(()),
         };
         held.map_err(|why| refused(table, at, format, &why))?;
     }
-    if matches!(format, Format::Npy | Format::Npz) {
-        numpy_digits(table, &places, format)?;
+    match format {
+        Format::Npy | Format::Npz => numpy_digits(table, &places, format)?,
+        Format::Keel => keel::check(table, &places)?,
+        Format::Libsvm => return Ok(libsvm::check(table, &places)?.into_iter().collect()),
+        _ => {}
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 fn refused(table: &Table, column: usize, format: Format, why: &str) -> Error {

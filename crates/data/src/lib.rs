@@ -38,7 +38,7 @@
 //! | `npy` | a matrix is `x0`, `x1`, ...; a vector is `x`; fields of structured elements | in memory as it is |
 //! | `npz` | arrays by name: vectors are columns, matrices embeddings, but a matrix `X` beside others is `X0`, `X1`, ... | in memory as it is |
 //! | `arff`, KEEL's `dat` | attributes; nominal ones are categories with all their levels; sparse rows too | decoded in memory |
-//! | `libsvm`, `svmlight`, `svm` | `label`, `qid` if there is one, `x1`, `x2`, ...; read only | decoded in memory |
+//! | `libsvm`, `svmlight`, `svm` | `label`, `qid` if there is one, `x1`, `x2`, ... | decoded in memory |
 //!
 //! gzip, Zstandard, bzip2 and xz around a file, and a zip of one file, are seen by its first bytes when reading; the
 //! first four are asked for by `.gz`, `.zst`, `.bz2` or `.xz` when writing. `-` is standard input, whose format its
@@ -61,6 +61,10 @@
 //! | times of day, instants with a zone, intervals | yes | yes; no nanoseconds of an interval | ISO 8601 | no |
 //! | UUID | yes | yes | with hyphens | as texts |
 //! | other extension types, such as pandas' periods | yes | yes | no | no |
+//!
+//! ARFF and KEEL's files hold numbers, texts and categories with all their levels, KEEL's none that needs quotation marks;
+//! libsvm's hold a label (the table's [target](Table::with_target), or else its column `label`) and numbers, none of which
+//! is missing.
 //!
 //! File-level and field-level keys go from Arrow and Parquet to Arrow and Parquet. A NaN is a missing value in text
 //! formats; JSON has no infinity, so that one is an error there. [`Table::check_output`] says before any work whether a
@@ -113,6 +117,7 @@ pub mod images;
 mod infer;
 mod json;
 mod jsonl;
+mod keel;
 mod levels;
 mod libsvm;
 mod moments;

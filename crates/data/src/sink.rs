@@ -2,10 +2,11 @@
 
 use crate::dialect::{Dialect, push_field};
 use crate::format::{Compression, Encoder, Format};
+use crate::libsvm::{self, Layout};
 use crate::numpy::{Named, Shape, npy_bytes};
 use crate::parquet_sink::ParquetSink;
 use crate::spell::{self, Spelt, plain_type};
-use crate::{arff, json, zip};
+use crate::{arff, json, keel, zip};
 use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
@@ -23,6 +24,8 @@ const LONGEST: usize = 1 << 16;
 pub(crate) struct Sink<'a> {
     path: &'a Path,
     schema: SchemaRef,
+    /// The column that is to be predicted.
+    target: Option<&'a str>,
     writer: Writer<'a>,
 }
 
@@ -34,7 +37,9 @@ enum Writer<'a> {
     Arrow(Box<FileWriter<&'a mut BufWriter<File>>>),
     ArrowStream(Box<StreamWriter<&'a mut BufWriter<File>>>),
     /// Batches so far of each column: the levels of texts stand before the rows.
-    Arff(Encoder<&'a mut BufWriter<File>>, Vec<Vec<ArrayRef>>),
+    Arff(Encoder<&'a mut BufWriter<File>>, Format, Vec<Vec<ArrayRef>>),
+    /// Whether the next row is the first.
+    Libsvm(Encoder<&'a mut BufWriter<File>>, Layout, bool),
     /// Batches so far of each column: numpy's headers say the number of rows, so they are written last.
     Numpy(Encoder<&'a mut BufWriter<File>>, Format, Shape, Vec<Vec<ArrayRef>>),
 }
@@ -45,6 +50,7 @@ impl<'a> Sink<'a> {
         compression: Compression,
         shape: Shape,
         schema: SchemaRef,
+        target: Option<&'a str>,
         file: &'a mut BufWriter<File>,
         path: &'a Path,
     ) -> Result<Self> {
@@ -81,17 +87,21 @@ impl<'a> Sink<'a> {
                     Writer::ArrowStream(Box::new(writer.map_err(|e| refused(path, e))?))
                 }
             }
-            Format::Arff => {
+            Format::Arff | Format::Keel => {
                 let columns = vec![Vec::new(); schema.fields().len()];
-                Writer::Arff(Encoder::new(file, compression).map_err(io)?, columns)
+                Writer::Arff(Encoder::new(file, compression).map_err(io)?, format, columns)
             }
-            Format::Libsvm => return Err(refused(path, "libsvm is not written")),
+            Format::Libsvm => {
+                let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                let layout = Layout::of(&names, target).map_err(|why| refused(path, why))?;
+                Writer::Libsvm(Encoder::new(file, compression).map_err(io)?, layout, true)
+            }
             Format::Npy | Format::Npz => {
                 let columns = vec![Vec::new(); schema.fields().len()];
                 Writer::Numpy(Encoder::new(file, compression).map_err(io)?, format, shape, columns)
             }
         };
-        Ok(Sink { path, schema, writer })
+        Ok(Sink { path, schema, target, writer })
     }
 
     /// Appends rows, one array a column.
@@ -146,7 +156,14 @@ impl<'a> Sink<'a> {
             Writer::ArrowStream(writer) => {
                 record(schema, batch).and_then(|batch| writer.write(&batch)).map_err(|e| refused(path, e))
             }
-            Writer::Numpy(.., columns) | Writer::Arff(_, columns) => {
+            Writer::Libsvm(encoder, layout, first) => {
+                for row in 0..rows {
+                    let zeros = std::mem::take(first);
+                    libsvm::push_row(&mut out, layout, &batch, row, zeros).map_err(|why| refused(path, why))?;
+                }
+                encoder.write_all(&out).map_err(|e| Error::io(path, e))
+            }
+            Writer::Numpy(.., columns) | Writer::Arff(.., columns) => {
                 columns.iter_mut().zip(batch).for_each(|(column, array)| column.push(array));
                 Ok(())
             }
@@ -156,7 +173,7 @@ impl<'a> Sink<'a> {
     pub(crate) fn finish(self) -> Result<()> {
         let path = self.path;
         match self.writer {
-            Writer::Delimited(encoder, _) | Writer::Json(encoder, None) => {
+            Writer::Delimited(encoder, _) | Writer::Json(encoder, None) | Writer::Libsvm(encoder, ..) => {
                 encoder.finish().map_err(|e| Error::io(path, e))
             }
             Writer::Json(mut encoder, Some(written)) => {
@@ -166,8 +183,13 @@ impl<'a> Sink<'a> {
             Writer::Parquet(writer) => writer.finish().map_err(|e| refused(path, e)),
             Writer::Arrow(mut writer) => writer.finish().map_err(|e| refused(path, e)),
             Writer::ArrowStream(mut writer) => writer.finish().map_err(|e| refused(path, e)),
-            Writer::Arff(mut out, columns) => {
-                let written = arff::bytes(&whole(path, &self.schema, &columns)?).map_err(|why| refused(path, why))?;
+            Writer::Arff(mut out, format, columns) => {
+                let columns = whole(path, &self.schema, &columns)?;
+                let written = match format {
+                    Format::Keel => keel::bytes(&columns, self.target),
+                    _ => arff::bytes(&columns),
+                };
+                let written = written.map_err(|why| refused(path, why))?;
                 out.write_all(&written).and_then(|()| out.finish()).map_err(|e| Error::io(path, e))
             }
             Writer::Numpy(mut out, format, shape, columns) => {

@@ -41,6 +41,7 @@ pub struct Table {
     pub(crate) codes: Codes,
     pub(crate) view: Option<Arc<View>>,
     pub(crate) excluded: Vec<String>,
+    pub(crate) target: Option<String>,
     progress: Arc<dyn Progress + Send>,
 }
 
@@ -180,7 +181,7 @@ impl Table {
             }
             Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
             Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
-            Format::Arff => Body::Held(arff::parse(name, bytes, reading, &mut notes, &*progress)?),
+            Format::Arff | Format::Keel => Body::Held(arff::parse(name, bytes, reading, &mut notes, &*progress)?),
             Format::Libsvm => Body::Held(libsvm::parse(name, bytes, reading, &mut notes, &*progress)?),
         };
         Table::new(name, format, body, reading, notes, progress)
@@ -213,6 +214,7 @@ impl Table {
             codes,
             view: None,
             excluded: Vec::new(),
+            target: None,
             progress,
         };
         for (column, _) in &reading.types {
@@ -280,12 +282,12 @@ impl Table {
     }
 
     /// Whether the named columns, all the table's if none is named, can be written to a file of this name: for verbs to
-    /// ask before their work.
+    /// ask before their work. Gives what the file will not say, a sentence each.
     ///
     /// # Errors
     /// A name whose ending is none that is written, or a column of a type or with values that the format does not hold;
     /// the error says which does.
-    pub fn check_output(&self, path: &Path, columns: &[&str]) -> Result<()> {
+    pub fn check_output(&self, path: &Path, columns: &[&str]) -> Result<Vec<String>> {
         holds::check(self, path, columns)
     }
 

@@ -83,6 +83,21 @@ impl Table {
         Ok(self)
     }
 
+    /// The column that is to be predicted, where one was named.
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The same table with a column that is to be predicted: formats that have a place for it (libsvm, KEEL) put it
+    /// there.
+    ///
+    /// # Errors
+    /// An unknown column.
+    pub fn with_target(mut self, column: &str) -> Result<Table> {
+        self.target = Some(self.column(column)?.name.clone());
+        Ok(self)
+    }
+
     /// Which rows lack a value in which of the columns. (NaN is a missing value too.)
     ///
     /// # Errors

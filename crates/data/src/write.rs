@@ -21,8 +21,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Writes the given rows of a table, in the given order, to a file whose ending says the format (csv, tsv, jsonl,
-/// ndjson, parquet, arrow, feather, arrows, npy, npz; text formats and npy also with .gz or .zst).
+/// Writes the given rows of a table, in the given order, to a file whose ending says the format and the compression
+/// around it ([`Format::of_path`]).
 ///
 /// In the table's own format the rows are written as they are: bytes of a text file are copied, columns of a Parquet
 /// file keep their types, and nothing is formatted anew. In another format all columns are converted and keep their
@@ -49,6 +49,13 @@ pub fn write_selection(table: &Table, rows: &[usize], added: &[(String, Values)]
                 format!("{} rows are written", rows.len()),
             ));
         }
+    }
+    if target(path, table.format())?.0 == Format::Libsvm
+        && let Some((name, _)) = added.first()
+    {
+        let want =
+            "libsvm has a place for a label and features alone, and would make a feature of it; write .csv or .arff";
+        return Err(Error::input("column to add", format!("`{name}`"), want));
     }
     write(table, &Rows { kept: rows, added, synthetic: &[], made: 0 }, path)
 }
@@ -95,7 +102,8 @@ pub fn write_made(table: &Table, values: &[(String, Values)], path: &Path) -> Re
     }
     check_lengths(values)?;
     write_out(path, |file| {
-        let mut sink = Sink::new(format, compression, Shape::Plain, Arc::new(Schema::new(fields)), file, path)?;
+        let mut sink =
+            Sink::new(format, compression, Shape::Plain, Arc::new(Schema::new(fields)), table.target(), file, path)?;
         sink.write(made)?;
         sink.finish()
     })
@@ -219,7 +227,7 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
                     Body::Numpy(numpy) if format == table.format() => numpy.shape(),
                     _ => Shape::Plain,
                 };
-                let keeps = format.keeps_levels() || format == Format::Arff;
+                let keeps = format.keeps_levels() || matches!(format, Format::Arff | Format::Keel);
                 let levels = if keeps { Levels::of(table)? } else { Levels::none(table) };
                 converted(
                     table,
@@ -227,7 +235,7 @@ fn write(table: &Table, rows: &Rows, path: &Path) -> Result<()> {
                     &new,
                     form,
                     levels,
-                    move |schema| Sink::new(format, compression, shape, schema, file, path),
+                    move |schema| Sink::new(format, compression, shape, schema, table.target(), file, path),
                     path,
                 )
             }

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use quadrat_core::{Error, Silent};
-use quadrat_data::{ColumnType, Missing, Reading, Table, Values, write_resampled, write_selection};
-use std::path::PathBuf;
+use quadrat_data::{ColumnType, Format, Missing, Reading, Table, Values, write_resampled, write_selection};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A folder of its own for each test.
@@ -365,9 +365,60 @@ fn weka_keel_and_libsvm_files_are_read() {
         let e = open("e.svm", content.as_bytes(), &Reading::default()).err().unwrap().to_string();
         assert!(e.contains(why), "{e}");
     }
-    assert!(
-        write_selection(&t, &[0], &[], &folder("out").join("a.svm")).unwrap_err().to_string().contains("not written")
+}
+
+#[test]
+fn libsvm_is_written_with_the_label_first() {
+    let written = |t: &Table, rows: &[usize]| String::from_utf8(copied(t, rows, &[], "a.svm")).unwrap();
+    let refused = |t: &Table, name: &str| t.check_output(&folder("svm").join(name), &[]).unwrap_err().to_string();
+    // Its own rows keep their numbers, the first one names all of them.
+    let t = table("a.libsvm", "+1 1:0.5 3:-2e1 # first\n-1 2:1\n2 2:0\n");
+    assert_eq!(written(&t, &[2, 1, 0]), "2 1:0.0 2:0.0 3:0.0\n-1 2:1.0\n1 1:0.5 3:-20.0\n");
+    let t = table("q.svm", "1 qid:3 0:1\n2 qid:4 1:-0.0\n");
+    assert_eq!(written(&t, &[0, 1]), "1 qid:3 0:1.0 1:0.0\n2 qid:4 1:-0.0\n");
+    let t = table("m.svm", "1,2 1:1\n3 1:2\n");
+    assert_eq!(written(&t, &[1, 0]), "3 1:2.0\n1,2 1:1.0\n");
+    // Of other tables the target is the label, or the column that is called so.
+    let t = table("a.csv", "a,y,b\n1,1,true\n0,2,false\n0.5,1,true\n").with_target("y").unwrap();
+    assert_eq!(written(&t, &[0, 1, 2]), "1 1:1.0 2:1\n2\n1 1:0.5 2:1\n");
+    let notes = t.check_output(Path::new("a.svm"), &[]).unwrap();
+    assert_eq!(notes, ["libsvm has no names: feature 1 is `a`, 2 is `b`"]);
+    let t = table("a.csv", "x2,label,x1\n1,-1,3\n");
+    assert_eq!((written(&t, &[0]), t.check_output(Path::new("a.svm"), &[]).unwrap().len()), ("-1 1:3 2:1\n".into(), 0));
+    for (csv, why) in [
+        ("a,b\n1,2\n", "--target"),
+        ("label,b\n1,x\n", "column `b`: got values of type text; libsvm does not hold it"),
+        ("label,b\n1,2\n1,\n", "column `b`: got a value; libsvm does not hold it (it has no missing values"),
+        ("label,b\n,2\n1,2\n", "column `label`"),
+        ("label,b\nx,2\ny,2\n", "labels are numbers, and one is `x`: number the classes"),
+        ("label,b\n1,9007199254740993\n", "doubles"),
+        ("label,qid\n1,0.5\n", "qid is a whole number"),
+    ] {
+        let e = refused(&table("e.csv", csv), "e.svm");
+        assert!(e.contains(why), "{e}");
+    }
+    let weight = [("weight".to_owned(), Values::Float(vec![1.0]))];
+    let e = write_selection(&t, &[0], &weight, &folder("svm").join("w.svm")).unwrap_err().to_string();
+    assert!(e.contains("`weight`") && e.contains("write .csv"), "{e}");
+}
+
+#[test]
+fn keel_is_written_with_ranges_and_the_target() {
+    let t =
+        table("a.csv", "a,n,c,d\n0.5,1,x y,true\n,3,z,false\n-2,2,x y,true\ninf,2,z,true\n").with_target("c").unwrap();
+    let out = String::from_utf8(copied(&t, &[0, 1, 3, 2], &[], "a.dat")).unwrap();
+    assert_eq!(
+        out,
+        "@relation rows\n@attribute a real [-2.0, 0.5]\n@attribute n integer [1, 3]\n@attribute c {x y, z}\n\
+         @attribute d {false, true}\n@inputs a, n, d\n@outputs c\n@data\n\
+         0.5, 1, x y, true\n<null>, 3, z, false\nInfinity, 2, z, true\n-2.0, 2, x y, true\n"
     );
+    let again = open("a.dat", out.as_bytes(), &Reading::default()).unwrap();
+    assert_eq!((again.format(), again.strings("c").unwrap().concat()), (Format::Keel, "x yzzx y".to_owned()));
+    for (csv, why) in [("a b\n1\n", "single words"), ("a\n\"x,y\"\nz\n", "no quotation marks")] {
+        let e = table("e.csv", csv).check_output(Path::new("e.dat"), &[]).unwrap_err().to_string();
+        assert!(e.contains(why) && e.contains("write .arff"), "{e}");
+    }
 }
 
 #[test]
@@ -398,7 +449,7 @@ fn compressions_and_containers_come_off() {
     }
     // A zip of one file in a folder.
     let t = open("p.zip", &hex(ZIP), &Reading::default()).unwrap();
-    assert_eq!((t.rows(), t.column_names(), t.format()), (1, vec!["a"], quadrat_data::Format::Csv));
+    assert_eq!((t.rows(), t.column_names(), t.format()), (1, vec!["a"], Format::Csv));
     for name in ["a.xlsx", "a.sqlite", "https://example.org/a.csv", "a.pkl"] {
         let e = Table::open(name, &[]).err().unwrap().to_string();
         assert!(e.contains("make a table of it first"), "{e}");

@@ -19,7 +19,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     let card = work::method("balance", &args.work.method, parameters)?;
     let resampler = quadrat::robust::build(card.slug, &work::params(parameters))?;
     let resampler: Box<dyn Resampler> = Box::new(Scaled { resampler, scale: args.scale.into() });
-    let table = work::open(&args.work)?;
+    let table = work::open(&args.work)?.with_target(&args.target)?;
     work::check_output(&table, args.work.out.as_deref(), &[])?;
     let columns = columns(args, &table)?;
     let mut uses = columns.choose(&table, resampler.reads())?;

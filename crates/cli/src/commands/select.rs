@@ -28,6 +28,10 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         return Err(Error::input("--owned", format!("--method {}", card.slug), want));
     }
     let table = work::open(&args.work)?;
+    let table = match &args.columns.target {
+        Some(target) => table.with_target(target)?,
+        None => table,
+    };
     work::check_output(&table, args.work.out.as_deref(), &[])?;
     let standardise = match args.standardise {
         Standardise::Auto => !needs.raw,

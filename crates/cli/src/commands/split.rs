@@ -286,8 +286,8 @@ impl Files<'_> {
 fn ending(source: &str, format: Format) -> String {
     let name = source.rsplit(['/', '\\']).next().unwrap_or(source);
     let parts = match Format::of_path(Path::new(source)) {
-        // It is read only.
-        Ok((Format::Libsvm, _)) => 0,
+        // Any table may be called .dat.
+        Ok((Format::Keel, _)) if format != Format::Keel => 0,
         Ok((_, Compression::Plain)) => 1,
         Ok(_) => 2,
         Err(_) => 0,

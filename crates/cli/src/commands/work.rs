@@ -68,9 +68,14 @@ pub fn open(work: &Work) -> Result<Table> {
     read(&work.input, &work.reading)
 }
 
-/// That the output's format holds the named columns, all the table's if none is named: asked before the work.
+/// That the output's format holds the named columns, all the table's if none is named: asked before the work. Says on
+/// standard error what the file will not say.
 pub fn check_output(table: &Table, out: Option<&Path>, columns: &[&str]) -> Result<()> {
-    out.map_or(Ok(()), |out| table.check_output(out, columns))
+    let Some(out) = out else { return Ok(()) };
+    for note in table.check_output(out, columns)? {
+        eprintln!("quadrat: note: {}: {note}", out.display());
+    }
+    Ok(())
 }
 
 /// Opens a file or a built-in set, and says on standard error what was assumed and which options had no effect.

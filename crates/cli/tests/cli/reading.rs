@@ -121,5 +121,5 @@ fn what_is_no_table_is_refused_with_the_line_that_helps() {
         assert!(message.contains(line), "{message}");
     }
     let message = folder.fails("quadrat select --in builtin:iris --method random --budget 3 --out a.libsvm");
-    assert!(message.contains("not written"), "{message}");
+    assert!(message.contains("--target") && folder.files() == ["a.xlsx"], "{message}");
 }
