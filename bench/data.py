@@ -4,12 +4,13 @@
     cargo build --release -p quadrat-bench
     python bench/data.py [--only NAME ...] [--repeats N] [--folder FOLDER]
 
-A 1 GB Parquet file (384-float embedding, score, label, and a text nobody asks for) and a 1 GB JSON Lines file (text,
-score, label, and an id nobody asks for) are read in fresh processes, ours and the peer's in turn, on two threads, with
-the file in the page cache. Both sides end with the same arrays in memory: the embedding as one matrix, scores in double
+A 1 GB Parquet file (384-float embedding, score, label, and a text nobody asks for), a 1 GB JSON Lines file (text,
+score, label, and an id nobody asks for) and a 1 GB CSV file (an id, 20 numbers of six digits and a label) are read in
+fresh processes, ours and the peer's in turn, on two threads, with
+the file in the page cache. Both sides end with the same arrays in memory: the embedding or the numbers as one matrix, scores in double
 precision, labels as category numbers, texts as texts. Medians of seconds and of peak memory go to
-bench/results/data.json. The JSON Lines reader of Quadrat keeps the file's own bytes, to write selected rows as they
-were; its memory includes them. Processor time, which other jobs on the machine disturb less, is recorded beside the
+bench/results/data.json. The readers of texts keep the file's own bytes, to write selected rows as they were; their
+memory includes them. Processor time, which other jobs on the machine disturb less, is recorded beside the
 clock's.
 """
 
@@ -35,7 +36,7 @@ NOTES = [
     "texts; 9% is the heap growing text by text. The rest finds lines and values, checks them before any work is done, and "
     "copies texts. polars maps the file instead and keeps one buffer for all texts of a column.",
 ]
-WORKLOADS = {"read-parquet": "pool.parquet", "read-jsonl": "pool.jsonl"}
+WORKLOADS = {"read-parquet": "pool.parquet", "read-jsonl": "pool.jsonl", "read-csv": "pool.csv"}
 
 
 def words(rng, count):
@@ -80,6 +81,16 @@ def make_jsonl(path, size=1_000_000_000):
             row += 1
 
 
+def make_csv(path, rows=4_700_000):
+    import numpy as np
+    import polars as pl
+
+    rng = np.random.default_rng(3)
+    frame = pl.DataFrame({"id": np.arange(rows)} | {f"f{i}": np.round(rng.standard_normal(rows), 6) for i in range(20)})
+    label = "label " + pl.Series("label", rng.integers(0, 200, rows)).cast(pl.String)
+    frame.with_columns(label.alias("label")).write_csv(path)
+
+
 def peer(workload, path):
     """Runs in a process of its own: prints one JSON line."""
     import polars as pl
@@ -91,10 +102,13 @@ def peer(workload, path):
         width = len(frame["embedding"][0])
         matrix = frame["embedding"].explode().to_numpy().reshape(-1, width)
         rest = None
+    elif workload == "read-csv":
+        frame = pl.read_csv(path)
+        matrix, rest = frame.drop("label").to_numpy(), None
     else:
         frame = pl.scan_ndjson(path).select("text", "score", "label").collect()
         matrix, rest = None, frame["text"]
-    score = frame["score"].to_numpy()
+    score = frame["f0" if workload == "read-csv" else "score"].to_numpy()
     label = frame["label"].cast(pl.Categorical).to_physical().to_numpy()
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     status = Path("/proc/self/status").read_text()
@@ -133,7 +147,7 @@ def main():
         for name in arguments.only:
             path = os.path.join(arguments.folder or temporary, WORKLOADS[name])
             if not os.path.exists(path):
-                {"read-parquet": make_parquet, "read-jsonl": make_jsonl}[name](path)
+                {"read-parquet": make_parquet, "read-jsonl": make_jsonl, "read-csv": make_csv}[name](path)
             ours, theirs = [], []
             for _ in range(arguments.repeats):
                 ours.append(run([str(OURS), name, f"in={path}", f"threads={THREADS}"]))

@@ -7,7 +7,7 @@ use serde_json::json;
 
 /// The workloads of the data layer.
 pub fn workloads() -> Vec<Workload> {
-    vec![("read-parquet", read_parquet), ("read-jsonl", read_jsonl)]
+    vec![("read-parquet", read_parquet), ("read-jsonl", read_jsonl), ("read-csv", read_csv)]
 }
 
 /// `in=FILE`: columns `embedding`, `score` and `label` in memory; other columns are not asked for.
@@ -35,6 +35,19 @@ fn read_jsonl(settings: &Settings) -> Result<Figures> {
     figures.insert("rows".into(), json!(text.len()));
     figures.insert("bytes".into(), json!(text.iter().map(String::len).sum::<usize>()));
     figures.insert("sum".into(), json!(score.sum()));
+    figures.insert("labels".into(), json!(label.names.len()));
+    Ok(figures)
+}
+
+/// `in=FILE`: all numeric columns as one matrix, and `label`.
+fn read_csv(settings: &Settings) -> Result<Figures> {
+    let file = settings.text("in", "pool.csv");
+    let ((numbers, label), mut figures) = measure(|| {
+        let table = Table::open(file, &[])?;
+        Ok((table.numeric(&table.numeric_columns(), Missing::Error)?, table.categories("label", Missing::Error)?))
+    })?;
+    figures.insert("rows".into(), json!(numbers.nrows()));
+    figures.insert("sum".into(), json!(numbers.sum() + numbers.column(1).sum()));
     figures.insert("labels".into(), json!(label.names.len()));
     Ok(figures)
 }

@@ -5,19 +5,18 @@
 //! is a search for line feeds (`memchr`) except in lines with a quotation mark, which are walked field by field; a
 //! general-purpose CSV crate would do the same work but hand out unescaped fields instead of the spans we need.
 
+use crate::bytes::{LINES_BLOCK, lines_of};
 use crate::cell::{self, Codes, Look, Marks};
+use crate::cells::{Builder, Cells};
 use crate::dialect::{Dialect, Fields, content, named_separator, row_end, unquoted};
 use crate::encoding::{self, Charset};
 use crate::infer::{self, Seen};
 use crate::source::{Form, Source, Visit};
 use crate::{Column, ColumnType, Format, Reading};
-use arrow_array::ArrayRef;
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, LargeStringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use memchr::{memchr, memchr_iter};
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -178,10 +177,18 @@ impl Delimited {
 
     fn look_at(&self, rows: Range<usize>, told: Option<Marks>) -> Result<Vec<Seen>> {
         let watch = self.dialect.separator != b',' && told.is_none();
+        let usual = told.is_none() && !watch && self.codes.is_empty();
         let mut seen = vec![Seen::default(); self.columns.len()];
         for row in rows {
             let mut fields = 0;
-            for field in Fields::new(self.row(row), &self.dialect) {
+            let mut rest = Fields::new(self.row(row), &self.dialect);
+            loop {
+                if usual && let Some(number) = rest.next_plain() {
+                    seen.get_mut(fields).into_iter().for_each(|seen| seen.add_plain(&number));
+                    fields += 1;
+                    continue;
+                }
+                let Some(field) = rest.next() else { break };
                 if let Some(seen) = seen.get_mut(fields).filter(|seen| !seen.text) {
                     let cell = unquoted(field, self.dialect.quote);
                     let look = match told {
@@ -234,15 +241,16 @@ impl Source for Delimited {
         };
         let mut builders: Vec<Cells> = columns.iter().map(cells).collect();
         let mut read = |row: usize| -> Result<()> {
-            let mut wanted = columns.iter().zip(&mut builders).peekable();
-            for (column, field) in Fields::new(self.row(row), &self.dialect).enumerate() {
-                let Some((_, builder)) = wanted.next_if(|(wanted, _)| **wanted == column) else {
-                    if wanted.peek().is_none() {
-                        break;
-                    }
+            let mut fields = Fields::new(self.row(row), &self.dialect);
+            let mut next = 0;
+            for (&column, cells) in columns.iter().zip(&mut builders) {
+                let skipped = column - next;
+                next = column + 1;
+                if skipped == 0 && cells.push_plain(&mut fields) {
                     continue;
-                };
-                builder.push(field).map_err(|cell| self.wrong(row, column, &cell))?;
+                }
+                let Some(field) = fields.nth(skipped) else { break };
+                cells.push(field).map_err(|cell| self.wrong(row, column, &cell))?;
             }
             Ok(())
         };
@@ -338,6 +346,16 @@ fn find_rows(file: &str, text: &[u8], dialect: &Dialect, mut at: usize, progress
     let comment = dialect.comment.as_deref().map(str::as_bytes);
     let (mut starts, mut ends, mut one_column) = (Vec::new(), Vec::new(), false);
     let (mut blank, mut comments) = (Lines::default(), Lines::default());
+    let quoted = || text.par_chunks(LINES_BLOCK).any(|block| memchr(dialect.quote, block).is_some());
+    if text.len() > 4 * LINES_BLOCK
+        && comment.is_none()
+        && !quoted()
+        && let Some(lines) = lines_of(text, at, progress)?
+    {
+        let first = std::str::from_utf8(&text[lines[0]..lines[1]]).unwrap_or_default();
+        let one_column = Fields::new(content(first), dialect).nth(1).is_none();
+        return Ok(Rows { starts: lines, ends, one_column, blank, comments });
+    }
     let mut quote = memchr(dialect.quote, text).unwrap_or(text.len());
     let mut look_again = 0;
     while at < text.len() {
@@ -422,95 +440,4 @@ fn data_type(kind: ColumnType) -> DataType {
         ColumnType::Boolean => DataType::Boolean,
         _ => DataType::LargeUtf8,
     }
-}
-
-/// A column being decoded.
-struct Cells<'a> {
-    builder: Builder,
-    quote: u8,
-    marks: Option<Marks>,
-    codes: &'a Codes,
-}
-
-enum Builder {
-    Integer(Int64Builder),
-    Float(Float64Builder),
-    Boolean(BooleanBuilder),
-    Text(LargeStringBuilder),
-    /// The spelling of a number or boolean.
-    Spelling(LargeStringBuilder),
-}
-
-impl Cells<'_> {
-    /// Appends a field; the error is the cell that does not fit.
-    fn push<'a>(&mut self, field: &'a str) -> std::result::Result<(), Cow<'a, str>> {
-        let cell = unquoted(field, self.quote);
-        if let Builder::Text(b) = &mut self.builder {
-            // `""` is an empty text, nothing at all is a missing one.
-            b.append_option((!field.is_empty()).then_some(&cell));
-            return Ok(());
-        }
-        let trimmed = cell.trim_matches([' ', '\t']);
-        let missing = cell::is_missing(trimmed);
-        let plain = match self.marks {
-            Some(marks) if !missing => marks.plain(trimmed).unwrap_or_default(),
-            _ => Cow::Borrowed(trimmed),
-        };
-        let fits = match &mut self.builder {
-            Builder::Integer(b) => fit(missing, plain.parse().ok(), |v| b.append_option(v)),
-            Builder::Float(b) => fit(missing, cell::parse_float(&plain), |v| b.append_option(v)),
-            Builder::Boolean(b) => fit(missing, cell::parse_boolean(trimmed), |v| b.append_option(v)),
-            Builder::Spelling(b) => fit(missing, Some(trimmed), |v| b.append_option(v)),
-            Builder::Text(_) => true,
-        };
-        if fits {
-            return Ok(());
-        }
-        if !self.codes.has(trimmed) {
-            return Err(cell);
-        }
-        self.builder.push_missing();
-        Ok(())
-    }
-}
-
-impl Builder {
-    fn new(kind: ColumnType, form: Form) -> Self {
-        match kind {
-            ColumnType::Integer | ColumnType::Float | ColumnType::Boolean if form == Form::Text => {
-                Builder::Spelling(LargeStringBuilder::new())
-            }
-            ColumnType::Integer => Builder::Integer(Int64Builder::new()),
-            ColumnType::Float => Builder::Float(Float64Builder::new()),
-            ColumnType::Boolean => Builder::Boolean(BooleanBuilder::new()),
-            _ => Builder::Text(LargeStringBuilder::new()),
-        }
-    }
-
-    fn push_missing(&mut self) {
-        match self {
-            Builder::Integer(b) => b.append_null(),
-            Builder::Float(b) => b.append_null(),
-            Builder::Boolean(b) => b.append_null(),
-            Builder::Text(b) | Builder::Spelling(b) => b.append_null(),
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Builder::Integer(mut b) => Arc::new(b.finish()),
-            Builder::Float(mut b) => Arc::new(b.finish()),
-            Builder::Boolean(mut b) => Arc::new(b.finish()),
-            Builder::Text(mut b) | Builder::Spelling(mut b) => Arc::new(b.finish()),
-        }
-    }
-}
-
-/// Appends a parsed value or a missing one; false when there is neither.
-fn fit<T>(missing: bool, value: Option<T>, mut append: impl FnMut(Option<T>)) -> bool {
-    let fits = missing || value.is_some();
-    if fits {
-        append(value.filter(|_| !missing));
-    }
-    fits
 }

@@ -4,6 +4,7 @@
 //! is said in a note with the option that overrules it.
 
 use crate::cell::{self, Look};
+use crate::plain::Plain;
 use crate::{Format, Reading};
 use memchr::{memchr, memchr_iter, memchr2};
 use quadrat_core::{Error, Result};
@@ -293,6 +294,7 @@ pub(crate) fn row_end(file: &str, text: &[u8], dialect: &Dialect, start: usize) 
 }
 
 /// The fields of a row as they stand, quotation marks included.
+#[derive(Clone)]
 pub(crate) struct Fields<'a> {
     rest: Option<&'a str>,
     separator: u8,
@@ -305,8 +307,31 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl Fields<'_> {
+    /// The next field, if it is a number that is spelt plainly.
+    pub(crate) fn next_plain(&mut self) -> Option<Plain> {
+        let rest = self.rest?;
+        let plain = Plain::at_start(rest.as_bytes(), self.separator)?;
+        self.rest = rest.get(plain.length + 1..);
+        Some(plain)
+    }
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = &'a str;
+
+    fn nth(&mut self, n: usize) -> Option<&'a str> {
+        let rest = self.rest?;
+        if n < 3 || memchr(self.quote, rest.as_bytes()).is_some() {
+            for _ in 0..n {
+                self.next()?;
+            }
+        } else {
+            let last = memchr_iter(self.separator, rest.as_bytes()).nth(n - 1);
+            self.rest = last.map(|at| &rest[at + 1..]);
+        }
+        self.next()
+    }
 
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.rest?;
@@ -322,10 +347,11 @@ impl<'a> Iterator for Fields<'a> {
                 from += 1;
             }
         }
-        match memchr(self.separator, &bytes[from..]) {
+        match near(self.separator, &bytes[from..]) {
             Some(n) => {
-                self.rest = Some(&rest[from + n + 1..]);
-                Some(&rest[..from + n])
+                let (field, others) = rest.split_at(from + n);
+                self.rest = Some(&others[1..]);
+                Some(field)
             }
             None => {
                 self.rest = None;
@@ -333,6 +359,25 @@ impl<'a> Iterator for Fields<'a> {
             }
         }
     }
+}
+
+/// [`memchr`] for a byte that is mostly a few bytes away, where starting that takes longer than the search.
+fn near(byte: u8, bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_le_bytes([1; 8]);
+    let pattern = u64::from_le_bytes([byte; 8]);
+    let mut at = 0;
+    while at < 24
+        && let Some(word) = bytes[at..].first_chunk()
+    {
+        let differs = u64::from_le_bytes(*word) ^ pattern;
+        // The high bit of each byte that is zero (and of some above the first one).
+        let same = differs.wrapping_sub(LOW) & !differs & (LOW << 7);
+        if same != 0 {
+            return Some(at + same.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr(byte, &bytes[at..]).map(|n| at + n)
 }
 
 /// A field's value.
@@ -419,6 +464,19 @@ mod tests {
         assert_eq!(comment("#a,b\n1,2\n3,4\n"), (false, true, 0));
         assert_eq!(comment("#a\n#b\n#c\n"), (false, true, 0));
         assert_eq!(comment("a,b\n#1,2\n"), (false, true, 0));
+    }
+
+    #[test]
+    fn separators_are_found_near_and_far() {
+        for length in 0..60 {
+            for place in 0..length {
+                let mut bytes = vec![b'x'; length];
+                (place..length).step_by(3).for_each(|at| bytes[at] = b',');
+                bytes[..place].iter_mut().step_by(2).for_each(|b| *b = b'-');
+                assert_eq!(near(b',', &bytes), Some(place));
+            }
+            assert_eq!(near(b',', &vec![0xac; length]), None);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::ColumnType;
 use crate::cell::{Dress, Look, Marks};
+use crate::plain::Plain;
 
 /// What the cells of a column looked like.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +60,14 @@ impl Seen {
                 self.float |= cell.len() > 24;
             }
         }
+    }
+
+    /// [`Seen::add`] for a number that is spelt plainly, where decimal points need no watch.
+    pub(crate) fn add_plain(&mut self, number: &Plain) {
+        let float = number.look() == Look::Float;
+        self.float |= float;
+        self.integer |= !float;
+        self.long |= number.is_long();
     }
 
     pub(crate) fn merge(&mut self, other: Seen) {

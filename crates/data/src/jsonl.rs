@@ -307,13 +307,13 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     fn look_up(&self, row: usize, places: &Places, line: usize, values: &mut [Value<'a>]) {
-        // The line end may stay: to look for it would touch a far end of memory for nothing.
-        let text = &self.jsonl.text[self.jsonl.shape.starts[row]..self.jsonl.shape.starts[row + 1]];
+        // Only the value is touched: the row's start and end are far ends of memory.
+        let row = self.jsonl.shape.starts[row];
         let span = places.lines[line] as usize..places.lines[line + 1] as usize;
         for &(column, start) in &places.members[span] {
             if let Some(at) = self.of_column[column as usize] {
                 // The line has been scanned, so there is a value.
-                values[at] = json::value_at(text, start as usize).unwrap_or(Value::Null);
+                values[at] = json::value_at(&self.jsonl.text[row + start as usize..]).unwrap_or(Value::Null);
             }
         }
     }
@@ -496,6 +496,12 @@ impl Builder {
 
     /// Appends a value; `false` when it does not fit.
     fn push(&mut self, value: Value, codes: &Codes) -> bool {
+        if let (Builder::Float(b), Value::Number(raw)) = (&mut *self, value)
+            && let Some(v) = raw.parse().ok().filter(|v: &f64| !v.is_nan())
+        {
+            b.append_value(v);
+            return true;
+        }
         let mut text = spelling(value);
         if text.is_none() && !is_null(value) {
             return false;

@@ -1,9 +1,11 @@
 //! Where the rows of a JSON file are: an object a line, an array of objects, an object around such an array, or objects
 //! one after the other over several lines each.
 
+use crate::bytes::lines_of;
 use crate::dialect::content;
 use crate::json::{self, Malformed, Value};
 use memchr::memchr;
+use quadrat_core::Silent;
 use std::ops::Range;
 
 /// The rows of a file.
@@ -85,6 +87,9 @@ fn around(text: &str, object: Range<usize>) -> Result<Option<Shape>, Malformed> 
 
 /// Where each line starts, then the end. Blank lines are no rows.
 fn lines(text: &str, mut at: usize) -> Vec<usize> {
+    if let Ok(Some(starts)) = lines_of(text.as_bytes(), at, &Silent) {
+        return starts;
+    }
     let bytes = text.as_bytes();
     let mut starts = Vec::new();
     while at < bytes.len() {

@@ -332,18 +332,30 @@ impl Table {
                 let numbers: Vec<Float64Array> =
                     batch.iter().zip(&columns).zip(&moments).map(number).collect::<Result<_>>()?;
                 let length = batch.first().map_or(0, |array| array.len());
-                for i in 0..length {
-                    let Some((target, rest)) = std::mem::take(&mut chunk).split_at_mut_checked(width) else { break };
-                    chunk = rest;
-                    for (value, &p) in target.iter_mut().zip(&place) {
-                        *value = if numbers[p].is_valid(i) { numbers[p].value(i) } else { f64::NAN };
-                        if coded && moments[p].is_none() && self.codes.has_number(*value) {
-                            *value = f64::NAN;
-                        }
-                        if !value.is_finite() && (missing == Missing::Error || value.is_infinite()) {
-                            return Err(self.not_a_number(*value, row + i, columns[p]));
-                        }
+                let Some((target, rest)) = std::mem::take(&mut chunk).split_at_mut_checked(width * length) else {
+                    return Ok(());
+                };
+                chunk = rest;
+                if target.is_empty() {
+                    return Ok(());
+                }
+                let mut finite = true;
+                for (at, &p) in place.iter().enumerate() {
+                    let cells = target[at..].iter_mut().step_by(width).zip(numbers[p].values());
+                    cells.for_each(|(cell, value)| *cell = *value);
+                    if let Some(nulls) = numbers[p].nulls().filter(|nulls| nulls.null_count() > 0) {
+                        let cells = target[at..].iter_mut().step_by(width).zip(nulls);
+                        cells.filter(|(_, valid)| !valid).for_each(|(cell, _)| *cell = f64::NAN);
                     }
+                    if coded && moments[p].is_none() {
+                        let cells = target[at..].iter_mut().step_by(width);
+                        cells.filter(|cell| self.codes.has_number(**cell)).for_each(|cell| *cell = f64::NAN);
+                    }
+                }
+                target.iter().for_each(|value| finite &= value.is_finite());
+                let wrong = |value: &f64| !value.is_finite() && (missing == Missing::Error || value.is_infinite());
+                if !finite && let Some(at) = target.iter().position(wrong) {
+                    return Err(self.not_a_number(target[at], row + at / width, columns[place[at % width]]));
                 }
                 row += length;
                 Ok(())
@@ -359,7 +371,7 @@ impl Table {
     /// An unknown column.
     pub fn strings(&self, name: &str) -> Result<Vec<String>> {
         let column = self.index(name)?;
-        let mut texts = self.zeros::<String>(1)?;
+        let mut texts = vec![String::new(); self.rows()];
         self.fill(&mut texts, 1, |part, rows| {
             let mut rows = rows.iter_mut();
             self.texts(part, column, &mut |text| {
@@ -722,7 +734,7 @@ impl Table {
     }
 
     /// Room for `width` values a row, all the default.
-    fn zeros<T: Clone + Default>(&self, width: usize) -> Result<Vec<T>> {
+    fn zeros<T: Copy + Default + Send + Sync>(&self, width: usize) -> Result<Vec<T>> {
         self.rows().checked_mul(width).and_then(bytes::zeros).ok_or_else(|| {
             let why = format!("no memory for {} rows of {width} values; use fewer columns or rows", self.rows());
             Error::data(&self.name, None, why)
