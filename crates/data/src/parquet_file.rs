@@ -170,17 +170,18 @@ impl Source for Parquet {
         let file = &self.files[file];
         let damaged = |why: &str| Error::data(&file.name, None, format!("damaged Parquet: {why}"));
         let Range { start, end } = self.parts[part];
+        let mut left = rows.map_or(end - start, <[usize]>::len);
         let mask = ProjectionMask::roots(file.metadata.parquet_schema(), columns.iter().copied());
         let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file.origin.open()?, file.metadata.clone())
                 .with_row_groups(vec![group])
                 .with_projection(mask)
-                .with_batch_size(BATCH);
+                // An array keeps the room that it was given for a whole batch, so that few rows should not ask for more.
+                .with_batch_size(BATCH.min(left.max(1)));
         if let Some(rows) = rows {
             let ranges = rows.chunk_by(|a, b| a + 1 == *b).map(|run| run[0] - start..run[run.len() - 1] + 1 - start);
             builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, end - start));
         }
-        let mut left = rows.map_or(end - start, <[usize]>::len);
         let mut batches = guarded(&file.name, "Parquet", || builder.build())?;
         while let Some(batch) = guarded(&file.name, "Parquet", || batches.next().transpose())? {
             left = left.checked_sub(batch.num_rows()).ok_or_else(|| damaged("more rows than the footer declares"))?;
