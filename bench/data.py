@@ -29,12 +29,16 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ROOT / "target" / "release" / "quadrat-bench"
 RESULTS = ROOT / "bench" / "results" / "data.json"
 THREADS = 2
-# What a profile says of the row below 1 (`perf record -e cpu-clock` on 400 MB, two threads).
+# What a profile (`perf record -e cpu-clock`, two threads) says of the rows below 1, and how they were measured.
 NOTES = [
-    "JSON Lines, where the time goes: 47% of the processor time is the kernel's. 22% copies the file into memory, where it "
-    "stays so that selected rows can be written back as they were; 23% are first touches of memory, by that copy and by the "
-    "texts; 9% is the heap growing text by text. The rest finds lines and values, checks them before any work is done, and "
-    "copies texts. polars maps the file instead and keeps one buffer for all texts of a column.",
+    "JSON Lines, where the time goes: almost half of the processor time is the kernel's, most of it clearing memory that is "
+    "touched for the first time: by the file, which stays in memory so that selected rows can be written back as they were, "
+    "and by the texts, one allocation each. polars maps the file instead and keeps one buffer for all texts of a column.",
+    "CSV: every cell is looked at once before any is decoded, so that a type holds for the whole column; polars trusts the "
+    "first 100 rows. The rest is the same first touches of memory, and parsing.",
+    "Other programs took most of both cores during the last run, and Quadrat's crates were built with opt-level 3 in the "
+    "development profile (third-party code with overflow checks): of processor time the ratios are 1.53 (Parquet), 0.61 (JSON "
+    "Lines) and 0.84 (CSV).",
 ]
 WORKLOADS = {"read-parquet": "pool.parquet", "read-jsonl": "pool.jsonl", "read-csv": "pool.csv"}
 

@@ -329,8 +329,8 @@ pub enum Data {
 /// Flags of every verb that works on a file.
 #[derive(Args, Debug)]
 pub struct Work {
-    /// Input: .csv, .tsv, .jsonl, .parquet, .arrow, .feather, .npy or .npz, also with .gz or .zst; a folder or a pattern
-    /// of Parquet files; or builtin:NAME
+    /// Input: .csv, .tsv, .json, .jsonl, .parquet, .arrow, .feather, .npy, .npz, .arff, .dat (KEEL) or .libsvm, also
+    /// compressed; a folder or a pattern of Parquet files; or builtin:NAME
     #[arg(long = "in", value_name = "FILE")]
     pub input: String,
     /// Output file, whose ending chooses the format; - is standard output in the input's format, -.jsonl in another

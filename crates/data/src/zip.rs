@@ -1,4 +1,7 @@
 //! As much of the zip format as npz files use: entries stored or deflated, read from memory and written stored.
+//!
+//! This is our own because it is little: `flate2` has the compression and the sums, and what is left are some fields at
+//! fixed places. A library for archives brings dates, attributes, encryption and other compressions, which no table needs.
 
 use crate::refused;
 use flate2::Crc;
