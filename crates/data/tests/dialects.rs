@@ -8,9 +8,10 @@ use quadrat_data::{ColumnType, Format, Missing, Reading, Table, Values, write_re
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A folder of its own for each test.
+/// A folder of its own for each test, whose thread has its name.
 fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("quadrat-dialects-{}-{name}", std::process::id()));
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let folder = std::env::temp_dir().join(format!("quadrat-dialects-{}-{test}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
