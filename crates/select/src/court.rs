@@ -459,6 +459,10 @@ fn repetition(seed: Seed, repeat: usize) -> Seed {
 
 /// Points without NaN: what fills them is learnt from the first.
 fn filled(points: [Option<Points>; 2], how: Fill, progress: &dyn Progress) -> Result<[Option<Points>; 2]> {
+    // Embeddings and features from text have no gaps.
+    if points.iter().flatten().any(|points| matches!(points, Points::F32(_))) {
+        return Ok(points);
+    }
     let [first, second] = points.map(|points| points.map(|points| points.to_f64().into_owned()));
     let Some(mut first) = first else { return Ok([None, second.map(Points::F64)]) };
     let imputer = Imputer::fit(first.view(), how);
