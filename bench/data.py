@@ -36,9 +36,10 @@ NOTES = [
     "and by the texts, one allocation each. polars maps the file instead and keeps one buffer for all texts of a column.",
     "CSV: every cell is looked at once before any is decoded, so that a type holds for the whole column; polars trusts the "
     "first 100 rows. The rest is the same first touches of memory, and parsing.",
-    "Other programs took most of both cores during the last run, and Quadrat's crates were built with opt-level 3 in the "
-    "development profile (third-party code with overflow checks): of processor time the ratios are 1.53 (Parquet), 0.61 (JSON "
-    "Lines) and 0.84 (CSV).",
+    "Conditions: other programs took most of both cores, free memory was scarce (a first touch then cost several times what it "
+    "costs otherwise: single runs of JSON Lines took from 1.6 s to 13 s), and Quadrat's crates were built with opt-level 3 in "
+    "the development profile, third-party code with overflow checks. By processor time the ratios are 0.93 (Parquet), 0.60 "
+    "(JSON Lines) and 0.56 (CSV).",
 ]
 WORKLOADS = {"read-parquet": "pool.parquet", "read-jsonl": "pool.jsonl", "read-csv": "pool.csv"}
 
