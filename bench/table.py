@@ -130,6 +130,7 @@ def tasks(results, name):
 SHAPES = {
     "numeric": with_peers,
     "data": flat,
+    "folder": pairs,
     "robust": flat,
     "select": listed,
     "sensitivity": pairs,
