@@ -1,8 +1,8 @@
 //! Operations of networks, forward and backward; peer: `bench/nn_ops.py`.
 
 use crate::{Figures, Settings, Workload, measure};
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Bool, Device, Tensor, TensorData, activation, module};
+use burn_tensor::ops::ConvOptions;
+use burn_tensor::{Bool, Device, Tensor, TensorData, activation, module};
 use quadrat_core::{Error, Result};
 use quadrat_nn::ops::{self, Pattern};
 use serde_json::json;

@@ -5,7 +5,7 @@
 
 use crate::ops;
 use crate::parameters::{Parameters, Support};
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
+use burn_tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 use ndarray::ArrayView2;
 use quadrat_core::{Result, Rng, Seed};
 

@@ -5,7 +5,7 @@
 //! gradient of that loss by the parameters, at a fraction of what differentiating twice costs.
 
 use crate::ops;
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::{Tensor, TensorData};
 
 /// Values (rows x n) of n functions of a row's inputs, with their first derivatives and their Laplacians.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Jet {
 mod tests {
     use super::*;
     use crate::ops::check::{differences, distance, flat, noise, numbers};
-    use burn::tensor::Device;
+    use burn_tensor::Device;
 
     /// u = Σ_k c_k tanh(a_k·x + b_k) has the gradient Σ c_k (1 − t²) a_k and the Laplacian −2 Σ c_k t (1 − t²) |a_k|².
     #[test]

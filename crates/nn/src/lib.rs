@@ -23,8 +23,8 @@ mod tensors;
 mod train;
 mod workers;
 
-pub use burn::tensor::activation::sigmoid;
-pub use burn::tensor::{Int, Tensor};
+pub use burn_tensor::activation::sigmoid;
+pub use burn_tensor::{Int, Tensor};
 pub use delta::{Change, Delta};
 pub use file::{load_model, load_parameters, save_model, save_parameters};
 pub use forward::{Activation, Forward, Tuning, Vars, tensor_of};

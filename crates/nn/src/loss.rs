@@ -2,7 +2,7 @@
 
 use crate::ops;
 use crate::tensors::values_of;
-use burn::tensor::{Tensor, TensorData, activation};
+use burn_tensor::{Tensor, TensorData, activation};
 use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,7 @@ fn one_hot(tokens: Tensor<2>, vocabulary: usize) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn_tensor::Device;
 
     /// Loss and derivative of one output, by the graph.
     fn at(loss: Loss, output: f32, target: f32) -> (f32, f32) {

@@ -9,7 +9,7 @@ use crate::forward::{Forward, Tuning, Vars};
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::samples::Samples;
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Result, Seed};
 use serde::{Deserialize, Serialize};

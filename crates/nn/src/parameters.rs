@@ -6,7 +6,7 @@
 
 use crate::ops::Pattern;
 use crate::tensors::{update, values_of};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn_tensor::{Device, Tensor, TensorData};
 use quadrat_core::{Error, Result, Seed};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! From tensors to plain numbers and back, without a copy where memory is not shared.
 
-use burn::backend::Flex;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn_flex::Flex;
+use burn_tensor::{Device, Tensor, TensorData};
 
 /// A flat tensor's numbers.
 pub(crate) fn values_of(tensor: Tensor<1>) -> Vec<f32> {

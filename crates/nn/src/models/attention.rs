@@ -3,7 +3,7 @@
 use crate::Spec;
 use crate::forward::Forward;
 use crate::ops;
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use quadrat_core::Result;
 
 /// Keys and values of the positions so far, each n x heads x positions x width per head.

@@ -3,7 +3,7 @@
 use super::{images, rows};
 use crate::forward::Forward;
 use crate::{Network, Spec};
-use burn::tensor::{Tensor, activation};
+use burn_tensor::{Tensor, activation};
 use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
 

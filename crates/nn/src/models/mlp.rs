@@ -2,7 +2,7 @@
 
 use crate::forward::{Activation, Forward};
 use crate::{Jet, Network, Spec};
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 

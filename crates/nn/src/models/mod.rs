@@ -17,7 +17,7 @@ pub use vit::Vit;
 
 use crate::forward::Forward;
 use crate::{Network, Spec};
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 

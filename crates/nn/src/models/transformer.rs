@@ -6,7 +6,7 @@ use crate::forward::{Forward, Vars};
 use crate::parameters::{Init, Parameters, Role};
 use crate::tensors::values_of;
 use crate::{Network, Spec};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn_tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
 use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};

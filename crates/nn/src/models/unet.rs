@@ -5,7 +5,7 @@ use crate::forward::Forward;
 use crate::ops;
 use crate::parameters::{Init, Role};
 use crate::{Network, Spec};
-use burn::tensor::{Tensor, TensorData, module, ops::InterpolateMode, ops::InterpolateOptions};
+use burn_tensor::{Tensor, TensorData, module, ops::InterpolateMode, ops::InterpolateOptions};
 use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
 

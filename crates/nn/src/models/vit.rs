@@ -5,7 +5,7 @@ use super::{check_multiple, images};
 use crate::forward::Forward;
 use crate::parameters::{Init, Role};
 use crate::{Network, Spec};
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
 

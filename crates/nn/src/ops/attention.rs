@@ -6,7 +6,7 @@
 
 use super::custom::{run, take, tensor, values};
 use super::{scalar, threads};
-use burn::tensor::{Tensor, TensorData, activation};
+use burn_tensor::{Tensor, TensorData, activation};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use quadrat_numeric::vectorised;
@@ -185,7 +185,7 @@ fn hidden_future(length: usize, seen: usize, like: &Tensor<4>) -> Tensor<4> {
 mod tests {
     use super::super::check::{differences, flat, noise, numbers, same};
     use super::*;
-    use burn::tensor::Device;
+    use burn_tensor::Device;
 
     #[test]
     fn values_and_gradients_are_burns() {

@@ -1,7 +1,7 @@
 //! What the tests of all operations share: an operation against the same computation by burn, its gradients, and its bits
 //! on one thread and on two.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn_tensor::{Device, Tensor, TensorData};
 
 /// Numbers between -1 and 1 without a pattern that matters.
 pub fn noise(n: usize, seed: usize) -> Vec<f32> {

@@ -4,13 +4,13 @@
 //! only in two functions, so there is one implementation here: [`run`] takes the forward computation, which returns the
 //! output and the closure that pulls its gradient back to the inputs. What the closure captures is what the graph keeps.
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::{DType, Shape, Tensor, TensorData};
-use burn_flex::FlexTensor;
+use burn_autodiff::Autodiff;
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::NoCheckpointing;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
+use burn_flex::{Flex, FlexTensor};
+use burn_tensor::{DType, Shape, Tensor, TensorData};
 use std::fmt;
 use std::sync::Arc;
 

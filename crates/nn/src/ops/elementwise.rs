@@ -5,7 +5,7 @@
 
 use super::custom::{run, take, tensor, values};
 use super::{scalar, threads};
-use burn::tensor::{Tensor, activation};
+use burn_tensor::{Tensor, activation};
 use quadrat_numeric::vectorised;
 use rayon::prelude::*;
 
@@ -169,7 +169,7 @@ pub fn atan<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 mod tests {
     use super::super::check::{differences, flat, noise, numbers, same};
     use super::*;
-    use burn::tensor::{DType, Device};
+    use burn_tensor::{DType, Device};
 
     fn inputs() -> Vec<Vec<f32>> {
         let mut x: Vec<f32> = noise(40_000, 1).into_iter().map(|v| 5.0 * v).collect();

@@ -5,7 +5,7 @@
 
 use super::custom::{run, take, tensor, values};
 use super::threads;
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 

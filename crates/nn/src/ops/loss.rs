@@ -5,7 +5,7 @@
 
 use super::custom::{run, take, tensor, values};
 use super::{scalar, threads};
-use burn::tensor::{Tensor, activation};
+use burn_tensor::{Tensor, activation};
 use quadrat_numeric::vectorised;
 
 /// -sum_j s_j ln p_j for each row: `logits` give p by softmax, `targets` of the same shape (rows, classes) are the weights
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn far_logits_cost_their_difference_and_nothing_overflows() {
-        let device = burn::tensor::Device::flex();
+        let device = burn_tensor::Device::flex();
         let logits = Tensor::<2>::from_data([[1e4_f32, -1e4], [1e4, -1e4]], &device);
         let targets = Tensor::from_data([[1.0_f32, 0.0], [0.0, 1.0]], &device);
         assert_eq!(super::super::check::numbers(softmax_cross_entropy(logits, targets)), [0.0, 2e4]);

@@ -6,7 +6,7 @@
 
 use super::custom::{run, take, tensor, values};
 use super::threads;
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use quadrat_numeric::vectorised;
 
 /// Mean and biased variance.
@@ -444,7 +444,7 @@ mod tests {
             let inputs = inputs(n * channels * h * w, channels);
             same("batch norm", &inputs, ours, burns);
             differences("batch norm", &inputs, ours);
-            let t = inputs.map(|v| super::super::check::flat(&v, &burn::tensor::Device::flex()));
+            let t = inputs.map(|v| super::super::check::flat(&v, &burn_tensor::Device::flex()));
             let (_, mean, variance) = batch_norm(x(&t[0]), t[1].clone(), t[2].clone(), 1e-5);
             let (_, want_mean, want_variance) = moments(&t[0]);
             let close =

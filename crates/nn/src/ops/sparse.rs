@@ -4,7 +4,7 @@ use super::custom::{plain, run, take, tensor, values};
 use super::linear::{affine, by_input, column_sums};
 use super::pattern::{Lanes, Pattern};
 use super::threads;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
+use burn_tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::images::interpolation;
 use super::quantizers::{Noise, draw, hwgq, lsq, lsq_start, noisy};
 use super::space::{Genotype, Op, Place, Space, multiplications};
-use burn::tensor::{Tensor, TensorData, activation};
+use burn_tensor::{Tensor, TensorData, activation};
 use quadrat_core::{Error, Result};
 use quadrat_nn::{Forward, Init, Network, Parameters, Role, Spec, ops};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What stands for rounding to few bits: the real thing with gradients that pass straight through, and noise of its size.
 
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::{Tensor, TensorData};
 use quadrat_core::{Error, Result, Rng};
 
 /// Steps of the half-wave Gaussian quantiser (Cai et al. 2017): the best uniform step for the positive half of a standard
@@ -29,7 +29,7 @@ fn straight_round<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// slope of 0.1 below zero, and not rounded.
 pub fn hwgq<const D: usize>(x: Tensor<D>, bits: u8) -> Tensor<D> {
     let Some((_, step)) = HWGQ.iter().find(|(known, _)| *known == bits) else {
-        return burn::tensor::activation::leaky_relu(x, 0.1);
+        return burn_tensor::activation::leaky_relu(x, 0.1);
     };
     let levels = (1u32 << bits) as f64 - 1.0;
     straight_round((x / *step).clamp(0.0, levels)) * *step
