@@ -2,7 +2,7 @@
 
 use super::judgement::Judgement;
 use super::learned::{Seen, Source, load, see};
-use super::work;
+use super::{roles, work};
 use crate::args::{Reading, Run};
 use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
@@ -11,7 +11,7 @@ use ndarray::Array2;
 use quadrat::data::{ColumnType, Table, Values, write_selection};
 use quadrat::nn::predict;
 use quadrat::numeric::calibration;
-use quadrat::{NewValues, Progress, Result, TargetScale, Wanted};
+use quadrat::{ColumnUse, NewValues, Progress, Result, TargetScale, Wanted};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -81,8 +81,18 @@ impl What {
     }
 }
 
-/// What became of missing values, and a line for each column with values that the model never saw.
-fn notes(said: &Said) -> String {
+impl Said {
+    /// Says which columns the model read; with `judged` also what it is compared with.
+    fn columns_used(&self, judged: bool) -> Option<(&Table, ColumnUse)> {
+        let (Source::Table(encoder), Some(table)) = (&self.source, &self.seen.table) else { return None };
+        let mut uses = roles::of_model(encoder, table, judged);
+        uses.warnings.extend(self.seen.notes.iter().cloned());
+        Some((table, uses))
+    }
+}
+
+/// A line for each column with values that the model never saw.
+fn notes(unseen: &[NewValues]) -> String {
     let line = |NewValues { column, rows, values, some }: &NewValues| {
         let values = if *values == 1 { "a value".to_owned() } else { format!("{} values", count(*values)) };
         let some: Vec<String> = some.iter().map(|value| format!("`{value}`")).collect();
@@ -92,8 +102,7 @@ fn notes(said: &Said) -> String {
             some.join(", ")
         )
     };
-    let filled = said.seen.notes.iter().map(|note| format!("note: {note}\n"));
-    filled.chain(said.unseen.iter().map(line)).collect()
+    unseen.iter().map(line).collect()
 }
 
 fn unseen_json(unseen: &[NewValues]) -> Value {
@@ -112,7 +121,7 @@ pub fn run(args: &Predict, progress: &dyn Progress) -> Result<Reply> {
         Some(table) => write_selection(table, &rows, &columns, &args.out)?,
         None => write_selection(&files(&said.seen.names)?, &rows, &columns, &args.out)?,
     }
-    let mut text = format!("predicted {} rows\n{}", count(n), notes(&said));
+    let mut text = format!("predicted {} rows\n{}", count(n), notes(&said.unseen));
     text.push_str(&format!("wrote {}\n", args.out.display()));
     Ok(Reply::new(
         text,
@@ -172,11 +181,14 @@ pub fn evaluate(args: &Evaluate, progress: &dyn Progress) -> Result<Reply> {
     let judgement = Judgement::of(&said.outputs, &said.seen.samples.targets, &said.source)?;
     let n = said.outputs.nrows();
     let mut text = format!("{} on {} rows:\n{}", args.what.model.display(), count(n), judgement.text());
-    text.push_str(&notes(&said));
+    text.push_str(&notes(&said.unseen));
     let mut value = json!({ "rows": n, "figures": judgement.json(), "report": args.report });
     judgement.add_details(&mut value);
     value["unseen"] = unseen_json(&said.unseen);
-    value["missing"] = json!(said.seen.notes);
+    let uses = said.columns_used(true);
+    if let Some((table, uses)) = &uses {
+        roles::tell(table, uses, &mut text, &mut value);
+    }
     if let Some(path) = &args.report {
         let lead = format!("{} rows that the model judged", count(n));
         let mut page = Page::new(format!("How good {} is", args.what.model.display()), lead);
@@ -184,6 +196,9 @@ pub fn evaluate(args: &Evaluate, progress: &dyn Progress) -> Result<Reply> {
         page.section("Figures", [Block::Facts(figures.collect())]);
         for (heading, blocks) in judgement.blocks {
             page.section(heading, blocks);
+        }
+        if let Some((_, uses)) = &uses {
+            page.section("Columns", roles::blocks(uses));
         }
         page.finish(path, None)?;
         text.push_str(&format!("wrote {}\n", path.display()));

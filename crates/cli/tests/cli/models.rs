@@ -135,8 +135,11 @@ fn a_model_fills_gaps_as_its_training_rows_taught_it() {
     };
     assert_eq!(probabilities("filled", "gaps.csv"), probabilities("filled", "full.csv"));
     let said = folder.json("quadrat predict --model filled --in gaps.csv --out said.csv --json");
-    assert!(said["missing"][0].as_str().unwrap().contains("`a` (2)"), "{said}");
-    assert!(folder.ok("quadrat eval --model filled --in train.csv").contains("missing numbers are filled"));
+    assert!(said["warnings"].to_string().contains("`a` (2)"), "{said}");
+    assert_eq!(said["columns"]["used"][0], serde_json::json!({ "name": "a", "as": "number" }));
+    let said = folder.json("quadrat eval --model filled --in train.csv --report r.html --json");
+    assert!(said["warnings"].to_string().contains("missing numbers are filled"), "{said}");
+    assert!(folder.read("r.html").contains("columns used"));
 
     // Other ways of training on the same rows, and what each model then takes.
     for (options, model) in [

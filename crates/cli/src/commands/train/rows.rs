@@ -4,7 +4,7 @@ use super::Train;
 use crate::commands::finetune::check_target;
 use crate::commands::held_back::{HoldBack, How};
 use crate::commands::learned::{Source, complete, read_images, see};
-use crate::commands::work;
+use crate::commands::{roles, work};
 use crate::output::count;
 use quadrat::data::{Missing, Table};
 use quadrat::nn::{Samples, Targets};
@@ -87,6 +87,8 @@ impl Rows {
         let line = |row| format!("line {}", table.line(row));
         let mut rows = Rows::begun(train, held, known.clone(), kind, split, line)?;
         rows.warnings.splice(0..0, gaps);
+        let uses = roles::of_model(encoder, &table, true);
+        rows.columns = Some((table, uses));
         Ok(rows)
     }
 
