@@ -123,10 +123,11 @@ pub fn run(args: &Predict, progress: &dyn Progress) -> Result<Reply> {
     }
     let mut text = format!("predicted {} rows\n{}", count(n), notes(&said.unseen));
     text.push_str(&format!("wrote {}\n", args.out.display()));
-    Ok(Reply::new(
-        text,
-        json!({ "rows": n, "unseen": unseen_json(&said.unseen), "missing": said.seen.notes, "out": args.out }),
-    ))
+    let mut value = json!({ "rows": n, "unseen": unseen_json(&said.unseen), "out": args.out });
+    if let Some((table, uses)) = said.columns_used(false) {
+        roles::tell(table, &uses, &mut text, &mut value);
+    }
+    Ok(Reply::new(text, value))
 }
 
 /// The images' files as a table, to which predictions are added.
