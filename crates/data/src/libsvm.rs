@@ -155,7 +155,7 @@ pub(crate) fn check(table: &Table, places: &[usize]) -> Result<Option<String>> {
     for (of_names, &at) in places.iter().enumerate() {
         let kind = table.columns()[at].kind;
         let label = of_names == layout.label;
-        if !kind.is_numeric() && !(label && matches!(kind, ColumnType::Text | ColumnType::Category)) {
+        if !(kind.is_numeric() || label && matches!(kind, ColumnType::Text | ColumnType::Category)) {
             return Err(refused(at, format!("values of type {kind}"), "a label and features that are numbers"));
         }
         // Texts are labels to those who have a file with such ones.

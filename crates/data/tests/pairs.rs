@@ -525,8 +525,9 @@ fn weka_and_keel_keep_numbers_words_and_levels() {
             let found = reopened(&path, &[]);
             for (name, array) in names.iter().zip(&arrays) {
                 let found = spelt(&found, name);
-                for row in 0..cells.len() {
-                    let text = found[row].as_deref();
+                prop_assert_eq!(found.len(), cells.len());
+                for (row, text) in found.iter().enumerate() {
+                    let text = text.as_deref();
                     // All who read these formats read decimals as doubles.
                     let near = matches!(array.data_type(), DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..));
                     let held = if near {
@@ -581,8 +582,9 @@ fn libsvm_keeps_labels_and_numbers() {
                 let own = names.iter().zip(&arrays).filter(|(name, _)| **name != label).zip(1..);
                 for ((name, array), place) in own {
                     let found = spelt(&found, &format!("x{place}"));
-                    for row in 0..cells.len() {
-                        let number = found[row].as_ref().map(|text| text.parse::<f64>().unwrap());
+                    prop_assert_eq!(found.len(), cells.len());
+                    for (row, text) in found.iter().enumerate() {
+                        let number = text.as_ref().map(|text| text.parse::<f64>().unwrap());
                         let text = match array.data_type() {
                             DataType::Boolean => number.map(|n| (n == 1.0).to_string()),
                             DataType::Float16 | DataType::Float32 | DataType::Float64 => number.map(|n| format!("{n:?}")),
@@ -593,8 +595,9 @@ fn libsvm_keeps_labels_and_numbers() {
                 }
                 let at = names.iter().position(|name| *name == label).unwrap();
                 let labels = spelt(&found, "label");
-                for row in 0..cells.len() {
-                    let text = labels[row].clone().map(|text| if label == "bool" { (text == "1").to_string() } else { text });
+                prop_assert_eq!(labels.len(), cells.len());
+                for (row, text) in labels.into_iter().enumerate() {
+                    let text = text.map(|text| if label == "bool" { (text == "1").to_string() } else { text });
                     prop_assert!(same(&arrays[at], row, text.as_deref()), "{} through {}: {:?}", label, second, text);
                 }
             }
