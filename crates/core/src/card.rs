@@ -1,5 +1,6 @@
 //! Method cards: what a method is, what it is for, what it costs. The catalogue is the list of cards.
 
+use crate::Param;
 use serde::Serialize;
 
 /// The areas of Quadrat.
@@ -39,19 +40,8 @@ impl std::fmt::Display for Area {
     }
 }
 
-/// A parameter of a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Param {
-    /// Its name on the command line, without dashes.
-    pub name: &'static str,
-    /// The default, as one would type it.
-    pub default: &'static str,
-    /// What it does and which values it takes.
-    pub help: &'static str,
-}
-
 /// A method's card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Card {
     /// The name on the command line.
     pub slug: &'static str,

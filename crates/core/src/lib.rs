@@ -13,6 +13,7 @@
 //! ```
 
 mod card;
+mod declared;
 pub mod distributions;
 mod environment;
 mod error;
@@ -24,7 +25,8 @@ mod progress;
 mod seed;
 pub mod stats;
 
-pub use card::{Area, Card, Param, find, nearest, search};
+pub use card::{Area, Card, find, nearest, search};
+pub use declared::{Choice, Kind, Named, Param, Parameters};
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use evidence::{Evidence, Exact, Expectation, Finding, Measurement, Plot, Relation, Scale, Series, Trial, Verdict};
@@ -32,4 +34,5 @@ pub use file::{check_vacant, write_atomic, write_atomic_bytes, write_atomic_fold
 pub use lists::Lists;
 pub use params::Params;
 pub use progress::{Progress, Silent, checkpoint};
+pub use quadrat_derive::{Choice, Parameters};
 pub use seed::{Rng, Seed};

@@ -1,6 +1,6 @@
 //! A method's parameters as typed on a command line.
 
-use crate::{Card, Error, Result, nearest};
+use crate::{Card, Choice, Error, Kind, Param, Result, nearest};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
@@ -108,6 +108,74 @@ impl Params {
         })
     }
 
+    /// The number given for a parameter of [`Kind::Number`], if one is.
+    ///
+    /// # Errors
+    /// No finite number in its range.
+    pub fn number(&self, param: &Param) -> Result<Option<f64>> {
+        Ok(self.number_or(param)?.flatten())
+    }
+
+    /// The same, where its word for no value is `Some(None)`.
+    ///
+    /// # Errors
+    /// As [`Params::number`].
+    pub fn number_or(&self, param: &Param) -> Result<Option<Option<f64>>> {
+        let Kind::Number { range, or } = param.kind else { return Ok(None) };
+        self.parse_or(param.name, "a number", or, &range, |v| v.is_finite())
+    }
+
+    /// The whole number given for a parameter of [`Kind::Whole`], if one is.
+    ///
+    /// # Errors
+    /// No whole number in its range.
+    pub fn whole(&self, param: &Param) -> Result<Option<usize>> {
+        Ok(self.whole_or(param)?.flatten())
+    }
+
+    /// The same, where its word for no value is `Some(None)`.
+    ///
+    /// # Errors
+    /// As [`Params::whole`].
+    pub fn whole_or(&self, param: &Param) -> Result<Option<Option<usize>>> {
+        let Kind::Whole { range, or } = param.kind else { return Ok(None) };
+        self.parse_or(param.name, "a whole number", or, &range, |_| true)
+    }
+
+    /// The name given for a parameter of [`Kind::Choice`], or its default.
+    ///
+    /// # Errors
+    /// None of its names.
+    pub fn choose(&self, param: &Param) -> Result<&'static str> {
+        let Kind::Choice(names) = param.kind else { return Ok(param.default) };
+        let named: Vec<(&str, &'static str)> = names.iter().map(|(name, _)| (*name, *name)).collect();
+        self.get_choice(param.name, param.default, &named)
+    }
+
+    /// The value whose name is given.
+    ///
+    /// # Errors
+    /// None of its names.
+    pub fn choice<T: Choice>(&self, name: &str, default: T) -> Result<T> {
+        let named: Vec<(&str, T)> = T::CHOICES.iter().map(|choice| (choice.name, choice.value)).collect();
+        self.get_choice(name, default, &named)
+    }
+
+    fn parse_or<T: FromStr + PartialOrd + Display>(
+        &self,
+        name: &str,
+        kind: &str,
+        or: Option<&str>,
+        range: &impl RangeBounds<T>,
+        usable: impl Fn(&T) -> bool,
+    ) -> Result<Option<Option<T>>> {
+        match (self.get(name), or) {
+            (Some(text), Some(or)) if text == or => Ok(Some(None)),
+            (_, None) => Ok(self.parse(name, kind, range, usable)?.map(Some)),
+            (_, Some(or)) => Ok(self.parse(name, &format!("`{or}` or {kind}"), range, usable)?.map(Some)),
+        }
+    }
+
     fn parse<T: FromStr + PartialOrd + Display>(
         &self,
         name: &str,
@@ -126,7 +194,7 @@ impl Params {
 }
 
 /// " of at least 1 and below 5"; nothing for an unbounded range.
-fn in_words<T: Display>(range: &impl RangeBounds<T>) -> String {
+pub(crate) fn in_words<T: Display>(range: &impl RangeBounds<T>) -> String {
     let low = match range.start_bound() {
         Bound::Included(low) => Some(format!("at least {low}")),
         Bound::Excluded(low) => Some(format!("more than {low}")),
@@ -147,7 +215,7 @@ fn in_words<T: Display>(range: &impl RangeBounds<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Area, Param};
+    use crate::Area;
 
     const CARD: Card = Card {
         slug: "demo",
@@ -160,8 +228,8 @@ mod tests {
         useful_when: "",
         cost: "",
         params: &[
-            Param { name: "alpha", default: "0.5", help: "" },
-            Param { name: "prop-weight", default: "1", help: "" },
+            Param { name: "alpha", default: "0.5", help: "", ..Param::NONE },
+            Param { name: "prop-weight", default: "1", help: "", ..Param::NONE },
         ],
     };
 

@@ -1,0 +1,289 @@
+//! Parameters as they are declared: one place from which defaults, reading, help and schema come.
+
+use crate::{Params, Result};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value, json};
+use std::ops::Bound;
+
+/// What a method is set with, declared field by field.
+///
+/// `#[derive(Parameters)]` implements it and `Default`. A field's comment is its help, and `#[param(...)]` says
+///
+/// - `default = VALUE`, what `Default` has and the table shows;
+/// - `from`, `above` (lower ends, without and with the end itself left out), `to`, `below` (upper ends): the range of a
+///   number or a whole number;
+/// - `none = "auto"`: of an `Option`, the word that stands for no value;
+/// - `name = "..."` where it is typed otherwise than the field is called (`max_tries` is typed `max-tries`);
+/// - `unit = "..."`, such as `rows`;
+/// - `parse = FUNCTION` (`fn(&str) -> Result<T>`) for values of another form, with `text = "..."` as the default is typed;
+/// - `flatten`: the field's own type is declared in the same way;
+/// - `fixed = VALUE`: nothing that a user types. Fields without an attribute have the `Default` of their type.
+///
+/// Fields of other types are choices ([`Choice`]). An enum whose variants have fields is a choice with parameters that count
+/// beside one variant only; `#[param(name = "...", default = Variant)]` stands above it.
+///
+/// ```
+/// use quadrat_core::{Choice, Parameters, Params};
+///
+/// #[derive(Debug, PartialEq, Parameters)]
+/// struct Neighbours {
+///     /// Neighbours of each row.
+///     #[param(default = 5, from = 1)]
+///     k: usize,
+///     /// Weight of the nearer ones.
+///     #[param(default = 0.5, above = 0, to = 1)]
+///     weight: f32,
+///     /// Width of the kernel.
+///     #[param(none = "auto", above = 0)]
+///     width: Option<f64>,
+///     /// Distance between rows.
+///     #[param(default = Metric::Euclidean)]
+///     metric: Metric,
+///     #[param(flatten)]
+///     fall: Fall,
+/// }
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, Choice)]
+/// enum Metric {
+///     /// Straight lines.
+///     Euclidean,
+///     /// One less the cosine.
+///     Cosine,
+/// }
+///
+/// /// How weights fall with the distance.
+/// #[derive(Debug, PartialEq, Parameters)]
+/// #[param(name = "fall", default = Power)]
+/// enum Fall {
+///     /// With a power of it.
+///     Power {
+///         /// The power.
+///         #[param(default = 2, from = 1)]
+///         power: usize,
+///     },
+///     /// Not at all.
+///     Flat,
+/// }
+///
+/// let read = |params: &[(&str, &str)]| Neighbours::from_params(&params.iter().copied().collect());
+/// assert_eq!(read(&[])?, Neighbours::default());
+/// let given = read(&[("k", "3"), ("width", "0.1"), ("metric", "cosine"), ("fall", "flat")])?;
+/// assert_eq!((given.k, given.width, given.metric, given.fall), (3, Some(0.1), Metric::Cosine, Fall::Flat));
+/// assert_eq!(read(&[("k", "0")]).unwrap_err().to_string(), "k: got `0`; use a whole number, at least 1");
+/// let told: Vec<String> = Neighbours::PARAMS.iter().map(|p| format!("{} [{}] {}", p.name, p.default, p.help())).collect();
+/// assert_eq!(told[1], "weight [0.5] weight of the nearer ones; above 0 and at most 1");
+/// assert_eq!(told[3], "metric [euclidean] distance between rows: euclidean (straight lines) or cosine (one less the cosine)");
+/// assert_eq!(told[5], "power [2] the power; at least 1; with fall=power");
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+pub trait Parameters: Sized {
+    /// The declarations, in the order in which they are told.
+    const PARAMS: &'static [Param];
+
+    /// The values that were typed, and the defaults of those that were not.
+    ///
+    /// # Errors
+    /// A value of another kind or outside its range.
+    fn from_params(params: &Params) -> Result<Self>;
+}
+
+/// One of some names. `#[derive(Choice)]` implements it for an enum without fields: a variant's name is typed in small
+/// letters with dashes (`PerAttribute`: `per-attribute`; `#[param(name = "...")]` gives another), its comment says what it
+/// means.
+pub trait Choice: Copy + 'static {
+    /// The values, in the order in which they are told.
+    const CHOICES: &'static [Named<Self>];
+}
+
+/// A value with its name.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<T> {
+    /// As it is typed.
+    pub name: &'static str,
+    /// What it stands for.
+    pub value: T,
+    /// What it means.
+    pub help: &'static str,
+}
+
+impl<T> Named<T> {
+    /// Names and meanings alone; `N` is how many there are.
+    pub const fn names<const N: usize>(choices: &[Named<T>]) -> [(&'static str, &'static str); N] {
+        let mut names = [("", ""); N];
+        let mut i = 0;
+        while i < N {
+            names[i] = (choices[i].name, choices[i].help);
+            i += 1;
+        }
+        names
+    }
+}
+
+/// What a parameter's value can be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A finite number.
+    Number {
+        /// From where to where.
+        range: (Bound<f64>, Bound<f64>),
+        /// A word that is allowed instead.
+        or: Option<&'static str>,
+    },
+    /// A whole number.
+    Whole {
+        /// From where to where.
+        range: (Bound<usize>, Bound<usize>),
+        /// A word that is allowed instead.
+        or: Option<&'static str>,
+    },
+    /// True or false.
+    Truth,
+    /// One of these names, each with what it means.
+    Choice(&'static [(&'static str, &'static str)]),
+    /// A text of a form that the help tells.
+    Text,
+}
+
+/// A parameter of a method.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Param {
+    /// Its name on the command line, without dashes.
+    pub name: &'static str,
+    /// The default, as one would type it.
+    pub default: &'static str,
+    /// What it does; [`Param::help`] adds which values it takes.
+    pub help: &'static str,
+    /// Which values it takes.
+    pub kind: Kind,
+    /// What it counts or measures, if it has a unit.
+    pub unit: Option<&'static str>,
+    /// Another parameter and the value of that one beside which alone this one changes anything.
+    pub only: Option<(&'static str, &'static str)>,
+}
+
+impl Param {
+    /// Nothing said yet.
+    pub const NONE: Param = Param { name: "", default: "", help: "", kind: Kind::Text, unit: None, only: None };
+
+    /// How many there are in all parts.
+    pub const fn count(parts: &[&[Param]]) -> usize {
+        let (mut i, mut count) = (0, 0);
+        while i < parts.len() {
+            count += parts[i].len();
+            i += 1;
+        }
+        count
+    }
+
+    /// All parts, one behind the other; `N` is [`Param::count`].
+    pub const fn join<const N: usize>(parts: &[&[Param]]) -> [Param; N] {
+        let mut all = [Param::NONE; N];
+        let (mut i, mut at) = (0, 0);
+        while i < parts.len() {
+            let mut j = 0;
+            while j < parts[i].len() {
+                all[at] = parts[i][j];
+                at += 1;
+                j += 1;
+            }
+            i += 1;
+        }
+        all
+    }
+
+    /// What it does and which values it takes, for people.
+    pub fn help(&self) -> String {
+        let mut text = self.help.to_owned();
+        match self.kind {
+            Kind::Number { range, .. } => text.push_str(&ends(&range)),
+            Kind::Whole { range, .. } => text.push_str(&ends(&range)),
+            Kind::Choice(names) => {
+                let told: Vec<String> = names.iter().map(|(name, meaning)| format!("{name} ({meaning})")).collect();
+                text.push_str(": ");
+                text.push_str(&listed(&told));
+            }
+            Kind::Truth | Kind::Text => {}
+        }
+        if let Some(unit) = self.unit {
+            text.push_str(&format!("; in {unit}"));
+        }
+        if let Some((other, value)) = self.only {
+            text.push_str(&format!("; with {other}={value}"));
+        }
+        text
+    }
+
+    /// Which values it takes, as a JSON schema.
+    pub fn schema(&self) -> Value {
+        let ranged = |kind: &str, low: Option<(bool, Value)>, high: Option<(bool, Value)>, or: Option<&str>| {
+            let mut schema = Map::from_iter([("type".to_owned(), json!(kind))]);
+            let ends = [(low, "minimum", "exclusiveMinimum"), (high, "maximum", "exclusiveMaximum")];
+            for (end, with, without) in ends {
+                if let Some((included, end)) = end {
+                    schema.insert((if included { with } else { without }).to_owned(), end);
+                }
+            }
+            match or {
+                Some(word) => json!({ "anyOf": [schema, { "const": word }] }),
+                None => Value::Object(schema),
+            }
+        };
+        match self.kind {
+            Kind::Number { range: (low, high), or } => ranged("number", end(low), end(high), or),
+            Kind::Whole { range: (low, high), or } => {
+                // A whole number here is never negative.
+                ranged("integer", end(low).or_else(|| Some((true, json!(0)))), end(high), or)
+            }
+            Kind::Truth => json!({ "type": "boolean" }),
+            Kind::Choice(names) => {
+                let one = |(name, meaning): &(&str, &str)| json!({ "const": name, "description": meaning });
+                json!({ "oneOf": names.iter().map(one).collect::<Vec<_>>() })
+            }
+            Kind::Text => json!({ "type": "string" }),
+        }
+    }
+}
+
+impl Serialize for Param {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("name", self.name)?;
+        map.serialize_entry("default", self.default)?;
+        map.serialize_entry("help", &self.help())?;
+        map.serialize_entry("schema", &self.schema())?;
+        if let Some(unit) = self.unit {
+            map.serialize_entry("unit", unit)?;
+        }
+        if let Some((other, value)) = self.only {
+            map.serialize_entry("only", &json!({ other: value }))?;
+        }
+        map.end()
+    }
+}
+
+/// Whether an end belongs to the range, and where it is.
+fn end<T: serde::Serialize>(bound: Bound<T>) -> Option<(bool, Value)> {
+    match bound {
+        Bound::Included(end) => Some((true, json!(end))),
+        Bound::Excluded(end) => Some((false, json!(end))),
+        Bound::Unbounded => None,
+    }
+}
+
+/// "; above 0 and at most 1"; nothing for a range without ends.
+fn ends<T: std::fmt::Display>(range: &(Bound<T>, Bound<T>)) -> String {
+    let words = crate::params::in_words(range).replace("more than", "above").replace("less than", "below");
+    match words.strip_prefix(", ") {
+        Some(words) => format!("; {words}"),
+        None => words,
+    }
+}
+
+/// "a, b or c".
+fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
