@@ -1,13 +1,13 @@
-//! Parameters as they are declared: one place from which defaults, reading, help and schema come.
+//! Settings as they are declared: one place from which defaults, reading, help and schema come.
 
-use crate::{Params, Result};
+use crate::{Card, Error, Params, Result, nearest};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::ops::Bound;
 
 /// What a method is set with, declared field by field.
 ///
-/// `#[derive(Parameters)]` implements it and `Default`. A field's comment is its help, and `#[param(...)]` says
+/// `#[derive(Settings)]` implements it and `Default`. The first sentence of a field's comment is its help, and `#[param(...)]` says
 ///
 /// - `default = VALUE`, what `Default` has and the table shows;
 /// - `from`, `above` (lower ends, without and with the end itself left out), `to`, `below` (upper ends): the range of a
@@ -15,7 +15,8 @@ use std::ops::Bound;
 /// - `none = "auto"`: of an `Option`, the word that stands for no value;
 /// - `name = "..."` where it is typed otherwise than the field is called (`max_tries` is typed `max-tries`);
 /// - `unit = "..."`, such as `rows`;
-/// - `parse = FUNCTION` (`fn(&str) -> Result<T>`) for values of another form, with `text = "..."` as the default is typed;
+/// - `parse = FUNCTION` (`fn(&str) -> Result<T>`) for values of another form, with `text = "..."` as the default is typed, and
+///   `kind = KIND` ([`Kind`]) where it is not any text;
 /// - `flatten`: the field's own type is declared in the same way;
 /// - `fixed = VALUE`: nothing that a user types. Fields without an attribute have the `Default` of their type.
 ///
@@ -23,9 +24,9 @@ use std::ops::Bound;
 /// beside one variant only; `#[param(name = "...", default = Variant)]` stands above it.
 ///
 /// ```
-/// use quadrat_core::{Choice, Parameters, Params};
+/// use quadrat_core::{Choice, Settings, Params};
 ///
-/// #[derive(Debug, PartialEq, Parameters)]
+/// #[derive(Debug, PartialEq, Settings)]
 /// struct Neighbours {
 ///     /// Neighbours of each row.
 ///     #[param(default = 5, from = 1)]
@@ -52,7 +53,7 @@ use std::ops::Bound;
 /// }
 ///
 /// /// How weights fall with the distance.
-/// #[derive(Debug, PartialEq, Parameters)]
+/// #[derive(Debug, PartialEq, Settings)]
 /// #[param(name = "fall", default = Power)]
 /// enum Fall {
 ///     /// With a power of it.
@@ -76,7 +77,7 @@ use std::ops::Bound;
 /// assert_eq!(told[5], "power [2] the power; at least 1; with fall=power");
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-pub trait Parameters: Sized {
+pub trait Settings: Sized {
     /// The declarations, in the order in which they are told.
     const PARAMS: &'static [Param];
 
@@ -85,6 +86,36 @@ pub trait Parameters: Sized {
     /// # Errors
     /// A value of another kind or outside its range.
     fn from_params(params: &Params) -> Result<Self>;
+}
+
+/// A method as its area lists it: how it describes itself, and how it is made of what a user types.
+pub trait Method: Settings {
+    /// The method's card.
+    const CARD: Card;
+}
+
+/// A line of an area's list of methods, all of which are used through the interface `T`.
+pub struct Entry<T: ?Sized> {
+    /// The method's card.
+    pub card: &'static Card,
+    /// The method with these parameters.
+    pub build: fn(&Params) -> Result<Box<T>>,
+}
+
+impl<T: ?Sized> Entry<T> {
+    /// The method called `name` (slug or alias) with the given parameters; what is not given has its default. `kind` is what
+    /// the methods are, for the error.
+    ///
+    /// # Errors
+    /// An unknown method or parameter (the nearest names are offered), or a value that does not fit.
+    pub fn find(entries: &[Self], kind: &str, name: &str, params: &Params) -> Result<Box<T>> {
+        let entry = entries.iter().find(|entry| entry.card.is_called(name)).ok_or_else(|| {
+            let near = nearest(name, entries.iter().map(|entry| entry.card.slug));
+            Error::input("method", format!("`{name}`"), format!("the nearest {kind} are {}", near.join(", ")))
+        })?;
+        params.check_names(entry.card)?;
+        (entry.build)(params)
+    }
 }
 
 /// One of some names. `#[derive(Choice)]` implements it for an enum without fields: a variant's name is typed in small

@@ -26,7 +26,7 @@ mod seed;
 pub mod stats;
 
 pub use card::{Area, Card, find, nearest, search};
-pub use declared::{Choice, Kind, Named, Param, Parameters};
+pub use declared::{Choice, Entry, Kind, Method, Named, Param, Settings};
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use evidence::{Evidence, Exact, Expectation, Finding, Measurement, Plot, Relation, Scale, Series, Trial, Verdict};
@@ -34,5 +34,5 @@ pub use file::{check_vacant, write_atomic, write_atomic_bytes, write_atomic_fold
 pub use lists::Lists;
 pub use params::Params;
 pub use progress::{Progress, Silent, checkpoint};
-pub use quadrat_derive::{Choice, Parameters};
+pub use quadrat_derive::{Choice, Settings};
 pub use seed::{Rng, Seed};

@@ -13,7 +13,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let mut choices = Vec::new();
     for variant in &data.variants {
         if !matches!(variant.fields, Fields::Unit) {
-            return Err(Error::new(variant.span(), "variants with values of their own are Parameters, not a Choice"));
+            return Err(Error::new(variant.span(), "variants with values of their own are Settings, not a Choice"));
         }
         let name = Said::of(&variant.attrs)?.name.map_or_else(|| typed(&variant.ident), |name| name.value());
         let (ident, help) = (&variant.ident, help(&variant.attrs, variant.span())?);

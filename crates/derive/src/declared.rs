@@ -17,6 +17,7 @@ pub struct Said {
     /// The word that stands for no value.
     pub none: Option<LitStr>,
     pub parse: Option<Path>,
+    pub kind: Option<Expr>,
     pub text: Option<LitStr>,
     pub unit: Option<LitStr>,
     pub fixed: Option<Expr>,
@@ -39,6 +40,7 @@ impl Said {
                     "below" => said.below = Some(meta.value()?.parse()?),
                     "none" => said.none = Some(meta.value()?.parse()?),
                     "parse" => said.parse = Some(meta.value()?.parse()?),
+                    "kind" => said.kind = Some(meta.value()?.parse()?),
                     "text" => said.text = Some(meta.value()?.parse()?),
                     "unit" => said.unit = Some(meta.value()?.parse()?),
                     "fixed" => said.fixed = Some(meta.value()?.parse()?),
@@ -52,7 +54,7 @@ impl Said {
     }
 }
 
-/// The first paragraph of a comment as help stands in a table: no capital, no full stop, links as plain code.
+/// The first sentence of a comment as help stands in a table: no capital, no full stop, links as plain code.
 pub fn help(attributes: &[Attribute], span: Span) -> Result<String> {
     let mut lines = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
@@ -62,7 +64,8 @@ pub fn help(attributes: &[Attribute], span: Span) -> Result<String> {
     }
     let paragraph: Vec<String> = lines.into_iter().take_while(|line| !line.is_empty()).collect();
     let text = paragraph.join(" ").replace("[`", "`").replace("`]", "`");
-    let text = text.strip_suffix('.').unwrap_or(&text);
+    let text = text.split(". ").next().unwrap_or_default();
+    let text = text.strip_suffix('.').unwrap_or(text);
     let mut characters = text.chars();
     let (first, second) = (characters.next(), characters.clone().next());
     match first {

@@ -1,8 +1,8 @@
 //! ADASYN.
 
 use crate::steps::{Step, interpolate, nearest_in_class, nearest_in_table};
-use crate::{Generator, Labelled, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Error, Progress, Result, Seed};
+use crate::{Generator, Labelled, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
 
 /// ADASYN: SMOTE that makes the more new rows from a row, the more of its neighbours belong to other classes.
 ///
@@ -30,25 +30,21 @@ use quadrat_core::{Area, Card, Error, Progress, Result, Seed};
 /// assert!(from(21) > from(29));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Adasyn {
     /// How many rows each class shall have, up to rounding.
+    #[param(flatten)]
     pub strategy: Strategy,
     /// Neighbours of each row, at least 1: in the table for its share of new rows, in the class to move towards.
+    #[param(default = 5, from = 1)]
     pub k: usize,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
-impl Default for Adasyn {
-    fn default() -> Self {
-        Adasyn { strategy: Strategy::Auto, k: 5, generator: Generator::Streams }
-    }
-}
-
-impl Adasyn {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for Adasyn {
+    const CARD: Card = Card {
         slug: "adasyn",
         aliases: &[],
         title: "ADASYN: adaptive synthetic sampling",
@@ -60,7 +56,7 @@ impl Adasyn {
                   among itself.",
         useful_when: "imbalanced labels, a rare class of which some examples are much harder to learn than others",
         cost: "time grows with the rare class's rows times all rows times columns",
-        params: &[params::STRATEGY, params::RATIO, params::COUNTS, params::PERCENT, params::K, params::GENERATOR],
+        params: Self::PARAMS,
     };
 }
 

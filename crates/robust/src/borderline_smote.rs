@@ -1,8 +1,8 @@
 //! Borderline-SMOTE.
 
 use crate::steps::{Step, make_rows, nearest_in_class, nearest_in_table, plan};
-use crate::{Generator, Labelled, NumpyLegacy, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
+use crate::{Generator, Labelled, NumpyLegacy, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Choice, Method, Progress, Result, Seed, Settings};
 
 /// Borderline-SMOTE: new rows only around the rows of the rare class that are in danger of being misclassified.
 ///
@@ -35,39 +35,38 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 /// assert!(grown.origin[30..].iter().all(|o| matches!(o, Origin::Synthetic { base, .. } if data.x[[*base, 0]] < 22.0)));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct BorderlineSmote {
     /// How many rows each class shall have.
+    #[param(flatten)]
     pub strategy: Strategy,
-    /// Neighbours to move towards, at least 1.
+    /// Neighbours to move towards.
+    #[param(default = 5, from = 1)]
     pub k: usize,
-    /// Neighbours that tell whether a row is in danger, at least 1.
+    /// Neighbours that tell whether a row is in danger.
+    #[param(default = 10, from = 1)]
     pub m: usize,
     /// Which neighbours to move towards.
+    #[param(default = Kind::One, text = "1")]
     pub kind: Kind,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
 /// Which neighbours a row in danger moves towards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Kind {
     /// Those of its own class.
-    #[default]
+    #[param(name = "1")]
     One,
     /// Those of the whole table, at most half way to another class.
+    #[param(name = "2")]
     Two,
 }
 
-impl Default for BorderlineSmote {
-    fn default() -> Self {
-        BorderlineSmote { strategy: Strategy::Auto, k: 5, m: 10, kind: Kind::One, generator: Generator::Streams }
-    }
-}
-
-impl BorderlineSmote {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for BorderlineSmote {
+    const CARD: Card = Card {
         slug: "borderline-smote",
         aliases: &["borderline"],
         title: "Borderline-SMOTE",
@@ -78,20 +77,7 @@ impl BorderlineSmote {
         summary: "SMOTE that starts only from rows of the rare class whose neighbours mostly belong to other classes.",
         useful_when: "imbalanced labels, a rare class whose border with the others is what the classifier gets wrong",
         cost: "time grows with the rare class's rows times all rows times columns",
-        params: &[
-            params::STRATEGY,
-            params::RATIO,
-            params::COUNTS,
-            params::PERCENT,
-            params::K,
-            Param { name: "m", default: "10", help: "neighbours that tell whether a row is in danger, at least 1" },
-            Param {
-                name: "kind",
-                default: "1",
-                help: "1: towards neighbours of the own class; 2: towards neighbours of any class",
-            },
-            params::GENERATOR,
-        ],
+        params: Self::PARAMS,
     };
 }
 

@@ -2,10 +2,10 @@
 
 use crate::labelled::source;
 use crate::{
-    Agree, EditedNearestNeighbours, Labelled, Origin, Reads, Resampled, Resampler, Smote, Strategy, TomekLinks, params,
+    Agree, EditedNearestNeighbours, Labelled, Origin, Reads, Resampled, Resampler, Smote, Strategy, TomekLinks,
 };
 use ndarray::{Array2, Axis};
-use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 
 /// Resamplers applied one after the other, each to the result of the one before.
 ///
@@ -27,7 +27,6 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 /// ```
 pub struct Chain {
     steps: Vec<Box<dyn Resampler>>,
-    card: &'static Card,
 }
 
 impl Chain {
@@ -45,8 +44,24 @@ impl Chain {
         params: &[],
     };
 
-    /// The card of [`Chain::smote_tomek`].
-    pub const SMOTE_TOMEK: Card = Card {
+    /// The given steps, first to last. Without steps the table stays as it is.
+    pub fn new(steps: Vec<Box<dyn Resampler>>) -> Self {
+        Chain { steps }
+    }
+}
+
+/// SMOTE, then removal of Tomek links in all classes.
+///
+/// Source: Batista, Prati, Monard (2004).
+#[derive(Debug, Clone, PartialEq, Settings)]
+pub struct SmoteTomek {
+    /// The SMOTE that comes first.
+    #[param(flatten)]
+    pub smote: Smote,
+}
+
+impl Method for SmoteTomek {
+    const CARD: Card = Card {
         slug: "smote-tomek",
         aliases: &[],
         title: "SMOTE, then removal of Tomek links",
@@ -57,52 +72,71 @@ impl Chain {
         summary: "Balances the classes with SMOTE, then removes both rows of every Tomek link.",
         useful_when: "imbalanced labels and classes that overlap after over-sampling",
         cost: "that of SMOTE, and the square of all rows times columns",
-        params: &[params::STRATEGY, params::RATIO, params::COUNTS, params::PERCENT, params::K, params::GENERATOR],
+        params: Self::PARAMS,
     };
+}
 
-    /// The card of [`Chain::smote_enn`].
-    pub const SMOTE_ENN: Card = Card {
+/// SMOTE, then edited nearest neighbours with k = 3 in all classes.
+///
+/// Source: Batista, Prati, Monard (2004).
+#[derive(Debug, Clone, PartialEq, Settings)]
+pub struct SmoteEnn {
+    /// The SMOTE that comes first.
+    #[param(flatten)]
+    pub smote: Smote,
+    /// What a row's neighbours must say for it to stay in the cleaning.
+    #[param(default = Agree::All)]
+    pub agree: Agree,
+}
+
+impl Method for SmoteEnn {
+    const CARD: Card = Card {
         slug: "smote-enn",
         title: "SMOTE, then edited nearest neighbours",
         summary: "Balances the classes with SMOTE, then removes every row one of whose 3 nearest neighbours disagrees.",
         useful_when: "imbalanced labels, noisy labels, classes that overlap a lot after over-sampling",
-        params: &[
-            params::STRATEGY,
-            params::RATIO,
-            params::COUNTS,
-            params::PERCENT,
-            params::K,
-            Param {
-                name: "agree",
-                default: "all",
-                help: "in the cleaning, a row stays when its class is that of all neighbours, or of most",
-            },
-            params::GENERATOR,
-        ],
-        ..Self::SMOTE_TOMEK
+        params: Self::PARAMS,
+        ..SmoteTomek::CARD
     };
+}
 
-    /// The given steps, first to last. Without steps the table stays as it is.
-    pub fn new(steps: Vec<Box<dyn Resampler>>) -> Self {
-        Chain { steps, card: &Self::CARD }
-    }
-
-    /// SMOTE, then removal of Tomek links in all classes (Batista, Prati, Monard 2004).
-    pub fn smote_tomek(smote: Smote) -> Self {
-        let clean = TomekLinks { strategy: Strategy::All };
-        Chain { steps: vec![Box::new(smote), Box::new(clean)], card: &Self::SMOTE_TOMEK }
-    }
-
-    /// SMOTE, then edited nearest neighbours with k = 3 in all classes (Batista, Prati, Monard 2004).
-    pub fn smote_enn(smote: Smote, agree: Agree) -> Self {
-        let clean = EditedNearestNeighbours { strategy: Strategy::All, k: 3, agree };
-        Chain { steps: vec![Box::new(smote), Box::new(clean)], card: &Self::SMOTE_ENN }
+impl SmoteTomek {
+    fn chain(&self) -> Chain {
+        Chain::new(vec![Box::new(self.smote.clone()), Box::new(TomekLinks { strategy: Strategy::All })])
     }
 }
 
+impl SmoteEnn {
+    fn chain(&self) -> Chain {
+        let clean = EditedNearestNeighbours { strategy: Strategy::All, k: 3, agree: self.agree };
+        Chain::new(vec![Box::new(self.smote.clone()), Box::new(clean)])
+    }
+}
+
+/// Both are what their chain is.
+macro_rules! chained {
+    ($($method:ty),*) => {
+        $(impl Resampler for $method {
+            fn card(&self) -> &'static Card {
+                &Self::CARD
+            }
+
+            fn reads(&self) -> Reads {
+                self.chain().reads()
+            }
+
+            fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
+                self.chain().resample(data, seed, progress)
+            }
+        })*
+    };
+}
+
+chained!(SmoteTomek, SmoteEnn);
+
 impl Resampler for Chain {
     fn card(&self) -> &'static Card {
-        self.card
+        &Self::CARD
     }
 
     fn reads(&self) -> Reads {

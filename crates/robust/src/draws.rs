@@ -1,16 +1,15 @@
 //! Where resamplers take their random numbers from.
 
 use crate::NumpyLegacy;
-use quadrat_core::{Result, Seed};
+use quadrat_core::{Choice, Result, Seed};
 use rayon::prelude::*;
 
 /// Which random numbers a resampler uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Generator {
-    /// A stream of its own for each class and each new row: independent of each other and of the number of threads.
-    #[default]
+    /// A stream of its own for each class and each new row. They are independent of each other and of the number of threads.
     Streams,
-    /// The numbers imbalanced-learn 0.14 draws with `random_state=seed`, in its order, so that its results come out
+    /// The numbers imbalanced-learn 0.14 draws from the same seed. They come in its order, so that its results come out
     /// digit by digit wherever no two neighbours are equally far. Its classes share one sequence from the same seed,
     /// so rows of different classes are correlated: for comparisons only.
     NumpyLegacy,

@@ -1,8 +1,8 @@
 //! Edited nearest neighbours.
 
 use crate::steps::nearest_in_table;
-use crate::{Labelled, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
+use crate::{Labelled, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Choice, Method, Progress, Result, Seed, Settings};
 
 /// Edited nearest neighbours: removes rows that their nearest neighbours would not have given their class.
 ///
@@ -26,35 +26,30 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 /// assert_eq!(cleaned.x, array![[0.0], [1.0], [2.0], [8.0], [9.0], [10.0]]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct EditedNearestNeighbours {
     /// Which classes may lose rows.
+    #[param(default = Strategy::Auto, parse = Strategy::named, kind = strategy::NAMES)]
     pub strategy: Strategy,
-    /// Neighbours to ask, at least 1.
+    /// Neighbours to ask.
+    #[param(default = 3, from = 1)]
     pub k: usize,
     /// What they must say for a row to stay.
+    #[param(default = Agree::All)]
     pub agree: Agree,
 }
 
 /// What a row's neighbours must say for it to stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Agree {
     /// All of them have its class.
-    #[default]
     All,
-    /// Its class is the most frequent among them; of equally frequent classes the first counts.
+    /// Its class is the most frequent among them. Of equally frequent classes the first counts.
     Most,
 }
 
-impl Default for EditedNearestNeighbours {
-    fn default() -> Self {
-        EditedNearestNeighbours { strategy: Strategy::Auto, k: 3, agree: Agree::All }
-    }
-}
-
-impl EditedNearestNeighbours {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for EditedNearestNeighbours {
+    const CARD: Card = Card {
         slug: "edited-nearest-neighbours",
         aliases: &["enn"],
         title: "Edited nearest neighbours",
@@ -65,15 +60,7 @@ impl EditedNearestNeighbours {
         summary: "Removes rows whose nearest neighbours belong to other classes.",
         useful_when: "noisy labels, mislabelled rows, classes that overlap",
         cost: "time grows with the square of the rows times columns",
-        params: &[
-            params::STRATEGY,
-            Param { name: "k", default: "3", help: "neighbours to ask, at least 1" },
-            Param {
-                name: "agree",
-                default: "all",
-                help: "a row stays when its class is that of all neighbours, or of most",
-            },
-        ],
+        params: Self::PARAMS,
     };
 }
 

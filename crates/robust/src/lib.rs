@@ -29,7 +29,6 @@ mod edited_nearest_neighbours;
 mod evaluate;
 mod labelled;
 mod numpy_legacy;
-mod params;
 mod random_over_sampling;
 mod random_under_sampling;
 mod registry;
@@ -44,7 +43,7 @@ mod votes;
 
 pub use adasyn::Adasyn;
 pub use borderline_smote::{BorderlineSmote, Kind};
-pub use chain::Chain;
+pub use chain::{Chain, SmoteEnn, SmoteTomek};
 pub use draws::Generator;
 pub use edited_nearest_neighbours::{Agree, EditedNearestNeighbours};
 pub use evaluate::{

@@ -1,7 +1,7 @@
 //! Random over-sampling.
 
-use crate::{Generator, Labelled, Origin, Reads, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Progress, Result, Seed};
+use crate::{Generator, Labelled, Origin, Reads, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 
 /// Random over-sampling: rows of the rare classes are repeated at random, with replacement. The baseline of every
 /// over-sampling method; it works on any columns.
@@ -20,17 +20,18 @@ use quadrat_core::{Area, Card, Progress, Result, Seed};
 /// assert_eq!(balanced.x, ndarray::array![[1.0], [2.0], [3.0], [9.0], [9.0], [9.0]]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct RandomOverSampling {
     /// How many rows each class shall have.
+    #[param(flatten)]
     pub strategy: Strategy,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
-impl RandomOverSampling {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for RandomOverSampling {
+    const CARD: Card = Card {
         slug: "random-over-sampling",
         aliases: &["over-sampling", "ros"],
         title: "Random over-sampling",
@@ -40,7 +41,7 @@ impl RandomOverSampling {
         summary: "Repeats rows of the rare classes at random.",
         useful_when: "imbalanced labels with columns of any kind, or too few rows of a class for neighbours",
         cost: "a pass over the labels",
-        params: &[params::STRATEGY, params::RATIO, params::COUNTS, params::PERCENT, params::GENERATOR],
+        params: Self::PARAMS,
     };
 }
 

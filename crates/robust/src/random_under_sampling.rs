@@ -1,7 +1,7 @@
 //! Random under-sampling.
 
-use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
+use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 
 /// Random under-sampling: rows of the common classes are dropped at random, without replacement.
 ///
@@ -27,17 +27,18 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 /// assert_eq!(method.resample(&data, Seed(0), &Silent)?.table(&data).counts(), [2, 4]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct RandomUnderSampling {
     /// How many rows each class shall keep.
+    #[param(flatten)]
     pub strategy: Strategy,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
-impl RandomUnderSampling {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for RandomUnderSampling {
+    const CARD: Card = Card {
         slug: "random-under-sampling",
         aliases: &["under-sampling", "rus"],
         title: "Random under-sampling",
@@ -47,17 +48,7 @@ impl RandomUnderSampling {
         summary: "Drops rows of the common classes at random.",
         useful_when: "imbalanced labels and more rows of the common class than needed; training takes too long",
         cost: "a pass over the labels",
-        params: &[
-            params::STRATEGY,
-            params::RATIO,
-            params::COUNTS,
-            Param {
-                name: "percent",
-                default: "none",
-                help: "instead of a strategy: drop rows until the smallest class has this per cent of every other one",
-            },
-            params::GENERATOR,
-        ],
+        params: Self::PARAMS,
     };
 }
 

@@ -1,8 +1,8 @@
 //! SMOTE.
 
 use crate::steps::{Step, interpolate, make_rows, nearest_in_class, plan};
-use crate::{Generator, Labelled, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
+use crate::{Generator, Labelled, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Choice, Method, Progress, Result, Seed, Settings};
 
 /// SMOTE: new rows of a rare class on the line segments between its rows and their nearest neighbours in the class.
 ///
@@ -32,37 +32,33 @@ use quadrat_core::{Area, Card, Param, Progress, Result, Seed};
 /// assert!(balanced.x.row(9).iter().all(|v| (0.0..=1.0).contains(v)));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Smote {
     /// How many rows each class shall have.
+    #[param(flatten)]
     pub strategy: Strategy,
-    /// Neighbours of each row, at least 1.
+    /// Neighbours of each row.
+    #[param(default = 5, from = 1)]
     pub k: usize,
     /// Where between base and neighbour.
+    #[param(default = Gap::Segment)]
     pub gap: Gap,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
 /// Where between base and neighbour a new row lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Gap {
-    /// One gap for all columns: on the line segment, as the paper's prose and its corrected pseudo-code have it.
-    #[default]
+    /// On the line between them: one gap for all columns. So the paper's prose and its corrected pseudo-code.
     Segment,
-    /// A gap for each column: in the box that the two rows span, as the pseudo-code was printed.
+    /// In the box that they span: a gap for each column. So the pseudo-code as it was printed.
     PerAttribute,
 }
 
-impl Default for Smote {
-    fn default() -> Self {
-        Smote { strategy: Strategy::Auto, k: 5, gap: Gap::Segment, generator: Generator::Streams }
-    }
-}
-
-impl Smote {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for Smote {
+    const CARD: Card = Card {
         slug: "smote",
         aliases: &[],
         title: "SMOTE: synthetic minority over-sampling",
@@ -75,19 +71,7 @@ impl Smote {
         useful_when: "imbalanced labels, a rare class such as fraud or a disease, too few examples of one class, a \
                       classifier that ignores the minority, numeric columns",
         cost: "time grows with the square of the rare class's rows times columns; memory with the rows made",
-        params: &[
-            params::STRATEGY,
-            params::RATIO,
-            params::COUNTS,
-            params::PERCENT,
-            params::K,
-            Param {
-                name: "gap",
-                default: "segment",
-                help: "segment: on the line between two rows; per-attribute: in the box they span",
-            },
-            params::GENERATOR,
-        ],
+        params: Self::PARAMS,
     };
 }
 

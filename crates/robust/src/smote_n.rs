@@ -2,9 +2,9 @@
 
 use crate::steps::{Step, check_class_size, make_rows, plan};
 use crate::votes::{Voters, vote};
-use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy, params};
+use crate::{Generator, Labelled, Reads, Resampled, Resampler, Strategy};
 use ndarray::ArrayView1;
-use quadrat_core::{Area, Card, Error, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings, checkpoint};
 use rayon::prelude::*;
 
 /// SMOTE-N: SMOTE for tables whose columns are all nominal.
@@ -34,25 +34,21 @@ use rayon::prelude::*;
 /// assert_eq!(grown.synthetic, array![[0.0, 2.0]]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct SmoteN {
     /// How many rows each class shall have.
+    #[param(flatten)]
     pub strategy: Strategy,
-    /// Neighbours that vote beside the base, at least 1.
+    /// Neighbours that vote beside the base.
+    #[param(default = 5, from = 1)]
     pub k: usize,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
-impl Default for SmoteN {
-    fn default() -> Self {
-        SmoteN { strategy: Strategy::Auto, k: 5, generator: Generator::Streams }
-    }
-}
-
-impl SmoteN {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for SmoteN {
+    const CARD: Card = Card {
         slug: "smote-n",
         aliases: &["smoten"],
         title: "SMOTE-N: SMOTE for nominal columns",
@@ -63,7 +59,7 @@ impl SmoteN {
         summary: "New rows of a rare class by a vote among similar rows, for tables whose columns are all categories.",
         useful_when: "imbalanced labels, a rare class, categorical columns only",
         cost: "time grows with the square of the rare class's rows times columns times classes",
-        params: &[params::STRATEGY, params::RATIO, params::COUNTS, params::PERCENT, params::K, params::GENERATOR],
+        params: Self::PARAMS,
     };
 }
 

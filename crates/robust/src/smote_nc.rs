@@ -2,9 +2,9 @@
 
 use crate::steps::{Step, check_class_size, make_rows, plan};
 use crate::votes::{Voters, vote};
-use crate::{Generator, Labelled, NumpyLegacy, Reads, Resampled, Resampler, Strategy, params};
+use crate::{Generator, Labelled, NumpyLegacy, Reads, Resampled, Resampler, Strategy};
 use ndarray::{Array2, ArrayView2, Axis};
-use quadrat_core::{Area, Card, Error, Progress, Result, Seed, stats};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings, stats};
 use quadrat_numeric::neighbours::{Neighbours, nearest_plus};
 
 /// SMOTE-NC: SMOTE for tables with nominal and continuous columns.
@@ -37,25 +37,21 @@ use quadrat_numeric::neighbours::{Neighbours, nearest_plus};
 /// assert!(grown.synthetic[[0, 0]] <= 1.0 && grown.synthetic[[0, 1]] == 7.0);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct SmoteNc {
     /// How many rows each class shall have.
+    #[param(flatten)]
     pub strategy: Strategy,
-    /// Neighbours of each row, at least 1.
+    /// Neighbours of each row.
+    #[param(default = 5, from = 1)]
     pub k: usize,
     /// Which random numbers.
+    #[param(default = Generator::Streams)]
     pub generator: Generator,
 }
 
-impl Default for SmoteNc {
-    fn default() -> Self {
-        SmoteNc { strategy: Strategy::Auto, k: 5, generator: Generator::Streams }
-    }
-}
-
-impl SmoteNc {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for SmoteNc {
+    const CARD: Card = Card {
         slug: "smote-nc",
         aliases: &["smotenc"],
         title: "SMOTE-NC: SMOTE for nominal and continuous columns",
@@ -67,7 +63,7 @@ impl SmoteNc {
                   neighbours.",
         useful_when: "imbalanced labels, a rare class, a table with numeric and categorical columns",
         cost: "time grows with the square of the rare class's rows times columns; memory with the rows made",
-        params: &[params::STRATEGY, params::RATIO, params::COUNTS, params::PERCENT, params::K, params::GENERATOR],
+        params: Self::PARAMS,
     };
 }
 

@@ -1,8 +1,9 @@
 //! How many rows each class shall have.
 
 use crate::Labelled;
-use quadrat_core::{Error, Result};
+use quadrat_core::{Error, Kind, Param, Params, Result, Settings};
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included};
 
 /// How many rows each class shall have. Over-sampling, under-sampling and cleaning read the same words, each in its own
 /// direction.
@@ -39,7 +40,87 @@ pub enum Strategy {
     Percent(u32),
 }
 
+/// The names of the strategies that are no numbers.
+pub(crate) const NAMES: Kind = Kind::Choice(&[
+    ("auto", "over-sampling: all but the largest; under-sampling and cleaning: all but the smallest"),
+    ("not-majority", "all but the largest"),
+    ("minority", "the smallest"),
+    ("all", "every one"),
+]);
+
+const STRATEGY: Param = Param { name: "strategy", default: "auto", help: "which classes", kind: NAMES, ..Param::NONE };
+const RATIO: Param = Param {
+    name: "ratio",
+    default: "none",
+    help: "instead of a strategy, with two classes: rows of the smaller for each row of the larger",
+    kind: Kind::Number { range: (Excluded(0.0), Included(1.0)), or: Some("none") },
+    ..Param::NONE
+};
+const COUNTS: Param = Param {
+    name: "counts",
+    default: "none",
+    help: "instead of a strategy: rows wanted of each class, as NAME=ROWS,NAME=ROWS",
+    ..Param::NONE
+};
+const PERCENT: Param = Param {
+    name: "percent",
+    default: "none",
+    help: "instead of a strategy: over-sampling makes new rows in per cent of the smallest class (below 100, or a multiple of \
+           it), as in the paper; under-sampling leaves the smallest class this per cent of every other one",
+    kind: Kind::Whole { range: (Included(1), Included(u32::MAX as usize)), or: Some("none") },
+    ..Param::NONE
+};
+
+impl Settings for Strategy {
+    const PARAMS: &'static [Param] = &[STRATEGY, RATIO, COUNTS, PERCENT];
+
+    /// At most one of them is given; the value `none` is as good as not given.
+    fn from_params(params: &Params) -> Result<Self> {
+        let counts = params.get("counts").filter(|text| *text != "none").map(counts).transpose()?;
+        let given: Vec<(&str, Strategy)> = [
+            ("strategy", Some(Strategy::named(params.choose(&STRATEGY)?)?).filter(|named| *named != Strategy::Auto)),
+            ("ratio", params.number(&RATIO)?.map(Strategy::Ratio)),
+            ("counts", counts.map(Strategy::Counts)),
+            ("percent", params.whole(&PERCENT)?.map(|percent| Strategy::Percent(percent as u32))),
+        ]
+        .into_iter()
+        .filter_map(|(name, strategy)| Some((name, strategy?)))
+        .collect();
+        match given.as_slice() {
+            [] => Ok(Strategy::Auto),
+            [(_, one)] => Ok(one.clone()),
+            several => {
+                let got: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                let want = "give only one of strategy, ratio, counts and percent";
+                Err(Error::input("strategy", format!("`{}`", got.join(" and ")), want))
+            }
+        }
+    }
+}
+
+/// `NAME=ROWS,NAME=ROWS`. A name may contain `=`; one with a comma cannot be given this way.
+fn counts(text: &str) -> Result<BTreeMap<String, usize>> {
+    let pair = |pair: &str| {
+        let (name, rows) = pair.rsplit_once('=')?;
+        Some((name.trim().to_owned(), rows.trim().parse().ok()?))
+    };
+    let want =
+        || Error::input("counts", format!("`{text}`"), "write NAME=ROWS,NAME=ROWS, for example spam=500,ham=800");
+    text.split(',').map(|one| pair(one).ok_or_else(want)).collect()
+}
+
 impl Strategy {
+    /// The strategy of this name.
+    pub(crate) fn named(name: &str) -> Result<Strategy> {
+        let named = [Strategy::Auto, Strategy::NotMajority, Strategy::Minority, Strategy::All];
+        let Kind::Choice(names) = NAMES else { return Ok(Strategy::Auto) };
+        let found = names.iter().zip(named).find(|((known, _), _)| *known == name).map(|(_, strategy)| strategy);
+        found.ok_or_else(|| {
+            let names: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+            Error::input("strategy", format!("`{name}`"), format!("use {}", names.join(" or ")))
+        })
+    }
+
     /// For over-sampling: the classes that get new rows and how many, by class number.
     ///
     /// Errors: fewer than two classes; a ratio outside (0, 1] or with more than two classes; an unknown class; a wanted

@@ -1,8 +1,8 @@
 //! Tomek links.
 
 use crate::steps::nearest_in_table;
-use crate::{Labelled, Resampled, Resampler, Strategy, params};
-use quadrat_core::{Area, Card, Progress, Result, Seed};
+use crate::{Labelled, Resampled, Resampler, Strategy};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 
 /// Tomek links: two rows of different classes that are each other's nearest neighbour. Their members in the cleaned
 /// classes are removed.
@@ -26,15 +26,15 @@ use quadrat_core::{Area, Card, Progress, Result, Seed};
 /// assert_eq!(cleaned.x, array![[0.0], [1.0], [2.2], [5.0]]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct TomekLinks {
     /// Which classes may lose rows.
+    #[param(default = Strategy::Auto, parse = Strategy::named, kind = strategy::NAMES)]
     pub strategy: Strategy,
 }
 
-impl TomekLinks {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for TomekLinks {
+    const CARD: Card = Card {
         slug: "tomek-links",
         aliases: &["tomek"],
         title: "Tomek links",
@@ -45,7 +45,7 @@ impl TomekLinks {
                   neighbour.",
         useful_when: "classes that overlap, ambiguous or mislabelled rows on the border between classes",
         cost: "time grows with the square of the rows times columns",
-        params: &[params::STRATEGY],
+        params: Self::PARAMS,
     };
 }
 

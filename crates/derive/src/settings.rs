@@ -1,4 +1,4 @@
-//! `#[derive(Parameters)]`.
+//! `#[derive(Settings)]`.
 
 use crate::declared::{Said, help, typed};
 use proc_macro2::TokenStream;
@@ -24,7 +24,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
 
-        impl ::quadrat_core::Parameters for #ident {
+        impl ::quadrat_core::Settings for #ident {
             const PARAMS: &'static [::quadrat_core::Param] = {
                 const PARTS: &[&[::quadrat_core::Param]] = &[#(#params),*];
                 const ALL: [::quadrat_core::Param; ::quadrat_core::Param::count(PARTS)] = ::quadrat_core::Param::join(PARTS);
@@ -144,8 +144,8 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
     let kind = &field.ty;
     if said.flatten {
         return Ok(Derived {
-            params: vec![quote!(<#kind as ::quadrat_core::Parameters>::PARAMS)],
-            read: quote!(<#kind as ::quadrat_core::Parameters>::from_params(params)?),
+            params: vec![quote!(<#kind as ::quadrat_core::Settings>::PARAMS)],
+            read: quote!(<#kind as ::quadrat_core::Settings>::from_params(params)?),
             default: quote!(<#kind as ::core::default::Default>::default()),
         });
     }
@@ -178,7 +178,9 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
         (None, None, none) => none.clone().unwrap_or_default(),
     };
     let param_kind = match (&read, &said.parse) {
-        (_, Some(_)) => quote!(::quadrat_core::Kind::Text),
+        (_, Some(_)) => {
+            said.kind.as_ref().map_or_else(|| quote!(::quadrat_core::Kind::Text), ToTokens::to_token_stream)
+        }
         (Read::Number(_), None) => {
             let range = bounds(&said, &quote!(f64));
             quote!(::quadrat_core::Kind::Number { range: #range, or: #or })
@@ -212,9 +214,13 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
             _ => #default,
         }),
         (None, Read::Number(number), false) => quote!(params.number(&#param)?.map_or(#default, |v| v as #number)),
-        (None, Read::Number(number), true) => quote!(params.number_or(&#param)?.map_or(#default, |v| v.map(|v| v as #number))),
+        (None, Read::Number(number), true) => {
+            quote!(params.number_or(&#param)?.map_or(#default, |v| v.map(|v| v as #number)))
+        }
         (None, Read::Whole(number), false) => quote!(params.whole(&#param)?.map_or(#default, |v| v as #number)),
-        (None, Read::Whole(number), true) => quote!(params.whole_or(&#param)?.map_or(#default, |v| v.map(|v| v as #number))),
+        (None, Read::Whole(number), true) => {
+            quote!(params.whole_or(&#param)?.map_or(#default, |v| v.map(|v| v as #number)))
+        }
         (None, Read::Truth, _) => quote!(params.get_bool(#name, #default)?),
         (None, Read::Choice, _) => quote!(params.choice::<#kind>(#name, #default)?),
     };
