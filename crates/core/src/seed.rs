@@ -16,7 +16,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// assert_eq!(seed.rng(3).next_u64(), seed.rng(3).next_u64());
 /// assert_ne!(seed.stream("bases").rng(3).next_u64(), seed.stream("gaps").rng(3).next_u64());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Seed(pub u64);
 
 impl Seed {

@@ -155,7 +155,7 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
     }
     let ident = field.ident.as_ref().map(typed).unwrap_or_default();
     let name = said.name.as_ref().map_or(ident, |name| name.value());
-    let inner = optional(kind).filter(|_| said.parse.is_none());
+    let inner = optional(kind);
     let read = Read::of(inner.unwrap_or(kind));
     let default = match (&said.default, inner) {
         (Some(default), None) => default.to_token_stream(),
@@ -209,10 +209,15 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
         ::quadrat_core::Param { name: #name, default: #shown, help: #help, kind: #param_kind, unit: #unit, only: #only }
     };
     let value = match (&said.parse, &read, inner.is_some()) {
-        (Some(parse), ..) => quote!(match params.get(#name) {
-            Some(text) if text != #shown => #parse(text)?,
-            _ => #default,
-        }),
+        (Some(parse), _, optional) => {
+            let value = if optional { quote!(Some(#parse(text)?)) } else { quote!(#parse(text)?) };
+            let none = none.iter().map(|word| quote!(Some(#word) => None,));
+            quote!(match params.get(#name) {
+                #(#none)*
+                Some(text) if text != #shown => #value,
+                _ => #default,
+            })
+        }
         (None, Read::Number(number), false) => quote!(params.number(&#param)?.map_or(#default, |v| v as #number)),
         (None, Read::Number(number), true) => {
             quote!(params.number_or(&#param)?.map_or(#default, |v| v.map(|v| v as #number)))
@@ -231,7 +236,10 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
 fn shown(default: &Expr) -> String {
     match default {
         Expr::Path(path) => path.path.segments.last().map(|segment| typed(&segment.ident)).unwrap_or_default(),
-        other => other.to_token_stream().to_string().replace(' ', ""),
+        other => {
+            let text = other.to_token_stream().to_string().replace(' ', "");
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+        }
     }
 }
 

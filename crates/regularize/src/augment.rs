@@ -1,32 +1,29 @@
 //! Augmentation of images: each time a row is visited it is shifted, mirrored and cropped anew.
 
-use quadrat_core::{Area, Card, Error, Param, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
 use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
 
 /// Random shifts, mirror images and crops of rows that are images (channels x height x width).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Augment {
-    /// Channels, height and width; without it, until a run begins, one channel or three of a square.
-    pub shape: Option<[usize; 3]>,
-    /// Most pixels that an image moves in each direction; what becomes free is 0.
+    /// How far an image moves at most in each direction; what becomes free is 0.
+    #[param(default = 2, unit = "pixels")]
     pub shift: usize,
     /// Mirror every second image left to right, drawn.
+    #[param(default = false)]
     pub flip: bool,
     /// Least share of both sides that is cut out and enlarged again (bilinear); 1 for none.
+    #[param(default = 1.0, above = 0, to = 1)]
     pub crop: f32,
+    /// CHANNELSxHEIGHTxWIDTH; without it one channel or three of a square.
+    #[param(none = "auto", parse = Augment::parse_shape)]
+    pub shape: Option<[usize; 3]>,
     /// What is drawn from: a run sets it.
     pub seed: Seed,
 }
 
-impl Default for Augment {
-    fn default() -> Self {
-        Augment { shape: None, shift: 2, flip: false, crop: 1.0, seed: Seed(0) }
-    }
-}
-
-impl Augment {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for Augment {
+    const CARD: Card = Card {
         slug: "augment",
         aliases: &["augmentation"],
         title: "Augmentation of images",
@@ -37,14 +34,11 @@ impl Augment {
         summary: "Shifts, mirrors and crops each image anew whenever it is visited.",
         useful_when: "too few images; my classifier of images overfits; objects may stand anywhere or face either way",
         cost: "at most a hundred nanoseconds a pixel and visit",
-        params: &[
-            Param { name: "shift", default: "2", help: "most pixels that an image moves, up, down, left and right" },
-            Param { name: "flip", default: "false", help: "mirror every second image left to right" },
-            Param { name: "crop", default: "1", help: "least share of the sides that is cut out; 1 for no crops" },
-            Param { name: "shape", default: "auto", help: "CHANNELSxHEIGHTxWIDTH; auto takes 1 or 3 squares" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl Augment {
     /// A shape from text such as `3x32x48`.
     ///
     /// # Errors

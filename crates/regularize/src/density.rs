@@ -1,6 +1,6 @@
 //! How many weights each layer keeps, and which: shared by everything that prunes.
 
-use quadrat_core::{Error, Result, Rng};
+use quadrat_core::{Choice, Error, Result, Rng};
 use quadrat_nn::{Parameters, Role};
 
 /// A kernel that can be pruned.
@@ -27,7 +27,7 @@ pub fn layers(parameters: &Parameters) -> Vec<Layer> {
 }
 
 /// A rule that spreads an overall density over layers.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Choice)]
 pub enum Rule {
     /// The same density everywhere.
     Uniform,
@@ -36,7 +36,6 @@ pub enum Rule {
     /// Erdős–Rényi: density ∝ (out + in) / (out · in).
     Er,
     /// Erdős–Rényi with kernels: density ∝ (sum of all axes) / (product of all axes). The default.
-    #[default]
     Erk,
     /// ERK with a dense last layer.
     ErkPlus,
@@ -141,10 +140,9 @@ fn too_little(layers: &[Layer], fixed: f64, budget: f64) -> Error {
 }
 
 /// How positions are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Draw {
     /// Exactly as many as the densities say, the total rounded to the nearest whole number. The default.
-    #[default]
     Exact,
     /// Each position by itself; the number kept is random.
     Bernoulli,

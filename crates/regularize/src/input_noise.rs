@@ -1,27 +1,21 @@
 //! Input noise: each visit of a row sees it with normal noise of its own.
 
 use crate::Strength;
-use quadrat_core::{Area, Card, Error, Param, Result, Seed};
+use quadrat_core::{Area, Card, Error, Method, Result, Seed, Settings};
 use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
 
 /// Normal noise on the inputs (Bishop 1995): for small noise a penalty on the slope of the outputs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct InputNoise {
-    /// Its standard deviation, 0 or more.
+    /// Its standard deviation.
+    #[param(default = 0.1, from = 0, to = 1e6)]
     pub deviation: f32,
     /// What is drawn from: a run sets it.
     pub seed: Seed,
 }
 
-impl Default for InputNoise {
-    fn default() -> Self {
-        InputNoise { deviation: 0.1, seed: Seed(0) }
-    }
-}
-
-impl InputNoise {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for InputNoise {
+    const CARD: Card = Card {
         slug: "input-noise",
         aliases: &["noise"],
         title: "Input noise",
@@ -31,7 +25,7 @@ impl InputNoise {
         summary: "Adds normal noise to the inputs, anew at each visit.",
         useful_when: "a simple way against overfitting for rows of numbers; inputs are measured with error",
         cost: "a normal number for each input and visit",
-        params: &[Param { name: "deviation", default: "0.1", help: "standard deviation of the noise" }],
+        params: Self::PARAMS,
     };
 }
 

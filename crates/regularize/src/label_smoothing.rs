@@ -1,24 +1,18 @@
 //! Label smoothing: a little of every target goes to all classes alike.
 
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Error, Method, Result, Settings};
 use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
 
 /// Label smoothing (Szegedy et al. 2016): s = (1 − ε) y + ε / K.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct LabelSmoothing {
-    /// ε, 0 to below 1.
+    /// Share ε that all classes get alike.
+    #[param(default = 0.1, from = 0, below = 1)]
     pub rate: f32,
 }
 
-impl Default for LabelSmoothing {
-    fn default() -> Self {
-        LabelSmoothing { rate: 0.1 }
-    }
-}
-
-impl LabelSmoothing {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for LabelSmoothing {
+    const CARD: Card = Card {
         slug: "label-smoothing",
         aliases: &[],
         title: "Label smoothing",
@@ -28,7 +22,7 @@ impl LabelSmoothing {
         summary: "Gives a small equal share of every target to all classes.",
         useful_when: "my classifier is overconfident; a simple baseline for softer targets",
         cost: "none",
-        params: &[Param { name: "rate", default: "0.1", help: "share given to all classes alike, 0 to below 1" }],
+        params: Self::PARAMS,
     };
 }
 

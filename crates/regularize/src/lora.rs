@@ -6,7 +6,7 @@
 //! It is here as what sparse fine-tuning ([`Sara`](crate::Sara)) is compared with.
 
 use crate::frozen::Frozen;
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Error, Method, Result, Settings};
 use quadrat_nn::{At, Change, Delta, Init, Parameters, Role, Run, Spec, Tensor, TrainMethod, Vars};
 
 /// Low-rank fine-tuning of linear layers.
@@ -26,11 +26,13 @@ use quadrat_nn::{At, Change, Delta, Init, Parameters, Role, Run, Spec, Tensor, T
 /// assert_eq!(method.trained(&trained), 2 * (2 + 16) + 2 * (16 + 2));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Settings)]
 pub struct Lora {
-    /// r: columns of B and rows of A, at least 1. More than a layer's shorter side trains numbers that add nothing.
+    /// Columns of B and rows of A, the thin matrices. More than a layer's shorter side trains numbers that add nothing.
+    #[param(default = 4, from = 1)]
     pub rank: usize,
-    /// α: the product is multiplied with α / r.
+    /// Their product is multiplied with this over the rank.
+    #[param(default = 4.0, above = 0, to = 1e6)]
     pub alpha: f32,
     /// What a run adapts; nothing before one.
     pub adapted: Adapted,
@@ -45,20 +47,13 @@ pub struct Adapted {
     changes: Vec<Change>,
 }
 
-impl Default for Lora {
-    fn default() -> Self {
-        Lora { rank: 4, alpha: 4.0, adapted: Adapted::default() }
-    }
-}
-
 /// What the thin matrices of a kernel are called.
 fn names(kernel: &str) -> [String; 2] {
     [format!("{kernel}.lora.a"), format!("{kernel}.lora.b")]
 }
 
-impl Lora {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for Lora {
+    const CARD: Card = Card {
         slug: "lora",
         aliases: &["low-rank-adaptation"],
         title: "LoRA: low-rank fine-tuning",
@@ -69,12 +64,11 @@ impl Lora {
                   afterwards.",
         useful_when: "the usual way to fine-tune a trained model on few examples; a baseline for other ways",
         cost: "the network's own passes, and one product of thin matrices a layer; optimiser state for them only",
-        params: &[
-            Param { name: "rank", default: "4", help: "columns of the thin matrices" },
-            Param { name: "alpha", default: "4", help: "their product is multiplied with alpha / rank" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl Lora {
     /// How many numbers are trained in a network with these parameters.
     pub fn trained(&self, parameters: &Parameters) -> usize {
         kernels(parameters).map(|(_, outputs, inputs)| self.rank * (outputs + inputs)).sum()

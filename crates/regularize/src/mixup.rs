@@ -4,27 +4,21 @@
 //! same for targets, λ ~ Beta(α, α), one λ for a batch and j a permutation of its rows, as in the authors' program.
 
 use ndarray::{Array2, Axis};
-use quadrat_core::{Area, Card, Error, Param, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
 use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
 
 /// Mixup.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct Mixup {
-    /// α of Beta(α, α), above 0 and at most 4: the smaller, the nearer mixtures are to one of their rows.
+    /// Both parameters of the Beta law of shares: the smaller, the nearer mixtures are to one of their rows.
+    #[param(default = 0.2, above = 0, to = 4)]
     pub alpha: f64,
     /// What is drawn from: a run sets it.
     pub seed: Seed,
 }
 
-impl Default for Mixup {
-    fn default() -> Self {
-        Mixup { alpha: 0.2, seed: Seed(0) }
-    }
-}
-
-impl Mixup {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for Mixup {
+    const CARD: Card = Card {
         slug: "mixup",
         aliases: &[],
         title: "Mixup",
@@ -34,7 +28,7 @@ impl Mixup {
         summary: "Trains on mixtures of two rows and of their targets.",
         useful_when: "my classifier overfits or is overconfident; some labels are wrong; rows are numbers or images",
         cost: "one pass over the batch's inputs",
-        params: &[Param { name: "alpha", default: "0.2", help: "of the Beta distribution of shares, to 4" }],
+        params: Self::PARAMS,
     };
 }
 

@@ -20,25 +20,23 @@
 //! first.
 
 use ndarray::ArrayView2;
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Choice, Error, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, MethodState, Parameters, Run, TrainMethod};
 use quadrat_numeric::calibration;
 
 /// Where the soft targets come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Teacher {
     /// The prediction made while the row was trained an epoch ago: no extra pass.
-    #[default]
     OnTheFly,
     /// The network at the end of the last epoch, in evaluation mode: one more pass over the rows each epoch.
     EpochEnd,
 }
 
 /// How the weight of the soft part grows over a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Growth {
     /// αₜ = α t / T, as in the paper.
-    #[default]
     Linear,
     /// αₜ = α (1 − cos(π t / T)) / 2.
     Cosine,
@@ -60,13 +58,16 @@ pub enum Growth {
 /// assert_eq!(fit.curve.len(), 5);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Settings)]
 pub struct PsKd {
-    /// α: weight of the soft part in the last epoch, 0 to 1.
+    /// Weight α of the soft part in the last epoch.
+    #[param(default = 0.8, from = 0, to = 1)]
     pub alpha: f32,
     /// How it grows.
+    #[param(default = Growth::Linear)]
     pub growth: Growth,
     /// Where the soft part comes from.
+    #[param(default = Teacher::OnTheFly)]
     pub teacher: Teacher,
     /// What the network said; empty before a run.
     pub memory: Predictions,
@@ -84,15 +85,8 @@ pub struct Predictions {
     met: usize,
 }
 
-impl Default for PsKd {
-    fn default() -> Self {
-        PsKd { alpha: 0.8, growth: Growth::Linear, teacher: Teacher::OnTheFly, memory: Predictions::default() }
-    }
-}
-
-impl PsKd {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for PsKd {
+    const CARD: Card = Card {
         slug: "ps-kd",
         aliases: &["pskd", "self-distillation"],
         title: "Progressive self-knowledge distillation",
@@ -104,17 +98,11 @@ impl PsKd {
         useful_when: "my classifier is overconfident; its probabilities are badly calibrated; better probabilities \
                       without a teacher network or a second model",
         cost: "rows x classes numbers (4 bytes each) of memory; no measurable time beside training",
-        params: &[
-            Param { name: "alpha", default: "0.8", help: "weight of the soft part in the last epoch, 0 to 1" },
-            Param { name: "growth", default: "linear", help: "how it grows: linear, cosine or constant" },
-            Param {
-                name: "teacher",
-                default: "on-the-fly",
-                help: "on-the-fly (as the row was trained an epoch ago) or epoch-end (one more pass an epoch)",
-            },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl PsKd {
     /// αₜ for epoch t from 1 to T. The first epoch has nothing to mix in.
     pub fn alpha_at(&self, t: usize) -> f32 {
         if t <= 1 {

@@ -25,7 +25,7 @@ pub use space::{Choice, Genotype, Op, Place, Space};
 
 use ndarray::{Array2, ArrayView2};
 use networks::{Layers, Net, alpha, entropy, expected_cost, start_steps};
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
 use quadrat_nn::{
     At, EpochEnd, Loss, Optimizer, Parameters, Run, Samples, Schedule, TrainMethod, Trainer, gradients, initialise,
     load_parameters, mean_loss, ops::step, predict, save_parameters,
@@ -35,42 +35,34 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Search for a small quantised network that enlarges images.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct QuantNas {
     /// What there is to choose from.
     pub space: Space,
     /// Height and width of the small images.
+    #[param(fixed = [24, 24])]
     pub size: [usize; 2],
     /// What stands for rounding.
+    #[param(fixed = Mode::Noise(Noise::Gaussian))]
     pub mode: Mode,
     /// Weight of the expected bit operations, relative to those at equal chances.
+    #[param(default = 1e-3, from = 0)]
     pub eta: f64,
     /// Weight of the entropy at the end of the search (0: no penalty).
+    #[param(default = 1e-3, from = 0)]
     pub entropy: f64,
     /// Epochs of the search.
+    #[param(default = 20, from = 1)]
     pub epochs: usize,
     /// Epochs before α learns.
+    #[param(default = 9)]
     pub warmup: usize,
     /// Images in a batch.
+    #[param(fixed = 8)]
     pub batch: usize,
     /// Learning rate of α. Adam moves α by at most this a step: short searches need more than the authors' 3e-4.
+    #[param(fixed = 1e-2)]
     pub alpha_rate: f64,
-}
-
-impl Default for QuantNas {
-    fn default() -> Self {
-        QuantNas {
-            space: Space::default(),
-            size: [24, 24],
-            mode: Mode::Noise(Noise::Gaussian),
-            eta: 1e-3,
-            entropy: 1e-3,
-            epochs: 20,
-            warmup: 9,
-            batch: 8,
-            alpha_rate: 1e-2,
-        }
-    }
 }
 
 /// One epoch of a search.
@@ -172,9 +164,8 @@ impl Enlarger {
     }
 }
 
-impl QuantNas {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for QuantNas {
+    const CARD: Card = Card {
         slug: "quantnas",
         aliases: &["quant-nas"],
         title: "QuantNAS: quantisation-aware architecture search",
@@ -186,14 +177,11 @@ impl QuantNas {
         useful_when: "a small quantised network for a device; mixed precision; which layers need eight bits; enlarge \
                       images with few operations",
         cost: "a step costs one convolution an operation and layer, twice (weights and choices)",
-        params: &[
-            Param { name: "eta", default: "1e-3", help: "weight of the expected bit operations" },
-            Param { name: "entropy", default: "1e-3", help: "weight of the entropy of choices at the end" },
-            Param { name: "epochs", default: "20", help: "epochs of the search" },
-            Param { name: "warmup", default: "9", help: "epochs before choices are learnt" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl QuantNas {
     /// Search with small images and the large ones they should become (rows of 3 x h x w in [0, 1]).
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 
 use crate::density::{self, Draw, Layer, Rule, counts, densities, layers, random_mask};
 use crate::masks::{impose, mask_gradients, mask_weights, release};
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Error, Method, Result, Settings};
 use quadrat_nn::{At, Parameters, Run, TrainMethod};
 
 /// Random pruning at initialisation.
@@ -31,29 +31,26 @@ use quadrat_nn::{At, Parameters, Run, TrainMethod};
 /// assert!(alive <= 144); // 0.3 of 480
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Settings)]
 pub struct RandomPruning {
-    /// Share of all prunable weights that is kept, above 0 and at most 1.
+    /// Share of all prunable weights that is kept.
+    #[param(default = 0.1, above = 0, to = 1)]
     pub density: f64,
     /// How it is spread over layers.
+    #[param(default = Rule::Erk)]
     pub rule: Rule,
     /// How positions are drawn.
+    #[param(default = Draw::Exact)]
     pub draw: Draw,
     /// Multiply a layer's initial weights by 1/√(its density), so that activations keep their size. Off in the paper.
+    #[param(default = false)]
     pub rescale: bool,
     /// The pattern of each kernel, by name: what is alive. Empty before a run.
     pub masks: Vec<(String, Vec<bool>)>,
 }
 
-impl Default for RandomPruning {
-    fn default() -> Self {
-        RandomPruning { density: 0.1, rule: Rule::Erk, draw: Draw::Exact, rescale: false, masks: Vec::new() }
-    }
-}
-
-impl RandomPruning {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for RandomPruning {
+    const CARD: Card = Card {
         slug: "random-pruning",
         aliases: &["random-sparse"],
         title: "Random pruning at initialisation",
@@ -65,14 +62,11 @@ impl RandomPruning {
         useful_when: "I want a small network without training a large one first; a baseline that a pruning method must \
                       beat; training takes too much memory",
         cost: "drawing is linear in the number of weights; sparse layers train in proportion to what is alive",
-        params: &[
-            Param { name: "density", default: "0.1", help: "share of the weights that is kept" },
-            Param { name: "rule", default: "erk", help: "uniform, uniform-plus, er, erk, erk-plus, snip or grasp" },
-            Param { name: "draw", default: "exact", help: "exact counts or bernoulli" },
-            Param { name: "rescale", default: "false", help: "initial weights times 1/sqrt(density of the layer)" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl RandomPruning {
     /// Draw the pattern for `parameters` (gradients only for the rules that need them).
     fn pattern(&self, run: &Run<'_>, parameters: &Parameters, layers: &[Layer]) -> Result<Vec<Vec<bool>>> {
         density::check(layers, self.density)?;

@@ -9,8 +9,9 @@
 
 use crate::search::{SearchReport, random_search};
 use ndarray::ArrayView2;
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Method, Progress, Result, Rng, Seed, Settings};
 use quadrat_nn::{Loss, Mlp, Network, Parameters, Samples, accuracy, evaluate, gradients, mean_loss};
+use std::ops::Bound::{Excluded, Included};
 
 /// How much is removed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,11 +22,22 @@ pub enum Sparsity {
     Weight(f64),
 }
 
+const SHARE: Kind = Kind::Number { range: (Included(0.0), Excluded(1.0)), or: None };
+
+impl Sparsity {
+    /// A share of units, as it is typed.
+    fn of_units(text: &str) -> Result<Sparsity> {
+        let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+        share
+            .map(Sparsity::Node)
+            .ok_or_else(|| Error::input("sparsity", format!("`{text}`"), "use a number, at least 0 and less than 1"))
+    }
+}
+
 /// What a sub-network is judged by before training; lower is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Score {
     /// Mean loss on the probe: the paper's.
-    #[default]
     Loss,
     /// Share of probe rows that are wrong.
     Error,
@@ -50,22 +62,20 @@ pub enum Score {
 /// assert_eq!(found.network.hidden, [8, 8]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct RandomSparseSearch {
-    /// How much is removed.
+    /// Share of each hidden layer's units that is removed.
+    #[param(default = Sparsity::Node(0.75), parse = Sparsity::of_units, kind = SHARE, text = "0.75")]
     pub sparsity: Sparsity,
     /// How many sub-networks are drawn.
+    #[param(default = 100, from = 1)]
     pub trials: usize,
     /// What they are judged by.
+    #[param(default = Score::Loss)]
     pub score: Score,
     /// Multiply what a kept unit receives by √(units before / units kept), which restores the activations' size.
+    #[param(default = false)]
     pub rescale: bool,
-}
-
-impl Default for RandomSparseSearch {
-    fn default() -> Self {
-        RandomSparseSearch { sparsity: Sparsity::Node(0.75), trials: 100, score: Score::Loss, rescale: false }
-    }
 }
 
 /// The units that each hidden layer keeps, ascending.
@@ -84,9 +94,8 @@ pub struct Found {
     pub report: SearchReport,
 }
 
-impl RandomSparseSearch {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for RandomSparseSearch {
+    const CARD: Card = Card {
         slug: "random-sparse-search",
         aliases: &["sparse-search"],
         title: "Random sparse architecture search",
@@ -98,14 +107,11 @@ impl RandomSparseSearch {
         useful_when: "does my pruning or architecture search beat random search; shrink a network by removing whole \
                       units; a faster smaller network",
         cost: "trials forward passes of the small network over the probe",
-        params: &[
-            Param { name: "sparsity", default: "0.75", help: "share of each hidden layer's units that is removed" },
-            Param { name: "trials", default: "100", help: "how many sub-networks are drawn" },
-            Param { name: "score", default: "loss", help: "loss, error, gradient-norm or snip, on the probe" },
-            Param { name: "rescale", default: "false", help: "restore the size of activations" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl RandomSparseSearch {
     /// Draw, score, and return the best sub-network. Trial i draws from a stream of its own; ties go to the first.
     ///
     /// # Errors

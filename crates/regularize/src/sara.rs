@@ -20,10 +20,11 @@ mod tests;
 
 use crate::frozen::Frozen;
 use ndarray::Array2;
-use quadrat_core::{Area, Card, Error, Param, Result, Seed};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Method, Param, Params, Result, Seed, Settings};
 use quadrat_nn::{At, Change, Delta, MethodState, Parameters, Role, Run, Support, TrainMethod, ops::Pattern};
 use quadrat_numeric::linalg;
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 /// Which weights are trained.
@@ -37,11 +38,51 @@ pub enum Select {
     Budget(usize),
 }
 
+const FRACTION: Param = Param {
+    name: "fraction",
+    default: "0.1",
+    help: "share of the kernel entries that is trained",
+    kind: Kind::Number { range: (Excluded(0.0), Included(1.0)), or: None },
+    ..Param::NONE
+};
+const THRESHOLD: Param = Param {
+    name: "threshold",
+    default: "none",
+    help: "train entries below this instead of a share",
+    kind: Kind::Number { range: (Excluded(0.0), Included(1e6)), or: Some("none") },
+    ..Param::NONE
+};
+const BUDGET: Param = Param {
+    name: "budget",
+    default: "none",
+    help: "train so many entries instead of a share",
+    kind: Kind::Whole { range: (Included(1), Unbounded), or: Some("none") },
+    ..Param::NONE
+};
+
+impl Default for Select {
+    fn default() -> Self {
+        Select::Fraction(0.1)
+    }
+}
+
+impl Settings for Select {
+    const PARAMS: &'static [Param] = &[FRACTION, THRESHOLD, BUDGET];
+
+    fn from_params(params: &Params) -> Result<Self> {
+        match (params.number(&THRESHOLD)?, params.whole(&BUDGET)?) {
+            (Some(_), Some(_)) => Err(Error::input("sara", "threshold and budget", "give only one of them")),
+            (Some(threshold), None) => Ok(Select::Threshold(threshold as f32)),
+            (None, Some(budget)) => Ok(Select::Budget(budget)),
+            (None, None) => Ok(params.number(&FRACTION)?.map_or_else(Select::default, Select::Fraction)),
+        }
+    }
+}
+
 /// Which weights the budget goes to: the method's own choice, and the controls of its experiments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Pick {
     /// The smallest: the method.
-    #[default]
     Smallest,
     /// The largest.
     Largest,
@@ -50,17 +91,22 @@ pub enum Pick {
 }
 
 /// Sparse fine-tuning of the smallest weights.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Settings)]
 pub struct Sara {
     /// Which weights are trained.
+    #[param(flatten)]
     pub select: Select,
     /// What the budget goes to.
+    #[param(default = Pick::Smallest)]
     pub pick: Pick,
-    /// λ of the nuclear norm.
+    /// Weight λ of the nuclear norm.
+    #[param(default = 5e-4, from = 0, to = 1e6)]
     pub lambda: f32,
     /// Only matrices with both sides longer than this are penalised.
+    #[param(fixed = 64)]
     pub min_side: usize,
-    /// Select again after this share of the run, among the selected; `None` never does.
+    /// Select again after this share of the run, among the selected.
+    #[param(default = 0.5, none = "none", above = 0, below = 1)]
     pub progressive: Option<f64>,
     /// What was selected; empty before a run.
     pub selected: Selected,
@@ -98,19 +144,6 @@ impl Default for Selected {
     }
 }
 
-impl Default for Sara {
-    fn default() -> Self {
-        Sara {
-            select: Select::Fraction(0.1),
-            pick: Pick::Smallest,
-            lambda: 5e-4,
-            min_side: 64,
-            progressive: Some(0.5),
-            selected: Selected::default(),
-        }
-    }
-}
-
 /// What a fine-tuning keeps in memory beside the network, at its largest: before the second selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
@@ -124,9 +157,8 @@ pub struct Memory {
     pub dense_bytes: usize,
 }
 
-impl Sara {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for Sara {
+    const CARD: Card = Card {
         slug: "sara",
         aliases: &["sparse-fine-tuning"],
         title: "SaRA: fine-tuning the smallest weights",
@@ -139,20 +171,11 @@ impl Sara {
                       share a small file of changes; an alternative to LoRA",
         cost: "gradients and optimiser state for the selected weights only; a decomposition of each matrix every 16 \
                steps for the penalty",
-        params: &[
-            Param { name: "fraction", default: "0.1", help: "share of the kernel entries that is trained" },
-            Param { name: "threshold", default: "none", help: "train entries below this instead of a share" },
-            Param { name: "budget", default: "none", help: "train so many entries instead of a share" },
-            Param { name: "pick", default: "smallest", help: "smallest, largest or random (controls)" },
-            Param { name: "lambda", default: "5e-4", help: "weight of the nuclear norm" },
-            Param {
-                name: "progressive",
-                default: "0.5",
-                help: "share of the run after which to select again, or none",
-            },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl Sara {
     /// What the last run kept in memory, for the network whose parameters these are; nothing before a run.
     pub fn memory(&self, parameters: &Parameters) -> Memory {
         let trainable = self.selected.base.iter().map(|(_, pattern, _)| pattern.alive()).sum();

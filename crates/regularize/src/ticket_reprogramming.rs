@@ -15,7 +15,7 @@ mod tests;
 use crate::density::layers;
 use crate::masks::FixedMask;
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Silent};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Settings, Silent};
 use quadrat_nn::{
     At, EpochEnd, Forward, Init, Mlp, Network, Optimizer, Parameters, Role, Run, Samples, Schedule, Spec, Tensor,
     TrainMethod, Trainer, accuracy, features, initialise, predict,
@@ -35,24 +35,22 @@ pub enum Rewind {
 /// Each round trains to the end, removes the share `rate` of the surviving weights that are smallest in absolute value,
 /// and sets the survivors back to where they were after `rewind`; training then starts over with the pattern fixed.
 /// State r has density (1 − rate)^r.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct TicketMaker {
     /// How often to prune.
+    #[param(default = 9)]
     pub rounds: usize,
     /// Share of the survivors that a round removes, between 0 and 1.
+    #[param(name = "prune", default = 0.2, above = 0, below = 1)]
     pub rate: f64,
     /// Rank the weights of all layers together, or each layer's by themselves.
+    #[param(fixed = true)]
     pub global: bool,
     /// What survivors are set back to.
+    #[param(fixed = Rewind::Step(100))]
     pub rewind: Rewind,
     /// Kernels that are never pruned.
     pub exclude: Vec<String>,
-}
-
-impl Default for TicketMaker {
-    fn default() -> Self {
-        TicketMaker { rounds: 9, rate: 0.2, global: true, rewind: Rewind::Step(100), exclude: Vec::new() }
-    }
 }
 
 /// A trained state of iterative pruning.
@@ -66,9 +64,8 @@ pub struct Ticket {
     pub density: f64,
 }
 
-impl TicketMaker {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for TicketMaker {
+    const CARD: Card = Card {
         slug: "ticket-reprogramming",
         aliases: &["lottery-tickets", "visual-prompting"],
         title: "Lottery tickets and their reprogramming",
@@ -81,12 +78,11 @@ impl TicketMaker {
                       changing its weights; visual prompting; few labelled images",
         cost: "a whole training for each round of pruning; a probe costs one pass and a small head; a prompt costs \
                forward and backward passes of the frozen network",
-        params: &[
-            Param { name: "rounds", default: "9", help: "how often to prune" },
-            Param { name: "prune", default: "0.2", help: "share of the survivors that a round removes" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl TicketMaker {
     /// The dense network (state 0) and a ticket for each round.
     ///
     /// # Errors

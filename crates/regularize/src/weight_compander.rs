@@ -12,15 +12,14 @@
 //! −η (a/b)² cos⁴(w/a) ∂L/∂w to first order; and (η, λ, b) gives the same weights as (c² η, λ / c², c b), that is,
 //! under plain gradient descent b is a learning rate in disguise.
 
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Choice, Error, Method, Result, Settings};
 use quadrat_nn::{Forward, Parameters, Piece, Role, Run, Spec, Tensor, TrainMethod, Vars, ops};
 use std::f32::consts::FRAC_PI_2;
 
 /// The function from free variable to weight, for scales a and b.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Compander {
     /// a arctan(v / b): bounded by a π/2.
-    #[default]
     Arctan,
     /// a tanh(v / b): bounded by a.
     Tanh,
@@ -76,10 +75,9 @@ impl Compander {
 }
 
 /// How free variables start from the layer's initial weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Start {
     /// The network starts as it would without the compander.
-    #[default]
     Matched,
     /// The free variables are the initial weights.
     Plain,
@@ -100,42 +98,33 @@ pub enum Start {
 /// assert!(fit.parameters.get("fc1.weight")?.values().iter().all(|w| w.abs() < bound));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Settings)]
 pub struct WeightCompander {
     /// The function.
+    #[param(name = "function", default = Compander::Arctan)]
     pub compander: Compander,
-    /// a as a multiple of the standard deviation of a layer's initial weights.
+    /// The a of a layer in standard deviations of its initial weights.
+    #[param(default = 3.0, above = 0, to = 1e6)]
     pub scale: f32,
     /// Slope at zero, a / b.
+    #[param(default = 1.0, above = 0, to = 1e6)]
     pub expansion: f32,
     /// Learn a and b of each layer (their logarithms, at a tenth of the learning rate, without decay). The slope a / b
     /// stays within 0.25 and 16.
+    #[param(default = false)]
     pub learn: bool,
     /// How free variables start.
+    #[param(default = Start::Matched)]
     pub start: Start,
-    /// λ of a penalty λ/2 ‖w‖² on the weights themselves; the optimiser's decay acts on free variables.
+    /// The λ of a penalty λ/2 ‖w‖² on the weights themselves; the optimiser's decay acts on free variables.
+    #[param(default = 0.0, from = 0, to = 1e6)]
     pub penalty: f32,
     /// Each kernel with its a and b: as they started, after a run as they ended. Empty before one.
     pub layers: Vec<(String, f32, f32)>,
 }
 
-impl Default for WeightCompander {
-    fn default() -> Self {
-        WeightCompander {
-            compander: Compander::Arctan,
-            scale: 3.0,
-            expansion: 1.0,
-            learn: false,
-            start: Start::Matched,
-            penalty: 0.0,
-            layers: Vec::new(),
-        }
-    }
-}
-
-impl WeightCompander {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for WeightCompander {
+    const CARD: Card = Card {
         slug: "weight-compander",
         aliases: &["compander"],
         title: "Weight compander",
@@ -147,20 +136,11 @@ impl WeightCompander {
         useful_when: "my network overfits a small or noisy training set; some weights grow too large; a regulariser \
                       that adds to weight decay and dropout",
         cost: "one arctangent a weight and step; nothing after training",
-        params: &[
-            Param { name: "function", default: "arctan", help: "arctan, tanh, softsign or mu-law" },
-            Param { name: "scale", default: "3", help: "a in standard deviations of a layer's initial weights" },
-            Param { name: "expansion", default: "1", help: "slope a/b at zero" },
-            Param { name: "learn", default: "false", help: "learn a and b of each layer" },
-            Param { name: "start", default: "matched", help: "matched (same network at step 0) or plain" },
-            Param {
-                name: "penalty",
-                default: "0",
-                help: "lambda of a penalty lambda/2 |w|^2 on the weights themselves",
-            },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl WeightCompander {
     /// a and b of a layer as tensors of one number.
     fn scales_in(&self, vars: &Vars, (name, a, b): &(String, f32, f32)) -> Result<(Tensor<1>, Tensor<1>)> {
         let v = vars.flat(name)?;

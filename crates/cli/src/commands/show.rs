@@ -53,7 +53,7 @@ pub fn parameters(card: &Card) -> String {
     let indent = left.lines().map(|line| line.chars().count()).max().unwrap_or(0) + 2;
     let mut text = String::new();
     for (left, parameter) in left.lines().zip(card.params) {
-        let help = wrap(parameter.help, indent, 110.max(indent + 40));
+        let help = wrap(&parameter.help(), indent, 110.max(indent + 40));
         let _ = write!(text, "{left:<indent$}{}", help.trim_start());
     }
     text

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use finished::Finished;
 use quadrat::nn::{Loss, Model, Parameters, Samples, TrainMethod, Training, initialise, predict, save_model};
 use quadrat::regularize::{self, RandomSparseSearch};
-use quadrat::{Error, Params, Progress, Result, Seed, check_vacant, write_atomic_folder};
+use quadrat::{Error, Method, Params, Progress, Result, Seed, check_vacant, write_atomic_folder};
 use rows::Rows;
 use std::path::PathBuf;
 use std::time::Instant;

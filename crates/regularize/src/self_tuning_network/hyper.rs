@@ -226,6 +226,14 @@ impl Hyper {
         Ok(hyper)
     }
 
+    /// Several, joined by `+`.
+    ///
+    /// # Errors
+    /// As [`Hyper::parse`].
+    pub fn parse_all(text: &str) -> Result<Vec<Self>> {
+        text.split('+').map(Hyper::parse).collect()
+    }
+
     /// Check start, range and scale.
     ///
     /// # Errors

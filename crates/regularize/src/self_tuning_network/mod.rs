@@ -39,19 +39,19 @@ pub use strengths::Strengths;
 pub use tuned::{Best, Tuned};
 
 use ndarray::{Array2, Axis};
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Method, Result, Settings};
 use quadrat_nn::{
     At, Batch, EpochEnd, Forward, MethodState, Parameters, Piece, Run, Samples, StepEnd, Targets, Tensor, TrainMethod,
     Vars,
 };
+use std::ops::Bound::Excluded;
 
 /// What the gates are fed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Variant {
     /// u_i, as in the paper.
     Plain,
     /// u_i − u, as in Delta-STN: the default.
-    #[default]
     Centred,
 }
 
@@ -62,6 +62,18 @@ pub enum Validation {
     Rows(Samples),
     /// This share of the training rows, drawn at random and left out of training.
     Share(f64),
+}
+
+const SHARE: Kind = Kind::Number { range: (Excluded(0.0), Excluded(1.0)), or: None };
+
+impl Validation {
+    /// A share, as it is typed.
+    fn of_share(text: &str) -> Result<Validation> {
+        let share = text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0);
+        share
+            .map(Validation::Share)
+            .ok_or_else(|| Error::input("validation", format!("`{text}`"), "use a number, more than 0 and less than 1"))
+    }
 }
 
 /// Self-tuning network.
@@ -79,57 +91,49 @@ pub enum Validation {
 /// assert_eq!(method.tuned.schedule().last().len(), 2);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Settings)]
 pub struct SelfTuningNetwork {
-    /// What is tuned.
+    /// What to tune, joined by +: dropout (every site), dropout:SITE, noise, smoothing, decay, shift and cutout of images
+    /// (shares of a side; not square: shift:CxHxW); each may start at =VALUE.
+    #[param(name = "tune", default = vec![Hyper::dropout("*")], parse = Hyper::parse_all, text = "dropout")]
     pub hypers: Vec<Hyper>,
-    /// Where it is judged.
+    /// Share of the training rows left out to tune on.
+    #[param(default = Validation::Share(0.2), parse = Validation::of_share, kind = SHARE, text = "0.2")]
     pub validation: Validation,
     /// What the gates are fed.
+    #[param(default = Variant::Centred)]
     pub variant: Variant,
-    /// Training steps before each round of validation steps, at least 1.
+    /// Training steps before each round of validation steps.
+    #[param(default = 2, from = 1)]
     pub train_steps: usize,
-    /// Validation steps in a round, at least 1.
+    /// Validation steps in a round.
+    #[param(default = 1, from = 1)]
     pub valid_steps: usize,
     /// Epochs before the first round.
+    #[param(default = 1)]
     pub warmup: usize,
     /// Rows of a validation step; all if there are fewer.
+    #[param(default = 128, from = 1)]
     pub batch: usize,
     /// Learning rate (Adam) of the free coordinates u.
+    #[param(default = 0.03, from = 0, to = 1e3)]
     pub rate: f64,
     /// Learning rate (Adam) of the scales; at 0 they stay and validation steps do not perturb.
+    #[param(default = 0.003, from = 0, to = 1e3)]
     pub scale_rate: f64,
-    /// τ: weight of the perturbation's entropy.
+    /// Weight τ of the perturbation's entropy.
+    #[param(default = 0.001, from = 0, to = 1e3)]
     pub tau: f64,
     /// Return the parameters at the end of the epoch with the lowest validation loss instead of the last ones. (They are
     /// the parameters themselves, not the trainer's average of them. Not together with methods that reparametrise.)
+    #[param(default = true)]
     pub keep_best: bool,
     /// How the tuning went; empty before a run.
     pub tuned: Tuned,
 }
 
-impl Default for SelfTuningNetwork {
-    fn default() -> Self {
-        SelfTuningNetwork {
-            hypers: vec![Hyper::dropout("*")],
-            validation: Validation::Share(0.2),
-            variant: Variant::Centred,
-            train_steps: 2,
-            valid_steps: 1,
-            warmup: 1,
-            batch: 128,
-            rate: 0.03,
-            scale_rate: 0.003,
-            tau: 1e-3,
-            keep_best: true,
-            tuned: Tuned::default(),
-        }
-    }
-}
-
-impl SelfTuningNetwork {
-    /// The method's card.
-    pub const CARD: Card = Card {
+impl Method for SelfTuningNetwork {
+    const CARD: Card = Card {
         slug: "self-tuning-network",
         aliases: &["stn", "self-tuning"],
         title: "Self-tuning network",
@@ -143,30 +147,11 @@ impl SelfTuningNetwork {
                       which dropout rate should each layer have; tune hyperparameters without a search",
         cost: "about twice the time of a training step, and one validation step of half that after every two; twice the \
                kernels' memory with their moments; nothing after training",
-        params: &[
-            Param {
-                name: "tune",
-                default: "dropout",
-                help: "what to tune, joined by +: dropout (every site), dropout:SITE, noise, smoothing, decay, shift \
-                       and cutout of images (shares of a side; not square: shift:CxHxW); each may start at =VALUE",
-            },
-            Param { name: "validation", default: "0.2", help: "share of the training rows left out to tune on" },
-            Param {
-                name: "variant",
-                default: "centred",
-                help: "gates fed by u (plain, as in the paper) or by its perturbation (centred)",
-            },
-            Param { name: "train-steps", default: "2", help: "training steps before each round of validation steps" },
-            Param { name: "valid-steps", default: "1", help: "validation steps in a round" },
-            Param { name: "warmup", default: "1", help: "epochs before the first round" },
-            Param { name: "batch", default: "128", help: "rows of a validation step" },
-            Param { name: "rate", default: "0.03", help: "learning rate of the strengths' free coordinates" },
-            Param { name: "scale-rate", default: "0.003", help: "learning rate of the perturbation; 0 keeps it" },
-            Param { name: "tau", default: "0.001", help: "weight of the perturbation's entropy" },
-            Param { name: "keep-best", default: "true", help: "return the epoch with the lowest validation loss" },
-        ],
+        params: Self::PARAMS,
     };
+}
 
+impl SelfTuningNetwork {
     fn check(&self, run: &Run<'_>) -> Result<()> {
         let at_least_one =
             [("train-steps", self.train_steps), ("valid-steps", self.valid_steps), ("batch", self.batch)];
