@@ -29,7 +29,7 @@ use quadrat_core::{Area, Card, Choice, Method, Progress, Result, Seed, Settings}
 #[derive(Debug, Clone, PartialEq, Settings)]
 pub struct EditedNearestNeighbours {
     /// Which classes may lose rows.
-    #[param(default = Strategy::Auto, parse = Strategy::named, kind = strategy::NAMES)]
+    #[param(default = Strategy::Auto, parse = Strategy::named, kind = crate::strategy::NAMES)]
     pub strategy: Strategy,
     /// Neighbours to ask.
     #[param(default = 3, from = 1)]
