@@ -15,13 +15,16 @@ use std::ops::Bound;
 /// - `none = "auto"`: of an `Option`, the word that stands for no value;
 /// - `name = "..."` where it is typed otherwise than the field is called (`max_tries` is typed `max-tries`);
 /// - `unit = "..."`, such as `rows`;
+/// - `only = ("other", &["value", ...])`: beside these values of another parameter alone it changes anything;
 /// - `parse = FUNCTION` (`fn(&str) -> Result<T>`) for values of another form, with `text = "..."` as the default is typed, and
 ///   `kind = KIND` ([`Kind`]) where it is not any text;
-/// - `flatten`: the field's own type is declared in the same way;
+/// - `flatten`: the field's own type is declared in the same way; `flatten = TYPE` reads that one and turns it into the
+///   field's (`From`), where a name or a default differs;
 /// - `fixed = VALUE`: nothing that a user types. Fields without an attribute have the `Default` of their type.
 ///
-/// Fields of other types are choices ([`Choice`]). An enum whose variants have fields is a choice with parameters that count
-/// beside one variant only; `#[param(name = "...", default = Variant)]` stands above it.
+/// A `Vec` of numbers is typed with commas and needs `text`. Fields of other types are choices ([`Choice`]). An enum
+/// whose variants have fields is a choice with parameters that count beside one variant only; `#[param(name = "...",
+/// default = Variant)]` stands above it. Values given for the other variants must fit as well.
 ///
 /// ```
 /// use quadrat_core::{Choice, Settings, Params};
@@ -188,8 +191,8 @@ pub struct Param {
     pub kind: Kind,
     /// What it counts or measures, if it has a unit.
     pub unit: Option<&'static str>,
-    /// Another parameter and the value of that one beside which alone this one changes anything.
-    pub only: Option<(&'static str, &'static str)>,
+    /// Another parameter and the values of that one beside which alone this one changes anything.
+    pub only: Option<(&'static str, &'static [&'static str])>,
 }
 
 impl Param {
@@ -222,6 +225,37 @@ impl Param {
         all
     }
 
+    /// The same, all of which count beside these values of `other` alone.
+    pub const fn beside<const N: usize>(
+        params: &[Param],
+        other: &'static str,
+        values: &'static [&'static str],
+    ) -> [Param; N] {
+        let mut all = Param::join::<N>(&[params]);
+        let mut i = 0;
+        while i < N {
+            all[i].only = Some((other, values));
+            i += 1;
+        }
+        all
+    }
+
+    /// Those of these names out of all parts: for a card that tells them in another order than its parts do. A name
+    /// that is in no part does not compile.
+    pub const fn pick<const N: usize>(parts: &[&[Param]], names: [&str; N]) -> [Param; N] {
+        let mut picked = [Param::NONE; N];
+        let mut i = 0;
+        while i < N {
+            let (mut part, mut at) = (0, 0);
+            while at == parts[part].len() || !same(parts[part][at].name, names[i]) {
+                (part, at) = if at == parts[part].len() { (part + 1, 0) } else { (part, at + 1) };
+            }
+            picked[i] = parts[part][at];
+            i += 1;
+        }
+        picked
+    }
+
     /// What it does and which values it takes, for people.
     pub fn help(&self) -> String {
         let mut text = self.help.to_owned();
@@ -238,8 +272,8 @@ impl Param {
         if let Some(unit) = self.unit {
             text.push_str(&format!("; in {unit}"));
         }
-        if let Some((other, value)) = self.only {
-            text.push_str(&format!("; with {other}={value}"));
+        if let Some((other, values)) = self.only {
+            text.push_str(&format!("; with {other}={}", values.join(" or ")));
         }
         text
     }
@@ -285,11 +319,21 @@ impl Serialize for Param {
         if let Some(unit) = self.unit {
             map.serialize_entry("unit", unit)?;
         }
-        if let Some((other, value)) = self.only {
-            map.serialize_entry("only", &json!({ other: value }))?;
+        if let Some((other, values)) = self.only {
+            map.serialize_entry("only", &json!({ other: values }))?;
         }
         map.end()
     }
+}
+
+/// Whether two names are the same.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
 }
 
 /// Whether an end belongs to the range, and where it is.

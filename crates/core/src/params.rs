@@ -142,6 +142,17 @@ impl Params {
         self.parse_or(param.name, "a whole number", or, &range, |_| true)
     }
 
+    /// The numbers given for a parameter, with commas between them, if any are.
+    ///
+    /// # Errors
+    /// A part that is no such number.
+    pub fn numbers<T: FromStr>(&self, name: &str) -> Result<Option<Vec<T>>> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let numbers: Option<Vec<T>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+        let want = || Error::input(name, format!("`{text}`"), "use a number, or several with commas");
+        numbers.map(Some).ok_or_else(want)
+    }
+
     /// The name given for a parameter of [`Kind::Choice`], or its default.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What a field or a variant says of itself: its comment and its attribute.
 
 use proc_macro2::Span;
-use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Result};
+use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Result, Type};
 
 /// What stands in `#[param(...)]`.
 #[derive(Default)]
@@ -21,7 +21,11 @@ pub struct Said {
     pub text: Option<LitStr>,
     pub unit: Option<LitStr>,
     pub fixed: Option<Expr>,
+    /// Another parameter and some of its values.
+    pub only: Option<Expr>,
     pub flatten: bool,
+    /// What is read where a part is flattened, if not the field's own type.
+    pub flattened: Option<Type>,
 }
 
 impl Said {
@@ -44,7 +48,11 @@ impl Said {
                     "text" => said.text = Some(meta.value()?.parse()?),
                     "unit" => said.unit = Some(meta.value()?.parse()?),
                     "fixed" => said.fixed = Some(meta.value()?.parse()?),
-                    "flatten" => said.flatten = true,
+                    "only" => said.only = Some(meta.value()?.parse()?),
+                    "flatten" => {
+                        said.flatten = true;
+                        said.flattened = meta.value().ok().map(|value| value.parse()).transpose()?;
+                    }
                     _ => return Err(meta.error("no such key of #[param]")),
                 }
                 Ok(())

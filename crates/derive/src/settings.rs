@@ -85,7 +85,12 @@ impl Derived {
                 default = Some((own.clone(), plain));
             }
             choices.push(quote!((#own, #of_one)));
-            arms.push(quote!(#own => #made));
+            arms.push(quote! {
+                let made = #made;
+                if chosen == #own {
+                    found = Some(made);
+                }
+            });
             params.extend(fields.params);
         }
         let (usual, default) =
@@ -100,11 +105,13 @@ impl Derived {
             }
         };
         params.insert(0, quote!(&[#choice]));
+        // All variants are read, so that no value that does not fit passes unseen.
         let read = quote! {
-            match params.choose(&#choice)? {
-                #(#arms,)*
-                // `choose` returns one of the names above.
-                _ => Self::default(),
+            {
+                let chosen = params.choose(&#choice)?;
+                let mut found = None;
+                #(#arms)*
+                found.unwrap_or_default()
             }
         };
         Ok(Derived { params, read, default })
@@ -116,6 +123,8 @@ enum Read {
     Number(TokenStream),
     Whole(TokenStream),
     Truth,
+    /// Numbers with commas between them.
+    List,
     Choice,
 }
 
@@ -126,6 +135,7 @@ impl Read {
             Some("f64" | "f32") => Read::Number(kind.to_token_stream()),
             Some("usize" | "u32" | "u64") => Read::Whole(kind.to_token_stream()),
             Some("bool") => Read::Truth,
+            Some("Vec") => Read::List,
             _ => Read::Choice,
         }
     }
@@ -143,11 +153,21 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
     let said = Said::of(&field.attrs)?;
     let kind = &field.ty;
     if said.flatten {
-        return Ok(Derived {
-            params: vec![quote!(<#kind as ::quadrat_core::Settings>::PARAMS)],
-            read: quote!(<#kind as ::quadrat_core::Settings>::from_params(params)?),
-            default: quote!(<#kind as ::core::default::Default>::default()),
-        });
+        let part = said.flattened.as_ref().unwrap_or(kind);
+        let params = quote!(<#part as ::quadrat_core::Settings>::PARAMS);
+        let params = match only {
+            Some((other, value)) => {
+                quote!(&::quadrat_core::Param::beside::<{ #params.len() }>(#params, #other, &[#value]))
+            }
+            None => params,
+        };
+        let read = quote!(<#part as ::quadrat_core::Settings>::from_params(params)?);
+        let default = quote!(<#part as ::core::default::Default>::default());
+        let (read, default) = match &said.flattened {
+            Some(_) => (quote!(#read.into()), quote!(#default.into())),
+            None => (read, default),
+        };
+        return Ok(Derived { params: vec![params], read, default });
     }
     if !said.given || said.fixed.is_some() {
         let value = said.fixed.map_or_else(|| quote!(::core::default::Default::default()), |v| v.to_token_stream());
@@ -190,6 +210,7 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
             quote!(::quadrat_core::Kind::Whole { range: #range, or: #or })
         }
         (Read::Truth, None) => quote!(::quadrat_core::Kind::Truth),
+        (Read::List, None) => quote!(::quadrat_core::Kind::Text),
         (Read::Choice, None) => quote!({
             const CHOICES: &[::quadrat_core::Named<#kind>] = <#kind as ::quadrat_core::Choice>::CHOICES;
             const NAMES: [(&str, &str); CHOICES.len()] = ::quadrat_core::Named::names(CHOICES);
@@ -201,9 +222,10 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
         Some(unit) => quote!(Some(#unit)),
         None => quote!(None),
     };
-    let only = match only {
-        Some((other, value)) => quote!(Some((#other, #value))),
-        None => quote!(None),
+    let only = match (&said.only, only) {
+        (Some(only), _) => quote!(Some(#only)),
+        (None, Some((other, value))) => quote!(Some((#other, &[#value]))),
+        (None, None) => quote!(None),
     };
     let param = quote! {
         ::quadrat_core::Param { name: #name, default: #shown, help: #help, kind: #param_kind, unit: #unit, only: #only }
@@ -227,6 +249,11 @@ fn of_field(field: &Field, only: Option<(&str, &str)>) -> Result<Derived> {
             quote!(params.whole_or(&#param)?.map_or(#default, |v| v.map(|v| v as #number)))
         }
         (None, Read::Truth, _) => quote!(params.get_bool(#name, #default)?),
+        (None, Read::List, false) => quote!(params.numbers(#name)?.unwrap_or_else(|| #default)),
+        (None, Read::List, true) => quote!(match params.get(#name) {
+            Some(#none) => None,
+            _ => params.numbers(#name)?.map_or(#default, Some),
+        }),
         (None, Read::Choice, _) => quote!(params.choice::<#kind>(#name, #default)?),
     };
     Ok(Derived { params: vec![quote!(&[#param])], read: value, default })

@@ -14,17 +14,17 @@ use crate::gemm::{rows_times_rows, vectorised};
 use crate::prepare;
 use faer::traits::ComplexField;
 use ndarray::{ArrayView2, CowArray, Ix2};
-use quadrat_core::{Error, Progress, Result, checkpoint};
+use quadrat_core::{Choice, Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::sync::OnceLock;
 
 /// How near two rows are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Choice)]
 pub enum Metric {
     /// Squared Euclidean distance.
     #[default]
     Euclidean,
-    /// 1 - the cosine of the angle between the rows; 1 when either row is all zeros.
+    /// One less the cosine of the angle between the rows; 1 when either row is all zeros.
     Cosine,
 }
 
