@@ -1,7 +1,7 @@
 //! Streams of rows and splits by similarity; peers and data: `bench/streams.py`.
 
 use crate::{Figures, Settings, Workload, measure, npy};
-use quadrat_core::{Result, Seed, Silent};
+use quadrat_core::{Params, Result, Seed, Silent};
 use quadrat_numeric::neighbours::nearest_f32;
 use quadrat_numeric::{Metric, Points};
 use quadrat_select::{RoundDraw, Rounds};
@@ -17,7 +17,7 @@ fn rounds(settings: &Settings) -> Result<Figures> {
     let (rows, take) = (settings.number("rows", 10_000_000)?, settings.number("take", 100_000)?);
     let count = settings.number("rounds", 1000)?;
     let named = settings.text("draw", "without-replacement");
-    let draw = RoundDraw::NAMED.iter().find(|(name, _)| *name == named).map_or(RoundDraw::default(), |(_, draw)| *draw);
+    let draw = Params::from([("draw", named)]).choice("draw", RoundDraw::WithoutReplacement)?;
     let (sum, mut figures) = measure(|| {
         let mut stream = Rounds::new(rows, draw, None, Seed(1))?;
         let mut sum = 0_u64;

@@ -3,59 +3,15 @@
 use crate::stratified::{equal, proportional};
 use crate::{Allocation, Cost, Needs, Pool, Selection, Selector};
 use ndarray::ArrayView2;
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Error, Kind, Method, Param, Params, Progress, Result, Rng, Seed, Settings};
 use quadrat_numeric::kmeans::simplified_silhouette;
 use quadrat_numeric::{Clustering, KMeans, Metric};
-
-pub(crate) static CARD: Card = Card {
-    slug: "kmq",
-    aliases: &["cluster"],
-    title: "k-means quality sampling (kMQ)",
-    paper: "Yu, Chen, Ahmadian and Fadaee, \"Diversify and Conquer\", 2024, arXiv 2409.11378: the static form",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Clusters the embeddings and gives every cluster its share of the budget; inside a cluster rows are drawn \
-              uniformly, or by a quality score.",
-    useful_when: "cover every region of the pool, diverse subset from embeddings, some topics dominate the data, diversity \
-                  and quality together",
-    cost: "time O(rows x columns x clusters) an iteration of k-means at most, times restarts; memory O(rows x columns) \
-           in single precision",
-    params: &[
-        CLUSTERS,
-        RESTARTS,
-        METRIC,
-        Param {
-            name: "allocation",
-            default: "proportional",
-            help: "how the budget is shared: `proportional` to the clusters' rows, or `equal`",
-        },
-        WITHIN,
-        TEMPERATURE,
-    ],
-};
-
-pub(crate) const CLUSTERS: Param = Param {
-    name: "clusters",
-    default: "auto",
-    help: "number of clusters; `auto` is the square root of the number of rows, `silhouette` the best of 8 sizes",
-};
-pub(crate) const RESTARTS: Param =
-    Param { name: "restarts", default: "5", help: "how often k-means starts anew, at least 1" };
-pub(crate) const METRIC: Param =
-    Param { name: "metric", default: "euclidean", help: "distance between embeddings: `euclidean` or `cosine`" };
-pub(crate) const WITHIN: Param = Param {
-    name: "within",
-    default: "proportional",
-    help: "draw inside a cluster: `uniform`, or by score, where there is one: `proportional` to it, or `softmax` of it",
-};
-const TEMPERATURE: Param =
-    Param { name: "temperature", default: "1", help: "temperature of within=softmax, in units of the score, above 0" };
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// How many clusters to look for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clusters {
     /// The square root of the number of rows, rounded.
-    #[default]
     Root,
     /// Of eight sizes between 2 and four times the square root of the number of rows, evenly spaced in logarithms, the
     /// one with the largest simplified silhouette. (The paper chooses by cluster quality; its exact rule is not verified.)
@@ -64,43 +20,41 @@ pub enum Clusters {
     Fixed(usize),
 }
 
+impl Clusters {
+    fn parse(text: &str) -> Result<Self> {
+        match (text, text.parse()) {
+            ("silhouette", _) => Ok(Clusters::Silhouette),
+            (_, Ok(count @ 1..)) => Ok(Clusters::Fixed(count)),
+            _ => Err(Error::input(
+                "clusters",
+                format!("`{text}`"),
+                "use `auto`, `silhouette` or a whole number, at least 1",
+            )),
+        }
+    }
+}
+
 /// How a pool is cut into clusters: k-means with the settings of the official code, except for k-means++ as a start.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct Partition {
-    /// How many.
+    /// Number of clusters; auto is the square root of the number of rows, silhouette the best of 8 sizes.
+    #[param(default = Clusters::Root, text = "auto", parse = Clusters::parse)]
     pub clusters: Clusters,
-    /// Euclidean or cosine.
-    pub metric: Metric,
     /// How often k-means starts anew; the best result is kept.
+    #[param(default = 5, from = 1)]
     pub restarts: usize,
+    /// Distance between embeddings.
+    #[param(default = Metric::Euclidean)]
+    pub metric: Metric,
     /// Most iterations of a start.
+    #[param(fixed = 300)]
     pub max_iter: usize,
     /// Stop when an iteration lowers the inertia by less than this share of it.
+    #[param(fixed = 1e-4)]
     pub tol: f64,
 }
 
-impl Default for Partition {
-    fn default() -> Self {
-        Partition { clusters: Clusters::Root, metric: Metric::Euclidean, restarts: 5, max_iter: 300, tol: 1e-4 }
-    }
-}
-
 impl Partition {
-    pub(crate) fn from_params(params: &Params) -> Result<Self> {
-        let default = Partition::default();
-        let clusters = match params.get("clusters") {
-            Some("silhouette") => Clusters::Silhouette,
-            _ => params.get_auto_usize("clusters", None, 1..)?.map_or(Clusters::Root, Clusters::Fixed),
-        };
-        let metrics = [("euclidean", Metric::Euclidean), ("cosine", Metric::Cosine)];
-        Ok(Partition {
-            clusters,
-            metric: params.get_choice("metric", default.metric, &metrics)?,
-            restarts: params.get_usize("restarts", default.restarts, 1..)?,
-            ..default
-        })
-    }
-
     /// Clusters the rows of `x`.
     ///
     /// # Errors
@@ -160,17 +114,45 @@ pub enum Within {
     },
 }
 
+/// How it is told and read where nothing else is said.
+pub(crate) const WITHIN: Param = Param {
+    name: "within",
+    default: "proportional",
+    help: "how rows are drawn inside a cluster",
+    kind: Kind::Choice(&[
+        ("uniform", "all alike, whatever their scores"),
+        ("proportional", "in proportion to their scores, where there are any"),
+        ("softmax", "in proportion to exp(score / temperature), where there are scores"),
+    ]),
+    ..Param::NONE
+};
+pub(crate) const TEMPERATURE: Param = Param {
+    name: "temperature",
+    default: "1",
+    help: "temperature of the draw inside a cluster, in units of the score",
+    kind: Kind::Number { range: (Excluded(0.0), Unbounded), or: None },
+    only: Some(("within", &["softmax"])),
+    ..Param::NONE
+};
+
+/// By hand: Diversify and Conquer tells the same with another name and another default.
+impl Settings for Within {
+    const PARAMS: &'static [Param] = &[WITHIN, TEMPERATURE];
+
+    fn from_params(params: &Params) -> Result<Self> {
+        Within::read(params, &WITHIN, &TEMPERATURE)
+    }
+}
+
 impl Within {
-    /// `temperature` is the name of the softmax's parameter.
-    pub(crate) fn from_params(params: &Params, temperature: &str, default: Within) -> Result<Self> {
-        let above_zero = (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded);
-        let temperature = params.get_f64(temperature, 1.0, above_zero)?;
-        let choices = [
-            ("uniform", Within::Uniform),
-            ("proportional", Within::Proportional),
-            ("softmax", Within::Softmax { temperature }),
-        ];
-        params.get_choice("within", default, &choices)
+    /// What is typed for it, under the names and with the defaults of these two parameters.
+    pub(crate) fn read(params: &Params, within: &Param, temperature: &Param) -> Result<Self> {
+        let temperature = params.number(temperature)?.unwrap_or(1.0);
+        Ok(match params.choose(within)? {
+            "uniform" => Within::Uniform,
+            "softmax" => Within::Softmax { temperature },
+            _ => Within::Proportional,
+        })
     }
 
     /// What each row's chance is proportional to; `None` when all are alike.
@@ -233,27 +215,38 @@ pub(crate) fn draw(rows: &[usize], count: usize, chances: Option<&[f64]>, rng: &
 /// assert_eq!(chosen.indices.iter().filter(|row| **row < 4).count(), 2);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct ClusterSelector {
     /// How the pool is cut into clusters.
+    #[param(flatten)]
     pub partition: Partition,
     /// How the budget is shared among them.
+    #[param(default = Allocation::Proportional)]
     pub allocation: Allocation,
     /// How rows are drawn inside them.
+    #[param(flatten)]
     pub within: Within,
 }
 
-impl ClusterSelector {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let allocations = [("proportional", Allocation::Proportional), ("equal", Allocation::Equal)];
-        Ok(ClusterSelector {
-            partition: Partition::from_params(params)?,
-            allocation: params.get_choice("allocation", Allocation::default(), &allocations)?,
-            within: Within::from_params(params, "temperature", Within::default())?,
-        })
-    }
+impl Method for ClusterSelector {
+    const CARD: Card = Card {
+        slug: "kmq",
+        aliases: &["cluster"],
+        title: "k-means quality sampling (kMQ)",
+        paper: "Yu, Chen, Ahmadian and Fadaee, \"Diversify and Conquer\", 2024, arXiv 2409.11378: the static form",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Clusters the embeddings and gives every cluster its share of the budget; inside a cluster rows are \
+                  drawn uniformly, or by a quality score.",
+        useful_when: "cover every region of the pool, diverse subset from embeddings, some topics dominate the data, \
+                      diversity and quality together",
+        cost: "time O(rows x columns x clusters) an iteration of k-means at most, times restarts; memory O(rows x \
+               columns) in single precision",
+        params: Self::PARAMS,
+    };
+}
 
+impl ClusterSelector {
     /// The draw, once the clusters are known.
     pub(crate) fn draw(&self, clusters: &Clustering, pool: &Pool, budget: usize, seed: Seed) -> Result<Selection> {
         let chances = self.within.chances(pool.scores.as_ref())?;
@@ -280,7 +273,7 @@ impl ClusterSelector {
 
 impl Selector for ClusterSelector {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

@@ -5,24 +5,10 @@
 
 use crate::rows::{self, Rows};
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 use quadrat_numeric::Metric;
 use quadrat_numeric::kmeans::plus_plus;
 use quadrat_numeric::neighbours::nearest_f32;
-
-pub(crate) static CARD: Card = Card {
-    slug: "d2",
-    aliases: &["d2-sampling", "k-means-plus-plus"],
-    title: "D^2 sampling (k-means++)",
-    paper: "Arthur and Vassilvitskii, SODA 2007",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Rows drawn one after the other, far ones more often. A row's weight is the number of rows of the pool nearest \
-              to it, so that the weighted subset clusters like the pool.",
-    useful_when: "a diverse random subset, seeds for clustering, a coreset for k-means",
-    cost: "time O(rows x budget x features); memory 20 bytes a row and one copy of the features in single precision",
-    params: &[],
-};
 
 /// k-means++ draws; weights are the sizes of the rows' Voronoi cells and sum to the number of rows.
 ///
@@ -42,12 +28,29 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(weights, [1.0, 3.0]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct D2;
+
+impl Method for D2 {
+    const CARD: Card = Card {
+        slug: "d2",
+        aliases: &["d2-sampling", "k-means-plus-plus"],
+        title: "D^2 sampling (k-means++)",
+        paper: "Arthur and Vassilvitskii, SODA 2007",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Rows drawn one after the other, far ones more often. A row's weight is the number of rows of the \
+                  pool nearest to it, so that the weighted subset clusters like the pool.",
+        useful_when: "a diverse random subset, seeds for clustering, a coreset for k-means",
+        cost: "time O(rows x budget x features); memory 20 bytes a row and one copy of the features in single \
+               precision",
+        params: Self::PARAMS,
+    };
+}
 
 impl Selector for D2 {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

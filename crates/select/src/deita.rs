@@ -7,26 +7,8 @@
 use crate::rows::{self, Rows};
 use crate::top_score::best_first;
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings, checkpoint};
 use rayon::prelude::*;
-
-pub(crate) static CARD: Card = Card {
-    slug: "deita",
-    aliases: &["deita-filter"],
-    title: "DEITA's filter: score first, near-duplicates out",
-    paper: "Liu, Zeng, He, Jiang, He, What Makes Good Data for Alignment?, ICLR 2024, arXiv 2312.15685",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "The highest-scored rows, skipping every row whose embedding is too close to one already kept.",
-    useful_when: "remove near-duplicates, deduplicate but keep the best version, quality scores and embeddings",
-    cost: "time O(rows looked at x budget x features), usually little more than budget^2 x features; memory one copy of \
-           the features in single precision",
-    params: &[Param {
-        name: "threshold",
-        default: "0.1",
-        help: "least cosine distance to the nearest row kept, 0 (skip nothing) to 2",
-    }],
-};
 
 /// Descending score with a least cosine distance: parameters.
 ///
@@ -43,28 +25,32 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(Deita::default().select(&pool, 2, Seed(1), &Silent)?.indices, [0, 2]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct Deita {
-    /// Least cosine distance to the nearest row kept, 0 to 2.
+    /// Least cosine distance to the nearest row kept; 0 skips nothing.
+    #[param(default = 0.1, from = 0, to = 2)]
     pub threshold: f64,
 }
 
-impl Default for Deita {
-    fn default() -> Self {
-        Deita { threshold: 0.1 }
-    }
-}
-
-impl Deita {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        Ok(Deita { threshold: params.get_f64("threshold", 0.1, 0.0..=2.0)? })
-    }
+impl Method for Deita {
+    const CARD: Card = Card {
+        slug: "deita",
+        aliases: &["deita-filter"],
+        title: "DEITA's filter: score first, near-duplicates out",
+        paper: "Liu, Zeng, He, Jiang, He, What Makes Good Data for Alignment?, ICLR 2024, arXiv 2312.15685",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "The highest-scored rows, skipping every row whose embedding is too close to one already kept.",
+        useful_when: "remove near-duplicates, deduplicate but keep the best version, quality scores and embeddings",
+        cost: "time O(rows looked at x budget x features), usually little more than budget^2 x features; memory one \
+               copy of the features in single precision",
+        params: Self::PARAMS,
+    };
 }
 
 impl Selector for Deita {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

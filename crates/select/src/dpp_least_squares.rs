@@ -15,70 +15,23 @@
 use crate::weighted_fit::gram_eigenvalues;
 use crate::{Basis, Cost, Family, FeatureSpace, FinitePool, Needs, Pool, Selection, Selector};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed, checkpoint};
+use quadrat_core::{Area, Card, Choice, Error, Method, Progress, Result, Rng, Seed, Settings, checkpoint};
 use rayon::prelude::*;
 
-pub(crate) static CARD: Card = Card {
-    slug: "dpp-least-squares",
-    aliases: &["dpp", "design"],
-    title: "Weighted least squares from determinantal designs",
-    paper: "Nouy, Michel: Weighted least-squares approximation with determinantal point processes and generalized volume \
-            sampling, 2023, arXiv 2312.14057",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Chooses which of many expensive experiments to run so that a weighted linear fit in given features is nearly \
-              as good as one on all of them; returns the weights of the fit.",
-    useful_when: "choose which experiments, simulations or labels to buy, design of experiments, few measurements for a \
-                  regression, optimal design, active learning for linear models, polynomial surrogate",
-    cost: "time O(rows m^2 + tries m^3 log m) for m basis functions, memory O(rows m)",
-    params: &[
-        Param {
-            name: "basis",
-            default: "linear",
-            help: "functions of the features to fit in: linear (with a constant), polynomial:D (total degree D), hyperbolic:D (fewer interactions) or raw (the features themselves)",
-        },
-        Param {
-            name: "sampler",
-            default: "repeated-dpp",
-            help: "repeated-dpp, christoffel, volume, volume-christoffel or monte-carlo",
-        },
-        Param {
-            name: "condition",
-            default: "auto",
-            help: "redraw until the smallest eigenvalue of the Gram matrix is at least 1 minus this (0 to 1); none; auto tries for 0.5 from four points a function on, and else takes the best of its draws",
-        },
-        Param { name: "max-tries", default: "100", help: "draws before giving up on the condition, at least 1" },
-        Param {
-            name: "distinct",
-            default: "false",
-            help: "go on drawing until so many different rows came: true for as many as the budget, or a number (points of high leverage come again and again)",
-        },
-        Param {
-            name: "boost",
-            default: "1",
-            help: "candidate designs in each draw, of which the one with the Gram matrix nearest to the identity is kept",
-        },
-        Param {
-            name: "prune",
-            default: "false",
-            help: "then leave out points as long as the condition holds: fewer rows than the budget, as stable",
-        },
-    ],
-};
-
 /// How the points are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Sampler {
-    /// Independently from mu, w = 1: the baseline.
-    MonteCarlo,
-    /// Independently from the Christoffel density, w = w*.
-    Christoffel,
-    /// Volume-rescaled sampling with reference mu: m points of the DPP, the rest from mu, w = 1.
-    Volume,
-    /// Volume-rescaled sampling with the Christoffel density as reference: the rest from there, w = w*.
-    VolumeChristoffel,
-    /// As many independent DPPs as fit, the rest from the Christoffel density, w = w*.
+    /// As many independent DPPs as fit, the rest from the Christoffel density. w = w*.
     RepeatedDpp,
+    /// Independently from the Christoffel density. w = w*.
+    Christoffel,
+    /// One DPP, the rest uniformly. Volume-rescaled sampling with reference mu: m points of the DPP, the rest from mu,
+    /// w = 1.
+    Volume,
+    /// One DPP, the rest from the Christoffel density. Volume-rescaled sampling with that density as reference, w = w*.
+    VolumeChristoffel,
+    /// Independently and uniformly: the baseline. From mu, w = 1.
+    MonteCarlo,
 }
 
 /// Draws designs.
@@ -116,14 +69,8 @@ pub struct DesignSampler {
 
 impl Default for DesignSampler {
     fn default() -> Self {
-        DesignSampler {
-            sampler: Sampler::RepeatedDpp,
-            condition: Some(0.5),
-            max_tries: 100,
-            boost: 1,
-            prune: false,
-            distinct: None,
-        }
+        let PoolDesign { sampler, max_tries, boost, prune, .. } = PoolDesign::default();
+        DesignSampler { sampler, condition: Some(0.5), max_tries, boost, prune, distinct: None }
     }
 }
 
@@ -457,65 +404,75 @@ impl PoolBasis {
 }
 
 /// A design on the rows of a pool: the selector of this method.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct PoolDesign {
-    /// The space of the fit.
+    /// Functions of the features to fit in: linear (with a constant), polynomial:D (total degree D), hyperbolic:D
+    /// (fewer interactions) or raw (the features themselves).
+    #[param(default = PoolBasis::Linear, text = "linear", parse = PoolBasis::parse)]
     pub basis: PoolBasis,
     /// How rows are drawn.
+    #[param(default = Sampler::RepeatedDpp)]
     pub sampler: Sampler,
-    /// As in [`DesignSampler`]; `None` is automatic: 0.5 from four points a function on, and the best of the draws where
-    /// none reaches it, with a note; no condition below.
+    /// Redraw until the smallest eigenvalue of the Gram matrix is at least 1 minus this number between 0 and 1; none
+    /// for no condition; auto tries for 0.5 from four points a function on, and else takes the best of its draws. As in
+    /// [`DesignSampler`]; `None` is automatic, with a note where no draw reaches 0.5.
+    #[param(none = "auto", parse = condition)]
     pub condition: Option<Option<f64>>,
-    /// As in [`DesignSampler`].
+    /// Draws before giving up on the condition.
+    #[param(default = 100, from = 1)]
     pub max_tries: usize,
-    /// As in [`DesignSampler`].
-    pub boost: usize,
-    /// As in [`DesignSampler`].
-    pub prune: bool,
-    /// As in [`DesignSampler`]; `Some(None)`: as many as the budget.
+    /// Go on drawing until so many different rows came: true for as many as the budget, or a number. Points of high
+    /// leverage come again and again. `Some(None)` is as many as the budget.
+    #[param(none = "false", parse = distinct)]
     pub distinct: Option<Option<usize>>,
+    /// Candidate designs in each draw, of which the one with the Gram matrix nearest to the identity is kept.
+    #[param(default = 1, from = 1)]
+    pub boost: usize,
+    /// Leave out points afterwards as long as the condition holds: fewer rows than the budget, as stable.
+    #[param(default = false)]
+    pub prune: bool,
 }
 
-impl Default for PoolDesign {
-    fn default() -> Self {
-        let DesignSampler { sampler, max_tries, boost, prune, .. } = DesignSampler::default();
-        PoolDesign { basis: PoolBasis::Linear, sampler, condition: None, max_tries, boost, prune, distinct: None }
+/// Redraw until the smallest eigenvalue is at least 1 less this; `none` for no condition.
+fn condition(text: &str) -> Result<Option<f64>> {
+    let usable = |delta: &f64| (1e-6..=1.0 - 1e-6).contains(delta);
+    match (text, text.parse().ok().filter(usable)) {
+        ("none", _) => Ok(None),
+        (_, Some(delta)) => Ok(Some(delta)),
+        _ => Err(Error::input("condition", format!("`{text}`"), "use auto, none or a number between 0 and 1")),
     }
 }
 
-impl PoolDesign {
-    pub(crate) fn from_params(p: &Params) -> Result<Self> {
-        let default = PoolDesign::default();
-        let samplers = [
-            ("repeated-dpp", Sampler::RepeatedDpp),
-            ("christoffel", Sampler::Christoffel),
-            ("volume", Sampler::Volume),
-            ("volume-christoffel", Sampler::VolumeChristoffel),
-            ("monte-carlo", Sampler::MonteCarlo),
-        ];
-        let condition = match p.get("condition") {
-            Some("none") => Some(None),
-            _ => p.get_auto_f64("condition", None, 1e-6..=1.0 - 1e-6)?.map(Some),
-        };
-        Ok(PoolDesign {
-            basis: p.get("basis").map_or(Ok(default.basis), PoolBasis::parse)?,
-            sampler: p.get_choice("sampler", default.sampler, &samplers)?,
-            condition,
-            max_tries: p.get_usize("max-tries", default.max_tries, 1..)?,
-            boost: p.get_usize("boost", default.boost, 1..)?,
-            prune: p.get_bool("prune", default.prune)?,
-            distinct: match p.get("distinct") {
-                Some("true") => Some(None),
-                None | Some("false") => None,
-                _ => p.get_auto_usize("distinct", None, 1..)?.map(Some),
-            },
-        })
+/// How many different rows; `true` for as many as the budget.
+fn distinct(text: &str) -> Result<Option<usize>> {
+    match (text, text.parse()) {
+        ("true", _) => Ok(None),
+        (_, Ok(count @ 1..)) => Ok(Some(count)),
+        _ => Err(Error::input("distinct", format!("`{text}`"), "use true, false or a whole number, at least 1")),
     }
+}
+
+impl Method for PoolDesign {
+    const CARD: Card = Card {
+        slug: "dpp-least-squares",
+        aliases: &["dpp", "design"],
+        title: "Weighted least squares from determinantal designs",
+        paper: "Nouy, Michel: Weighted least-squares approximation with determinantal point processes and generalized \
+                volume sampling, 2023, arXiv 2312.14057",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Chooses which of many expensive experiments to run so that a weighted linear fit in given features \
+                  is nearly as good as one on all of them; returns the weights of the fit.",
+        useful_when: "choose which experiments, simulations or labels to buy, design of experiments, few measurements \
+                      for a regression, optimal design, active learning for linear models, polynomial surrogate",
+        cost: "time O(rows m^2 + tries m^3 log m) for m basis functions, memory O(rows m)",
+        params: Self::PARAMS,
+    };
 }
 
 impl Selector for PoolDesign {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

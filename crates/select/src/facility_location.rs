@@ -4,26 +4,10 @@
 //! (Cornuejols, Fisher and Nemhauser 1977). Similarities are kept for each row's nearest rows and are 0 for all others.
 
 use crate::greedy::{Objective, lazy_greedy};
-use crate::similarity::{PARAMS, Similarity, transposed};
+use crate::similarity::{Similarity, transposed};
 use crate::{Cost, Needs, Pool, Selection, Selector, rows};
-use quadrat_core::{Area, Card, Error, Params, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
 use quadrat_numeric::Csr;
-
-pub(crate) static CARD: Card = Card {
-    slug: "facility-location",
-    aliases: &["facility"],
-    title: "Facility location",
-    paper: "Cornuejols, Fisher, Nemhauser, Management Science 1977; lazy greedy by Minoux 1978; as a choice of training \
-            data: Lin and Bilmes, ACL 2009",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Rows such that every row of the pool has a similar one among them, chosen greedily (at least 63% of the best \
-              possible value). Dense regions get more rows, outliers few.",
-    useful_when: "representative examples, exemplars, summarise a data set, prototypes that stand for all rows",
-    cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains a pick; \
-           memory 8 x rows x neighbours bytes, twice while it is built; with as many neighbours as rows, 4 x rows^2",
-    params: &PARAMS,
-};
 
 /// Facility location on exact nearest neighbours: parameters.
 ///
@@ -40,28 +24,18 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(chosen.indices, [1, 3]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct FacilityLocation {
-    /// By how many nearest rows a row can be represented (beside itself), at least 1. As many as there are rows means
-    /// all pairs, which takes 4 x rows^2 bytes.
+    /// By how many nearest rows each row can be represented, beside itself; more is slower and closer to all pairs,
+    /// which as many as there are rows asks for. All pairs take 4 x rows^2 bytes.
+    #[param(default = 50, from = 1)]
     pub neighbours: usize,
     /// What similar means.
+    #[param(flatten)]
     pub similarity: Similarity,
 }
 
-impl Default for FacilityLocation {
-    fn default() -> Self {
-        FacilityLocation { neighbours: 50, similarity: Similarity::default() }
-    }
-}
-
 impl FacilityLocation {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let neighbours = params.get_usize("neighbours", 50, 1..)?;
-        Ok(FacilityLocation { neighbours, similarity: Similarity::from_params(params)? })
-    }
-
     /// The objective for a pool, nothing chosen yet.
     pub(crate) fn objective(&self, pool: &Pool, progress: &dyn Progress) -> Result<Represented> {
         if self.neighbours == 0 {
@@ -80,6 +54,25 @@ impl FacilityLocation {
         };
         Ok(Represented { by, best: vec![0.0; pool.rows] })
     }
+}
+
+impl Method for FacilityLocation {
+    const CARD: Card = Card {
+        slug: "facility-location",
+        aliases: &["facility"],
+        title: "Facility location",
+        paper: "Cornuejols, Fisher, Nemhauser, Management Science 1977; lazy greedy by Minoux 1978; as a choice of \
+                training data: Lin and Bilmes, ACL 2009",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Rows such that every row of the pool has a similar one among them, chosen greedily (at least 63% of \
+                  the best possible value). Dense regions get more rows, outliers few.",
+        useful_when: "representative examples, exemplars, summarise a data set, prototypes that stand for all rows",
+        cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains \
+               a pick; memory 8 x rows x neighbours bytes, twice while it is built; with as many neighbours as rows, 4 \
+               x rows^2",
+        params: Self::PARAMS,
+    };
 }
 
 /// Which rows each row represents.
@@ -134,7 +127,7 @@ pub(crate) fn cost(rows: usize, cols: usize, budget: usize, neighbours: usize) -
 
 impl Selector for FacilityLocation {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

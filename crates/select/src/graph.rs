@@ -1,7 +1,7 @@
 //! Which labels are close to each other, and how information flows along those edges.
 
 use ndarray::{ArrayView2, s};
-use quadrat_core::{Error, Progress, Result, checkpoint};
+use quadrat_core::{Choice, Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 
 /// A symmetric graph on labels with non-negative weights; every label is joined to itself with weight 1.
@@ -19,12 +19,11 @@ pub struct LabelGraph {
 }
 
 /// How a label's mass is divided among its neighbours (step 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Normalise {
-    /// Each label receives a weighted average of what its neighbours have (columns sum to 1), as in the authors' code.
-    #[default]
+    /// Each label receives a weighted average of what its neighbours have. Columns sum to 1, as in the authors' code.
     Receiver,
-    /// Each label gives away exactly what it has (rows sum to 1), which conserves mass.
+    /// Each label gives away exactly what it has. Rows sum to 1, which conserves mass.
     Sender,
 }
 

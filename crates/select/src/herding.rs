@@ -6,36 +6,9 @@
 use crate::rows::{self, BLOCK, Rows, first_largest};
 use crate::{Cost, Needs, Pool, Selection, Selector};
 use ndarray::{Array2, s};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Seed, checkpoint, stats};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings, checkpoint, stats};
 use quadrat_numeric::neighbours::squared_distance;
 use rayon::prelude::*;
-use std::ops::Bound;
-
-pub(crate) static CARD: Card = Card {
-    slug: "herding",
-    aliases: &["kernel-herding"],
-    title: "Kernel herding",
-    paper: "Chen, Welling, Smola, Super-Samples from Kernel Herding, UAI 2010, arXiv 1203.3472",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Rows whose distribution is as close as possible to the pool's: like a random subset, but without its luck. \
-              All weights are equal.",
-    useful_when: "a small subset with the same distribution as the whole, better than random subsampling, estimate means \
-                  from few rows",
-    cost: "time O(rows x (references + budget) x features); memory 24 bytes a row and two copies of the features",
-    params: &[
-        Param {
-            name: "bandwidth",
-            default: "auto",
-            help: "h of the Gaussian kernel, above 0; auto: the median distance of random pairs",
-        },
-        Param {
-            name: "references",
-            default: "4096",
-            help: "random rows that stand for the pool in the kernel's mean, at least 1; exact for pools up to this size",
-        },
-    ],
-};
 
 /// Kernel herding: parameters.
 ///
@@ -52,29 +25,17 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(chosen.indices.iter().filter(|i| **i < 4).count(), 2);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct Herding {
-    /// h; `None`: the median distance of 1,000 random pairs (1 if that is 0).
+    /// Width h of the Gaussian kernel; auto is the median distance of 1,000 random pairs. (1 if that is 0.)
+    #[param(none = "auto", above = 0)]
     pub bandwidth: Option<f64>,
-    /// Random rows that stand for the pool in the mean; all rows when there are fewer.
+    /// Random rows that stand for the pool in the kernel's mean, which is exact for pools up to this size.
+    #[param(default = 4096, from = 1)]
     pub references: usize,
 }
 
-impl Default for Herding {
-    fn default() -> Self {
-        Herding { bandwidth: None, references: 4096 }
-    }
-}
-
 impl Herding {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        Ok(Herding {
-            bandwidth: params.get_auto_f64("bandwidth", None, (Bound::Excluded(0.0), Bound::Unbounded))?,
-            references: params.get_usize("references", 4096, 1..)?,
-        })
-    }
-
     fn bandwidth(&self, rows: &Rows, seed: Seed) -> f64 {
         self.bandwidth.unwrap_or_else(|| {
             let mut rng = seed.stream("pairs").rng(0);
@@ -86,9 +47,26 @@ impl Herding {
     }
 }
 
+impl Method for Herding {
+    const CARD: Card = Card {
+        slug: "herding",
+        aliases: &["kernel-herding"],
+        title: "Kernel herding",
+        paper: "Chen, Welling, Smola, Super-Samples from Kernel Herding, UAI 2010, arXiv 1203.3472",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Rows whose distribution is as close as possible to the pool's: like a random subset, but without its \
+                  luck. All weights are equal.",
+        useful_when: "a small subset with the same distribution as the whole, better than random subsampling, estimate \
+                      means from few rows",
+        cost: "time O(rows x (references + budget) x features); memory 24 bytes a row and two copies of the features",
+        params: Self::PARAMS,
+    };
+}
+
 impl Selector for Herding {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

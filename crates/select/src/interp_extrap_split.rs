@@ -36,66 +36,48 @@ pub use resttest::{ReSTTest, SimilarityKFold};
 pub use summary::{Averages, FoldScores, RegimeSummary, regime_contrast, regime_summary};
 
 use ndarray::{ArrayView1, ArrayView2};
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Error, Method, Result, Settings};
 use quadrat_numeric::Metric;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-pub(crate) static CARD: Card = Card {
-    slug: "interp-extrap-split",
-    aliases: &["restrain", "resttest"],
-    title: "ReSTrain and ReSTTest: splits for interpolation and extrapolation",
-    paper: "Zhan, Xie, Mao, Liu, Guo, Zhang, Ma: Evaluating Interpolation and Extrapolation Performance of Neural \
-            Retrieval Models. CIKM 2022, arXiv 2204.11447",
-    area: Area::Select,
-    verbs: &["split"],
-    summary: "Train and test sets cut by similarity: test rows near the training rows measure interpolation, test rows far \
-              from all of them extrapolation. Two models are then compared on both, at equal sizes.",
-    useful_when: "the test set repeats the training set, leakage, near-duplicates between train and test, how well a model \
-                  generalises to new topics or unseen inputs, out-of-distribution evaluation, honest cross-validation, \
-                  cluster folds, group k-fold without groups",
-    cost: "extrapolation: k-means, O(rows x columns x folds) an iteration at most, times restarts; the report and purging \
-           look at every pair of training and test rows. resample: every pair too, once or a few times",
-    params: &[
-        Param {
-            name: "protocol",
-            default: "extrapolation",
-            help: "`extrapolation`: cluster folds; `resample`: training sets near and far from the rows of --test",
-        },
-        Param { name: "folds", default: "5", help: "of `extrapolation`: how many buckets, at least 2" },
-        Param {
-            name: "balanced",
-            default: "false",
-            help: "of `extrapolation`: buckets of equal size, and the same number of training rows in every fold",
-        },
-        Param {
-            name: "restarts",
-            default: "5",
-            help: "of `extrapolation`: starts of k-means, of which the best counts",
-        },
-        Param {
-            name: "purge",
-            default: "none",
-            help: "of `extrapolation`: leave out training rows that are at least this similar to an extrapolation test row",
-        },
-        Param {
-            name: "sizes",
-            default: "none",
-            help: "of `resample`: training rows on either side, one or more numbers",
-        },
-        Param {
-            name: "per-query",
-            default: "10",
-            help: "of `resample`, in place of sizes: how many nearest training rows of each test row to take",
-        },
-        Param {
-            name: "exclude",
-            default: "auto",
-            help: "of `resample`: rows among this many nearest of a test row are not far; auto: as many as were taken",
-        },
-        Param { name: "far", default: "random", help: "of `resample`: `random` or `farthest` of the far rows" },
-    ],
-};
+/// How rows are split: what `quadrat split` takes.
+#[derive(Debug, Clone, PartialEq, Settings)]
+#[param(name = "protocol", default = Extrapolation)]
+pub enum SplitProtocol {
+    /// Cluster folds.
+    Extrapolation {
+        /// The folds.
+        #[param(flatten)]
+        folds: SimilarityKFold,
+    },
+    /// Training sets near and far from the rows of --test.
+    Resample {
+        /// The training sets.
+        #[param(flatten)]
+        sets: ReSTrain,
+    },
+}
+
+impl Method for SplitProtocol {
+    const CARD: Card = Card {
+        slug: "interp-extrap-split",
+        aliases: &["restrain", "resttest"],
+        title: "ReSTrain and ReSTTest: splits for interpolation and extrapolation",
+        paper: "Zhan, Xie, Mao, Liu, Guo, Zhang, Ma: Evaluating Interpolation and Extrapolation Performance of Neural \
+                Retrieval Models. CIKM 2022, arXiv 2204.11447",
+        area: Area::Select,
+        verbs: &["split"],
+        summary: "Train and test sets cut by similarity: test rows near the training rows measure interpolation, test \
+                  rows far from all of them extrapolation. Two models are then compared on both, at equal sizes.",
+        useful_when: "the test set repeats the training set, leakage, near-duplicates between train and test, how well \
+                      a model generalises to new topics or unseen inputs, out-of-distribution evaluation, honest \
+                      cross-validation, cluster folds, group k-fold without groups",
+        cost: "extrapolation: k-means, O(rows x columns x folds) an iteration at most, times restarts; the report and \
+               purging look at every pair of training and test rows. resample: every pair too, once or a few times",
+        params: Self::PARAMS,
+    };
+}
 
 /// One fold. All row numbers ascend; the test sets share no row with each other nor, when they come from the same rows,
 /// with the training set.

@@ -5,24 +5,9 @@
 
 use crate::rows::{self, BLOCK, Rows, first_largest};
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings, checkpoint};
 use quadrat_numeric::neighbours::squared_distance;
 use rayon::prelude::*;
-
-pub(crate) static CARD: Card = Card {
-    slug: "k-center",
-    aliases: &["farthest-first", "k-center-greedy"],
-    title: "k-center greedy (farthest first)",
-    paper: "Gonzalez, Theoretical Computer Science 1985; as core-set: Sener and Savarese, ICLR 2018",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Always the row farthest from those chosen so far, so that no row of the pool is far from a chosen one. Finds \
-              outliers and rare cases early.",
-    useful_when: "cover every corner of the data, rare and extreme cases must be in, spread-out examples, core-set",
-    cost: "time O(rows x budget x features), less where the pool has clusters; memory 12 bytes a row and one copy of the \
-           features in single precision",
-    params: &[],
-};
 
 /// Farthest-first choice, starting from a random row.
 ///
@@ -39,12 +24,29 @@ pub(crate) static CARD: Card = Card {
 /// assert!(chosen.indices.contains(&3));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct KCenter;
+
+impl Method for KCenter {
+    const CARD: Card = Card {
+        slug: "k-center",
+        aliases: &["farthest-first", "k-center-greedy"],
+        title: "k-center greedy (farthest first)",
+        paper: "Gonzalez, Theoretical Computer Science 1985; as core-set: Sener and Savarese, ICLR 2018",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Always the row farthest from those chosen so far, so that no row of the pool is far from a chosen \
+                  one. Finds outliers and rare cases early.",
+        useful_when: "cover every corner of the data, rare and extreme cases must be in, spread-out examples, core-set",
+        cost: "time O(rows x budget x features), less where the pool has clusters; memory 12 bytes a row and one copy \
+               of the features in single precision",
+        params: Self::PARAMS,
+    };
+}
 
 impl Selector for KCenter {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

@@ -47,54 +47,20 @@ pub use buying::{TaskBuying, TaskPredictor};
 pub use linear_mtl::{Head, LinearMtl, Representation, Task};
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use quadrat_core::{Area, Card, Error, Param, Result};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Method, Param, Result, Settings};
 use quadrat_numeric::lasso::{basis_pursuit, lasso_path};
 use quadrat_numeric::linalg;
-
-pub(crate) static CARD: Card = Card {
-    slug: "lasso-mtrl",
-    aliases: &["l1-a-mtrl", "task-buying"],
-    title: "L1-A-MTRL: which source tasks to buy labels from",
-    paper: "Wang, Chen, Jamieson, Du: Improved Active Multi-Task Representation Learning via Lasso. ICML 2023, arXiv \
-            2306.02556",
-    area: Area::Select,
-    verbs: &["allocate"],
-    summary: "Says how many labels to buy from each source task so that a representation trained on them helps one target \
-              task most: the target's head as a sparse mixture of the sources' heads, labels in proportion.",
-    useful_when: "one target task with few labels and many related tasks, where to spend a labelling budget, which sources \
-                  or domains or languages to annotate, transfer learning, multi-task learning, data mixture, relevance of \
-                  auxiliary data sets",
-    cost: "the fit: O(rows x columns x (columns + 5) x sweeps) at most, plus columns^3; the relevance: O(rank^2 x tasks)",
-    params: &[
-        Param { name: "rule", default: "l1", help: "`l1`: sparse; `l2`: the older rule; `uniform`: all sources alike" },
-        Param { name: "rank", default: "10", help: "dimensions of the representation, at most the number of sources" },
-        Param {
-            name: "lambda",
-            default: "0.05",
-            help: "penalty as a share of the one that leaves no source, or `cv`: by cross-validation on the target's rows",
-        },
-        Param { name: "ridge", default: "1", help: "keeps heads of tasks with few rows small; counts in rows" },
-        Param { name: "max-tasks", default: "none", help: "buy from at most this many sources" },
-        Param { name: "min-rows", default: "0", help: "buy at least this many rows from every source" },
-        Param { name: "costs", default: "none", help: "a file with the cost of a row of each source" },
-    ],
-};
+use std::ops::Bound::{Included, Unbounded};
 
 /// How relevance and rows follow from heads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Rule {
-    /// Least l1 norm (the Lasso), rows in proportion to |nu|.
-    #[default]
+    /// Sparse: least l1 norm (the Lasso), rows in proportion to |nu|.
     L1,
-    /// Least l2 norm, rows in proportion to nu^2: the method of 2022.
+    /// The older rule: least l2 norm, rows in proportion to nu^2. The method of 2022.
     L2,
     /// All sources alike.
     Uniform,
-}
-
-impl Rule {
-    /// The rules by name.
-    pub const NAMED: [(&'static str, Rule); 3] = [("l1", Rule::L1), ("l2", Rule::L2), ("uniform", Rule::Uniform)];
 }
 
 /// The penalty of the Lasso in `1/2 |W nu - w|^2 + lambda sum_m sqrt(c_m) |nu_m|`.
@@ -106,6 +72,17 @@ pub enum Penalty {
     Absolute(f64),
     /// W nu = w exactly (basis pursuit), or an error.
     Pursuit,
+}
+
+impl Penalty {
+    fn share(text: &str) -> Result<Self> {
+        let want = match text {
+            "cv" => "cross-validation needs the target's rows: LinearMtl::choose_penalty finds the share",
+            _ => "use `cv` or a number, at least 0",
+        };
+        let share = text.parse().ok().filter(|share: &f64| share.is_finite() && *share >= 0.0);
+        share.map(Penalty::Relative).ok_or_else(|| Error::input("lambda", format!("`{text}`"), want))
+    }
 }
 
 /// The allocation of a budget to source tasks.
@@ -122,33 +99,60 @@ pub enum Penalty {
 /// assert_eq!(older.allocate(&older.relevance(heads.view(), &[1.6, 1.2])?, 100)?, [32, 18, 50, 0]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct TaskAllocator {
     /// How relevance and rows follow from heads.
+    #[param(default = Rule::L1)]
     pub rule: Rule,
-    /// Of [`Rule::L1`].
+    /// Of rule l1: penalty as a share of the one that leaves no source, or cv: by cross-validation on the target's
+    /// rows. The latter is [`LinearMtl::choose_penalty`].
+    #[param(
+        name = "lambda",
+        default = Penalty::Relative(0.05),
+        text = "0.05",
+        parse = Penalty::share,
+        kind = Kind::Number { range: (Included(0.0), Unbounded), or: Some("cv") },
+        only = ("rule", &["l1"])
+    )]
     pub penalty: Penalty,
     /// Of [`Rule::L1`]: whether nu is fitted anew on its support, without the penalty that shrinks it.
+    #[param(fixed = true)]
     pub refit: bool,
-    /// Rows that every source gets at least; with 0, sources without relevance get none.
+    /// Rows to buy of every source at least; with 0, sources without relevance get none.
+    #[param(default = 0)]
     pub min_rows: usize,
-    /// The most sources that get rows.
+    /// The most sources to buy from.
+    #[param(none = "none", from = 1)]
     pub max_tasks: Option<usize>,
     /// The cost of a row of each source, above 0; 1 each without.
     pub costs: Option<Vec<f64>>,
 }
 
-impl Default for TaskAllocator {
-    fn default() -> Self {
-        TaskAllocator {
-            rule: Rule::L1,
-            penalty: Penalty::Relative(0.05),
-            refit: true,
-            min_rows: 0,
-            max_tasks: None,
-            costs: None,
-        }
-    }
+/// Read by the command line alone, which finds the sources by name.
+const COSTS: Param =
+    Param { name: "costs", default: "none", help: "a file with the cost of a row of each source", ..Param::NONE };
+
+impl Method for TaskAllocator {
+    const CARD: Card = Card {
+        slug: "lasso-mtrl",
+        aliases: &["l1-a-mtrl", "task-buying"],
+        title: "L1-A-MTRL: which source tasks to buy labels from",
+        paper: "Wang, Chen, Jamieson, Du: Improved Active Multi-Task Representation Learning via Lasso. ICML 2023, \
+                arXiv 2306.02556",
+        area: Area::Select,
+        verbs: &["allocate"],
+        summary: "Says how many labels to buy from each source task so that a representation trained on them helps one \
+                  target task most: the target's head as a sparse mixture of the sources' heads, labels in proportion.",
+        useful_when: "one target task with few labels and many related tasks, where to spend a labelling budget, which \
+                      sources or domains or languages to annotate, transfer learning, multi-task learning, data \
+                      mixture, relevance of auxiliary data sets",
+        cost: "the fit: O(rows x columns x (columns + 5) x sweeps) at most, plus columns^3; the relevance: O(rank^2 x \
+               tasks)",
+        params: &Param::pick(
+            &[Self::PARAMS, LinearMtl::PARAMS, &[COSTS]],
+            ["rule", "rank", "lambda", "ridge", "max-tasks", "min-rows", "costs"],
+        ),
+    };
 }
 
 /// How relevant each source is to the target.

@@ -42,30 +42,29 @@ pub use problems::{AnswerTable, LinearBandit};
 pub use session::{Reply, Session, SessionState};
 pub use train::{Level, Trained, Trainer, worst_loss};
 
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Rng, Seed, checkpoint};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Rng, Seed, Settings, checkpoint};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub(crate) static CARD: Card = Card {
-    slug: "learned-active",
-    aliases: &["mapo", "twenty-questions"],
-    title: "Learned questioning policies",
-    paper: "Zhang, Jain, Jamieson: Learning to Actively Learn: A Robust Approach. 2020, arXiv 2010.15382",
-    area: Area::Select,
-    verbs: &["ask"],
-    summary: "Which question to ask next, and what to answer in the end, by a policy that was trained against an adversary \
-              to be good on easy and hard cases alike; with information gain, generalised binary search and other rules \
-              in the same form. `quadrat ask` plays twenty questions on any table of items.",
-    useful_when: "few questions, twenty questions, ask the right question, active learning with a small budget, diagnosis, \
-                  troubleshooting tree, adaptive test or survey, noisy answers, unknown noise, best arm with few pulls",
-    cost: "a question: O(queries x (parameters of the grid + features x hidden)), some microseconds for dozens of each. \
-           Training: batch x questions such steps, times steps, times levels + 1: seconds to minutes",
-    params: &[
-        Param { name: "steps", default: "300", help: "of training: policy steps at each level of hardness" },
-        Param { name: "batch", default: "512", help: "of training: games a step" },
-        Param { name: "hidden", default: "32", help: "of training: units of the network" },
-    ],
-};
+impl Method for Trainer {
+    const CARD: Card = Card {
+        slug: "learned-active",
+        aliases: &["mapo", "twenty-questions"],
+        title: "Learned questioning policies",
+        paper: "Zhang, Jain, Jamieson: Learning to Actively Learn: A Robust Approach. 2020, arXiv 2010.15382",
+        area: Area::Select,
+        verbs: &["ask"],
+        summary: "Which question to ask next, and what to answer in the end, by a policy that was trained against an \
+                  adversary to be good on easy and hard cases alike; with information gain, generalised binary search \
+                  and other rules in the same form. `quadrat ask` plays twenty questions on any table of items.",
+        useful_when: "few questions, twenty questions, ask the right question, active learning with a small budget, \
+                      diagnosis, troubleshooting tree, adaptive test or survey, noisy answers, unknown noise, best arm \
+                      with few pulls",
+        cost: "a question: O(queries x (parameters of the grid + features x hidden)), some microseconds for dozens of \
+               each. Training: batch x questions such steps, times steps, times levels + 1: seconds to minutes",
+        params: Self::PARAMS,
+    };
+}
 
 /// How replies are spread around their mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,7 +46,8 @@ pub use graph::{LabelGraph, Normalise};
 pub use herding::Herding;
 pub use interp_extrap_split::{
     Averages, Buckets, Far, FoldScores, OverlapReport, Qrel, ReSTTest, ReSTrain, RegimeSummary, Resampled,
-    SimilarityKFold, Sizes, Split, TrainingSets, nn_similarity, overlap_report, regime_contrast, regime_summary,
+    SimilarityKFold, Sizes, Split, SplitProtocol, TrainingSets, nn_similarity, overlap_report, regime_contrast,
+    regime_summary,
 };
 pub use k_center::KCenter;
 pub use lasso_mtrl::{

@@ -10,74 +10,10 @@ use crate::greedy::{Objective, lazy_greedy};
 use crate::rows::{Rows, scores_or_one};
 use crate::{Cost, LabelGraph, Needs, Normalise, Pool, Selection, Selector};
 use ndarray::{Array2, Axis, concatenate};
-use quadrat_core::{Area, Card, Error, Lists, Param, Params, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Choice, Error, Lists, Method, Progress, Result, Seed, Settings};
 use quadrat_numeric::{KMeans, Points};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::ops::Bound;
-
-pub(crate) static CARD: Card = Card {
-    slug: "mig",
-    aliases: &["information-gain"],
-    title: "MIG: maximising information gain on a label graph",
-    paper: "Chen, Li, Hu, Ma, Ye, Chen, Automatic Data Selection for Instruction Tuning by Maximizing Information Gain in \
-            Semantic Space, Findings of ACL 2025, arXiv 2504.13835",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "A subset that balances quality and coverage: each further row on a topic already covered is worth less, and \
-              covering a topic partly covers the topics similar to it. Rows without labels get the numbers of their \
-              k-means clusters at two granularities, and their class if there is one, as labels.",
-    useful_when: "too much data to train on, instruction tuning data with tags and quality scores, a small subset that \
-                  covers every topic, redundant examples, balance quality against diversity",
-    cost: "time O(rows x labels a row) to start and some dozens of gains a pick; memory about 40 bytes a row and 8 a label \
-           entry. 1,000,000 rows with 3 of 5,000 labels each, budget 50,000: a few seconds. Without labels, add k-means \
-           with at most 256 clusters",
-    params: &[
-        Param {
-            name: "phi",
-            default: "pow",
-            help: "how information saturates: `pow` (x + a)^beta, `exp` 1 - exp(-alpha x), or `sqrt` (with gain `exact`)",
-        },
-        Param {
-            name: "a",
-            default: "0.000001",
-            help: "shift of `pow`, above 0: the smaller, the more an uncovered label is worth",
-        },
-        Param {
-            name: "beta",
-            default: "0.8",
-            help: "power of `pow`, above 0 and at most 1 (1: the largest scores win)",
-        },
-        Param { name: "alpha", default: "1", help: "rate of `exp`, above 0" },
-        Param {
-            name: "prop-weight",
-            default: "1",
-            help: "how much spreads to similar labels, at least 0 (0: nothing)",
-        },
-        Param {
-            name: "normalise",
-            default: "receiver",
-            help: "what sums to 1 when information spreads: what each label receives (`receiver`) or gives (`sender`)",
-        },
-        Param {
-            name: "norm",
-            default: "true",
-            help: "`true` divides a row's score among its labels, `false` gives each the whole score",
-        },
-        Param { name: "gain", default: "gradient", help: "`gradient` (first order, as published) or `exact`" },
-        Param { name: "threshold", default: "0.9", help: "cosine, 0 to 1, from which labels are joined" },
-        Param {
-            name: "scale",
-            default: "none",
-            help: "`mean1` divides scores by their mean; with `pow` the scores' scale matters",
-        },
-        Param {
-            name: "clusters",
-            default: "auto",
-            help: "without labels: number of fine clusters (the coarse ones are a quarter as many); auto: the square root of the rows, at most 256",
-        },
-    ],
-};
 
 /// Maximising information gain: parameters. `Mig::default()` is the published method.
 ///
@@ -101,89 +37,106 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(Mig::default().select(&pool, 2, Seed(1), &Silent)?.indices, [0, 2]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Mig {
     /// How a label's information saturates (step 4).
+    #[param(flatten)]
     pub phi: Phi,
-    /// What off-diagonal weights of the graph are multiplied by; at least 0, and 0 spreads nothing (step 2).
+    /// How much spreads to similar labels; 0 spreads nothing. What off-diagonal weights of the graph are multiplied by
+    /// (step 2).
+    #[param(default = 1.0, from = 0)]
     pub prop_weight: f64,
-    /// Which way the propagation matrix is normalised (step 2).
+    /// What sums to 1 when information spreads. Which way the propagation matrix is normalised (step 2).
+    #[param(default = Normalise::Receiver)]
     pub normalise: Normalise,
-    /// Whether a sample's score is divided among its labels (step 3). The authors' class does, their command does not.
+    /// Divide a row's score among its labels; if not, each gets the whole score. Step 3; the authors' class does, their
+    /// command does not.
+    #[param(default = true)]
     pub norm: bool,
-    /// First-order or exact gains (step 5).
+    /// What a row is worth beside those chosen. First-order or exact gains (step 5).
+    #[param(default = Gain::Gradient)]
     pub gain: Gain,
-    /// Cosine of label embeddings from which labels are joined, 0 to 1 (step 1).
+    /// Cosine of the labels' vectors from which labels are joined. Step 1.
+    #[param(default = 0.9, from = 0, to = 1)]
     pub threshold: f64,
-    /// Whether scores are used as given.
+    /// The scale of scores, which matters with `pow`.
+    #[param(default = Scaling::None)]
     pub scale: Scaling,
+    /// Without labels: number of fine clusters, a quarter as many coarse ones; auto is the square root of the rows, at
+    /// most 256.
+    #[param(none = "auto", from = 1)]
+    pub clusters: Option<usize>,
     /// The graph on labels, if not made from the pool's label embeddings.
     pub graph: Option<LabelGraph>,
     /// Rows of the pool that the user already has: they count as covered and are not chosen again.
     pub initial: Vec<usize>,
-    /// Fine clusters of a pool without labels; `None`: the square root of the rows, at most 256.
-    pub clusters: Option<usize>,
 }
 
-/// An increasing concave function of a label's mass, phi in step 4.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How information saturates. An increasing concave function of a label's mass, phi in step 4.
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
+#[param(name = "phi", default = Pow)]
 pub enum Phi {
-    /// (x + a)^beta with a > 0 and 0 < beta <= 1.
+    /// (x + a)^beta.
     Pow {
-        /// The shift.
+        /// The shift: the smaller, the more an uncovered label is worth.
+        #[param(default = 0.000001, above = 0)]
         a: f64,
-        /// The power.
+        /// The power; at 1 the largest scores win.
+        #[param(default = 0.8, above = 0, to = 1)]
         beta: f64,
     },
-    /// 1 - exp(-alpha x) with alpha > 0.
+    /// 1 - exp(-alpha x).
     Exp {
         /// The rate.
+        #[param(default = 1.0, above = 0)]
         alpha: f64,
     },
-    /// sqrt(x), whose slope at 0 is infinite: with [`Gain::Exact`] only.
+    /// sqrt(x), with gain=exact only. Its slope at 0 is infinite.
     Sqrt,
 }
 
 /// What a sample is worth given the samples chosen so far (step 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Gain {
     /// The slope of the information along the sample, as published.
-    #[default]
     Gradient,
     /// The information with the sample minus the information without it.
     Exact,
 }
 
 /// The scale of scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Scaling {
     /// As given.
-    #[default]
     None,
-    /// Divided by their mean (unless that is 0).
+    /// Divided by their mean, unless that is 0.
     Mean1,
 }
 
-impl Default for Mig {
-    fn default() -> Self {
-        Mig {
-            phi: Phi::Pow { a: 1e-6, beta: 0.8 },
-            prop_weight: 1.0,
-            normalise: Normalise::Receiver,
-            norm: true,
-            gain: Gain::Gradient,
-            threshold: 0.9,
-            scale: Scaling::None,
-            graph: None,
-            initial: Vec::new(),
-            clusters: None,
-        }
-    }
+impl Method for Mig {
+    const CARD: Card = Card {
+        slug: "mig",
+        aliases: &["information-gain"],
+        title: "MIG: maximising information gain on a label graph",
+        paper: "Chen, Li, Hu, Ma, Ye, Chen, Automatic Data Selection for Instruction Tuning by Maximizing Information \
+                Gain in Semantic Space, Findings of ACL 2025, arXiv 2504.13835",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "A subset that balances quality and coverage: each further row on a topic already covered is worth \
+                  less, and covering a topic partly covers the topics similar to it. Rows without labels get the \
+                  numbers of their k-means clusters at two granularities, and their class if there is one, as labels.",
+        useful_when: "too much data to train on, instruction tuning data with tags and quality scores, a small subset \
+                      that covers every topic, redundant examples, balance quality against diversity",
+        cost: "time O(rows x labels a row) to start and some dozens of gains a pick; memory about 40 bytes a row and 8 \
+               a label entry. 1,000,000 rows with 3 of 5,000 labels each, budget 50,000: a few seconds. Without \
+               labels, add k-means with at most 256 clusters",
+        params: Self::PARAMS,
+    };
 }
 
 impl Selector for Mig {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     /// Labels, or points to make them from, or classes: no single part is indispensable.
@@ -238,36 +191,6 @@ impl Selector for Mig {
 }
 
 impl Mig {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let positive = (Bound::Excluded(0.0), Bound::Unbounded);
-        let pow = Phi::Pow {
-            a: params.get_f64("a", 1e-6, positive)?,
-            beta: params.get_f64("beta", 0.8, (Bound::Excluded(0.0), Bound::Included(1.0)))?,
-        };
-        let exp = Phi::Exp { alpha: params.get_f64("alpha", 1.0, positive)? };
-        let normalise = [("receiver", Normalise::Receiver), ("sender", Normalise::Sender)];
-        Ok(Mig {
-            phi: params.get_choice("phi", pow, &[("pow", pow), ("exp", exp), ("sqrt", Phi::Sqrt)])?,
-            prop_weight: params.get_f64("prop-weight", 1.0, 0.0..)?,
-            normalise: params.get_choice("normalise", Normalise::default(), &normalise)?,
-            norm: params.get_bool("norm", true)?,
-            gain: params.get_choice(
-                "gain",
-                Gain::default(),
-                &[("gradient", Gain::Gradient), ("exact", Gain::Exact)],
-            )?,
-            threshold: params.get_f64("threshold", 0.9, 0.0..=1.0)?,
-            scale: params.get_choice(
-                "scale",
-                Scaling::default(),
-                &[("none", Scaling::None), ("mean1", Scaling::Mean1)],
-            )?,
-            clusters: params.get_auto_usize("clusters", None, 1..)?,
-            ..Mig::default()
-        })
-    }
-
     /// E(D), the information of the given rows (step 4), for comparing selections however they were made.
     pub fn information(&self, pool: &Pool, rows: &[usize], seed: Seed, progress: &dyn Progress) -> Result<f64> {
         pool.check(1, self.needs())?;

@@ -7,29 +7,9 @@
 
 use crate::facility_location::{FacilityLocation, Represented, cost};
 use crate::greedy::{Objective, lazy_greedy};
-use crate::similarity::{PARAMS as SIMILARITY, Similarity};
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
 use rayon::prelude::*;
-
-pub(crate) static CARD: Card = Card {
-    slug: "qdit",
-    aliases: &["quality-diversity"],
-    title: "QDIT: quality-diversity instruction tuning",
-    paper: "Bukharin et al., Data Diversity Matters for Robust Instruction Tuning, Findings of EMNLP 2024, arXiv 2311.14736",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Facility location and a quality score, weighed by alpha: 0 is all diversity, 1 is all quality.",
-    useful_when: "quality scores and embeddings, trade quality against diversity, instruction tuning data",
-    cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains a pick; \
-           memory 8 x rows x neighbours bytes, twice while it is built; with as many neighbours as rows, 4 x rows^2",
-    params: &[
-        Param { name: "alpha", default: "0.7", help: "weight of quality against diversity, 0 to 1" },
-        SIMILARITY[0],
-        SIMILARITY[1],
-        SIMILARITY[2],
-    ],
-};
 
 /// Facility location weighed against quality: parameters.
 ///
@@ -47,35 +27,23 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(chosen(0.1)?.indices, [0, 2]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct Qdit {
-    /// Weight of quality, 0 to 1; diversity has the rest.
+    /// Weight of quality; diversity has the rest.
+    #[param(default = 0.7, from = 0, to = 1)]
     pub alpha: f64,
-    /// By how many nearest rows a row can be represented, at least 1.
-    pub neighbours: usize,
-    /// What similar means.
-    pub similarity: Similarity,
-}
-
-impl Default for Qdit {
-    fn default() -> Self {
-        Qdit { alpha: 0.7, neighbours: 50, similarity: Similarity::default() }
-    }
+    /// The diversity: how rows represent each other.
+    #[param(flatten)]
+    pub diversity: FacilityLocation,
 }
 
 impl Qdit {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let FacilityLocation { neighbours, similarity } = FacilityLocation::from_params(params)?;
-        Ok(Qdit { alpha: params.get_f64("alpha", 0.7, 0.0..=1.0)?, neighbours, similarity })
-    }
-
     fn objective(&self, pool: &Pool, progress: &dyn Progress) -> Result<Weighed> {
         if !(0.0..=1.0).contains(&self.alpha) {
             return Err(Error::input("alpha", self.alpha, "use 0 (all diversity) to 1 (all quality)"));
         }
-        let Qdit { alpha, neighbours, similarity } = *self;
-        let represented = FacilityLocation { neighbours, similarity }.objective(pool, progress)?;
+        let Qdit { alpha, diversity } = *self;
+        let represented = diversity.objective(pool, progress)?;
         let first = (0..pool.rows).into_par_iter().map(|row| represented.gain(row)).reduce(|| 0.0, f64::max);
         let scores = pool.scores.as_deref().unwrap_or_default();
         let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
@@ -87,6 +55,24 @@ impl Qdit {
         // A row represents itself, so the first gain is at least 1.
         Ok(Weighed { represented, diversity: (1.0 - alpha) / first, quality })
     }
+}
+
+impl Method for Qdit {
+    const CARD: Card = Card {
+        slug: "qdit",
+        aliases: &["quality-diversity"],
+        title: "QDIT: quality-diversity instruction tuning",
+        paper: "Bukharin et al., Data Diversity Matters for Robust Instruction Tuning, Findings of EMNLP 2024, arXiv \
+                2311.14736",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Facility location and a quality score, weighed by alpha: 0 is all diversity, 1 is all quality.",
+        useful_when: "quality scores and embeddings, trade quality against diversity, instruction tuning data",
+        cost: "time O(rows^2 x features) for the exact neighbours, then O(rows x neighbours) and some dozens of gains \
+               a pick; memory 8 x rows x neighbours bytes, twice while it is built; with as many neighbours as rows, 4 \
+               x rows^2",
+        params: Self::PARAMS,
+    };
 }
 
 /// (1 - alpha) d / d_max + alpha q.
@@ -108,7 +94,7 @@ impl Objective for Weighed {
 
 impl Selector for Qdit {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {
@@ -116,7 +102,7 @@ impl Selector for Qdit {
     }
 
     fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost {
-        cost(rows, cols, budget, self.neighbours)
+        cost(rows, cols, budget, self.diversity.neighbours)
     }
 
     fn select(&self, pool: &Pool, budget: usize, _seed: Seed, progress: &dyn Progress) -> Result<Selection> {
@@ -155,7 +141,8 @@ mod tests {
     fn greedy_is_the_definition() {
         for seed in 0..20 {
             let pool = pool(seed);
-            let method = Qdit { alpha: 0.4, neighbours: 7, ..Qdit::default() };
+            let diversity = FacilityLocation { neighbours: 7, ..FacilityLocation::default() };
+            let method = Qdit { alpha: 0.4, diversity };
             let chosen = method.select(&pool, 40, Seed(0), &Silent).unwrap();
             let naive = dense_greedy(&mut method.objective(&pool, &Silent).unwrap(), 40, 40);
             assert_eq!((chosen.indices, chosen.scores.unwrap()), naive);

@@ -1,20 +1,7 @@
 //! Uniform random choice: the baseline that every method has to beat.
 
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Progress, Result, Seed};
-
-pub(crate) static CARD: Card = Card {
-    slug: "random",
-    aliases: &["uniform"],
-    title: "Uniform random choice",
-    paper: "textbook simple random sampling; Horvitz and Thompson, JASA 1952, for the weights",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Every subset of the given size is equally likely. Each row stands for the same number of rows of the pool.",
-    useful_when: "a plain random subsample, a fair baseline, fewer rows quickly, shrink a file without any bias",
-    cost: "time O(budget), memory O(budget)",
-    params: &[],
-};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 
 /// Rows drawn uniformly without replacement, in random order; every weight is rows / budget.
 ///
@@ -26,12 +13,28 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(chosen.weights, Some(vec![10.0; 10]));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct Random;
+
+impl Method for Random {
+    const CARD: Card = Card {
+        slug: "random",
+        aliases: &["uniform"],
+        title: "Uniform random choice",
+        paper: "textbook simple random sampling; Horvitz and Thompson, JASA 1952, for the weights",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Every subset of the given size is equally likely. Each row stands for the same number of rows of the \
+                  pool.",
+        useful_when: "a plain random subsample, a fair baseline, fewer rows quickly, shrink a file without any bias",
+        cost: "time O(budget), memory O(budget)",
+        params: Self::PARAMS,
+    };
+}
 
 impl Selector for Random {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

@@ -4,52 +4,13 @@ use crate::cluster::{self, draw};
 use crate::rows::points;
 use crate::{ClusterSelector, Cost, Needs, Partition, Pool, Selection, Selector, Within};
 use ndarray::{Array2, ArrayView2, Axis};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Seed, checkpoint, stats};
+use quadrat_core::{
+    Area, Card, Choice, Error, Method, Param, Params, Progress, Result, Seed, Settings, checkpoint, stats,
+};
 use quadrat_numeric::Clustering;
 use quadrat_numeric::learners::{Learner, Softmax};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-pub(crate) static CARD: Card = Card {
-    slug: "diversify-conquer",
-    aliases: &["iterative-kmq"],
-    title: "Diversify and Conquer: iterative cluster refinement",
-    paper: "Yu, Chen, Ahmadian and Fadaee, 2024, arXiv 2409.11378",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Clusters the embeddings and draws the budget in rounds. After each round every cluster is judged by the rows \
-              drawn so far, and the next round draws more where there is something to learn and less where there is junk. \
-              Without a score or a trainer nothing is learnt between rounds: each cluster then gets its share at once \
-              (kMQ). With `--state` the rounds are the user's own: choose, train, come back with `--scores`.",
-    useful_when: "junk or noisy regions in the pool, wrong labels, mixed quality sources, diverse training data for \
-                  fine-tuning, active rounds of training and choosing, too much data to train on",
-    cost: "k-means: time O(rows x columns x clusters) an iteration at most, times restarts; a round then takes \
-           milliseconds plus the training of the judge. Memory O(rows x columns) in single precision",
-    params: &[
-        cluster::CLUSTERS,
-        Param { name: "rounds", default: "3", help: "rounds of drawing and judging, at least 1" },
-        Param {
-            name: "judge",
-            default: "scores",
-            help: "what judges the rows drawn: `scores` of the pool, and none where there are none (kMQ); or `classes`: how surely a model of the other half of the rows finds their class (moves the budget towards easy clusters: for pools with wrong labels)",
-        },
-        Param {
-            name: "update",
-            default: "softmax",
-            help: "new weights from cluster scores: `softmax` or `multiplicative`",
-        },
-        Param { name: "temperature", default: "1", help: "temperature of the softmax update, above 0" },
-        Param { name: "min-weight", default: "0", help: "weight that no cluster falls below, from 0 to 1/clusters" },
-        Param { default: "uniform", ..cluster::WITHIN },
-        Param {
-            name: "within-temperature",
-            default: "1",
-            help: "temperature of within=softmax, in units of the score, above 0",
-        },
-        cluster::METRIC,
-        cluster::RESTARTS,
-    ],
-};
 
 /// A method that chooses in rounds: it is asked for rows, the user does with them whatever gives them a score (labels
 /// them, trains on them), and tells the scores. The method never sees the model.
@@ -71,22 +32,18 @@ pub trait AskTell {
 }
 
 /// How clusters' scores become weights.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings, Serialize, Deserialize)]
+#[param(name = "update", default = Softmax)]
 #[serde(rename_all = "lowercase")]
 pub enum Update {
-    /// `w_j = exp(s_j / temperature) / sum`, as the official code does: no memory of earlier weights.
+    /// `w_j = exp(s_j / temperature) / sum`: no memory of earlier weights. As the official code does.
     Softmax {
-        /// In units of the score, above 0. Scores that differ by much more than it leave one cluster only.
+        /// Temperature, in units of the score. Scores that differ by much more than it leave one cluster only.
+        #[param(default = 1.0, above = 0)]
         temperature: f64,
     },
-    /// `w_j` in proportion to `s_j w_j`, with scores >= 0 (the paper's form, as far as known; not verified).
+    /// `w_j` in proportion to `s_j w_j`, with scores >= 0. The paper's form, as far as known; not verified.
     Multiplicative,
-}
-
-impl Default for Update {
-    fn default() -> Self {
-        Update::Softmax { temperature: 1.0 }
-    }
 }
 
 /// The state of an [`IterativeRefine`].
@@ -356,28 +313,63 @@ impl AskTell for IterativeRefine {
 /// assert_eq!(chosen.indices.len(), 30);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct DiversifyConquer {
     /// How the pool is cut into clusters.
+    #[param(flatten)]
     pub partition: Partition,
-    /// N: the budget is drawn in so many parts.
+    /// Rounds of drawing and judging. N: the budget is drawn in so many parts.
+    #[param(default = 3, from = 1)]
     pub rounds: usize,
     /// How clusters' scores become weights.
+    #[param(flatten)]
     pub update: Update,
     /// Weight that no cluster falls below, from 0 to 1/clusters.
+    #[param(default = 0.0, from = 0, to = 1)]
     pub min_weight: f64,
     /// How rows are drawn inside a cluster.
+    #[param(flatten = Inside)]
     pub within: Within,
     /// What judges the rows drawn so far.
+    #[param(default = JudgeBy::Scores)]
     pub judge: JudgeBy,
 }
 
+/// What is typed of [`Within`]: here the draw is uniform where nothing is said, and `temperature` is that of the
+/// update.
+struct Inside(Within);
+
+const WITHIN: Param = Param { default: "uniform", ..cluster::WITHIN };
+const TEMPERATURE: Param = Param { name: "within-temperature", ..cluster::TEMPERATURE };
+
+impl Settings for Inside {
+    const PARAMS: &'static [Param] = &[WITHIN, TEMPERATURE];
+
+    fn from_params(params: &Params) -> Result<Self> {
+        Within::read(params, &WITHIN, &TEMPERATURE).map(Inside)
+    }
+}
+
+impl Default for Inside {
+    fn default() -> Self {
+        Inside(Within::Uniform)
+    }
+}
+
+impl From<Inside> for Within {
+    fn from(Inside(within): Inside) -> Self {
+        within
+    }
+}
+
 /// What judges rows when the user brings no trainer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum JudgeBy {
-    /// The pool's scores; nothing where there are none.
-    #[default]
+    /// The pool's scores; nothing where there are none, which leaves kMQ.
     Scores,
+    /// How surely a model of the other half of the rows finds their class, which moves the budget towards easy
+    /// clusters: for pools with wrong labels.
+    ///
     /// The log-probability of each row's given class under a softmax regression trained on the other half of the rows
     /// drawn so far, so that no row is its own witness. A cluster's weight is then in proportion to one over the
     /// perplexity of its labels. The paper's perplexity scorer has the other sign, and its better scorer asks a trusted
@@ -386,39 +378,42 @@ pub enum JudgeBy {
     Classes,
 }
 
-impl Default for DiversifyConquer {
-    fn default() -> Self {
-        DiversifyConquer {
-            partition: Partition::default(),
-            rounds: 3,
-            update: Update::default(),
-            min_weight: 0.0,
-            within: Within::Uniform,
-            judge: JudgeBy::Scores,
-        }
-    }
+impl Method for DiversifyConquer {
+    const CARD: Card = Card {
+        slug: "diversify-conquer",
+        aliases: &["iterative-kmq"],
+        title: "Diversify and Conquer: iterative cluster refinement",
+        paper: "Yu, Chen, Ahmadian and Fadaee, 2024, arXiv 2409.11378",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Clusters the embeddings and draws the budget in rounds. After each round every cluster is judged by \
+                  the rows drawn so far, and the next round draws more where there is something to learn and less \
+                  where there is junk. Without a score or a trainer nothing is learnt between rounds: each cluster \
+                  then gets its share at once (kMQ). With `--state` the rounds are the user's own: choose, train, come \
+                  back with `--scores`.",
+        useful_when: "junk or noisy regions in the pool, wrong labels, mixed quality sources, diverse training data \
+                      for fine-tuning, active rounds of training and choosing, too much data to train on",
+        cost: "k-means: time O(rows x columns x clusters) an iteration at most, times restarts; a round then takes \
+               milliseconds plus the training of the judge. Memory O(rows x columns) in single precision",
+        params: &Param::pick(
+            &[Self::PARAMS],
+            [
+                "clusters",
+                "rounds",
+                "judge",
+                "update",
+                "temperature",
+                "min-weight",
+                "within",
+                "within-temperature",
+                "metric",
+                "restarts",
+            ],
+        ),
+    };
 }
 
 impl DiversifyConquer {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let above_zero = (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded);
-        let temperature = params.get_f64("temperature", 1.0, above_zero)?;
-        let updates = [("softmax", Update::Softmax { temperature }), ("multiplicative", Update::Multiplicative)];
-        Ok(DiversifyConquer {
-            partition: Partition::from_params(params)?,
-            rounds: params.get_usize("rounds", 3, 1..)?,
-            update: params.get_choice("update", Update::Softmax { temperature }, &updates)?,
-            min_weight: params.get_f64("min-weight", 0.0, 0.0..=1.0)?,
-            within: Within::from_params(params, "within-temperature", Within::Uniform)?,
-            judge: params.get_choice(
-                "judge",
-                JudgeBy::default(),
-                &[("scores", JudgeBy::Scores), ("classes", JudgeBy::Classes)],
-            )?,
-        })
-    }
-
     /// A run in rounds of the user's own: the pool cut into clusters, nothing drawn yet.
     ///
     /// # Errors
@@ -440,7 +435,7 @@ impl DiversifyConquer {
 
 impl Selector for DiversifyConquer {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

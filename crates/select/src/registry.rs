@@ -1,58 +1,32 @@
 //! The list of selectors: one line a method.
-//!
-//! A method's file has a static `CARD` and, if it takes parameters, `from_params(&Params) -> Result<Self>`, which reads
-//! each parameter that the card lists with a typed getter (range checked, the struct's own default). Adding a line here
-//! is all that the command line, the catalogue and the checklist tests need.
 
-use crate::{ClusterSelector, DiversifyConquer, PoolDesign, Rs2, ScoreSampler};
-use crate::{D2, Deita, FacilityLocation, Herding, KCenter, Mig, Qdit, Random, Selector, Stratified, TopScore};
-use crate::{cluster, dpp_least_squares, refine, rs2, sensitivity};
-use crate::{
-    d2, deita, facility_location, herding, interp_extrap_split, k_center, lasso_mtrl, learned_active, mig, qdit,
-    random, stratified, top_score,
-};
-use quadrat_core::{Card, Error, Params, Result, nearest};
+use crate::*;
+use quadrat_core::{Card, Entry, Method, Params, Result};
 
-/// How a selector is made from parameters as typed.
-struct Method {
-    card: &'static Card,
-    build: fn(&Params) -> Result<Box<dyn Selector>>,
+const METHODS: &[Entry<dyn Selector>] = &[
+    of::<Mig>(),
+    of::<DiversifyConquer>(),
+    of::<ClusterSelector>(),
+    of::<ScoreSampler>(),
+    of::<PoolDesign>(),
+    of::<Rs2>(),
+    of::<Random>(),
+    of::<Stratified>(),
+    of::<TopScore>(),
+    of::<KCenter>(),
+    of::<FacilityLocation>(),
+    of::<Herding>(),
+    of::<D2>(),
+    of::<Qdit>(),
+    of::<Deita>(),
+];
+
+const fn of<T: Selector + Method + 'static>() -> Entry<dyn Selector> {
+    Entry { card: &T::CARD, build: |params| Ok(Box::new(T::from_params(params)?)) }
 }
 
-const METHODS: &[Method] = &[
-    Method { card: &mig::CARD, build: |p| Ok(Box::new(Mig::from_params(p)?)) },
-    Method { card: &refine::CARD, build: |p| Ok(Box::new(DiversifyConquer::from_params(p)?)) },
-    Method { card: &cluster::CARD, build: |p| Ok(Box::new(ClusterSelector::from_params(p)?)) },
-    Method { card: &sensitivity::CARD, build: |p| Ok(Box::new(ScoreSampler::from_params(p)?)) },
-    Method { card: &dpp_least_squares::CARD, build: |p| Ok(Box::new(PoolDesign::from_params(p)?)) },
-    Method { card: &rs2::CARD, build: |p| Ok(Box::new(Rs2::from_params(p)?)) },
-    Method { card: &random::CARD, build: |_| Ok(Box::new(Random)) },
-    Method { card: &stratified::CARD, build: |p| Ok(Box::new(Stratified::from_params(p)?)) },
-    Method { card: &top_score::CARD, build: |_| Ok(Box::new(TopScore)) },
-    Method { card: &k_center::CARD, build: |_| Ok(Box::new(KCenter)) },
-    Method { card: &facility_location::CARD, build: |p| Ok(Box::new(FacilityLocation::from_params(p)?)) },
-    Method { card: &herding::CARD, build: |p| Ok(Box::new(Herding::from_params(p)?)) },
-    Method { card: &d2::CARD, build: |_| Ok(Box::new(D2)) },
-    Method { card: &qdit::CARD, build: |p| Ok(Box::new(Qdit::from_params(p)?)) },
-    Method { card: &deita::CARD, build: |p| Ok(Box::new(Deita::from_params(p)?)) },
-];
-
-/// Parameters that have an effect only where another has one of some values: (method, parameter, the other, values).
-const ONLY: &[(&str, &str, &str, &[&str])] = &[
-    ("mig", "a", "phi", &["pow"]),
-    ("mig", "beta", "phi", &["pow"]),
-    ("mig", "alpha", "phi", &["exp"]),
-    ("diversify-conquer", "temperature", "update", &["softmax"]),
-    ("diversify-conquer", "within-temperature", "within", &["softmax"]),
-    ("kmq", "temperature", "within", &["softmax"]),
-    ("sensitivity-sampling", "mode", "importance", &["sensitivity", "lev-sens"]),
-    ("sensitivity-sampling", "ridge", "importance", &["leverage"]),
-    ("sensitivity-sampling", "sketch", "importance", &["leverage"]),
-    ("sensitivity-sampling", "p", "importance", &["sensitivity", "lev-sens", "lewis", "root-leverage", "row-norm"]),
-];
-
 /// Methods of this area that are no selectors: each has its own interface, and its card says where.
-const OTHERS: &[&Card] = &[&interp_extrap_split::CARD, &lasso_mtrl::CARD, &learned_active::CARD];
+const OTHERS: &[&Card] = &[&SplitProtocol::CARD, &TaskAllocator::CARD, &Trainer::CARD];
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static Card> {
@@ -78,12 +52,7 @@ pub fn selectors() -> Vec<&'static Card> {
 /// # Errors
 /// An unknown method or parameter (the nearest names are offered) or a value that does not fit.
 pub fn build(name: &str, params: &Params) -> Result<Box<dyn Selector>> {
-    let method = METHODS.iter().find(|method| method.card.is_called(name)).ok_or_else(|| {
-        let near = nearest(name, METHODS.iter().map(|method| method.card.slug));
-        Error::input("method", format!("`{name}`"), format!("the nearest selectors are {}", near.join(", ")))
-    })?;
-    params.check_names(method.card)?;
-    (method.build)(params)
+    Entry::find(METHODS, "selectors", name, params)
 }
 
 /// Sentences about parameters that were given and change nothing beside the others.
@@ -92,13 +61,15 @@ pub fn without_effect(card: &Card, params: &Params) -> Vec<String> {
         let default = card.params.iter().find(|param| param.name == name).map_or("", |param| param.default);
         params.get(name).unwrap_or(default).to_owned()
     };
-    let own = ONLY.iter().filter(|(slug, ..)| *slug == card.slug);
-    own.filter(|(_, name, of, values)| params.get(name).is_some() && !values.contains(&value(of).as_str()))
-        .map(|(_, name, of, values)| {
-            let (is, values) = (value(of), values.join(" or "));
+    let idle = card.params.iter().filter_map(|param| {
+        let (of, values) = param.only?;
+        let is = value(of);
+        (params.get(param.name).is_some() && !values.contains(&is.as_str())).then(|| {
+            let (name, values) = (param.name, values.join(" or "));
             format!("--{name} changes nothing: it is for --{of} {values}, and --{of} is {is}")
         })
-        .collect()
+    });
+    idle.collect()
 }
 
 #[cfg(test)]
@@ -108,12 +79,18 @@ mod tests {
 
     #[test]
     fn parameters_that_change_nothing_are_told() {
-        for (slug, name, of, values) in ONLY {
-            let card = selectors().into_iter().find(|card| card.slug == *slug).unwrap();
-            let is_param = |name: &str| card.params.iter().any(|param| param.name == name);
-            assert!(is_param(name) && is_param(of), "{slug} {name} {of}");
-            let idle = |value: &str| without_effect(card, &Params::from([(*name, "1"), (*of, value)])).len();
+        let params = selectors().into_iter().flat_map(|card| card.params.iter().map(move |param| (card, param)));
+        let mut told = Vec::new();
+        for (card, param) in params {
+            let Some((of, values)) = param.only else { continue };
+            let (name, slug) = (param.name, card.slug);
+            assert!(card.params.iter().any(|p| p.name == of), "{slug} {name} {of}");
+            let idle = |value: &str| without_effect(card, &Params::from([(name, "1"), (of, value)])).len();
             assert!(idle("something else") == 1 && values.iter().all(|value| idle(value) == 0), "{slug} {name}");
+            told.push((slug, name));
+        }
+        for known in [("mig", "beta"), ("diversify-conquer", "within-temperature"), ("sensitivity-sampling", "p")] {
+            assert!(told.contains(&known), "{known:?}");
         }
     }
 

@@ -13,55 +13,24 @@
 
 use crate::sensitivity::systematic;
 use crate::{AskTell, Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed, checkpoint};
+use quadrat_core::{Area, Card, Choice, Error, Method, Progress, Result, Rng, Seed, Settings, checkpoint};
 pub use quadrat_numeric::learners::cosine;
 use serde::{Deserialize, Serialize};
 
-pub(crate) static CARD: Card = Card {
-    slug: "rs2",
-    aliases: &["repeated-random"],
-    title: "Repeated random subsets",
-    paper: "Okanovic et al., ICLR 2024 (arXiv 2305.18424)",
-    area: Area::Select,
-    verbs: &["select", "order"],
-    summary: "A fresh random subset for every shortened epoch; every row is seen once before any is seen twice. With \
-              `select` it gives the first round, with `order` the whole stream of row numbers for a trainer.",
-    useful_when: "train faster on a fraction of the data in each epoch, a strong random baseline, an order of samples \
-                  for an external trainer",
-    cost: "time O(rows) for each permutation, that is O(1) a row drawn; memory 4 bytes a row",
-    params: &[Param {
-        name: "draw",
-        default: "without-replacement",
-        help: "without-replacement: walk through random permutations; with-replacement: rounds are independent of each \
-               other; stratified: independent, with each class's share of rows; weighted: independent, rows in \
-               proportion to their scores",
-    }],
-};
-
 /// How the rows of a round are drawn. No draw repeats a row within a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoundDraw {
-    /// Every row once before any row twice, across rounds: the paper's strongest form.
-    #[default]
+    /// Every row once before any row twice, across rounds. The paper's strongest form.
     WithoutReplacement,
-    /// Each round uniform among subsets, whatever was drawn before.
+    /// Rounds independent of each other, all subsets alike.
     WithReplacement,
-    /// As `WithReplacement`, with each class's share of the rows.
+    /// Rounds independent of each other, with each class's share of the rows.
     Stratified,
-    /// As `WithReplacement`, each row as likely as a probability says: RS2 around importance sampling. Within a round
-    /// rows are drawn one after the other without repeats, each in proportion to its probability among those left.
+    /// Rounds independent of each other, rows in proportion to their scores. RS2 around importance sampling: within a
+    /// round rows are drawn one after the other without repeats, each in proportion to its probability among those
+    /// left.
     Weighted,
-}
-
-impl RoundDraw {
-    /// The draws by name.
-    pub const NAMED: [(&'static str, RoundDraw); 4] = [
-        ("without-replacement", RoundDraw::WithoutReplacement),
-        ("with-replacement", RoundDraw::WithReplacement),
-        ("stratified", RoundDraw::Stratified),
-        ("weighted", RoundDraw::Weighted),
-    ];
 }
 
 /// One round as a selector; [`Rounds`] is the stream.
@@ -73,21 +42,33 @@ impl RoundDraw {
 /// assert_eq!(chosen.indices.len(), 10);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct Rs2 {
-    /// How rows are drawn.
+    /// How the rows of a round are drawn.
+    #[param(default = RoundDraw::WithoutReplacement)]
     pub draw: RoundDraw,
 }
 
-impl Rs2 {
-    pub(crate) fn from_params(params: &Params) -> Result<Self> {
-        Ok(Rs2 { draw: params.get_choice("draw", RoundDraw::default(), &RoundDraw::NAMED)? })
-    }
+impl Method for Rs2 {
+    const CARD: Card = Card {
+        slug: "rs2",
+        aliases: &["repeated-random"],
+        title: "Repeated random subsets",
+        paper: "Okanovic et al., ICLR 2024 (arXiv 2305.18424)",
+        area: Area::Select,
+        verbs: &["select", "order"],
+        summary: "A fresh random subset for every shortened epoch; every row is seen once before any is seen twice. \
+                  With `select` it gives the first round, with `order` the whole stream of row numbers for a trainer.",
+        useful_when: "train faster on a fraction of the data in each epoch, a strong random baseline, an order of \
+                      samples for an external trainer",
+        cost: "time O(rows) for each permutation, that is O(1) a row drawn; memory 4 bytes a row",
+        params: Self::PARAMS,
+    };
 }
 
 impl Selector for Rs2 {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {
@@ -476,7 +457,7 @@ mod tests {
         #[test]
         fn a_resumed_stream_goes_on(n in 1_usize..40, m in 1_usize..40, before in 0_usize..12, draw in 0_usize..4, seed: u64) {
             let classes: Vec<u32> = (0..n).map(|row| (row * row % 3.min(n)) as u32).collect();
-            let (m, mut whole) = (m.min(n), match RoundDraw::NAMED[draw].1 {
+            let (m, mut whole) = (m.min(n), match RoundDraw::CHOICES[draw].value {
                 RoundDraw::Weighted => Rounds::weighted(&shares(&vec![3.0; n]).unwrap(), Seed(seed)).unwrap(),
                 draw => rounds(n, draw, Some(&classes), seed),
             });
@@ -637,7 +618,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let message = |result: Result<Rounds>| result.unwrap_err().to_string();
-        assert!(message(Rounds::new(0, RoundDraw::default(), None, Seed(0))).contains("rows"));
+        assert!(message(Rounds::new(0, RoundDraw::WithoutReplacement, None, Seed(0))).contains("rows"));
         assert!(message(Rounds::new(5, RoundDraw::Stratified, None, Seed(0))).contains("classes"));
         assert!(message(Rounds::new(5, RoundDraw::Stratified, Some(&[0, 1]), Seed(0))).contains("5 rows"));
         assert!(message(Rounds::new(2, RoundDraw::Stratified, Some(&[0, 7]), Seed(0))).contains("number the classes"));
@@ -648,7 +629,7 @@ mod tests {
         for bad in [&[0.0, 0.0][..], &[1.0, -1.0], &[f64::INFINITY, 1.0]] {
             assert!(shares(bad).is_err());
         }
-        let mut rounds = rounds(5, RoundDraw::default(), None, 0);
+        let mut rounds = rounds(5, RoundDraw::WithoutReplacement, None, 0);
         assert!(rounds.ask(0).is_err() && rounds.ask(6).is_err() && rounds.tell(&[1], &[]).is_err());
         let damaged = RoundsState { permutation: (0, 6), ..rounds.state().clone() };
         assert!(Rounds::resume(damaged).is_err());

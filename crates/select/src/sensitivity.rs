@@ -24,7 +24,7 @@ mod sample;
 pub use leverage::{Leverage, LeverageMode, RootLeverage};
 pub use lewis::LewisWeights;
 pub use lp::{LevSens, Sensitivity, SensitivityMode};
-pub(crate) use sample::{CARD, systematic};
+pub(crate) use sample::systematic;
 pub use sample::{Draw, ScoreSampler, inclusion_probabilities, plan};
 
 use ndarray::{ArrayView2, Axis};

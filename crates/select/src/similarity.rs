@@ -2,54 +2,27 @@
 
 use crate::rows::Rows;
 use ndarray::{Array2, s};
-use quadrat_core::{Error, Param, Params, Progress, Result, checkpoint, stats};
+use quadrat_core::{Error, Progress, Result, Settings, checkpoint, stats};
 use quadrat_numeric::neighbours::nearest_f32;
 use quadrat_numeric::{Csr, Metric, Points};
 use rayon::prelude::*;
-use std::ops::Bound;
 
-/// A similarity between 0 and 1; 1 for a row and itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What makes rows similar. A similarity lies between 0 and 1; a row and itself have 1.
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
+#[param(name = "similarity", default = Rbf)]
 pub enum Similarity {
     /// exp(-distance^2 / bandwidth^2), Euclidean.
     Rbf {
-        /// Distance at which the similarity has fallen to 1/e; `None`: the median distance of rows to the farthest
-        /// of their neighbours that are kept.
+        /// Distance at which the similarity has fallen to 1/e; auto is the median distance of rows to the farthest of
+        /// their neighbours that are kept.
+        #[param(none = "auto", above = 0)]
         bandwidth: Option<f64>,
     },
     /// The cosine of the angle between the rows, and 0 where it is negative.
     Cosine,
 }
 
-impl Default for Similarity {
-    fn default() -> Self {
-        Similarity::Rbf { bandwidth: None }
-    }
-}
-
-/// Parameters of the methods that use it, for their cards.
-pub(crate) const PARAMS: [Param; 3] = [
-    Param {
-        name: "neighbours",
-        default: "50",
-        help: "how many nearest rows each row can be represented by, at least 1; more is slower and closer to all pairs, which a number beyond the rows asks for",
-    },
-    Param { name: "similarity", default: "rbf", help: "`rbf` (Euclidean distance) or `cosine`" },
-    Param {
-        name: "bandwidth",
-        default: "auto",
-        help: "of `rbf`: the distance at which similarity falls to 1/e, above 0; auto: from the neighbours' distances",
-    },
-];
-
 impl Similarity {
-    /// From parameters as typed.
-    pub(crate) fn from_params(params: &Params) -> Result<Self> {
-        let bandwidth = params.get_auto_f64("bandwidth", None, (Bound::Excluded(0.0), Bound::Unbounded))?;
-        let rbf = Similarity::Rbf { bandwidth };
-        params.get_choice("similarity", rbf, &[("rbf", rbf), ("cosine", Similarity::Cosine)])
-    }
-
     fn rows(self, points: &Points) -> Result<(Rows<'_>, Metric)> {
         Ok(match self {
             Similarity::Rbf { .. } => (Rows::centred(points)?, Metric::Euclidean),

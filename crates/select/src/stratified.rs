@@ -2,36 +2,15 @@
 
 use crate::sensitivity::systematic;
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Param, Params, Progress, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Choice, Method, Progress, Result, Rng, Seed, Settings};
 
-pub(crate) static CARD: Card = Card {
-    slug: "stratified",
-    aliases: &[],
-    title: "Stratified random choice",
-    paper: "textbook stratified sampling (Neyman, JRSS 1934); largest remainders for the rounding",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "Each class gets its share of the budget, in proportion to its rows or equally; inside a class rows are drawn \
-              uniformly. A row's weight is the number of rows of its class that it stands for. Where the budget has less \
-              than one row for a class, chance decides which of these classes are in, and weights allow for it.",
-    useful_when: "keep class proportions in a subsample, the same number of rows of every class, a smaller but \
-                  representative table",
-    cost: "time O(rows), memory O(rows)",
-    params: &[Param {
-        name: "allocation",
-        default: "proportional",
-        help: "how the budget is shared: `proportional` to the classes' rows, or `equal`",
-    }],
-};
-
-/// How the budget is shared among classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How the budget is shared among classes, or clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Allocation {
-    /// In proportion to the classes' rows, rounded by largest remainder (of equal remainders the first class) where that
-    /// gives every class a row, and else at random.
-    #[default]
+    /// In proportion to their rows. Rounded by largest remainder (of equal remainders the first class) where that gives
+    /// every class a row, and else at random.
     Proportional,
-    /// The same for every class; what a small class cannot fill goes to the others.
+    /// The same for all; what a small one cannot fill goes to the others.
     Equal,
 }
 
@@ -50,23 +29,35 @@ pub enum Allocation {
 /// assert_eq!(chosen.weights, Some(vec![3.0; 3]));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct Stratified {
     /// How the budget is shared.
+    #[param(default = Allocation::Proportional)]
     pub allocation: Allocation,
 }
 
-impl Stratified {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let choices = [("proportional", Allocation::Proportional), ("equal", Allocation::Equal)];
-        Ok(Stratified { allocation: params.get_choice("allocation", Allocation::default(), &choices)? })
-    }
+impl Method for Stratified {
+    const CARD: Card = Card {
+        slug: "stratified",
+        aliases: &[],
+        title: "Stratified random choice",
+        paper: "textbook stratified sampling (Neyman, JRSS 1934); largest remainders for the rounding",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "Each class gets its share of the budget, in proportion to its rows or equally; inside a class rows \
+                  are drawn uniformly. A row's weight is the number of rows of its class that it stands for. Where the \
+                  budget has less than one row for a class, chance decides which of these classes are in, and weights \
+                  allow for it.",
+        useful_when: "keep class proportions in a subsample, the same number of rows of every class, a smaller but \
+                      representative table",
+        cost: "time O(rows), memory O(rows)",
+        params: Self::PARAMS,
+    };
 }
 
 impl Selector for Stratified {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

@@ -1,20 +1,7 @@
 //! The best-scored rows: quality without any thought of coverage.
 
 use crate::{Cost, Needs, Pool, Selection, Selector};
-use quadrat_core::{Area, Card, Progress, Result, Seed};
-
-pub(crate) static CARD: Card = Card {
-    slug: "top-score",
-    aliases: &["top"],
-    title: "Highest scores",
-    paper: "textbook ranking",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "The rows with the highest scores, best first; of equal scores the first row.",
-    useful_when: "keep the best examples by a quality score, rank rows and cut",
-    cost: "time O(rows + budget log budget), memory O(rows)",
-    params: &[],
-};
+use quadrat_core::{Area, Card, Method, Progress, Result, Seed, Settings};
 
 /// The rows with the highest scores.
 ///
@@ -25,12 +12,27 @@ pub(crate) static CARD: Card = Card {
 /// assert_eq!(TopScore.select(&pool, 3, Seed(1), &Silent)?.indices, [1, 3, 2]);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct TopScore;
+
+impl Method for TopScore {
+    const CARD: Card = Card {
+        slug: "top-score",
+        aliases: &["top"],
+        title: "Highest scores",
+        paper: "textbook ranking",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "The rows with the highest scores, best first; of equal scores the first row.",
+        useful_when: "keep the best examples by a quality score, rank rows and cut",
+        cost: "time O(rows + budget log budget), memory O(rows)",
+        params: Self::PARAMS,
+    };
+}
 
 impl Selector for TopScore {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

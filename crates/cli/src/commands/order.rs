@@ -4,8 +4,8 @@ use super::{roles, work};
 use crate::args::Order;
 use crate::output::{Reply, check_place, count, json, print, write_json};
 use quadrat::data::{Table, npy_head};
-use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState, shares};
-use quadrat::{ColumnUse, Error, Part, Progress, Result, Seed, Silent, Wish, checkpoint, write_atomic};
+use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState, Rs2, shares};
+use quadrat::{ColumnUse, Error, Part, Progress, Result, Seed, Settings, Silent, Wish, checkpoint, write_atomic};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progres
     let card = work::method("order", &args.method, parameters)?;
     let params = work::params(parameters);
     params.check_names(card)?;
-    let draw = params.get_choice("draw", RoundDraw::default(), &RoundDraw::NAMED)?;
+    let Rs2 { draw } = Rs2::from_params(&params)?;
     let form = form(args.out.as_deref())?;
     for path in [&args.out, &args.state].into_iter().flatten() {
         check_place(path)?;

@@ -10,7 +10,7 @@ use crate::output::{Reply, bytes, check_place, count, operations, seconds, wrap,
 use crate::report::{Block, Page, coverage, map, svg};
 use quadrat::data::{Categories, Missing, Table};
 use quadrat::select::{Cost, Mig, Pool, Selection};
-use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, checkpoint, save_selection};
+use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, Settings, checkpoint, save_selection};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;

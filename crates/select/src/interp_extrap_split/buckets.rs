@@ -2,29 +2,27 @@
 
 use super::lexicographic;
 use ndarray::{Array2, ArrayView1, ArrayView2};
-use quadrat_core::{Error, Progress, Result, Seed};
+use quadrat_core::{Error, Progress, Result, Seed, Settings};
 use quadrat_numeric::neighbours::nearest_f32;
 use quadrat_numeric::{KMeans, Metric, Neighbours};
 
 /// How rows are cut into buckets of similar rows: k-means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct Buckets {
-    /// Number of buckets K, at least 2. Default 5.
+    /// How many buckets. K of the paper.
+    #[param(name = "folds", default = 5, from = 2)]
     pub k: usize,
-    /// Cosine (default), or Euclidean.
-    pub metric: Metric,
-    /// Starts of k-means, at least 1; the best one counts. Default 5.
-    pub restarts: usize,
-    /// Whether buckets get equally many rows (to within one), and folds equally many training rows. The rows with most
-    /// to lose choose their bucket first, those for whom the two nearest centroids are about equally near go where there
-    /// is room; equal rows may part. Default: no, as in the paper, whose buckets differ fivefold.
+    /// Buckets of equal size (to within one), and the same number of training rows in every fold. The rows with most to
+    /// lose choose their bucket first, those for whom the two nearest centroids are about equally near go where there
+    /// is room; equal rows may part. In the paper buckets differ fivefold.
+    #[param(default = false)]
     pub balanced: bool,
-}
-
-impl Default for Buckets {
-    fn default() -> Self {
-        Buckets { k: 5, metric: Metric::Cosine, restarts: 5, balanced: false }
-    }
+    /// Starts of k-means, of which the best counts.
+    #[param(default = 5, from = 1)]
+    pub restarts: usize,
+    /// Cosine (default), or Euclidean.
+    #[param(fixed = Metric::Cosine)]
+    pub metric: Metric,
 }
 
 /// The buckets of one part of the rows.

@@ -2,7 +2,7 @@
 
 use super::{check_both, lexicographic};
 use ndarray::{ArrayView1, ArrayView2};
-use quadrat_core::{Error, Progress, Result, Seed};
+use quadrat_core::{Choice, Error, Param, Params, Progress, Result, Seed, Settings};
 use quadrat_numeric::neighbours::nearest_f32;
 use quadrat_numeric::{Metric, Neighbours};
 
@@ -15,11 +15,38 @@ pub enum Sizes {
     PerQuery(Vec<usize>),
 }
 
+const SIZES: Param =
+    Param { name: "sizes", default: "none", help: "training rows on either side, one or more numbers", ..Param::NONE };
+const PER_QUERY: Param = Param {
+    name: "per-query",
+    default: "10",
+    help: "in place of sizes: how many nearest training rows of each test row to take, one or more numbers",
+    ..Param::NONE
+};
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Sizes::PerQuery(vec![10])
+    }
+}
+
+impl Settings for Sizes {
+    const PARAMS: &'static [Param] = &[SIZES, PER_QUERY];
+
+    fn from_params(params: &Params) -> Result<Self> {
+        if params.get(SIZES.name) != Some(SIZES.default)
+            && let Some(rows) = params.numbers(SIZES.name)?
+        {
+            return Ok(Sizes::Rows(rows));
+        }
+        Ok(params.numbers(PER_QUERY.name)?.map_or_else(Sizes::default, Sizes::PerQuery))
+    }
+}
+
 /// Which of the rows that are far from the test set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Far {
     /// Any of them.
-    #[default]
     Random,
     /// The ones whose nearest test row is farthest.
     Farthest,
@@ -42,32 +69,25 @@ pub enum Far {
 /// assert_eq!(made.sets[0].extrapolation.len(), 4);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Settings)]
 pub struct ReSTrain {
     /// How much to train on; one entry a pair of training sets. Default: the 10 nearest of each test row.
+    #[param(flatten)]
     pub sizes: Sizes,
-    /// N_excl: rows among this many most similar ones of any test row are not far. At least the n of the largest
-    /// interpolation set, which is also the default.
+    /// Rows among this many nearest of a test row are not far; auto is as many as were taken. N_excl of the paper, at
+    /// least the n of the largest interpolation set.
+    #[param(none = "auto", from = 1)]
     pub exclude: Option<usize>,
     /// Which of the far rows.
+    #[param(default = Far::Random)]
     pub far: Far,
     /// Whether both sides get exactly the same number of rows: of the n-th neighbours only the most similar ones are
     /// taken. Otherwise the interpolation side of a size in rows is the whole union. Default: yes.
+    #[param(fixed = true)]
     pub match_sizes: bool,
     /// Cosine (default), or Euclidean.
+    #[param(fixed = Metric::Cosine)]
     pub metric: Metric,
-}
-
-impl Default for ReSTrain {
-    fn default() -> Self {
-        ReSTrain {
-            sizes: Sizes::PerQuery(vec![10]),
-            exclude: None,
-            far: Far::Random,
-            match_sizes: true,
-            metric: Metric::Cosine,
-        }
-    }
 }
 
 /// Two training sets without a row in common, rows ascending.

@@ -3,7 +3,7 @@
 use super::buckets::Part;
 use super::{Buckets, Split, check, check_both, similarity};
 use ndarray::{ArrayView2, Axis};
-use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Error, Progress, Result, Seed, Settings, checkpoint};
 use quadrat_numeric::neighbours::nearest_f32;
 
 /// Folds of a training set and a large test set, clustered together (the paper's section on resampling test queries).
@@ -37,11 +37,13 @@ pub struct ReSTTest {
 /// In fold k bucket k is the extrapolation test; as many rows, at random from the other buckets, are the interpolation
 /// test; the rest is trained on. A bucket that holds more than a third of all rows is too large for that: then half of
 /// the other rows are the interpolation test, and as many of the bucket's, at random, the extrapolation test.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct SimilarityKFold {
     /// How rows are cut.
+    #[param(flatten)]
     pub buckets: Buckets,
-    /// As in [`ReSTTest`].
+    /// Leave out training rows that are at least this similar to an extrapolation test row. As in [`ReSTTest`].
+    #[param(none = "none", from = -1, to = 1)]
     pub purge: Option<f64>,
 }
 

@@ -8,7 +8,7 @@
 
 use crate::convex::dot8;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
-use quadrat_core::{Error, Progress, Result, Seed, checkpoint, stats};
+use quadrat_core::{Error, Progress, Result, Seed, Settings, checkpoint, stats};
 use quadrat_numeric::lasso::lasso_path;
 use quadrat_numeric::linalg;
 use rayon::prelude::*;
@@ -56,25 +56,24 @@ fn check(what: &str, x: ArrayView2<f64>, y: &[f64]) -> Result<()> {
 }
 
 /// The fit of a shared representation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct LinearMtl {
-    /// k: dimensions of the representation, at most the number of tasks and of columns.
+    /// Dimensions of the representation, at most the number of sources and of columns. k of the paper.
+    #[param(default = 10, from = 1)]
     pub rank: usize,
-    /// Keeps the heads of tasks with few rows small: as if each head had been seen to be 0 on this many rows more.
+    /// Keeps heads of tasks with few rows small: as if each head had been seen to be 0 on this many rows more.
+    #[param(default = 1.0, from = 0, unit = "rows")]
     pub ridge: f64,
     /// Most rounds of both steps.
+    #[param(fixed = 50)]
     pub sweeps: usize,
     /// Stop when a round lowers the squares by less than this share.
+    #[param(fixed = 1e-6)]
     pub tol: f64,
     /// Whether each task's rows are centred and divided by their root mean square, and its labels centred: an intercept
     /// for each task, and tasks with large and small features made comparable. Without, the model has no intercept.
+    #[param(fixed = true)]
     pub centre: bool,
-}
-
-impl Default for LinearMtl {
-    fn default() -> Self {
-        LinearMtl { rank: 10, ridge: 1.0, sweeps: 50, tol: 1e-6, centre: true }
-    }
 }
 
 /// A representation and the tasks' heads on it.

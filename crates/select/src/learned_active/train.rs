@@ -16,7 +16,7 @@
 use super::learned::{Board, features};
 use super::network::{ANSWER, Adam, Network, draw};
 use super::{Game, Grid, LearnedPolicy, QueryPolicy, QueryProblem, check_budget, mean_losses};
-use quadrat_core::{Error, Progress, Result, Rng, Seed, checkpoint};
+use quadrat_core::{Error, Progress, Result, Rng, Seed, Settings, checkpoint};
 use rayon::prelude::*;
 
 /// How a policy is trained.
@@ -30,43 +30,34 @@ use rayon::prelude::*;
 /// assert!(trained.levels.iter().all(|level| level.worst < 0.9));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Trainer {
     /// r_1 < ... < r_K. Default none: where Theta is finite its largest complexity and halves of it while there is
     /// something to find out, at most 6; else 0.1 T, 0.2 T, ... 1.6 T.
     pub levels: Vec<f64>,
-    /// Particles at each level, where Theta is not finite, at least 2. Default 64.
-    pub particles: usize,
-    /// Games of a policy step, at least 8. Default 512.
-    pub batch: usize,
-    /// Policy steps at each level, and at the end. Default 300.
+    /// Of training: policy steps at each level of hardness. And at the end.
+    #[param(default = 300, from = 1)]
     pub steps: usize,
-    /// Adam's step size. Default 0.02.
-    pub rate: f64,
-    /// How sharply the adversary looks at the largest regret, above 0, in units of 1/loss. Default 30.
-    pub sharpness: f64,
-    /// Hidden units, at least 1. Default 32.
+    /// Of training: games a step.
+    #[param(default = 512, from = 8)]
+    pub batch: usize,
+    /// Of training: hidden units of the network.
+    #[param(default = 32, from = 1)]
     pub hidden: usize,
+    /// Particles at each level, where Theta is not finite, at least 2.
+    #[param(fixed = 64)]
+    pub particles: usize,
+    /// Adam's step size.
+    #[param(fixed = 0.02)]
+    pub rate: f64,
+    /// How sharply the adversary looks at the largest regret, above 0, in units of 1/loss.
+    #[param(fixed = 30.0)]
+    pub sharpness: f64,
     /// Whether a query may be asked only once.
     pub no_repeat: bool,
-    /// Games at each parameter when worst cases are measured, at least 1. Default 1,000.
+    /// Games at each parameter when worst cases are measured, at least 1.
+    #[param(fixed = 1000)]
     pub games: usize,
-}
-
-impl Default for Trainer {
-    fn default() -> Self {
-        Trainer {
-            levels: Vec::new(),
-            particles: 64,
-            batch: 512,
-            steps: 300,
-            rate: 0.02,
-            sharpness: 30.0,
-            hidden: 32,
-            no_repeat: false,
-            games: 1000,
-        }
-    }
 }
 
 /// A level of hardness after training.

@@ -6,22 +6,22 @@ use super::sample::inclusion_probabilities;
 use super::{RowScores, Scores, check};
 use crate::convex::{Affine, dot};
 use ndarray::ArrayView2;
-use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Choice, Error, Progress, Result, Seed, checkpoint};
 use quadrat_numeric::linalg::product;
 use rayon::prelude::*;
 
 /// How sensitivities are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum SensitivityMode {
-    /// Exact where that takes about a minute on two cores at most, else approximate, else the bound; the notes say which.
-    #[default]
+    /// Exact where that takes about a minute on two cores at most, else approximate, else the bound. The notes say
+    /// which.
     Auto,
-    /// One convex problem over all rows for each row, each with a certificate of 1e-8.
+    /// One convex problem over all rows for each row. Each with a certificate of 1e-8.
     Exact,
-    /// The same problems over a sample of rows drawn by Lewis weights, a few hundred for ten columns (the scheme of
-    /// Padmanabhan, Woodruff and Zhang 2023): within some ten percent.
+    /// The same problems over a sample of rows, within some ten percent. The sample is drawn by Lewis weights, a few
+    /// hundred rows for ten columns (the scheme of Padmanabhan, Woodruff and Zhang 2023).
     Approximate,
-    /// The upper bound `min(1, d^max(0, p/2 - 1) w_i)` from Lewis weights.
+    /// The upper bound from Lewis weights. That is `min(1, d^max(0, p/2 - 1) w_i)`.
     Bound,
 }
 

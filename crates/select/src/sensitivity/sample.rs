@@ -4,57 +4,18 @@ use super::{LevSens, Leverage, LeverageMode, LewisWeights, RootLeverage, RowNorm
 use super::{Sensitivity, SensitivityMode, Uniform, check};
 use crate::{Cost, Needs, Pool, Selection, Selector};
 use ndarray::{Array2, ArrayView2, Axis, s};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
-
-pub(crate) static CARD: Card = Card {
-    slug: "sensitivity-sampling",
-    aliases: &["sensitivity"],
-    title: "l_p sensitivity sampling",
-    paper: "Woodruff and Yasuda, ICML 2023, arXiv 2306.00732",
-    area: Area::Select,
-    verbs: &["select"],
-    summary: "A few hundred weighted rows of a tall numeric table on which every l_p regression (robust for p = 1, least \
-              squares for p = 2, outlier-seeking above) has nearly the same objective as on the whole table.",
-    useful_when: "table too tall to fit a regression, coreset with weights, robust least absolute deviations regression \
-                  with outliers, importance scores of rows, leverage scores, which rows influence the fit, subsample \
-                  with weights without losing rare rows",
-    cost: "Time n d^2 per pass: 2 passes for leverage, about 30 for Lewis weights; exact sensitivities solve one convex \
-           problem a row (about 5 ms a row at p = 1 and 20,000 x 10 on two cores), approximate ones a problem on a fixed number of \
-           rows. Memory: one copy of the table in double precision.",
-    params: &[
-        Param {
-            name: "importance",
-            default: "sensitivity",
-            help: "sensitivity, leverage, root-leverage, lewis, lev-sens, row-norm or uniform",
-        },
-        Param { name: "p", default: "1", help: "power of the norm to preserve, at least 1 (leverage is for 2)" },
-        Param {
-            name: "mode",
-            default: "auto",
-            help: "how sensitivities are found: exact, approximate, bound (Lewis weights) or auto (by size)",
-        },
-        Param { name: "draw", default: "systematic", help: "systematic, poisson or with-replacement" },
-        Param { name: "ridge", default: "0", help: "ridge of the leverage score, at least 0" },
-        Param { name: "sketch", default: "false", help: "leverage from a sketch: for many columns" },
-        Param {
-            name: "intercept",
-            default: "true",
-            help: "the fits have a constant: a column of ones is part of the matrix, as in nearly all regressions",
-        },
-    ],
-};
+use quadrat_core::{Area, Card, Choice, Error, Method, Param, Params, Progress, Result, Rng, Seed, Settings};
 
 /// How rows are drawn, given the probabilities q with which each is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Draw {
-    /// Exactly m rows: steps of 1 along the running sum of q over the rows in random order (Madow 1949). Each row is
-    /// kept with its own q, and the fixed size takes away most of the variance of independent draws.
-    #[default]
+    /// Exactly as many rows as asked for. Steps of 1 along the running sum of q over the rows in random order (Madow
+    /// 1949): each row is kept with its own q, and the fixed size takes away most of the variance of independent draws.
     Systematic,
-    /// Each row for itself, kept with probability q: m rows on average.
+    /// Each row for itself, as many as asked for on average. Kept with probability q.
     Poisson,
-    /// m independent draws in proportion to the scores; a row drawn several times is returned once, with the sum of
-    /// its weights.
+    /// Independent draws in proportion to the scores; a row drawn several times comes once, with the sum of its
+    /// weights.
     WithReplacement,
 }
 
@@ -90,49 +51,108 @@ pub struct ScoreSampler {
     pub intercept: bool,
 }
 
-impl Default for ScoreSampler {
-    fn default() -> Self {
-        ScoreSampler { scores: Box::new(Sensitivity::default()), draw: Draw::default(), intercept: true }
+/// What is typed: some parameters belong to several scores.
+#[derive(Settings)]
+struct Typed {
+    /// What makes a row important.
+    #[param(default = Importance::Sensitivity)]
+    importance: Importance,
+    /// Power of the norm to preserve; leverage is for 2.
+    #[param(
+        default = 1.0,
+        from = 1,
+        only = ("importance", &["sensitivity", "lev-sens", "lewis", "root-leverage", "row-norm"])
+    )]
+    p: f64,
+    /// How sensitivities are found.
+    #[param(default = SensitivityMode::Auto, only = ("importance", &["sensitivity", "lev-sens"]))]
+    mode: SensitivityMode,
+    /// How rows are drawn.
+    #[param(default = Draw::Systematic)]
+    draw: Draw,
+    /// Ridge of the leverage score.
+    #[param(default = 0.0, from = 0, only = ("importance", &["leverage"]))]
+    ridge: f64,
+    /// Leverage from a sketch: for many columns.
+    #[param(default = false, only = ("importance", &["leverage"]))]
+    sketch: bool,
+    /// The fits have a constant: a column of ones is part of the matrix, as in nearly all regressions.
+    #[param(default = true)]
+    intercept: bool,
+}
+
+/// The scores by name.
+#[derive(Clone, Copy, Choice)]
+enum Importance {
+    /// The largest share of the norm that the row can have.
+    Sensitivity,
+    /// That share for p = 2.
+    Leverage,
+    /// Leverage^(p/2), an upper bound for p to 2.
+    RootLeverage,
+    /// Lewis weights: leverage after the change of density that suits p.
+    Lewis,
+    /// Leverage and sensitivity together.
+    LevSens,
+    /// The row's own norm: a baseline.
+    RowNorm,
+    /// All rows alike: a baseline.
+    Uniform,
+}
+
+impl From<Typed> for ScoreSampler {
+    fn from(typed: Typed) -> Self {
+        let Typed { importance, p, mode, draw, ridge, sketch, intercept } = typed;
+        let sensitivity = Sensitivity { p, mode, ..Sensitivity::default() };
+        let mode = if sketch { LeverageMode::Sketch { columns: 16 } } else { LeverageMode::Exact };
+        let scores: Box<dyn RowScores> = match importance {
+            Importance::Sensitivity => Box::new(sensitivity),
+            Importance::Leverage => Box::new(Leverage { mode, ridge }),
+            Importance::RootLeverage => Box::new(RootLeverage { p, rounds: None }),
+            Importance::Lewis => Box::new(LewisWeights { p, ..LewisWeights::default() }),
+            Importance::LevSens => Box::new(LevSens { sensitivity }),
+            Importance::RowNorm => Box::new(RowNorm { p }),
+            Importance::Uniform => Box::new(Uniform),
+        };
+        ScoreSampler { scores, draw, intercept }
     }
 }
 
-impl ScoreSampler {
-    /// From parameters as typed.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        let p = params.get_f64("p", 1.0, 1.0..)?;
-        let modes = [
-            ("auto", SensitivityMode::Auto),
-            ("exact", SensitivityMode::Exact),
-            ("approximate", SensitivityMode::Approximate),
-            ("bound", SensitivityMode::Bound),
-        ];
-        let mode = params.get_choice("mode", SensitivityMode::Auto, &modes)?;
-        let sensitivity = Sensitivity { p, mode, ..Sensitivity::default() };
-        let sketched = LeverageMode::Sketch { columns: 16 };
-        let leverage = Leverage {
-            mode: if params.get_bool("sketch", false)? { sketched } else { LeverageMode::Exact },
-            ridge: params.get_f64("ridge", 0.0, 0.0..)?,
-        };
-        type Build<'a> = &'a dyn Fn() -> Box<dyn RowScores>;
-        let builds: [(&str, Build); 7] = [
-            ("sensitivity", &|| Box::new(sensitivity)),
-            ("leverage", &|| Box::new(leverage)),
-            ("root-leverage", &|| Box::new(RootLeverage { p, rounds: None })),
-            ("lewis", &|| Box::new(LewisWeights { p, ..LewisWeights::default() })),
-            ("lev-sens", &|| Box::new(LevSens { sensitivity })),
-            ("row-norm", &|| Box::new(RowNorm { p })),
-            ("uniform", &|| Box::new(Uniform)),
-        ];
-        let scores = params.get_choice("importance", builds[0].1, &builds)?();
-        let draws =
-            [("systematic", Draw::Systematic), ("poisson", Draw::Poisson), ("with-replacement", Draw::WithReplacement)];
-        Ok(ScoreSampler {
-            scores,
-            draw: params.get_choice("draw", Draw::default(), &draws)?,
-            intercept: params.get_bool("intercept", true)?,
-        })
+impl Default for ScoreSampler {
+    fn default() -> Self {
+        Typed::default().into()
     }
+}
 
+impl Settings for ScoreSampler {
+    const PARAMS: &'static [Param] = Typed::PARAMS;
+
+    fn from_params(params: &Params) -> Result<Self> {
+        Ok(Typed::from_params(params)?.into())
+    }
+}
+
+impl Method for ScoreSampler {
+    const CARD: Card = Card {
+        slug: "sensitivity-sampling",
+        aliases: &["sensitivity"],
+        title: "l_p sensitivity sampling",
+        paper: "Woodruff and Yasuda, ICML 2023, arXiv 2306.00732",
+        area: Area::Select,
+        verbs: &["select"],
+        summary: "A few hundred weighted rows of a tall numeric table on which every l_p regression (robust for p = 1, \
+                  least squares for p = 2, outlier-seeking above) has nearly the same objective as on the whole table.",
+        useful_when: "table too tall to fit a regression, coreset with weights, robust least absolute deviations \
+                      regression with outliers, importance scores of rows, leverage scores, which rows influence the \
+                      fit, subsample with weights without losing rare rows",
+        cost: "Time n d^2 per pass: 2 passes for leverage, about 30 for Lewis weights; exact sensitivities solve one \
+               convex problem a row (about 5 ms a row at p = 1 and 20,000 x 10 on two cores), approximate ones a \
+               problem on a fixed number of rows. Memory: one copy of the table in double precision.",
+        params: Self::PARAMS,
+    };
+}
+
+impl ScoreSampler {
     /// Draws about `m` rows of `a` (n x d).
     pub fn sample(&self, a: ArrayView2<f64>, m: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         let p = self.scores.p();
@@ -176,7 +196,7 @@ impl ScoreSampler {
 
 impl Selector for ScoreSampler {
     fn card(&self) -> &'static Card {
-        &CARD
+        &Self::CARD
     }
 
     fn needs(&self) -> Needs {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{Pool, Selector, lp_regress};
 use ndarray::{Array2, array, concatenate};
 use proptest::prelude::*;
-use quadrat_core::{Params, Silent, stats};
+use quadrat_core::{Params, Settings, Silent, stats};
 use quadrat_numeric::Points;
 
 fn golden() -> Array2<f64> {

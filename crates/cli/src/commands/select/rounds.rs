@@ -5,7 +5,7 @@ use crate::args::Select;
 use crate::output::json;
 use quadrat::data::{Missing, Table};
 use quadrat::select::{AskTell, DiversifyConquer, IterativeRefine, Pool, RefineState, Selection};
-use quadrat::{Error, Progress, Result, Seed};
+use quadrat::{Error, Progress, Result, Seed, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
