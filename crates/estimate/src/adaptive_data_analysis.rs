@@ -65,8 +65,9 @@ pub use privacy::{Privacy, certified_width, zcdp_epsilon};
 pub use query::{Agreement, Bits, Each, Fingerprint, Query};
 pub use thresholdout::Thresholdout;
 
-use quadrat_core::{Area, Card, Error, Param, Result, Rng};
+use quadrat_core::{Area, Card, Error, Kind, Param, Result, Rng};
 use serde::{Deserialize, Serialize};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 pub(crate) static CARD: Card = Card {
     slug: "adaptive-data-analysis",
@@ -87,18 +88,31 @@ pub(crate) static CARD: Card = Card {
         Param {
             name: "mechanism",
             default: "thresholdout",
-            help: "thresholdout, gaussian, laplace, ladder, pmw (finite domain), naive or split; on the command line \
-                   this is `--method` of `quadrat holdout init`",
+            help: "what answers; on the command line this is `--method` of `quadrat holdout init`",
+            kind: Kind::Choice(&[
+                ("thresholdout", "compares the hold-out with the training rows"),
+                ("gaussian", "adds normal noise"),
+                ("laplace", "adds Laplace noise"),
+                ("ladder", "answers only clear improvements"),
+                ("pmw", "multiplicative weights over a finite domain"),
+                ("naive", "the plain mean, without a guarantee"),
+                ("split", "fresh rows for every question"),
+            ]),
+            ..Param::NONE
         },
         Param {
             name: "queries",
             default: "100",
             help: "questions that will be answered, where the guarantee depends on it",
+            kind: Kind::Whole { range: (Included(1), Unbounded), or: None },
+            ..Param::NONE
         },
         Param {
             name: "confidence",
             default: "0.95",
             help: "probability with which all certified answers are valid together",
+            kind: Kind::Number { range: (Excluded(0.0), Excluded(1.0)), or: None },
+            ..Param::NONE
         },
     ],
 };

@@ -33,9 +33,10 @@ pub use problem::{Expectations, Problem, by_point};
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
 use normals::ln_add;
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed, checkpoint, stats};
+use quadrat_core::{Area, Card, Error, Kind, Param, Progress, Result, Seed, checkpoint, stats};
 use quadrat_numeric::linalg::product;
 use rayon::prelude::*;
+use std::ops::Bound::{Included, Unbounded};
 use weights::{best_weights, dot};
 
 pub(crate) static CARD: Card = Card {
@@ -55,13 +56,30 @@ pub(crate) static CARD: Card = Card {
     cost: "N evaluations of the model for each point's targets; besides them time O(N J (d^2 + rounds)), memory O(N J), for \
            J targets in d dimensions",
     params: &[
-        Param { name: "calls", default: "none", help: "runs of the model in all" },
+        Param {
+            name: "calls",
+            default: "none",
+            help: "runs of the model in all",
+            kind: Kind::Whole { range: (Included(1), Unbounded), or: Some("none") },
+            ..Param::NONE
+        },
         Param {
             name: "method",
             default: "saltelli",
-            help: "of `estimate sobol`: saltelli (fixed design; files or a program) or adaptive-iscv (asks in rounds)",
+            help: "of `estimate sobol`: how its points are chosen",
+            kind: Kind::Choice(&[
+                ("saltelli", "fixed design; files or a program"),
+                ("adaptive-iscv", "asks a program in rounds"),
+            ]),
+            ..Param::NONE
         },
-        Param { name: "resamples", default: "1000", help: "bootstrap resamples behind the intervals" },
+        Param {
+            name: "resamples",
+            default: "1000",
+            help: "bootstrap resamples behind the intervals; 0 for the delta method",
+            kind: Kind::Whole { range: (Unbounded, Unbounded), or: None },
+            ..Param::NONE
+        },
     ],
 };
 

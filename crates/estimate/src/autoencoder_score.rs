@@ -59,68 +59,51 @@ pub use generator::{AutoencoderGenerator, Radius};
 use crate::score::{ScoreModel, check_columns, score_matching_loss};
 use criterion::Reconstruction;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Rng, Seed, Silent, checkpoint};
+use quadrat_core::{Area, Card, Choice, Error, Method, Named, Param, Progress, Result, Rng, Seed};
+use quadrat_core::{Settings, Silent, checkpoint};
 use quadrat_numeric::layers::{Activation, Adam, Layers, Start};
 use quadrat_numeric::learners::cosine;
 use rayon::prelude::*;
 
-pub(crate) static CARD: Card = Card {
-    slug: "autoencoder-score",
-    aliases: &["dae-score", "denoising-autoencoder"],
-    title: "Score from an auto-encoder",
-    paper: "Alain, Bengio: What Regularized Auto-Encoders Learn from the Data-Generating Distribution. JMLR 15 (2014) \
-            3743-3773, arXiv 1211.4246",
-    area: Area::Estimate,
-    verbs: &["sample"],
-    summary: "The gradient of the data's log-density from a small denoising or contractive auto-encoder: log-density \
-              ratios between points, and new rows by Markov chains that the gradient drives.",
-    useful_when: "more rows like mine, generate synthetic numeric data, sample from an unknown density, density ratio, \
-                  score of the data, how likely is this point, mode finding, anomaly score",
-    cost: "training: steps x batch x 6 hidden x columns operations; sampling: (burn-in + thin x draws) x chains x 5 passes \
-           through the network",
-    params: &[
-        Param {
-            name: "noise",
-            default: "auto",
-            help: "s in standard deviations of the columns; several as 0.1,0.4; auto: the one of 0.05, 0.1, 0.2, 0.4 that fits \
-                   held-out rows best",
-        },
-        Param {
-            name: "criterion",
-            default: "denoising",
-            help: "denoising, contractive, contractive-hutchinson, contractive-encoder, or plain (no regularisation)",
-        },
-        Param { name: "hidden", default: "100", help: "units of each hidden layer, such as 128,128" },
-        Param { name: "steps", default: "5000", help: "training steps of 128 rows" },
-        Param {
-            name: "skip",
-            default: "true",
-            help: "whether the network says how a row is to be moved, or the row itself",
-        },
-        Param { name: "sampler", default: "metropolis", help: "metropolis, mala, langevin or dae-chain" },
-        Param {
-            name: "step",
-            default: "auto",
-            help: "proposal size in standard deviations; auto: tuned during burn-in",
-        },
-        Param { name: "quadrature", default: "gauss:5", help: "path integral: one, taylor2, trapezoid:K or gauss:K" },
-        Param { name: "chains", default: "20", help: "chains side by side, each from a random row" },
-        Param { name: "burn-in", default: "1000", help: "steps before the first draw" },
-        Param { name: "thin", default: "10", help: "steps between draws" },
-        Param {
-            name: "guard",
-            default: "auto",
-            help: "reject proposals farther than this from every row, in standard deviations; none; auto: where training noise \
-                   did not reach",
-        },
-    ],
-};
+impl Method for AutoencoderGenerator {
+    const CARD: Card = Card {
+        slug: "autoencoder-score",
+        aliases: &["dae-score", "denoising-autoencoder"],
+        title: "Score from an auto-encoder",
+        paper: "Alain, Bengio: What Regularized Auto-Encoders Learn from the Data-Generating Distribution. JMLR 15 \
+                (2014) 3743-3773, arXiv 1211.4246",
+        area: Area::Estimate,
+        verbs: &["sample"],
+        summary: "The gradient of the data's log-density from a small denoising or contractive auto-encoder: \
+                  log-density ratios between points, and new rows by Markov chains that the gradient drives.",
+        useful_when: "more rows like mine, generate synthetic numeric data, sample from an unknown density, density \
+                      ratio, score of the data, how likely is this point, mode finding, anomaly score",
+        cost: "training: steps x batch x 6 hidden x columns operations; sampling: (burn-in + thin x draws) x chains x \
+               5 passes through the network",
+        params: &Param::pick(
+            &[Self::PARAMS],
+            [
+                "noise",
+                "criterion",
+                "hidden",
+                "steps",
+                "skip",
+                "sampler",
+                "step",
+                "quadrature",
+                "chains",
+                "burn-in",
+                "thin",
+                "guard",
+            ],
+        ),
+    };
+}
 
 /// What is minimised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Criterion {
     /// E |r(x + e) - x|^2.
-    #[default]
     Denoising,
     /// E |r(x) - x|^2 + s^2 |dr/dx|_F^2.
     Contractive(Penalty),
@@ -140,51 +123,56 @@ pub enum Penalty {
     Hutchinson,
 }
 
-impl Criterion {
-    /// Names on the command line.
-    pub const NAMED: [(&'static str, Criterion); 5] = [
-        ("denoising", Criterion::Denoising),
-        ("contractive", Criterion::Contractive(Penalty::Exact)),
-        ("contractive-hutchinson", Criterion::Contractive(Penalty::Hutchinson)),
-        ("contractive-encoder", Criterion::ContractiveEncoder),
-        ("plain", Criterion::Plain),
+/// By hand: a variant has a field of its own that is part of the name.
+impl Choice for Criterion {
+    const CHOICES: &'static [Named<Self>] = &[
+        Named { name: "denoising", value: Criterion::Denoising, help: "adds noise and takes it out" },
+        Named {
+            name: "contractive",
+            value: Criterion::Contractive(Penalty::Exact),
+            help: "punishes the Jacobian, for one hidden layer",
+        },
+        Named {
+            name: "contractive-hutchinson",
+            value: Criterion::Contractive(Penalty::Hutchinson),
+            help: "the same by random directions, for any depth",
+        },
+        Named {
+            name: "contractive-encoder",
+            value: Criterion::ContractiveEncoder,
+            help: "punishes the hidden layer's Jacobian alone: for comparison",
+        },
+        Named { name: "plain", value: Criterion::Plain, help: "no regularisation: for comparison" },
     ];
 }
 
 /// An auto-encoder to be trained for its score.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct ScoreAutoencoder {
     /// s, above 0; several are a mixture (denoising only). In standard deviations of the columns when `standardise`.
+    #[param(fixed = vec![0.2])]
     pub noise: Vec<f64>,
     /// What is minimised.
+    #[param(default = Criterion::Denoising)]
     pub criterion: Criterion,
-    /// Units of each hidden layer of tanh; none makes r linear.
+    /// Units of each hidden layer of tanh, such as 128,128. None makes r linear.
+    #[param(default = vec![100], text = "100")]
     pub hidden: Vec<usize>,
-    /// Whether r(x) = x + s net(x); else r(x) = net(x).
-    pub skip: bool,
-    /// Adam's steps, at least 1.
+    /// Training steps of 128 rows. Adam's.
+    #[param(default = 5000, from = 1)]
     pub steps: usize,
+    /// Whether the network says how a row is to be moved, or the row itself. r(x) = x + s net(x); else r(x) = net(x).
+    #[param(default = true)]
+    pub skip: bool,
     /// Rows a step, drawn with replacement; at least 2. Denoising uses half as many rows, each with +e and -e.
+    #[param(fixed = 128)]
     pub batch: usize,
     /// Adam's first step size, above 0.
+    #[param(fixed = 1e-2)]
     pub learning_rate: f64,
     /// Whether columns are brought to mean 0 and standard deviation 1 inside.
+    #[param(fixed = true)]
     pub standardise: bool,
-}
-
-impl Default for ScoreAutoencoder {
-    fn default() -> Self {
-        ScoreAutoencoder {
-            noise: vec![0.2],
-            criterion: Criterion::Denoising,
-            hidden: vec![100],
-            skip: true,
-            steps: 5000,
-            batch: 128,
-            learning_rate: 1e-2,
-            standardise: true,
-        }
-    }
 }
 
 /// Steps between looks at the progress, and in a figure of the loss.

@@ -8,33 +8,25 @@
 
 use crate::score::{Quadrature, Rule, ScoreModel, check_columns};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis, Zip, s};
-use quadrat_core::{Error, Progress, Result, Rng, Seed, checkpoint, stats};
+use quadrat_core::{Choice, Error, Progress, Result, Rng, Seed, Settings, checkpoint, stats};
 use rayon::prelude::*;
 
 /// How a chain moves. Lengths are in units of the model's [`scale`](ScoreModel::scale), q is the step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Kernel {
-    /// Random walk y = x + q e, accepted with probability min(1, p(y) / p(x)); the ratio is a path integral.
-    #[default]
+    /// Random walk, accepted by the ratio of densities. y = x + q e with probability min(1, p(y) / p(x)); the ratio is
+    /// a path integral.
     Metropolis,
-    /// Langevin's drift y = x + q^2 / 2 s(x) + q e with Hastings' correction (Roberts and Tweedie 1996).
+    /// Langevin's drift with Hastings' correction. y = x + q^2 / 2 s(x) + q e (Roberts and Tweedie 1996).
     Mala,
-    /// The same without a correction: every proposal is accepted, and the target is off by O(q^2).
+    /// The same without a correction. Every proposal is accepted, and the target is off by O(q^2).
     Langevin,
-    /// Corrupt with the model's own noise, take the noise out, and add it again (Bengio et al. 2013, arXiv 1305.6663), without
-    /// a correction. One score a step, but steps of the noise's length.
+    /// Corrupt with the model's own noise, take the noise out, and add it again, without a correction. Bengio et al.
+    /// (2013, arXiv 1305.6663). One score a step, but steps of the noise's length.
     DaeChain,
 }
 
 impl Kernel {
-    /// Names on the command line.
-    pub const NAMED: [(&'static str, Kernel); 4] = [
-        ("metropolis", Kernel::Metropolis),
-        ("mala", Kernel::Mala),
-        ("langevin", Kernel::Langevin),
-        ("dae-chain", Kernel::DaeChain),
-    ];
-
     /// The acceptance that the step is tuned to: the middle of 0.23 to 0.5 for random walks; of MALA's limit (Roberts and
     /// Rosenthal 1998).
     fn wanted(self) -> Option<f64> {
@@ -56,34 +48,27 @@ pub struct Guard {
 }
 
 /// How chains are run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Chains {
     /// How a chain moves.
+    #[param(name = "sampler", default = Kernel::Metropolis)]
     pub kernel: Kernel,
-    /// q, above 0. `None`: tuned during burn-in within the model's [`reach`](ScoreModel::reach) (Metropolis, MALA), or the
-    /// model's noise, 0.1 where it has none (Langevin).
+    /// Proposal size in standard deviations; auto is tuned during burn-in. q, in units of the model's scale. `None`:
+    /// tuned within the model's [`reach`](ScoreModel::reach) (Metropolis, MALA), or the model's noise, 0.1 where it has
+    /// none (Langevin).
+    #[param(none = "auto", above = 0)]
     pub step: Option<f64>,
-    /// Of the path integral.
+    /// Path integral: one, taylor2, trapezoid:K or gauss:K.
+    #[param(default = Quadrature::Gauss(5), text = "gauss:5", parse = str::parse)]
     pub quadrature: Quadrature,
     /// Steps before the first draw.
+    #[param(default = 1000)]
     pub burn_in: usize,
-    /// Steps between draws, at least 1.
+    /// Steps between draws.
+    #[param(default = 10, from = 1)]
     pub thin: usize,
     /// Where proposals are rejected.
     pub guard: Option<Guard>,
-}
-
-impl Default for Chains {
-    fn default() -> Self {
-        Chains {
-            kernel: Kernel::Metropolis,
-            step: None,
-            quadrature: Quadrature::default(),
-            burn_in: 1000,
-            thin: 10,
-            guard: None,
-        }
-    }
 }
 
 /// What the chains drew.

@@ -61,10 +61,11 @@ pub use posterior::{GpPosterior, Kernel, MOST_ROWS, Rows, median_distance, resid
 pub use quadratic_form::QuadraticForm;
 pub use reference::reference_error;
 
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Named, Param, Progress, Result, Seed, checkpoint};
 use quadrat_numeric::check_finite;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 pub(crate) static CARD: Card = Card {
     slug: "inductive-bias",
@@ -81,35 +82,67 @@ pub(crate) static CARD: Card = Card {
     cost: "kernel spaces: n^3/3 + n^2 t + n t^2 + 9 t^3 operations for n training and t test rows, 8 (n + t)^2 bytes; \
            networks: as many trainings as samples",
     params: &[
-        Param { name: "space", default: "kernel:rbf", help: "kernel:rbf, kernel:linear, or network[:width[,depth]]" },
-        Param { name: "eps", default: "auto", help: "target test errors; auto: the error of ridge on random features" },
-        Param { name: "unit", default: "bits", help: "bits or nats" },
-        Param { name: "sigma", default: "median", help: "length scale of kernel:rbf; median distance between rows" },
-        Param { name: "noise", default: "auto", help: "variance of the outputs beyond the function; 0 to interpolate" },
+        Param {
+            name: "space",
+            default: "kernel:rbf",
+            help: "kernel:rbf, kernel:linear, or network[:width[,depth]]",
+            ..Param::NONE
+        },
+        Param {
+            name: "eps",
+            default: "auto",
+            help: "target test errors, with commas; auto is the error of ridge on random features",
+            ..Param::NONE
+        },
+        Param {
+            name: "unit",
+            default: "bits",
+            help: "what information is counted in",
+            kind: Kind::Choice(&UNITS),
+            ..Param::NONE
+        },
+        Param {
+            name: "sigma",
+            default: "median",
+            help: "length scale of kernel:rbf; median is the median distance between rows",
+            kind: Kind::Number { range: (Excluded(0.0), Unbounded), or: Some("median") },
+            ..Param::NONE
+        },
+        Param {
+            name: "noise",
+            default: "auto",
+            help: "variance of the outputs beyond the function; 0 to interpolate",
+            kind: Kind::Number { range: (Included(0.0), Unbounded), or: Some("auto") },
+            ..Param::NONE
+        },
         Param {
             name: "fit",
             default: "exact",
-            help: "exact (kernels), or a law fitted to samples: ncx2, sankaran, sankaran-half-square, gamma, normal, \
-                   empirical; networks: ncx2",
+            help: "where the law of the test error comes from",
+            kind: Kind::Choice(&FITS),
+            ..Param::NONE
         },
     ],
 };
 
+const UNITS: [(&str, &str); 2] = Named::names(Unit::CHOICES);
+const FITS: [(&str, &str); 7] = {
+    let [ncx2, sankaran, half_square, gamma, normal, empirical] = Named::names(Fit::CHOICES);
+    [("exact", "the law itself: kernels"), ncx2, sankaran, half_square, gamma, normal, empirical]
+};
+
 /// What information is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Choice, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// Natural logarithms.
-    Nats,
     /// Logarithms to base 2.
     #[default]
     Bits,
+    /// Natural logarithms.
+    Nats,
 }
 
 impl Unit {
-    /// Names on the command line.
-    pub const NAMED: [(&'static str, Unit); 2] = [("bits", Unit::Bits), ("nats", Unit::Nats)];
-
     fn of_nats(self, nats: f64) -> f64 {
         // No information is 0, not -0.
         let nats = if nats == 0.0 { 0.0 } else { nats };

@@ -52,42 +52,11 @@ mod tests;
 pub use fitted::Fitted;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use quadrat_core::{Area, Card, Error, Param, Params, Progress, Result, Rng, Seed};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Method, Progress, Result, Rng, Seed, Settings};
 use quadrat_numeric::check_finite;
 use quadrat_numeric::transport::wasserstein1;
 use rayon::prelude::*;
-
-pub(crate) static CARD: Card = Card {
-    slug: "perturbed-likelihood",
-    aliases: &["perturbed-mle"],
-    title: "Perturbed-likelihood generator",
-    paper: "Chae, Kim, Kim, Lin: A likelihood approach to nonparametric estimation of a singular distribution using deep \
-            generative models. JMLR 24, 2023, arXiv 2105.04046",
-    area: Area::Estimate,
-    verbs: &["sample"],
-    summary: "A generator for rows on or near a thin set (a curve, a manifold, images): a variational autoencoder or an \
-              exact mixture, fitted to rows with known noise and sampled without it, the noise chosen by Wasserstein \
-              distance to rows held out.",
-    useful_when: "make new rows like mine, generative model of data on a manifold, VAE samples are noisy or collapse, \
-                  synthetic data, likelihood diverges, how much noise to add to training data",
-    cost: "steps times batch rows through two networks for each noise level (a few seconds for 3,000 steps of 100 rows), \
-           plus one exact Wasserstein distance a level",
-    params: &[
-        Param { name: "latent", default: "2", help: "dimensions of Z, at most the number of columns" },
-        Param { name: "prior", default: "normal", help: "law of Z: normal, or uniform (quadrature only)" },
-        Param {
-            name: "bound",
-            default: "elbo",
-            help: "elbo, iwae:K or quadrature:M (an exact mixture, latent at most 3)",
-        },
-        Param { name: "noise", default: "auto", help: "standard deviation t in the columns' units, or auto" },
-        Param { name: "redraw", default: "true", help: "fresh noise every epoch, or one draw" },
-        Param { name: "hidden", default: "64", help: "units of each of the two hidden layers" },
-        Param { name: "steps", default: "3000", help: "steps of Adam" },
-        Param { name: "batch", default: "100", help: "rows of a step" },
-        Param { name: "rate", default: "0.001", help: "Adam's step size" },
-    ],
-};
+use std::ops::Bound::{Included, Unbounded};
 
 /// Rows that a fit needs.
 pub const FEWEST: usize = 50;
@@ -97,11 +66,11 @@ pub const MOST_QUADRATURE: usize = 3;
 pub const LEVELS: [f64; 8] = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5];
 
 /// The law of Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum Prior {
     /// Independent standard normals.
     Normal,
-    /// Uniform on the cube from -1 to 1.
+    /// Uniform on the cube from -1 to 1, with quadrature only.
     Uniform,
 }
 
@@ -177,74 +146,72 @@ impl InstanceNoise {
 }
 
 /// The method: a decoder of `hidden` layers of leaky rectified units, the bound, the noise and the training.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Settings)]
 pub struct PerturbedMle {
-    /// Dimensions of Z. Default 2.
+    /// Dimensions of Z, at most the number of columns.
+    #[param(default = 2, from = 1)]
     pub latent: usize,
-    /// Law of Z. Default normal.
+    /// Law of Z.
+    #[param(default = Prior::Normal)]
     pub prior: Prior,
-    /// Units of each hidden layer, of decoder and encoder; none for linear ones. Default 64, 64.
-    pub hidden: Vec<usize>,
-    /// What is maximised. Default the evidence lower bound.
+    /// What is maximised: elbo, iwae:K or quadrature:M (an exact mixture, latent at most 3).
+    #[param(default = Bound::Elbo, text = "elbo", parse = parse_bound)]
     pub bound: Bound,
-    /// The noise added to rows. Default chosen among [`LEVELS`].
+    /// Noise added to rows, a standard deviation in the columns' units; auto is chosen by the distance to rows held
+    /// out.
+    #[param(
+        default = Noise::Auto,
+        text = "auto",
+        parse = parse_noise,
+        kind = Kind::Number { range: (Included(0.0), Unbounded), or: Some("auto") }
+    )]
     pub noise: Noise,
-    /// Whether noise is drawn afresh every epoch. Default yes.
+    /// Whether noise is drawn afresh every epoch.
+    #[param(default = true)]
     pub redraw: bool,
+    /// Units of each of the two hidden layers. Of each hidden layer, of decoder and encoder; none for linear ones.
+    #[param(
+        default = vec![64, 64],
+        text = "64",
+        parse = two_layers,
+        kind = Kind::Whole { range: (Included(1), Unbounded), or: None }
+    )]
+    pub hidden: Vec<usize>,
     /// The decoder's noise. Default learned.
+    #[param(fixed = Sigma::Learned { floor: 0.0 })]
     pub sigma: Sigma,
-    /// Steps of Adam. Default 3,000.
+    /// Steps of Adam.
+    #[param(default = 3000, from = 1)]
     pub steps: usize,
-    /// Rows of a step. Default 100.
+    /// Rows of a step.
+    #[param(default = 100, from = 1)]
     pub batch: usize,
-    /// Adam's step size. Default 1e-3.
+    /// Adam's step size.
+    #[param(default = 0.001, above = 0)]
     pub rate: f64,
 }
 
-impl Default for PerturbedMle {
-    fn default() -> Self {
-        PerturbedMle {
-            latent: 2,
-            prior: Prior::Normal,
-            hidden: vec![64, 64],
-            bound: Bound::Elbo,
-            noise: Noise::Auto,
-            redraw: true,
-            sigma: Sigma::Learned { floor: 0.0 },
-            steps: 3000,
-            batch: 100,
-            rate: 1e-3,
-        }
-    }
+impl Method for PerturbedMle {
+    const CARD: Card = Card {
+        slug: "perturbed-likelihood",
+        aliases: &["perturbed-mle"],
+        title: "Perturbed-likelihood generator",
+        paper: "Chae, Kim, Kim, Lin: A likelihood approach to nonparametric estimation of a singular distribution \
+                using deep generative models. JMLR 24, 2023, arXiv 2105.04046",
+        area: Area::Estimate,
+        verbs: &["sample"],
+        summary: "A generator for rows on or near a thin set (a curve, a manifold, images): a variational autoencoder \
+                  or an exact mixture, fitted to rows with known noise and sampled without it, the noise chosen by \
+                  Wasserstein distance to rows held out.",
+        useful_when: "make new rows like mine, generative model of data on a manifold, VAE samples are noisy or \
+                      collapse, synthetic data, likelihood diverges, how much noise to add to training data",
+        cost: "steps times batch rows through two networks for each noise level (a few seconds for 3,000 steps of 100 \
+               rows), plus one exact Wasserstein distance a level",
+        params: Self::PARAMS,
+    };
 }
 
 impl PerturbedMle {
-    /// From the words of a command line; the card's parameters.
-    ///
-    /// # Errors
-    /// Unknown names and values out of range.
-    pub fn from_params(params: &Params) -> Result<PerturbedMle> {
-        params.check_names(&CARD)?;
-        let width = params.get_usize("hidden", 64, 1..)?;
-        let above_0 = (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded);
-        Ok(PerturbedMle {
-            latent: params.get_usize("latent", 2, 1..)?,
-            prior: params.get_choice(
-                "prior",
-                Prior::Normal,
-                &[("normal", Prior::Normal), ("uniform", Prior::Uniform)],
-            )?,
-            hidden: vec![width, width],
-            bound: parse_bound(params.get("bound").unwrap_or("elbo"))?,
-            noise: params.get_auto_f64("noise", None, 0.0..)?.map_or(Noise::Auto, Noise::Fixed),
-            redraw: params.get_bool("redraw", true)?,
-            sigma: Sigma::Learned { floor: 0.0 },
-            steps: params.get_usize("steps", 3000, 1..)?,
-            batch: params.get_usize("batch", 100, 1..)?,
-            rate: params.get_f64("rate", 1e-3, above_0)?,
-        })
-    }
-
     /// Fits a generator to the rows of `x`: one fit for each noise level, in parallel. Reports a step of training at a time.
     ///
     /// # Errors
@@ -344,6 +311,18 @@ fn parse_bound(text: &str) -> Result<Bound> {
         Some(("quadrature", m)) => Ok(Bound::Quadrature { m: number(m)? }),
         _ => Err(unfit()),
     }
+}
+
+fn parse_noise(text: &str) -> Result<Noise> {
+    let level = text.parse().ok().filter(|level: &f64| level.is_finite() && *level >= 0.0);
+    let want = || Error::input("noise", format!("`{text}`"), "use `auto` or a number, at least 0");
+    level.map(Noise::Fixed).ok_or_else(want)
+}
+
+fn two_layers(text: &str) -> Result<Vec<usize>> {
+    let units = text.parse().ok().filter(|units| *units > 0);
+    let want = || Error::input("hidden", format!("`{text}`"), "use a whole number, at least 1");
+    units.map(|units| vec![units, units]).ok_or_else(want)
 }
 
 /// The place of the noise level with the least distance; among levels within 1% of it the largest, since noise costs

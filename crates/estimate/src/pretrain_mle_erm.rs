@@ -62,7 +62,8 @@ pub use quadrat_numeric::mixture::{Covariance, GaussianMixture, Mixture};
 pub use representations::{Choice, Kind, Ppca, Rescaled};
 
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed};
+use quadrat_core::{Area, Card, Error, Kind as Values, Named, Param, Progress, Result, Seed};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 pub(crate) static CARD: Card = Card {
     slug: "pretrain-mle-erm",
@@ -78,13 +79,48 @@ pub(crate) static CARD: Card = Card {
     cost: "a representation for each split and pool size (principal components: m d^2 + d^3; mixtures: m k d a round) and a \
            head for each number of labels",
     params: &[
-        Param { name: "representation", default: "fa", help: "fa, ppca, gmm or contrastive" },
-        Param { name: "rank", default: "BIC", help: "factors, or outputs of the contrastive network" },
-        Param { name: "k", default: "BIC", help: "clusters of gmm" },
-        Param { name: "repeats", default: "20", help: "random splits into training and held-out labels" },
-        Param { name: "test-share", default: "0.3", help: "share of the labelled rows that is held out" },
+        Param {
+            name: "representation",
+            default: "fa",
+            help: "what is learnt without labels",
+            kind: Values::Choice(&REPRESENTATIONS),
+            ..Param::NONE
+        },
+        Param {
+            name: "rank",
+            default: "BIC",
+            help: "factors, or outputs of the contrastive network",
+            kind: SIZE,
+            only: Some(("representation", &["fa", "ppca", "contrastive"])),
+            ..Param::NONE
+        },
+        Param {
+            name: "k",
+            default: "BIC",
+            help: "clusters",
+            kind: SIZE,
+            only: Some(("representation", &["gmm"])),
+            ..Param::NONE
+        },
+        Param {
+            name: "repeats",
+            default: "20",
+            help: "random splits into training and held-out labels",
+            kind: Values::Whole { range: (Included(2), Unbounded), or: None },
+            ..Param::NONE
+        },
+        Param {
+            name: "test-share",
+            default: "0.3",
+            help: "share of the labelled rows that is held out",
+            kind: Values::Number { range: (Excluded(0.0), Excluded(1.0)), or: None },
+            ..Param::NONE
+        },
     ],
 };
+
+const REPRESENTATIONS: [(&str, &str); 4] = Named::names(<Kind as quadrat_core::Choice>::CHOICES);
+const SIZE: Values = Values::Whole { range: (Included(1), Unbounded), or: Some("BIC") };
 
 /// Phase 1: a family of latent models, and how the best of them is found.
 pub trait Representation: Send + Sync {

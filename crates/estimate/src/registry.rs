@@ -1,34 +1,30 @@
 //! The list of methods: one line a method. Each has its own interface, and its card says where; those that make rows share
 //! one.
 
-use crate::Generator;
 use crate::autoencoder_score::AutoencoderGenerator;
 use crate::perturbed_likelihood::PerturbedMle;
-use quadrat_core::{Card, Error, Params, Result, nearest};
+use crate::{Generator, adaptive_data_analysis, adaptive_iscv, inductive_bias, pretrain_mle_erm};
+use quadrat_core::{Card, Entry, Method, Params, Result};
+
+/// Methods that make rows.
+const GENERATORS: &[Entry<dyn Generator>] = &[of::<AutoencoderGenerator>(), of::<PerturbedMle>()];
+
+const fn of<T: Generator + Method + 'static>() -> Entry<dyn Generator> {
+    Entry { card: &T::CARD, build: |params| Ok(Box::new(T::from_params(params)?)) }
+}
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static Card> {
     const CARDS: &[&Card] = &[
-        &crate::adaptive_iscv::CARD,
-        &crate::adaptive_data_analysis::CARD,
-        &crate::inductive_bias::CARD,
-        &crate::autoencoder_score::CARD,
-        &crate::perturbed_likelihood::CARD,
-        &crate::pretrain_mle_erm::CARD,
+        &adaptive_iscv::CARD,
+        &adaptive_data_analysis::CARD,
+        &inductive_bias::CARD,
+        &AutoencoderGenerator::CARD,
+        &PerturbedMle::CARD,
+        &pretrain_mle_erm::CARD,
     ];
     CARDS.to_vec()
 }
-
-/// How a generator is made from parameters as typed.
-struct Maker {
-    card: &'static Card,
-    build: fn(&Params) -> Result<Box<dyn Generator>>,
-}
-
-const GENERATORS: &[Maker] = &[
-    Maker { card: &crate::autoencoder_score::CARD, build: |p| Ok(Box::new(AutoencoderGenerator::from_params(p)?)) },
-    Maker { card: &crate::perturbed_likelihood::CARD, build: |p| Ok(Box::new(PerturbedMle::from_params(p)?)) },
-];
 
 /// The generator called `name`, with its parameters as typed.
 ///
@@ -40,20 +36,13 @@ const GENERATORS: &[Maker] = &[
 /// assert!(quadrat_estimate::build_generator("autoencoder-score", &Params::from([("noise", "0.1")])).is_ok());
 /// ```
 pub fn build_generator(name: &str, params: &Params) -> Result<Box<dyn Generator>> {
-    let Some(maker) = GENERATORS.iter().find(|maker| maker.card.is_called(name)) else {
-        let near = nearest(name, GENERATORS.iter().map(|maker| maker.card.slug));
-        return Err(Error::input(
-            "method",
-            format!("`{name}`"),
-            format!("methods that make rows: {}", near.join(", ")),
-        ));
-    };
-    (maker.build)(params)
+    Entry::find(GENERATORS, "methods that make rows", name, params)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quadrat_core::Settings;
 
     #[test]
     fn cards_that_say_so_can_be_built_and_the_defaults_are_theirs() {
@@ -85,7 +74,7 @@ mod tests {
             AutoencoderGenerator::from_params(&Params::from([("noise", "0.1, 0.4"), ("hidden", "8,8")])).unwrap();
         assert_eq!((parsed.learner.noise, parsed.learner.hidden), (vec![0.1, 0.4], vec![8, 8]));
         assert!(parsed.choose.is_empty());
-        let defaults: Params = crate::autoencoder_score::CARD.params.iter().map(|p| (p.name, p.default)).collect();
+        let defaults: Params = AutoencoderGenerator::CARD.params.iter().map(|p| (p.name, p.default)).collect();
         assert_eq!(AutoencoderGenerator::from_params(&defaults).unwrap(), AutoencoderGenerator::default());
     }
 }

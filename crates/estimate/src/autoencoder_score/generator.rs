@@ -1,13 +1,12 @@
 //! New rows by Markov chains on the learnt score.
 
-use super::{AutoencoderScore, CARD, Criterion, ScoreAutoencoder, choose_noise};
-use crate::chains::{Chains, Draws, Guard, Kernel};
+use super::{AutoencoderScore, ScoreAutoencoder, choose_noise};
+use crate::chains::{Chains, Draws, Guard};
 use crate::generators::{Generated, Generator};
-use crate::score::{Quadrature, ScoreModel};
+use crate::score::ScoreModel;
 use ndarray::{ArrayView2, Axis};
-use quadrat_core::{Error, Params, Progress, Result, Seed, stats};
+use quadrat_core::{Error, Param, Params, Progress, Result, Seed, Settings, stats};
 use quadrat_numeric::neighbours::nearest;
-use std::str::FromStr;
 
 /// Trains an auto-encoder and samples from what it learnt.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,15 +23,45 @@ pub struct AutoencoderGenerator {
     pub guard: Radius,
 }
 
+/// What is typed: one noise stands for the learner's or for those to choose from.
+#[derive(Settings)]
+struct Typed {
+    /// Noise in standard deviations of the columns; several as 0.1,0.4; auto is the one of 0.05, 0.1, 0.2, 0.4 that
+    /// fits held-out rows best.
+    #[param(none = "auto")]
+    noise: Option<Vec<f64>>,
+    #[param(flatten)]
+    learner: ScoreAutoencoder,
+    #[param(flatten)]
+    chains: Chains,
+    /// Chains side by side, each from a random row.
+    #[param(name = "chains", default = 20, from = 2)]
+    count: usize,
+    /// Reject proposals farther than this from every row, in standard deviations; none; auto is where training noise
+    /// did not reach.
+    #[param(default = Radius::Auto, text = "auto", parse = Radius::parse)]
+    guard: Radius,
+}
+
+impl From<Typed> for AutoencoderGenerator {
+    fn from(Typed { noise, learner, chains, count, guard }: Typed) -> Self {
+        let choose = if noise.is_none() { vec![0.05, 0.1, 0.2, 0.4] } else { Vec::new() };
+        let learner = ScoreAutoencoder { noise: noise.unwrap_or(learner.noise), ..learner };
+        AutoencoderGenerator { learner, choose, chains, count, guard }
+    }
+}
+
 impl Default for AutoencoderGenerator {
     fn default() -> Self {
-        AutoencoderGenerator {
-            learner: ScoreAutoencoder::default(),
-            choose: vec![0.05, 0.1, 0.2, 0.4],
-            chains: Chains::default(),
-            count: 20,
-            guard: Radius::Auto,
-        }
+        Typed::default().into()
+    }
+}
+
+impl Settings for AutoencoderGenerator {
+    const PARAMS: &'static [Param] = Typed::PARAMS;
+
+    fn from_params(params: &Params) -> Result<Self> {
+        Ok(Typed::from_params(params)?.into())
     }
 }
 
@@ -55,54 +84,6 @@ const GUARDED: usize = 5000;
 const FEWEST: usize = 250;
 /// R-hat above which chains count as not having mixed (Vehtari et al. 2021).
 const MIXED: f64 = 1.01;
-
-impl AutoencoderGenerator {
-    /// From parameters as typed.
-    ///
-    /// # Errors
-    /// Unknown names, values out of range.
-    pub fn from_params(params: &Params) -> Result<Self> {
-        params.check_names(&CARD)?;
-        let d = AutoencoderGenerator::default();
-        let noise = match params.get("noise") {
-            None | Some("auto") => None,
-            Some(text) => Some(numbers(text, "noise")?),
-        };
-        let above_zero = (std::ops::Bound::Excluded(0.0), std::ops::Bound::Unbounded);
-        let guard = match params.get("guard") {
-            Some("none") => Radius::Unlimited,
-            _ => params.get_auto_f64("guard", None, above_zero)?.map_or(Radius::Auto, Radius::Given),
-        };
-        Ok(AutoencoderGenerator {
-            learner: ScoreAutoencoder {
-                noise: noise.clone().unwrap_or(d.learner.noise),
-                criterion: params.get_choice("criterion", d.learner.criterion, &Criterion::NAMED)?,
-                hidden: params.get("hidden").map_or(Ok(d.learner.hidden), |text| numbers(text, "hidden"))?,
-                skip: params.get_bool("skip", d.learner.skip)?,
-                steps: params.get_usize("steps", d.learner.steps, 1..)?,
-                ..ScoreAutoencoder::default()
-            },
-            choose: if noise.is_none() { d.choose } else { Vec::new() },
-            chains: Chains {
-                kernel: params.get_choice("sampler", d.chains.kernel, &Kernel::NAMED)?,
-                step: params.get_auto_f64("step", None, above_zero)?,
-                quadrature: params.get("quadrature").map_or(Ok(d.chains.quadrature), Quadrature::from_str)?,
-                burn_in: params.get_usize("burn-in", d.chains.burn_in, ..)?,
-                thin: params.get_usize("thin", d.chains.thin, 1..)?,
-                guard: None,
-            },
-            count: params.get_usize("chains", d.count, 2..)?,
-            guard,
-        })
-    }
-}
-
-/// Numbers with commas between them.
-fn numbers<T: FromStr>(text: &str, what: &str) -> Result<Vec<T>> {
-    let number = |part: &str| part.trim().parse().ok();
-    let numbers: Option<Vec<T>> = text.split(',').map(number).collect();
-    numbers.ok_or_else(|| Error::input(what, format!("`{text}`"), "use a number, or several with commas"))
-}
 
 impl Generator for AutoencoderGenerator {
     fn draw(&self, x: ArrayView2<f64>, rows: usize, seed: Seed, progress: &dyn Progress) -> Result<Generated> {
@@ -141,6 +122,14 @@ impl Generator for AutoencoderGenerator {
 }
 
 impl Radius {
+    fn parse(text: &str) -> Result<Self> {
+        match (text, text.parse().ok().filter(|radius: &f64| radius.is_finite() && *radius > 0.0)) {
+            ("none", _) => Ok(Radius::Unlimited),
+            (_, Some(radius)) => Ok(Radius::Given(radius)),
+            _ => Err(Error::input("guard", format!("`{text}`"), "use `auto`, `none` or a number above 0")),
+        }
+    }
+
     fn of(
         self,
         x: ArrayView2<f64>,

@@ -1,41 +1,29 @@
 //! A law fitted to sampled test errors (step 3 of the paper), and its lower tail.
 
 use super::{Bias, Means, Unit, check_eps};
-use quadrat_core::{Error, Result, Seed, stats};
+use quadrat_core::{Choice, Error, Result, Seed, stats};
 use quadrat_numeric::simplex::nelder_mead;
 use quadrat_numeric::special::{log_noncentral_chi_square_cdf, log_noncentral_chi_square_pdf, log_normal_cdf};
 use rayon::prelude::*;
 use serde::Serialize;
 
 /// Which law is fitted to the sampled errors, and how its tail is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Choice)]
 pub enum Fit {
-    /// A scaled non-central chi-square, by maximum likelihood: the error is a quadratic form in Gaussians.
+    /// A scaled non-central chi-square, by maximum likelihood. The error is a quadratic form in Gaussians.
     #[default]
     Ncx2,
     /// The same, its tail by Sankaran's normal approximation, -ln Phi(z).
     Sankaran,
-    /// The same, but z^2/2, as the authors' code returns where the distribution function underflows: it lacks the
+    /// The same, but z^2/2, as the authors' code returns where the distribution function underflows. It lacks the
     /// factor before the exponential.
     SankaranHalfSquare,
-    /// A gamma law, by maximum likelihood: the case without non-centrality.
+    /// A gamma law, by maximum likelihood. The case without non-centrality.
     Gamma,
     /// A normal law.
     Normal,
-    /// No law: the share of errors that are small enough. Infinite when none is.
+    /// No law: the share of errors that are small enough. Infinite bits when none is.
     Empirical,
-}
-
-impl Fit {
-    /// Names on the command line.
-    pub const NAMED: [(&'static str, Fit); 6] = [
-        ("ncx2", Fit::Ncx2),
-        ("sankaran", Fit::Sankaran),
-        ("sankaran-half-square", Fit::SankaranHalfSquare),
-        ("gamma", Fit::Gamma),
-        ("normal", Fit::Normal),
-        ("empirical", Fit::Empirical),
-    ];
 }
 
 /// A fitted law of errors.

@@ -2,7 +2,7 @@ use super::training::Networks;
 use super::*;
 use crate::GenerativeModel;
 use ndarray::{array, s};
-use quadrat_core::{Silent, stats};
+use quadrat_core::{Params, Silent, stats};
 use quadrat_numeric::layers::Layers;
 use quadrat_numeric::linalg::{gram, symmetric_eigen};
 
@@ -343,7 +343,7 @@ fn parameters_of_the_command_line() {
     };
     assert_eq!(method, expected);
     assert_eq!(PerturbedMle::from_params(&Params::none()).unwrap(), PerturbedMle::default());
-    for (name, value) in [("bound", "iwae"), ("bound", "iwae:x"), ("noise", "-1"), ("rate", "0"), ("letters", "3")] {
+    for (name, value) in [("bound", "iwae"), ("bound", "iwae:x"), ("noise", "-1"), ("rate", "0"), ("hidden", "0")] {
         assert!(PerturbedMle::from_params(&Params::from([(name, value)])).is_err(), "{name} {value}");
     }
 }

@@ -94,15 +94,15 @@ impl Representation for Contrastive {
 }
 
 /// The families by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, quadrat_core::Choice)]
 pub enum Kind {
-    /// [`Ppca`].
-    Ppca,
-    /// [`FactorAnalysis`].
+    /// Factors with a noise each column. [`FactorAnalysis`].
     Fa,
-    /// [`GaussianMixture`] with spherical covariances.
+    /// Factors with one noise for all columns. [`Ppca`].
+    Ppca,
+    /// Clusters. [`GaussianMixture`] with spherical covariances.
     Gmm,
-    /// [`Contrastive`] with a linear encoder.
+    /// An encoder that tells whether two corrupted views are of one row. [`Contrastive`], linear.
     Contrastive,
 }
 
@@ -110,10 +110,6 @@ pub enum Kind {
 const MOST: usize = 30;
 
 impl Kind {
-    /// Names on the command line.
-    pub const NAMED: [(&'static str, Kind); 4] =
-        [("ppca", Kind::Ppca), ("fa", Kind::Fa), ("gmm", Kind::Gmm), ("contrastive", Kind::Contrastive)];
-
     /// The family with so many factors, clusters or outputs.
     pub fn of_size(self, size: usize) -> Box<dyn Representation> {
         match self {

@@ -13,7 +13,7 @@ use quadrat::estimate::inductive_bias::{
 };
 use quadrat::numeric::learners::MlpRegressor;
 use quadrat::stats::{mean, t_interval};
-use quadrat::{Error, Plot, Progress, Result, Seed, Series, catalogue, checkpoint, find};
+use quadrat::{Choice, Error, Plot, Progress, Result, Seed, Series, catalogue, checkpoint, find};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -206,10 +206,10 @@ fn fit(args: &InductiveBias, space: Space) -> Result<Option<Fit>> {
             Err(Error::input("--fit", "`exact`", "a network's error has no law of its own: use ncx2 or another fit"))
         }
         Some("exact") => Ok(None),
-        Some(name) => match Fit::NAMED.iter().find(|(known, _)| *known == name) {
-            Some((_, fit)) => Ok(Some(*fit)),
+        Some(name) => match Fit::CHOICES.iter().find(|fit| fit.name == name) {
+            Some(fit) => Ok(Some(fit.value)),
             None => {
-                let names: Vec<&str> = Fit::NAMED.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = Fit::CHOICES.iter().map(|fit| fit.name).collect();
                 let want = format!("use exact, {}", names.join(", "));
                 Err(Error::input("--fit", format!("`{name}`"), want))
             }
@@ -377,7 +377,7 @@ impl Outcome<'_> {
         let (train, test) = self.sizes();
         let name = match self.fit {
             None => "exact",
-            Some(fit) => Fit::NAMED.iter().find(|(_, f)| *f == fit).map_or("", |(name, _)| name),
+            Some(fit) => Fit::CHOICES.iter().find(|f| f.value == fit).map_or("", |f| f.name),
         };
         let what = match self.task.classes.len() {
             0 => format!("regression on {}", self.args.target),

@@ -89,7 +89,7 @@ impl Learnt {
     }
 
     fn name(self) -> &'static str {
-        Kind::NAMED.iter().find(|(_, kind)| *kind == self.kind()).map_or("", |(name, _)| name)
+        <Kind as quadrat::Choice>::CHOICES.iter().find(|kind| kind.value == self.kind()).map_or("", |kind| kind.name)
     }
 }
 
