@@ -81,7 +81,7 @@ impl Derived {
                 Fields::Unit => (quote!(Self::#ident), quote!(Self::#ident)),
                 _ => (quote!(Self::#ident { #read }), quote!(Self::#ident { #values })),
             };
-            if ident.to_string() == usual {
+            if *ident == usual {
                 default = Some((own.clone(), plain));
             }
             choices.push(quote!((#own, #of_one)));

@@ -190,7 +190,7 @@ fn sparse_singular_values_are_the_dense_ones() {
     assert!((found.coordinates[[2, 0]] - 4.0).abs() < 1e-6 && found.coordinates[[1, 0]] == 0.0);
     let mut empty = Csr::new(3);
     empty.push_row([]);
-    assert_eq!(truncated_svd(&empty, 2, Seed(1)).unwrap().coordinates, Array2::zeros((1, 2)));
+    assert_eq!(truncated_svd(&empty, 2, Seed(1)).unwrap().coordinates, Array2::<f32>::zeros((1, 2)));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use ndarray::{Array2, Axis, concatenate, s};
 use quadrat_core::{Card, Error, Params, Progress, Seed, Silent};
-use quadrat_robust::{Generator, Labelled, Origin, Reads, Resampled, Resampler, build, cards};
+use quadrat_robust::{Generator, Labelled, Origin, Reads, Resampled, Resampler, Smote, build, cards};
 
 /// Two classes of 40 and 15 rows. Column 0 is a number, column 1 a category or a number, as the method wants it.
 fn table(card: &Card) -> Labelled {

@@ -77,7 +77,7 @@ pub enum Penalty {
 impl Penalty {
     fn share(text: &str) -> Result<Self> {
         let want = match text {
-            "cv" => "cross-validation needs the target's rows: LinearMtl::choose_penalty finds the share",
+            "cv" => "cross-validation needs the target's rows: Representation::choose_penalty finds the share",
             _ => "use `cv` or a number, at least 0",
         };
         let share = text.parse().ok().filter(|share: &f64| share.is_finite() && *share >= 0.0);
@@ -105,7 +105,7 @@ pub struct TaskAllocator {
     #[param(default = Rule::L1)]
     pub rule: Rule,
     /// Of rule l1: penalty as a share of the one that leaves no source, or cv: by cross-validation on the target's
-    /// rows. The latter is [`LinearMtl::choose_penalty`].
+    /// rows. The latter is [`Representation::choose_penalty`].
     #[param(
         name = "lambda",
         default = Penalty::Relative(0.05),
