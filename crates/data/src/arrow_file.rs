@@ -17,7 +17,7 @@ use arrow_buffer::Buffer;
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{read_dictionary, read_footer_length, read_record_batch};
 use arrow_ipc::{Block, CompressionType, Message, MetadataVersion, root_as_footer, root_as_message};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use arrow_select::take::take;
 use parquet::file::reader::{ChunkReader, Length};
 use quadrat_core::{Error, Result};
@@ -116,6 +116,7 @@ impl ArrowFile {
             let head = usize::try_from(block.metaDataLength()).map_err(|e| ipc(&e))?;
             let head = span(u64::try_from(block.offset()).map_err(|e| ipc(&e))?, head)?;
             let batch = message_of(&head)?.header_as_record_batch().ok_or_else(|| ipc(&"a batch is missing"))?;
+            check_rows(&batch, block.bodyLength(), &schema)?;
             lengths.push(batch.length());
             blocks.push(*block);
         }
@@ -222,6 +223,31 @@ fn head_at(bytes: &[u8], at: usize) -> Step<Option<(usize, usize)>> {
     }
 }
 
+/// Refuses a batch whose rows are not those of its first column, or more than its bytes can hold: answers are made room
+/// for before a batch is decoded.
+fn check_rows(batch: &arrow_ipc::RecordBatch, body: i64, schema: &SchemaRef) -> Step<()> {
+    let rows = batch.length();
+    if batch.nodes().is_none_or(|nodes| nodes.iter().next().is_none_or(|column| column.length() != rows)) {
+        return Err(ipc(&"a batch has not the rows that its columns have"));
+    }
+    let packed = match batch.compression().map(|compression| compression.codec()) {
+        None => 1,
+        Some(codec) => most_packed(codec) as i64,
+    };
+    // Neither needs a bit a row, as all others do.
+    let light = |field: &FieldRef| matches!(field.data_type(), DataType::Null | DataType::RunEndEncoded(..));
+    let most = if schema.fields().iter().all(light) { i64::from(u32::MAX) } else { body.saturating_mul(8 * packed) };
+    if rows > most {
+        return Err(ipc(&"a batch declares more rows than its bytes can hold"));
+    }
+    Ok(())
+}
+
+/// Bytes that one byte can become: LZ4 gives at most 255, Zstandard a block of 128 KiB for four.
+fn most_packed(codec: CompressionType) -> usize {
+    if codec == CompressionType::LZ4_FRAME { 255 } else { 1 << 15 }
+}
+
 /// Refuses buffers that lie outside the body, or that claim to decompress to more than they can.
 fn check_sizes(batch: Option<arrow_ipc::RecordBatch>, body: &Buffer) -> Step<()> {
     let batch = batch.ok_or_else(|| ipc(&"a dictionary has no values"))?;
@@ -232,10 +258,9 @@ fn check_sizes(batch: Option<arrow_ipc::RecordBatch>, body: &Buffer) -> Step<()>
         let span = span.ok_or_else(|| ipc(&"a buffer lies outside its batch"))?;
         let Some(codec) = compression else { continue };
         let Some((claim, packed)) = span.split_first_chunk::<8>() else { continue };
-        // LZ4 gives at most 255 bytes for one, Zstandard a block of 128 KiB for four.
-        let most = if codec == CompressionType::LZ4_FRAME { 255 } else { 1 << 15 };
         let claim = i64::from_le_bytes(*claim);
-        let possible = usize::try_from(claim.max(0)).ok().filter(|n| *n <= (packed.len() + 64).saturating_mul(most));
+        let possible =
+            usize::try_from(claim.max(0)).ok().filter(|n| *n <= (packed.len() + 64).saturating_mul(most_packed(codec)));
         if !possible.is_some_and(room_for::<u8>) {
             return Err(ipc(&"a compressed buffer claims an impossible size"));
         }

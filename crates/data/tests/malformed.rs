@@ -131,6 +131,24 @@ fn arrow() {
     survives("arrows", 1000);
 }
 
+/// A batch that declares far more rows than its bytes can hold takes no memory for them.
+#[test]
+fn rows_of_arrow_are_not_believed() {
+    for ending in ["arrow", "arrows"] {
+        let bytes = valid(ending);
+        let rows = Table::from_bytes(&format!("a.{ending}"), bytes.clone(), &[]).unwrap().rows() as i64;
+        let places = (0..bytes.len() - 7).filter(|at| bytes[*at..at + 8] == rows.to_le_bytes());
+        let mut tried = 0;
+        for at in places {
+            let mut changed = bytes.clone();
+            changed[at..at + 8].copy_from_slice(&(1_i64 << 45).to_le_bytes());
+            exercise(&format!("a.{ending}"), &changed);
+            tried += 1;
+        }
+        assert!(tried > 1, "{ending}");
+    }
+}
+
 #[test]
 fn npy() {
     survives("npy", 400);
