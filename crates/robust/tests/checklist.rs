@@ -289,14 +289,17 @@ fn borderline_smote_without_a_row_in_danger_says_so() {
 fn strategies_exclude_each_other_and_are_read_from_text() {
     for card in cards().into_iter().filter(|card| card.params.iter().any(|p| p.name == "ratio")) {
         for (params, text) in [
-            (Params::from([("ratio", "0.5"), ("percent", "100")]), "strategy: got `ratio and percent` and others"),
+            (
+                Params::from([("ratio", "0.5"), ("percent", "100")]),
+                "strategy: got `ratio and percent`; give only one of",
+            ),
             (
                 Params::from([("ratio", "0.5"), ("strategy", "all")]),
-                "strategy: got `ratio` and others; give only one of",
+                "strategy: got `strategy and ratio`; give only one of",
             ),
             (Params::from([("counts", "1:20")]), "counts: got `1:20`; write NAME=ROWS,NAME=ROWS"),
             (Params::from([("counts", "1=many")]), "counts: got `1=many`; write NAME=ROWS"),
-            (Params::from([("ratio", "0")]), "ratio: got `0`; use a number"),
+            (Params::from([("ratio", "0")]), "ratio: got `0`; use `none` or a number"),
         ] {
             let error = build(card.slug, &params).err().unwrap().to_string();
             assert!(error.starts_with(text), "{}: {error}", card.slug);
