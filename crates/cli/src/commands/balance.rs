@@ -24,7 +24,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
     let columns = columns(args, &table)?;
     let mut uses = columns.choose(&table, resampler.reads())?;
     let table = uses.settle(&table, args.work.reading.on_missing_in_made()?)?;
-    let target = Target::classes(&table, &args.target, args.classes)?;
+    let target = Target::classes(&table, &args.target, args.classes).map_err(|e| uses.explained(&table, e))?;
     let data = columns.read(&table, &mut uses, resampler.reads())?;
     let started = Instant::now();
     let made = resampler.resample(&data, Seed(args.work.run.seed), progress)?;

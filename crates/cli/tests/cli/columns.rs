@@ -440,3 +440,20 @@ fn a_model_learns_from_dates_that_are_named() {
     let value = folder.json(&format!("{line} --epochs 1 --json").replace("--epochs 60 ", ""));
     assert!(left_out(&value).iter().any(|(name, why)| *name == "day" && why.contains("if they are named")), "{value}");
 }
+
+/// Also where it is the target alone that lacks a value.
+#[test]
+fn a_missing_target_is_told_with_the_ways_out() {
+    let folder = Folder::new("missing-target");
+    let line = |i: usize| format!("{i}.5,{}\n", ["?", "pos", "neg", "neg"][i % 4]);
+    folder.write("m.csv", &format!("x,y\n{}", (0..40).map(line).collect::<String>()));
+    for verb in
+        ["balance --method smote --out b.csv", "train --hidden 4", "select --method stratified --budget 4 --out s.csv"]
+    {
+        let said = folder.fails(&format!("quadrat {verb} --in m.csv --target y"));
+        assert!(
+            said.contains("10 of 40 rows") && said.contains("`y` (10)") && said.contains("--missing drop"),
+            "{verb}\n{said}"
+        );
+    }
+}
