@@ -6,16 +6,16 @@ use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 use std::str::FromStr;
 
-/// Values of parameters by name, as text. A method's `build` reads them with the typed getters, which check the range
-/// and name the parameter when something does not fit.
+/// Values of parameters by name, as text. What [`Settings`](crate::Settings) derives reads them by their declarations; an
+/// error names the parameter, what was given and what is allowed.
 ///
 /// ```
-/// use quadrat_core::Params;
-/// let params = Params::from([("alpha", "0.5"), ("kernel", "rbf")]);
-/// assert_eq!(params.get_f64("alpha", 0.7, 0.0..=1.0)?, 0.5);
-/// assert_eq!(params.get_usize("k", 10, 1..)?, 10);
-/// assert_eq!(params.get_choice("kernel", 1, &[("linear", 1), ("rbf", 2)])?, 2);
-/// assert!(params.get_f64("alpha", 0.7, 1.0..).is_err());
+/// use quadrat_core::{Kind, Param, Params};
+/// use std::ops::Bound::{Included, Unbounded};
+/// const K: Param = Param { name: "k", default: "10", kind: Kind::Whole { range: (Included(1), Unbounded), or: None }, ..Param::NONE };
+/// assert_eq!(Params::from([("k", "3")]).whole(&K)?, Some(3));
+/// assert_eq!(Params::none().whole(&K)?, None);
+/// assert!(Params::from([("k", "0")]).whole(&K).is_err());
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,37 +58,6 @@ impl Params {
         Err(Error::input("parameter", format!("`{unknown}`"), want))
     }
 
-    /// A finite number in `range`.
-    pub fn get_f64(&self, name: &str, default: f64, range: impl RangeBounds<f64>) -> Result<f64> {
-        Ok(self.parse(name, "a number", &range, |v| v.is_finite())?.unwrap_or(default))
-    }
-
-    /// A whole number in `range`.
-    pub fn get_usize(&self, name: &str, default: usize, range: impl RangeBounds<usize>) -> Result<usize> {
-        Ok(self.parse(name, "a whole number", &range, |_| true)?.unwrap_or(default))
-    }
-
-    /// A finite number in `range`, or `auto` (`None`): the method finds one itself.
-    pub fn get_auto_f64(&self, name: &str, default: Option<f64>, range: impl RangeBounds<f64>) -> Result<Option<f64>> {
-        match self.get(name) {
-            Some("auto") => Ok(None),
-            _ => Ok(self.parse(name, "`auto` or a number", &range, |v| v.is_finite())?.or(default)),
-        }
-    }
-
-    /// A whole number in `range`, or `auto` (`None`): the method finds one itself.
-    pub fn get_auto_usize(
-        &self,
-        name: &str,
-        default: Option<usize>,
-        range: impl RangeBounds<usize>,
-    ) -> Result<Option<usize>> {
-        match self.get(name) {
-            Some("auto") => Ok(None),
-            _ => Ok(self.parse(name, "`auto` or a whole number", &range, |_| true)?.or(default)),
-        }
-    }
-
     /// `true` or `false` (also `yes`/`no`, `on`/`off`, `1`/`0`).
     pub fn get_bool(&self, name: &str, default: bool) -> Result<bool> {
         match self.get(name) {
@@ -100,7 +69,7 @@ impl Params {
     }
 
     /// One of the named `choices`.
-    pub fn get_choice<T: Clone>(&self, name: &str, default: T, choices: &[(&str, T)]) -> Result<T> {
+    fn one_of<T: Clone>(&self, name: &str, default: T, choices: &[(&str, T)]) -> Result<T> {
         let Some(text) = self.get(name) else { return Ok(default) };
         choices.iter().find(|(choice, _)| *choice == text).map(|(_, value)| value.clone()).ok_or_else(|| {
             let names: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
@@ -160,7 +129,7 @@ impl Params {
     pub fn choose(&self, param: &Param) -> Result<&'static str> {
         let Kind::Choice(names) = param.kind else { return Ok(param.default) };
         let named: Vec<(&str, &'static str)> = names.iter().map(|(name, _)| (*name, *name)).collect();
-        self.get_choice(param.name, param.default, &named)
+        self.one_of(param.name, param.default, &named)
     }
 
     /// The value whose name is given.
@@ -169,7 +138,7 @@ impl Params {
     /// None of its names.
     pub fn choice<T: Choice>(&self, name: &str, default: T) -> Result<T> {
         let named: Vec<(&str, T)> = T::CHOICES.iter().map(|choice| (choice.name, choice.value)).collect();
-        self.get_choice(name, default, &named)
+        self.one_of(name, default, &named)
     }
 
     fn parse_or<T: FromStr + PartialOrd + Display>(
@@ -227,6 +196,7 @@ pub(crate) fn in_words<T: Display>(range: &impl RangeBounds<T>) -> String {
 mod tests {
     use super::*;
     use crate::Area;
+    use std::ops::Bound::{Excluded, Included, Unbounded};
 
     const CARD: Card = Card {
         slug: "demo",
@@ -255,25 +225,47 @@ mod tests {
             ("i", "inf"),
             ("prop_weight", "3"),
         ]);
-        assert_eq!(p.get_f64("a", 1.0, ..).unwrap(), 2.0);
-        assert_eq!(p.get_f64("absent", 1.0, ..).unwrap(), 1.0);
-        assert_eq!(p.get_usize("prop-weight", 1, 1..).unwrap(), 3);
+        let number = |name, range, or| Param { name, kind: Kind::Number { range, or }, ..Param::NONE };
+        let whole = |name, range, or| Param { name, kind: Kind::Whole { range, or }, ..Param::NONE };
+        let (any, from_0) = ((Unbounded, Unbounded), (Included(0.0), Unbounded));
+        assert_eq!(p.number(&number("a", any, None)).unwrap(), Some(2.0));
+        assert_eq!(p.number(&number("absent", any, None)).unwrap(), None);
+        assert_eq!(p.whole(&whole("prop-weight", (Included(1), Unbounded), None)).unwrap(), Some(3));
         assert!(p.get_bool("b", false).unwrap());
-        assert_eq!(p.get_auto_usize("d", Some(3), 1..).unwrap(), None);
-        assert_eq!(p.get_auto_usize("absent", Some(3), 1..).unwrap(), Some(3));
-        assert_eq!(p.get_auto_f64("a", None, ..).unwrap(), Some(2.0));
-        let above_zero = (Bound::Excluded(0.0), Bound::Included(1.0));
+        assert_eq!(p.whole_or(&whole("d", (Unbounded, Unbounded), Some("auto"))).unwrap(), Some(None));
+        assert_eq!(p.whole_or(&whole("absent", (Unbounded, Unbounded), Some("auto"))).unwrap(), None);
+        assert_eq!(p.number_or(&number("a", any, Some("auto"))).unwrap(), Some(Some(2.0)));
+        let choice = Param { name: "c", default: "u", kind: Kind::Choice(&[("u", ""), ("v", "")]), ..Param::NONE };
+        let above_zero = number("a", (Excluded(0.0), Included(1.0)), None);
         for (error, text) in [
-            (p.get_f64("a", 1.0, above_zero).unwrap_err(), "a: got `2`; use a number, more than 0 and at most 1"),
-            (p.get_f64("n", 1.0, 0.0..).unwrap_err(), "n: got `NaN`; use a number, at least 0"),
-            (p.get_f64("i", 1.0, 0.0..).unwrap_err(), "i: got `inf`; use a number, at least 0"),
-            (p.get_usize("c", 1, ..5).unwrap_err(), "c: got `x`; use a whole number, less than 5"),
-            (p.get_auto_usize("c", None, 1..).unwrap_err(), "c: got `x`; use `auto` or a whole number, at least 1"),
+            (p.number(&above_zero).unwrap_err(), "a: got `2`; use a number, more than 0 and at most 1"),
+            (p.number(&number("n", from_0, None)).unwrap_err(), "n: got `NaN`; use a number, at least 0"),
+            (p.number(&number("i", from_0, None)).unwrap_err(), "i: got `inf`; use a number, at least 0"),
+            (
+                p.whole(&whole("c", (Unbounded, Excluded(5)), None)).unwrap_err(),
+                "c: got `x`; use a whole number, less than 5",
+            ),
+            (
+                p.whole_or(&whole("c", (Included(1), Unbounded), Some("auto"))).unwrap_err(),
+                "c: got `x`; use `auto` or a whole number, at least 1",
+            ),
             (p.get_bool("c", true).unwrap_err(), "c: got `x`; use true or false"),
-            (p.get_choice("c", 1, &[("u", 1), ("v", 2)]).unwrap_err(), "c: got `x`; use `u` or `v`"),
+            (p.choose(&choice).unwrap_err(), "c: got `x`; use `u` or `v`"),
         ] {
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    /// A card may tell its parts in an order of its own, and a part may count beside values of another alone.
+    #[test]
+    fn parts_are_picked_and_put_beside() {
+        const ONE: &[Param] = &[Param { name: "a", ..Param::NONE }, Param { name: "ab", ..Param::NONE }];
+        const TWO: &[Param] = &[Param { name: "b", ..Param::NONE }];
+        let names = |params: &[Param]| params.iter().map(|param| param.name).collect::<Vec<_>>();
+        assert_eq!(names(&Param::join::<3>(&[ONE, TWO])), ["a", "ab", "b"]);
+        assert_eq!(names(&Param::pick(&[ONE, &[], TWO], ["b", "ab"])), ["b", "ab"]);
+        let beside = Param::beside::<2>(ONE, "how", &["x"]);
+        assert!(beside.iter().all(|param| param.only == Some(("how", &["x"]))));
     }
 
     #[test]
