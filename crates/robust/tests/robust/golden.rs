@@ -1,7 +1,5 @@
 //! imbalanced-learn's results, digit by digit, from its seeds. `golden/make.py` says how the files were made.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests may panic, as tests may.
-
 use ndarray::Array2;
 use quadrat_core::{Params, Seed, Silent};
 use quadrat_robust::{Labelled, NumpyLegacy, Origin, Resampled, build};

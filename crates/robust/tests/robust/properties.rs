@@ -1,7 +1,5 @@
 //! What must be true of any table, and of the distributions that are drawn from.
 
-#![allow(clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
-
 use ndarray::{Array2, ArrayView1, array};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;

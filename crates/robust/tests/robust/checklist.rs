@@ -1,7 +1,5 @@
 //! Every resampler through the same arguments: bad ones are refused in words, odd ones have a defined answer.
 
-#![allow(clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
-
 use ndarray::{Array2, Axis, concatenate, s};
 use quadrat_core::{Card, Error, Params, Progress, Seed, Silent};
 use quadrat_robust::{Generator, Labelled, Origin, Reads, Resampled, Resampler, Smote, build, cards};

@@ -1,7 +1,5 @@
 //! Files as other programs write them (`others/make.py` says how): read right, and kept what they are.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;

@@ -1,7 +1,5 @@
 //! Every training method of this area under the same conditions.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use ndarray::Array2;
 use quadrat_core::{Error, Params, Seed, Silent};
 use quadrat_nn::{ConvNet, Mlp, Network, Samples, TrainMethod, Trainer, Training, initialise, predict};

@@ -1,7 +1,5 @@
 //! Damaged files of every format: an error or a table, never a panic.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use proptest::prelude::*;
 use quadrat_data::{Missing, Table, write_selection};
 use std::sync::atomic::{AtomicUsize, Ordering};

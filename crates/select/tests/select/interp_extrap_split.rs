@@ -1,7 +1,5 @@
 //! The splits' identities, their checklist of bad and odd inputs, and the promise about threads.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests may panic, as tests may.
-
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use proptest::prelude::*;
 use quadrat_core::{Error, Progress, Result, Seed, Silent, stats};

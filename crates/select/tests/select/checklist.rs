@@ -1,7 +1,5 @@
 //! One checklist for every selector: the same bad inputs, the same odd inputs, the same promise about threads.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests may panic, as tests may.
-
 use ndarray::Array2;
 use proptest::prelude::*;
 use quadrat_core::{Error, Params, Progress, Seed, Silent};

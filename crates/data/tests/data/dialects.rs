@@ -1,8 +1,6 @@
 //! Text files as people have them: dialects, encodings, codes, missing values. What is assumed is said, and rows come
 //! out as they went in.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use quadrat_core::{Error, Silent};
 use quadrat_data::{ColumnType, Format, Missing, Reading, Table, Values, write_resampled, write_selection};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! Reading says how far it is, and stops when it is told to.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use quadrat_core::{Error, Progress};
 use quadrat_data::{Missing, Reading, Table, write_selection};
 use std::path::PathBuf;

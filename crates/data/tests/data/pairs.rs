@@ -4,8 +4,6 @@
 //! quotation marks and empty texts. It goes through one format into a second; what a format does not hold is left out by
 //! asking `check_output`, and the table `HELD` says what that must be.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
-
 use arrow_array::builder::*;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;

@@ -1,7 +1,5 @@
 //! k-means against its definition, at its edges, and for any number of threads.
 
-#![allow(clippy::unwrap_used)]
-
 use ndarray::{Array2, ArrayView2, Axis, array};
 use proptest::prelude::*;
 use quadrat_core::{Progress, Seed, Silent, stats};

@@ -1,7 +1,5 @@
 //! Exact neighbours against the double loop over all pairs; approximate ones against exact ones.
 
-#![allow(clippy::unwrap_used)]
-
 use ndarray::{Array2, ArrayView2, array};
 use proptest::prelude::*;
 use quadrat_core::{Error, Progress, Seed, Silent};

@@ -1,7 +1,5 @@
 //! Every format: what goes in comes out, in its own bytes or in another format's.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use quadrat_core::Error;
 use quadrat_data::{
     ColumnType, Format, Missing, Table, Values, read_embedding, write_made, write_resampled, write_selection,

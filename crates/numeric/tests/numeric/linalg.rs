@@ -1,7 +1,5 @@
 //! Decompositions against their definitions.
 
-#![allow(clippy::unwrap_used)]
-
 use ndarray::{Array2, Axis, array, s};
 use proptest::prelude::*;
 use quadrat_core::{Seed, stats};

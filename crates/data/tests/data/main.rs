@@ -1,0 +1,11 @@
+//! Tests of the data layer as its users see it.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
+
+mod dialects;
+mod formats;
+mod malformed;
+mod others;
+mod pairs;
+mod panics;
+mod stopping;
