@@ -3,7 +3,7 @@
 use super::columns::{ColumnUse, Nominal, Part, UsedColumn, Wish};
 use super::tags::{joint_classes, joint_labels, label_graph, label_vectors};
 use crate::data::text::{Lsa, TextEncoder};
-use crate::data::{Table, Values, write_selection};
+use crate::data::{Missing, Table, Values, write_selection};
 use crate::numeric::{Points, by_rows};
 use crate::select::{Needs, Pool, Selection};
 use crate::{Error, Progress, Result, Seed};
@@ -290,8 +290,8 @@ fn embedded(table: &Table, embedding: &str) -> Result<Array2<f32>> {
     }
     let rows: Vec<usize> = (0..table.rows()).map(|row| table.row(row)).collect();
     let beside = if rows.len() < all { beside.of_rows(&rows)? } else { beside };
-    let column = beside.columns().first().map(|c| c.name.clone()).unwrap_or_default();
-    beside.embedding(&column)
+    // A matrix is columns of numbers to a table: together they are the points again.
+    Ok(beside.numeric(&beside.column_names(), Missing::Error)?.mapv(|x| x as f32))
 }
 
 /// Mean 0 and standard deviation 1 in each column, of the values that are there; returns those that are not constant.
@@ -449,6 +449,27 @@ mod tests {
         let joint = columns.joint_pool(&[&table, &table], &mut uses, needs, Seed(1), &Silent).unwrap();
         let (joined, alone) = (joint.labels.unwrap(), of(columns).unwrap().labels.unwrap());
         assert!(joint.rows == 6 && joined.iter().skip(3).eq(alone.iter()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn an_npy_file_beside_the_table_has_the_points() {
+        let folder = std::env::temp_dir().join(format!("quadrat-beside-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = |name: &str| folder.join(name).display().to_string();
+        let (table, vectors) = (file("t.csv"), file("v.npy"));
+        std::fs::write(&table, "name\na\nb\nc\n").unwrap();
+        let matrix = Table::from_bytes("m.csv", b"u,v\n1,2\n3,4\n5,6\n".to_vec(), &[]).unwrap();
+        write_selection(&matrix, &[0, 1, 2], &[], vectors.as_ref()).unwrap();
+        let columns = PoolColumns { embedding: Some(vectors), ..PoolColumns::default() };
+        let points = |rows: &[usize]| {
+            let table = Table::open(&table, &[]).unwrap().of_rows(rows).unwrap();
+            columns.pool(&table, POINTS, Seed(1), &Silent).map(|pool| pool.points.unwrap())
+        };
+        assert_eq!(points(&[0, 1, 2]).unwrap(), Points::F32(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]));
+        assert_eq!(points(&[0, 2]).unwrap(), Points::F32(array![[1.0, 2.0], [5.0, 6.0]]));
+        std::fs::write(&table, "name\na\nb\n").unwrap();
+        assert!(points(&[0, 1]).unwrap_err().to_string().contains("has 2 rows"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
