@@ -39,6 +39,11 @@
 //! # Ok::<(), quadrat::Error>(())
 //! ```
 
+/// The library in ten lines, as the guide prints it, compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/start.md")]
+struct Guide;
+
 #[cfg(feature = "data")]
 mod glue;
 pub mod prelude;

@@ -48,11 +48,9 @@ fn by_area(cards: &[&Card]) -> String {
 
 /// The README's table of methods, generated so that it cannot lag behind the cards.
 fn markdown(cards: &[&Card]) -> String {
-    let mut text = String::from("| method | area | what it does | paper |\n|---|---|---|---|\n");
+    let mut text = String::from("| method | area | what it is |\n|---|---|---|\n");
     for card in cards {
-        let summary = card.summary.replace('|', "\\|");
-        let paper = card.paper.replace('|', "\\|");
-        let _ = writeln!(text, "| `{}` | {} | **{}.** {summary} | {paper} |", card.slug, card.area, card.title);
+        let _ = writeln!(text, "| `{}` | {} | {} |", card.slug, card.area, card.title.replace('|', "\\|"));
     }
     text
 }

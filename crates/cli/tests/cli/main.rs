@@ -11,6 +11,7 @@ mod common;
 mod errors;
 mod examples;
 mod expect;
+mod guide;
 mod holdout;
 mod inductive_bias;
 mod lines;
