@@ -12,7 +12,7 @@ fn docs() -> PathBuf {
 }
 
 fn read(page: &str) -> String {
-    fs::read_to_string(docs().join(page)).unwrap_or_else(|e| panic!("docs/{page}: {e}"))
+    fs::read_to_string(docs().join(page)).map_err(|e| format!("docs/{page}: {e}")).unwrap()
 }
 
 /// The pages that SUMMARY.md lists, in its order.
@@ -73,29 +73,24 @@ fn anchors(page: &str) -> BTreeSet<String> {
 fn run(page: &str) {
     let folder = Folder::new(&format!("guide-{}", page.replace(['/', '.'], "-")));
     let program = Path::new(env!("CARGO_BIN_EXE_quadrat")).parent().unwrap();
-    let path = std::env::join_paths(
-        [program.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    );
-    let path = path.unwrap();
-    let mut printed: Option<String> = None;
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut printed = String::new();
     for (kind, block) in blocks(&read(page)) {
         match kind.as_str() {
             "sh" => {
                 let script = format!("exec 2>&1\n{block}");
                 let mut shell = Command::new("sh");
-                let output =
-                    shell.args(["-e", "-c", &script]).current_dir(folder.path("")).env("PATH", &path).output().unwrap();
-                let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                assert!(output.status.success(), "docs/{page}:\n{block}\nprinted\n{text}");
-                printed = Some(text);
+                shell.args(["-e", "-c", &script]).current_dir(folder.path("")).env("PATH", &path);
+                let output = shell.output().unwrap();
+                printed = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(output.status.success(), "docs/{page}:\n{block}\nprinted\n{printed}");
             }
             "text" => {
-                let text = printed.as_deref().unwrap_or_else(|| panic!("docs/{page}: no command above\n{block}"));
-                let mut lines = text.lines().map(str::trim_end);
+                let mut lines = printed.lines().map(str::trim_end);
                 for shown in block.lines().filter(|line| *line != "...") {
                     assert!(
                         lines.any(|line| line == shown),
-                        "docs/{page} shows `{shown}`, which does not follow in\n{text}"
+                        "docs/{page} shows `{shown}`, which does not follow in\n{printed}"
                     );
                 }
             }
