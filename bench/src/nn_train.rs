@@ -4,8 +4,8 @@ use crate::{Figures, Settings, Workload, measure};
 use ndarray::Array2;
 use quadrat_core::{Error, Result, Seed, Silent};
 use quadrat_nn::{
-    Activation, ConvNet, Decoder, Forward, Loss, Mlp, Network, Optimizer, Samples, Schedule, Spec, Tensor, Trainer,
-    Training, Transformer, UNet, initialise,
+    Activation, ConvNet, Decoder, Forward, Inputs, Jet, Loss, Mlp, Network, Optimizer, Samples, Schedule, Spec, Tensor,
+    Trainer, Training, Transformer, UNet, initialise,
 };
 use quadrat_regularize::{RandomPruning, Sara, Select};
 use serde_json::json;
@@ -37,9 +37,9 @@ impl Network for Convolutions {
         specs
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        let n = inputs.dims()[0];
-        let mut x = inputs.reshape([n, 3, 32, 32]);
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        let n = inputs.rows();
+        let mut x = inputs.numbers().reshape([n, 3, 32, 32]);
         for (i, stride) in [1, 2, 2].into_iter().enumerate() {
             x = forward.conv2d(&format!("conv{i}"), x, stride, 1)?;
             x = Activation::Relu.apply(forward.batch_norm(&format!("norm{i}"), x)?);
@@ -65,23 +65,25 @@ impl Network for Laplacian {
         self.0.parameters()
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        Ok(self.0.jet(forward, inputs)?.laplacian())
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        Ok(self.0.jet(forward, Jet::of_inputs(inputs.numbers()))?.laplacian())
     }
 }
 
 /// The transformer of both workloads.
-const TRANSFORMER: Transformer =
-    Transformer { vocabulary: 512, context: 128, width: 128, heads: 4, layers: 4, causal: true };
+fn transformer() -> Transformer {
+    Transformer::causal(512, 128, 128, 4, 4)
+}
 
 /// `steps=N`: N times 128 tokens of one sequence, one by one, each the likeliest after those before.
 fn decode(settings: &Settings) -> Result<Figures> {
     let steps = settings.number("steps", 20)?;
-    let parameters = initialise(&TRANSFORMER, Seed(1))?;
+    let network = transformer();
+    let parameters = initialise(&network, Seed(1))?;
     let sequence = || {
-        let mut decoder = Decoder::new(&TRANSFORMER, &parameters)?;
+        let mut decoder = Decoder::new(&network, &parameters)?;
         let mut token = 0;
-        for _ in 0..TRANSFORMER.context {
+        for _ in 0..network.context {
             let scores = decoder.next(&Array2::from_elem((1, 1), token))?;
             let likeliest = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
             token = likeliest.map_or(0, |(i, _)| i as u32);
@@ -113,8 +115,8 @@ fn train(settings: &Settings) -> Result<Figures> {
         "mlp" => (Box::new(Mlp::new(784, &[512, 512], 10)), 128, adam, Loss::CrossEntropy),
         "cnn" => (Box::new(Convolutions), 64, Optimizer::sgd(5e-4), Loss::CrossEntropy),
         "convnet" => (Box::new(ConvNet::new([1, 28, 28], 10)), 128, Optimizer::sgd(5e-4), Loss::CrossEntropy),
-        "transformer" => (Box::new(TRANSFORMER), 16, adam, Loss::Tokens { vocabulary: TRANSFORMER.vocabulary }),
-        "unet" => (Box::new(UNet { shape: [1, 28, 28], width: 32, classes: 0 }), 64, adam, Loss::SquaredError),
+        "transformer" => (Box::new(transformer()), 16, adam, Loss::Tokens { vocabulary: transformer().vocabulary }),
+        "unet" => (Box::new(UNet::new([1, 28, 28], 32)), 64, adam, Loss::SquaredError),
         "small" | "laplacian" => {
             let net = Mlp { activation: Activation::Tanh, ..Mlp::new(2, &[128, 128], 1) };
             let net: Box<dyn Network> = if name == "small" { Box::new(net) } else { Box::new(Laplacian(net)) };
@@ -169,13 +171,17 @@ fn train(settings: &Settings) -> Result<Figures> {
 fn samples(network: &dyn Network, batch: usize, loss: Loss) -> Result<Samples> {
     let mut rng = Seed(2).rng(0);
     if let Loss::Tokens { vocabulary } = loss {
-        let tokens = Array2::from_shape_fn((batch, network.inputs()), |_| rng.below(vocabulary) as f32);
-        return Samples::values(tokens.clone(), tokens);
+        let tokens = Array2::from_shape_fn((batch, transformer().context), |_| rng.below(vocabulary) as u32);
+        let wanted = tokens.mapv(|token| token as f32);
+        return Samples::values(Array2::zeros((batch, 0)), wanted)?.with("tokens", tokens);
     }
     let inputs = Array2::from_shape_fn((batch, network.inputs()), |_| rng.normal() as f32);
+    let time = Array2::from_shape_fn((batch, 1), |_| rng.normal() as f32);
     match loss {
         Loss::SquaredError => {
-            Samples::values(inputs, Array2::from_shape_fn((batch, network.outputs()), |_| rng.normal() as f32))
+            let wanted = Array2::from_shape_fn((batch, network.outputs()), |_| rng.normal() as f32);
+            let samples = Samples::values(inputs, wanted)?;
+            if network.others().is_empty() { Ok(samples) } else { samples.with("time", time) }
         }
         _ => Samples::classes(inputs, (0..batch).map(|_| rng.below(10) as u32).collect(), 10),
     }

@@ -28,6 +28,11 @@ impl<'a> Vars<'a> {
         Vars { parameters, tensors: parameters.iter().map(leaf).collect(), training: tracked }
     }
 
+    /// What training computes with, but without a graph.
+    pub(crate) fn without_graph(parameters: &'a Parameters) -> Self {
+        Vars { training: true, ..Vars::new(parameters, false) }
+    }
+
     /// Constants that a gradient graph passes through, for gradients at something else than the parameters.
     pub(crate) fn constants(parameters: &'a Parameters) -> Self {
         Vars { parameters, tensors: parameters.iter().map(|p| p.tensor().autodiff()).collect(), training: false }
@@ -312,6 +317,14 @@ impl<'a> Forward<'a> {
         Ok(ops::layer_norm(x, scale, shift, NORM_EPSILON))
     }
 
+    /// Normalise the last axis by its root mean square, then scale (Zhang and Sennrich 2019).
+    ///
+    /// # Errors
+    /// The layer's parameters are missing.
+    pub fn rms_norm<const D: usize>(&mut self, name: &str, x: Tensor<D>) -> Result<Tensor<D>> {
+        Ok(ops::rms_norm(x, self.vars.flat(&format!("{name}.scale"))?, NORM_EPSILON))
+    }
+
     /// Drop entries with probability `rate` and scale the others up, in training only; the pass's tuning may set
     /// another rate for each row.
     pub fn dropout<const D: usize>(&mut self, site: &str, x: Tensor<D>, rate: f32) -> Tensor<D> {
@@ -336,15 +349,15 @@ impl<'a> Forward<'a> {
         x * mask
     }
 
-    /// Rows of the table `name` (entries x width) at whole numbers `ids` (n x length), given as floats.
+    /// Rows of the table `name` (entries x width) at whole numbers `ids` (n x length), which are below its entries.
     ///
     /// # Errors
     /// There is no such table.
-    pub fn embedding(&mut self, name: &str, ids: Tensor<2>) -> Result<Tensor<3>> {
+    pub fn embedding(&mut self, name: &str, ids: Tensor<2, Int>) -> Result<Tensor<3>> {
         let table = self.vars.get::<2>(name)?;
         let [n, length] = ids.dims();
         let width = table.dims()[1];
-        let ids: Tensor<1, Int> = ids.reshape([n * length]).int();
+        let ids: Tensor<1, Int> = ids.reshape([n * length]);
         Ok(table.select(0, ids).reshape([n, length, width]))
     }
 
@@ -375,6 +388,10 @@ pub enum Activation {
     Silu,
     /// Hyperbolic tangent.
     Tanh,
+    /// Sine.
+    Sin,
+    /// ln(1 + eˣ).
+    Softplus,
 }
 
 impl Activation {
@@ -385,6 +402,8 @@ impl Activation {
             Activation::Gelu => ops::gelu(x),
             Activation::Silu => ops::silu(x),
             Activation::Tanh => ops::tanh(x),
+            Activation::Sin => x.sin(),
+            Activation::Softplus => activation::softplus(x, 1.0),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Network;
 use crate::forward::{Forward, Vars, tensor_of};
 use crate::loss::Loss;
-use crate::method::{Batch, Run, TrainMethod};
+use crate::method::{At, Batch, Run, TrainMethod};
 use crate::parameters::Parameters;
 use crate::tensors::values_of;
 use quadrat_core::{Error, Result};
@@ -31,10 +31,10 @@ pub(crate) fn pass(
         }
         _ => None,
     };
-    let part = |all: &ndarray::Array2<f32>| tensor_of(all.slice(ndarray::s![rows.clone(), ..]), tracked);
     let mut forward = Forward::evaluation(&vars, tuning.as_ref());
-    let outputs = network.forward(&mut forward, part(&batch.inputs))?;
-    let losses = batch.weigh(loss.rows(outputs, part(&batch.targets)), &rows, tracked);
+    let outputs = network.forward(&mut forward, &batch.part(&rows).tensors(network, tracked)?)?;
+    let targets = tensor_of(batch.targets.slice(ndarray::s![rows.clone(), ..]), tracked);
+    let losses = batch.weigh(loss.rows(outputs, targets), &rows, tracked);
     let mean = losses.sum() / batch.rows.len() as f32;
     let value = |mean| f64::from(values_of(mean).first().copied().unwrap_or(f32::NAN));
     if !tracked {
@@ -53,9 +53,15 @@ impl Run<'_> {
     /// # Errors
     /// The network's own.
     pub fn dropout_sites(&self, parameters: &Parameters) -> Result<Vec<String>> {
+        self.probe(parameters, |forward| forward.into_sites())
+    }
+
+    /// What `look` finds in an evaluation pass of one row.
+    pub(crate) fn probe<T>(&self, parameters: &Parameters, look: impl FnOnce(Forward<'_>) -> T) -> Result<T> {
         let vars = Vars::new(parameters, false);
         let mut forward = Forward::evaluation(&vars, None);
-        self.network.forward(&mut forward, tensor_of(self.data.inputs.slice(ndarray::s![..1, ..]), false))?;
-        Ok(forward.into_sites())
+        let batch = self.data.batch(At { epoch: 0, step: 0 }, &[0])?;
+        self.network.forward(&mut forward, &batch.part(&(0..1)).tensors(self.network, false)?)?;
+        Ok(look(forward))
     }
 }

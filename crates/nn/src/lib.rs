@@ -12,6 +12,7 @@ mod delta;
 mod file;
 mod forward;
 mod gates;
+mod inputs;
 mod jet;
 mod loss;
 mod method;
@@ -19,6 +20,7 @@ mod models;
 mod optimizer;
 mod parameters;
 mod samples;
+mod source;
 mod tensors;
 mod train;
 mod workers;
@@ -28,13 +30,15 @@ pub use burn_tensor::{Int, Tensor};
 pub use delta::{Change, Delta};
 pub use file::{load_model, load_parameters, save_model, save_parameters};
 pub use forward::{Activation, Forward, Tuning, Vars, tensor_of};
+pub use inputs::{Entries, Input, Inputs, Others, Rows};
 pub use jet::Jet;
 pub use loss::Loss;
-pub use method::{At, Batch, BatchTuning, EpochEnd, MethodState, Piece, Run, StepEnd, TrainMethod};
-pub use models::{ConvNet, Decoder, Mlp, Model, ResNet, Transformer, UNet, Vit};
+pub use method::{At, Batch, BatchLoss, BatchTuning, EpochEnd, MethodState, Piece, Run, StepEnd, TrainMethod};
+pub use models::{ConvNet, Decoder, Feed, Mlp, Model, Norm, Output, ResNet, Style, Transformer, UNet, Vit};
 pub use optimizer::{Optimizer, Schedule};
 pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};
 pub use samples::{Samples, Targets};
+pub use source::{Beside, Pairs, Source, TokenWindows, TwoViews};
 pub use train::{
     Epoch, Fit, RateTest, Trainer, Training, accuracy, evaluate, features, gradients, initialise, mean_loss,
     pieces_that_pay, predict,
@@ -42,11 +46,11 @@ pub use train::{
 
 use quadrat_core::Result;
 
-/// A function with named parameters from rows of numbers to rows of numbers.
+/// A function with named parameters from rows of numbers (and of other inputs, if it declares any) to rows of numbers.
 ///
 /// ```
 /// use quadrat_core::{Result, Seed};
-/// use quadrat_nn::{Forward, Network, Spec, Tensor};
+/// use quadrat_nn::{Forward, Inputs, Network, Spec, Tensor};
 ///
 /// /// A straight line.
 /// struct Line;
@@ -61,16 +65,20 @@ use quadrat_core::Result;
 ///     fn parameters(&self) -> Vec<Spec> {
 ///         Spec::linear("line", 1, 1, 1.0).into()
 ///     }
-///     fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-///         forward.linear("line", inputs)
+///     fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+///         forward.linear("line", inputs.numbers())
 ///     }
 /// }
 /// assert_eq!(quadrat_nn::initialise(&Line, Seed(1))?.len(), 2);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 pub trait Network: Sync {
-    /// Numbers in a row of inputs.
+    /// Numbers in a row of inputs; 0 if all it takes has names.
     fn inputs(&self) -> usize;
+    /// What it takes beside them, by name.
+    fn others(&self) -> Vec<Input> {
+        Vec::new()
+    }
     /// Numbers in a row of outputs.
     fn outputs(&self) -> usize;
     /// The parameters it computes with, in a fixed order.
@@ -83,5 +91,5 @@ pub trait Network: Sync {
     ///
     /// # Errors
     /// A configuration whose sizes do not fit, or a parameter that is missing.
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>>;
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>>;
 }

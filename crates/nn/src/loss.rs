@@ -19,7 +19,7 @@ pub enum Loss {
         gamma: f32,
     },
     /// Cross-entropy of the next token, mean over positions: outputs are scores position by position, targets the token
-    /// numbers.
+    /// numbers. A position whose target is -1 does not count; where none does, the loss is 0.
     Tokens {
         /// How many different tokens there are.
         vocabulary: usize,
@@ -41,6 +41,8 @@ pub enum Loss {
         /// τ, between 0 and 1.
         share: f32,
     },
+    /// 0 for every row: methods alone say what is made small.
+    Nothing,
 }
 
 impl Loss {
@@ -55,9 +57,24 @@ impl Loss {
             }
             Loss::Tokens { vocabulary } => {
                 let [n, length] = targets.dims();
-                let wanted = one_hot(targets, vocabulary);
-                let losses = ops::softmax_cross_entropy(outputs.reshape([n * length, vocabulary]), wanted);
-                losses.reshape([n, length]).mean_dim(1).squeeze_dim(1)
+                let device = targets.device();
+                let numbers = values_of(targets.reshape([-1]));
+                let known = |v: f32| if (0.0..vocabulary as f32).contains(&v) { v as u32 } else { u32::MAX };
+                let skips = |v: &f32| *v == -1.0;
+                let tokens = numbers.iter().map(|&v| if skips(&v) { 0 } else { known(v) }).collect();
+                let losses = ops::token_cross_entropy(outputs.reshape([n * length, vocabulary]), tokens);
+                let losses = losses.reshape([n, length]);
+                if !numbers.iter().any(skips) {
+                    return losses.mean_dim(1).squeeze_dim(1);
+                }
+                let mut shares = vec![0.0; n * length];
+                for (shares, numbers) in shares.chunks_exact_mut(length).zip(numbers.chunks_exact(length)) {
+                    let counted = numbers.iter().filter(|v| !skips(v)).count() as f32;
+                    let places = shares.iter_mut().zip(numbers).filter(|(_, v)| !skips(v));
+                    places.for_each(|(share, _)| *share = 1.0 / counted);
+                }
+                let shares = Tensor::from_data(TensorData::new(shares, [n, length]), &device);
+                (losses * shares).sum_dim(1).squeeze_dim(1)
             }
             // Cross-entropy between the scores z and 0 of yes and no.
             Loss::Binary => {
@@ -79,6 +96,7 @@ impl Loss {
                 let above = targets - outputs;
                 (above.clone() * share + above.neg().clamp_min(0.0)).mean_dim(1).squeeze_dim(1)
             }
+            Loss::Nothing => Tensor::zeros([outputs.dims()[0]], &outputs.device()),
         }
     }
 
@@ -97,18 +115,6 @@ impl Loss {
     pub fn is_classification(self) -> bool {
         matches!(self, Loss::CrossEntropy | Loss::Focal { .. })
     }
-}
-
-/// A row of zeros and a one for each token. The row of a number that is no token is not a number, and so is its loss.
-fn one_hot(tokens: Tensor<2>, vocabulary: usize) -> Tensor<2> {
-    let device = tokens.device();
-    let numbers = values_of(tokens.reshape([-1]));
-    let mut rows = vec![0.0; numbers.len() * vocabulary];
-    for (row, number) in rows.chunks_exact_mut(vocabulary.max(1)).zip(&numbers) {
-        let known = (0.0..vocabulary as f32).contains(number);
-        row[if known { *number as usize } else { 0 }] = if known { 1.0 } else { f32::NAN };
-    }
-    Tensor::from_data(TensorData::new(rows, [numbers.len(), vocabulary]), &device)
 }
 
 #[cfg(test)]
@@ -161,8 +167,10 @@ mod tests {
         let wanted = ((total.ln() - 0.5) + 3.0f32.ln()) / 2.0;
         assert!((loss([2.0, 1.0]) - wanted).abs() < 1e-6);
         // No token of the vocabulary: training then stops with an error about its loss.
-        for foreign in [3.0, -1.0, f32::NAN] {
+        for foreign in [3.0, -2.0, f32::NAN] {
             assert!(loss([2.0, foreign]).is_nan());
         }
+        assert!((loss([2.0, -1.0]) - (total.ln() - 0.5)).abs() < 1e-6);
+        assert_eq!(loss([-1.0, -1.0]), 0.0);
     }
 }

@@ -6,12 +6,14 @@
 use crate::Network;
 use crate::delta::Delta;
 use crate::forward::{Forward, Tuning, Vars};
+use crate::inputs::{Others, Rows};
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::samples::Samples;
+use crate::source::Source;
 use burn_tensor::Tensor;
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Result, Seed};
+use quadrat_core::{Error, Result, Seed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +24,7 @@ pub struct Run<'a> {
     /// What is trained.
     pub network: &'a dyn Network,
     /// The training rows.
-    pub data: &'a Samples,
+    pub data: &'a dyn Source,
     /// The loss.
     pub loss: Loss,
     /// Epochs.
@@ -39,8 +41,28 @@ impl Run<'_> {
     /// # Errors
     /// The network's own.
     pub fn gradients(&self, parameters: &Parameters, rows: &[u32]) -> Result<(f64, Vec<Vec<f32>>)> {
-        let batch = self.data.batch(At { epoch: 0, step: 0 }, rows);
+        let batch = self.data.batch(At { epoch: 0, step: 0 }, rows)?;
         crate::gradients(self.network, parameters, self.loss, &batch, self.seed)
+    }
+
+    /// The training rows, for a method that must have them in memory.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn samples(&self, method: &str) -> Result<&Samples> {
+        let lazy = || Error::input(method, "rows that are made batch by batch", "rows in memory");
+        self.data.samples().ok_or_else(lazy)
+    }
+
+    /// That the network takes rows of numbers, for a method that changes them.
+    ///
+    /// # Errors
+    /// It takes none, but tokens, say.
+    pub fn takes_numbers(&self, method: &str) -> Result<()> {
+        match self.network.inputs() {
+            0 => Err(Error::input(method, "a network that takes no rows of numbers", "inputs must be quantities")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -62,6 +84,8 @@ pub struct Batch {
     pub rows: Vec<u32>,
     /// The rows themselves.
     pub inputs: Array2<f32>,
+    /// What belongs to them by name.
+    pub others: Others,
     /// What the outputs should be: one-hot or soft classes, or values.
     pub targets: Array2<f32>,
     /// How much each row counts, if not all alike.
@@ -81,7 +105,24 @@ pub struct BatchTuning {
     pub dropout: Vec<(String, Vec<f32>)>,
 }
 
+impl<'a> From<&'a Batch> for Rows<'a> {
+    fn from(batch: &'a Batch) -> Self {
+        Rows::new(batch.inputs.view(), &batch.others)
+    }
+}
+
 impl Batch {
+    /// Rows that all count alike, as they are.
+    pub fn new(at: At, rows: &[u32], inputs: Array2<f32>, targets: Array2<f32>) -> Self {
+        let rows = rows.to_vec();
+        Batch { at, rows, inputs, others: Others::new(), targets, weights: None, mixed: false, tuning: None }
+    }
+
+    /// What the network is given of some of its rows.
+    pub(crate) fn part(&self, rows: &Range<usize>) -> Rows<'_> {
+        Rows::from(self).part(rows.clone())
+    }
+
     /// The losses of some of its rows, each times the row's weight.
     pub(crate) fn weigh(&self, losses: Tensor<1>, rows: &Range<usize>, tracked: bool) -> Tensor<1> {
         let Some(weights) = &self.weights else { return losses };
@@ -153,6 +194,17 @@ pub trait TrainMethod: Sync {
         Ok(rows)
     }
 
+    /// A loss of all rows of a batch together, such as one with the batch's other rows as negatives. It is added to the
+    /// mean of the rows' losses, in training and of the validation rows, and costs a second forward pass.
+    fn batch_loss(&self) -> Option<&dyn BatchLoss> {
+        None
+    }
+
+    /// Whether [`TrainMethod::observe`] is to be called: outputs are only kept for those who look at them.
+    fn observes(&self) -> bool {
+        false
+    }
+
     /// After the passes of a batch, before the step: look at the outputs (rows x outputs; scores, not probabilities).
     fn observe(&mut self, batch: &Batch, outputs: ArrayView2<f32>) -> Result<()> {
         Ok(())
@@ -212,6 +264,33 @@ pub trait TrainMethod: Sync {
     fn load(&mut self, state: MethodState, parameters: &mut Parameters) -> Result<()> {
         Ok(())
     }
+}
+
+/// A loss of a whole batch.
+///
+/// ```
+/// use quadrat_core::Result;
+/// use quadrat_nn::{Batch, BatchLoss, Tensor, ops};
+///
+/// /// InfoNCE (van den Oord et al. 2018): each row of a batch's first half is to be told from the others' twins by its own in the
+/// /// second, as [`quadrat_nn::Pairs`] and [`quadrat_nn::TwoViews`] lay them out.
+/// struct Contrast;
+///
+/// impl BatchLoss for Contrast {
+///     fn of(&self, _: &Batch, outputs: Tensor<2>) -> Result<Tensor<1>> {
+///         let [n, width] = outputs.dims();
+///         let half = |from| outputs.clone().slice([from..from + n / 2, 0..width]);
+///         let similar = half(0).matmul(half(n / 2).transpose());
+///         Ok(ops::token_cross_entropy(similar, (0..n as u32 / 2).collect()).mean())
+///     }
+/// }
+/// ```
+pub trait BatchLoss: Sync {
+    /// One number from the outputs of all rows of the batch (rows x outputs).
+    ///
+    /// # Errors
+    /// A batch that it cannot judge.
+    fn of(&self, batch: &Batch, outputs: Tensor<2>) -> Result<Tensor<1>>;
 }
 
 /// What a method can ask for after a step. Other methods' reparametrisations count, the asking method's own do not.

@@ -2,6 +2,7 @@
 
 use crate::ops::step;
 use crate::parameters::Parameters;
+use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How gradients become steps. Weight decay acts on kernels only (`Parameter::decay`), never on biases or scales.
@@ -49,6 +50,21 @@ pub enum Schedule {
     Constant,
     /// Half a cosine from 1 to 0 over the run.
     Cosine,
+    /// Along a line from 1 to 0 over the run.
+    Linear,
+    /// √(share / (share + fraction)): as the inverse root of the step, once `share` of the run is over. Behind a warm-up of w
+    /// of the run, a share of w / (1 − w) is Vaswani et al.'s (2017).
+    InverseRoot {
+        /// The fraction after which the rate has fallen to 1/√2.
+        share: f64,
+    },
+    /// Along a line from 0 to 1 in this share of the run, then another schedule over the rest.
+    WarmUp {
+        /// Above 0, below 1.
+        share: f64,
+        /// What follows.
+        then: Box<Schedule>,
+    },
     /// Times `factor` at each of these fractions of the run.
     Steps {
         /// Fractions of the run, ascending.
@@ -64,10 +80,31 @@ impl Schedule {
         Schedule::Steps { at: vec![0.5, 0.75], factor: 0.1 }
     }
 
+    /// This schedule behind a warm-up over a share of the run.
+    pub fn warmed_up(self, share: f64) -> Self {
+        Schedule::WarmUp { share, then: Box::new(self) }
+    }
+
+    /// That its numbers are in their ranges.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Schedule::WarmUp { share, then } if *share > 0.0 && *share < 1.0 => then.check(),
+            Schedule::WarmUp { share, .. } => Err(Error::input("warm-up", share, "a share of the run between 0 and 1")),
+            Schedule::InverseRoot { share } if !(*share > 0.0 && share.is_finite()) => {
+                Err(Error::input("inverse root", share, "a positive share of the run"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The multiple at this fraction (0..1) of the run.
     pub fn at(&self, fraction: f64) -> f64 {
         match self {
             Schedule::Constant => 1.0,
+            Schedule::Linear => 1.0 - fraction.clamp(0.0, 1.0),
+            Schedule::InverseRoot { share } => (share / (share + fraction.max(0.0))).sqrt(),
+            Schedule::WarmUp { share, .. } if fraction < *share => fraction.max(0.0) / share,
+            Schedule::WarmUp { share, then } => then.at((fraction - share) / (1.0 - share)),
             Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * fraction.clamp(0.0, 1.0)).cos()),
             Schedule::Steps { at, factor } => factor.powi(at.iter().filter(|&&f| fraction >= f).count() as i32),
         }
@@ -142,5 +179,28 @@ mod tests {
             assert!(schedule.at(0.6) < 0.5 && schedule.at(1.0) <= 0.0100001);
         }
         assert!((Schedule::halves().at(0.5) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn schedules_follow_their_formulas() {
+        // Vaswani et al.: min(s^-1/2, s w^-3/2), with its largest value 1 after w = 4,000 of 20,000 steps.
+        let vaswani = Schedule::InverseRoot { share: 0.25 }.warmed_up(0.2);
+        let by_step = |step: f64| (step.powf(-0.5)).min(step * 4e3f64.powf(-1.5)) * 4e3f64.sqrt();
+        for step in [1.0, 1e3, 3.999e3, 4e3, 5e3, 2e4] {
+            assert!((vaswani.at(step / 2e4) - by_step(step)).abs() < 1e-12, "{step}");
+        }
+        for (schedule, at, wanted) in [
+            (Schedule::Linear, 0.25, 0.75),
+            (Schedule::Linear.warmed_up(0.5), 0.25, 0.5),
+            (Schedule::Linear.warmed_up(0.5), 0.75, 0.5),
+            (Schedule::Constant.warmed_up(0.1), 0.0, 0.0),
+            (Schedule::Cosine.warmed_up(0.2), 0.6, 0.5),
+        ] {
+            assert!((schedule.at(at) - wanted).abs() < 1e-12, "{schedule:?}");
+            assert!(schedule.check().is_ok());
+        }
+        let wrong =
+            [Schedule::Linear.warmed_up(0.0), Schedule::Linear.warmed_up(1.0), Schedule::InverseRoot { share: 0.0 }];
+        assert!(wrong.iter().chain([&wrong[2].clone().warmed_up(0.5)]).all(|schedule| schedule.check().is_err()));
     }
 }

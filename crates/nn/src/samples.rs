@@ -1,5 +1,6 @@
 //! Rows and what is wanted of them.
 
+use crate::inputs::{Entries, Others, Rows};
 use crate::method::{At, Batch};
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Result};
@@ -18,11 +19,14 @@ pub enum Targets {
     Values(Array2<f32>),
 }
 
-/// Training or test rows: inputs (rows x numbers; images and sequences flattened) and targets.
+/// Training or test rows in memory: inputs (rows x numbers; images flattened) and targets. What is too large for that, or
+/// made anew for every batch, is another [`Source`](crate::Source).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// One row a sample.
     pub inputs: Array2<f32>,
+    /// Further inputs by name, for networks that take any.
+    pub others: Others,
     /// What is wanted of it.
     pub targets: Targets,
     /// How much each row counts, with a mean of 1; none: all alike.
@@ -30,6 +34,11 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// Rows as they are, unchecked: training checks them.
+    pub fn new(inputs: Array2<f32>, targets: Targets) -> Self {
+        Samples { inputs, others: Others::new(), targets, weights: None }
+    }
+
     /// Rows with classes.
     ///
     /// # Errors
@@ -39,7 +48,7 @@ impl Samples {
             let got = format!("class {} of row {row}", labels[row]);
             return Err(Error::input("labels", got, format!("classes are 0 to {}", classes.saturating_sub(1))));
         }
-        Samples { inputs, targets: Targets::Classes { labels, classes }, weights: None }.checked()
+        Samples::new(inputs, Targets::Classes { labels, classes }).checked()
     }
 
     /// Rows with numbers to be predicted.
@@ -54,7 +63,31 @@ impl Samples {
                 "targets must be finite",
             ));
         }
-        Samples { inputs, targets: Targets::Values(targets), weights: None }.checked()
+        Samples::new(inputs, Targets::Values(targets)).checked()
+    }
+
+    /// The same rows with an input called `name`.
+    ///
+    /// # Errors
+    /// Another number of rows.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use quadrat_nn::Samples;
+    /// // Sequences of tokens, of which each next one is wanted, and no rows of numbers.
+    /// let samples = Samples::values(Array2::zeros((2, 0)), array![[1., 2.], [0., 2.]])?;
+    /// let samples = samples.with("tokens", array![[0u32, 1], [1, 0]])?;
+    /// assert!(samples.with("types", array![[0u32, 0]]).is_err());
+    /// # Ok::<(), quadrat_core::Error>(())
+    /// ```
+    pub fn with(mut self, name: &str, entries: impl Into<Entries>) -> Result<Self> {
+        let entries = entries.into();
+        if entries.rows() != self.len() {
+            let got = format!("{} rows", entries.rows());
+            return Err(Error::input(format!("input `{name}`"), got, format!("{}, as the samples have", self.len())));
+        }
+        self.others.insert(name.to_owned(), entries);
+        Ok(self)
     }
 
     /// The same rows with a weight each, of which only the proportions matter: their mean becomes 1, so that a learning
@@ -88,20 +121,16 @@ impl Samples {
 
     /// What is wanted of the same rows, with other inputs.
     pub fn with_inputs(&self, inputs: Array2<f32>) -> Samples {
-        Samples { inputs, targets: self.targets.clone(), weights: self.weights.clone() }
+        Samples { inputs, ..self.clone() }
     }
 
     /// The batch of these rows.
     pub fn batch(&self, at: At, rows: &[u32]) -> Batch {
         let places: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
         Batch {
-            at,
-            rows: rows.to_vec(),
-            inputs: self.inputs.select(Axis(0), &places),
-            targets: self.wanted(rows),
+            others: some(&self.others, &places),
             weights: self.weights.as_ref().map(|weights| places.iter().map(|&r| weights[r]).collect()),
-            mixed: false,
-            tuning: None,
+            ..Batch::new(at, rows, self.inputs.select(Axis(0), &places), self.wanted(rows))
         }
     }
 
@@ -110,8 +139,8 @@ impl Samples {
             Targets::Classes { labels, .. } => labels.len(),
             Targets::Values(values) => values.nrows(),
         };
-        if self.inputs.is_empty() {
-            return Err(Error::input("inputs", format!("{:?}", self.inputs.dim()), "at least one row and one column"));
+        if self.is_empty() {
+            return Err(Error::input("inputs", "no rows", "at least one"));
         }
         if targets != self.inputs.nrows() {
             let got = format!("{targets} targets for {} rows", self.inputs.nrows());
@@ -155,6 +184,7 @@ impl Samples {
         let at: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
         Samples {
             inputs: self.inputs.select(Axis(0), &at),
+            others: some(&self.others, &at),
             targets: match &self.targets {
                 Targets::Classes { labels, classes } => {
                     Targets::Classes { labels: at.iter().map(|&r| labels[r]).collect(), classes: *classes }
@@ -177,6 +207,17 @@ impl Samples {
             }
             Targets::Values(values) => values.select(Axis(0), &rows.iter().map(|&r| r as usize).collect::<Vec<_>>()),
         }
+    }
+}
+
+/// Some rows of all.
+fn some(others: &Others, rows: &[usize]) -> Others {
+    others.iter().map(|(name, entries)| (name.clone(), entries.select(rows))).collect()
+}
+
+impl<'a> From<&'a Samples> for Rows<'a> {
+    fn from(samples: &'a Samples) -> Self {
+        Rows::new(samples.inputs.view(), &samples.others)
     }
 }
 
@@ -203,6 +244,15 @@ mod tests {
         for wrong in [&[1.0, 2.0][..], &[0.0; 3], &[1.0, -1.0, 1.0], &[1.0, f64::NAN, 1.0]] {
             assert!(samples.clone().weighed(wrong).is_err());
         }
+    }
+
+    #[test]
+    fn named_inputs_follow_their_rows() {
+        let samples = Samples::values(array![[1.0], [2.0], [3.0]], array![[0.0], [0.0], [0.0]]).expect("samples");
+        let samples = samples.with("class", array![[7u32], [8], [9]]).expect("classes");
+        let class = |n: [[u32; 1]; 2]| Entries::Whole(Array2::from(n.to_vec()));
+        assert_eq!(samples.select(&[2, 1]).others["class"], class([[9], [8]]));
+        assert_eq!(samples.batch(At { epoch: 0, step: 0 }, &[0, 2]).others["class"], class([[7], [9]]));
     }
 
     #[test]

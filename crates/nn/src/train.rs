@@ -8,85 +8,32 @@ mod best;
 mod evaluate;
 mod hooks;
 mod identity;
+mod judge;
 mod passes;
 mod range;
+mod settings;
 
 pub(crate) use average::Average;
 pub(crate) use best::Best;
 pub use evaluate::{accuracy, evaluate, features, mean_loss, predict};
-pub(crate) use identity::differences;
+pub(crate) use identity::{Sum, differences, rows_told};
+pub(crate) use judge::VALIDATION;
 pub use passes::{gradients, pieces_that_pay};
 pub use range::RateTest;
+pub use settings::Trainer;
 
 use crate::Network;
-use crate::loss::Loss;
 use crate::method::{At, Batch, MethodState, Run, TrainMethod};
-use crate::optimizer::{self, Moments, Optimizer, Schedule};
+use crate::optimizer::{self, Moments};
 use crate::parameters::Parameters;
-use crate::samples::{Samples, Targets};
+use crate::source::Source;
 use crate::workers::Workers;
-use evaluate::{EVALUATED, predict_on, wrong_width};
+use evaluate::EVALUATED;
 use hooks::Model;
-use passes::{Pass, merge, pass, pieces, shorten};
+use passes::{Done, Work, shorten};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
-use quadrat_numeric::{calibration, check_finite, metrics};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How a network is trained.
-///
-/// Cost: for each row and epoch about three forward passes; memory for the parameters, their gradients, one (momentum)
-/// or two (Adam) moments, and the activations of one batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trainer {
-    /// How often all rows are visited.
-    pub epochs: usize,
-    /// Rows in a batch; the last batch of an epoch may be smaller.
-    pub batch: usize,
-    /// The first learning rate.
-    pub rate: f64,
-    /// How it changes.
-    pub schedule: Schedule,
-    /// How gradients become steps.
-    pub optimizer: Optimizer,
-    /// What is made small.
-    pub loss: Loss,
-    /// The longest gradient (Euclidean norm over all parameters) that is not shortened.
-    pub clip: Option<f32>,
-    /// Keep an exponential moving average of the parameters with this decay, and return it instead of the last ones.
-    /// It has no bias towards the beginning, so that it is right in a short run too.
-    pub average: Option<f32>,
-    /// With validation rows: return the parameters of the epoch in which their loss was least, and stop after so many
-    /// epochs without a lower one. `None` goes to the end and returns what is there then.
-    pub patience: Option<usize>,
-    /// Pieces of a batch that run side by side, each on a thread of its own if there are enough ([`pieces_that_pay`]).
-    /// Another number gives other rounding errors; the number of threads does not.
-    pub pieces: usize,
-    /// Everything random comes from it.
-    pub seed: Seed,
-}
-
-impl Default for Trainer {
-    /// 30 epochs of batches of 128, AdamW with a rate of 0.001 along a cosine, decay 0.01, two pieces, to the end.
-    fn default() -> Self {
-        Trainer {
-            epochs: 30,
-            batch: 128,
-            rate: 1e-3,
-            schedule: Schedule::Cosine,
-            optimizer: Optimizer::adamw(0.01),
-            loss: Loss::CrossEntropy,
-            clip: None,
-            average: None,
-            patience: None,
-            pieces: 2,
-            seed: Seed(0),
-        }
-    }
-}
-
-/// The part of a run's identity that is known at its first epoch.
-pub(crate) const VALIDATION: &str = "validation rows";
 
 /// One epoch as it went.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -117,63 +64,11 @@ pub struct Fit {
     pub best: Option<usize>,
 }
 
-impl Trainer {
-    /// Train from fresh parameters.
-    ///
-    /// # Errors
-    /// Settings, samples or methods that do not fit together; a loss that is not finite; cancelled.
-    ///
-    /// ```
-    /// use ndarray::array;
-    /// use quadrat_core::{Seed, Silent};
-    /// use quadrat_nn::{Mlp, Samples, Trainer, predict};
-    /// let xor = Samples::classes(array![[0., 0.], [0., 1.], [1., 0.], [1., 1.]], vec![0, 1, 1, 0], 2)?;
-    /// let network = Mlp::new(2, &[32], 2);
-    /// let trainer = Trainer { epochs: 200, rate: 0.02, seed: Seed(1), ..Trainer::default() };
-    /// let fit = trainer.fit(&network, &xor, None, &mut [], &Silent)?;
-    /// let scores = predict(&network, &fit.parameters, xor.inputs.view(), &[])?;
-    /// assert!((0..4).all(|i| (scores[[i, 1]] > scores[[i, 0]]) == (xor.labels().unwrap()[i] == 1)));
-    /// # Ok::<(), quadrat_core::Error>(())
-    /// ```
-    pub fn fit(
-        &self,
-        network: &dyn Network,
-        train: &Samples,
-        validation: Option<&Samples>,
-        methods: &mut [&mut dyn TrainMethod],
-        progress: &dyn Progress,
-    ) -> Result<Fit> {
-        let parameters = Parameters::new(network.parameters(), self.seed.stream("parameters"))?;
-        self.fit_from(network, parameters, train, validation, methods, progress)
-    }
-
-    /// Train on from `parameters`.
-    ///
-    /// # Errors
-    /// As [`Trainer::fit`].
-    pub fn fit_from(
-        &self,
-        network: &dyn Network,
-        parameters: Parameters,
-        train: &Samples,
-        validation: Option<&Samples>,
-        methods: &mut [&mut dyn TrainMethod],
-        progress: &dyn Progress,
-    ) -> Result<Fit> {
-        let mut training = Training::begin(self, network, parameters, train, methods)?;
-        progress.begin("training", Some((self.epochs * training.steps) as u64));
-        while !training.is_done() {
-            training.epoch(validation, progress)?;
-        }
-        training.finish()
-    }
-}
-
 /// A training under way. [`Trainer::fit`] runs it to the end; step by step it can be saved and taken up again.
 pub struct Training<'a, 'm> {
     trainer: &'a Trainer,
     network: &'a dyn Network,
-    data: &'a Samples,
+    data: &'a dyn Source,
     methods: &'a mut [&'m mut dyn TrainMethod],
     workers: Workers,
     steps: usize,
@@ -197,7 +92,7 @@ impl<'a, 'm> Training<'a, 'm> {
         trainer: &'a Trainer,
         network: &'a dyn Network,
         mut parameters: Parameters,
-        data: &'a Samples,
+        data: &'a dyn Source,
         methods: &'a mut [&'m mut dyn TrainMethod],
     ) -> Result<Self> {
         trainer.check(network, data)?;
@@ -255,7 +150,7 @@ impl<'a, 'm> Training<'a, 'm> {
     ///
     /// # Errors
     /// A loss that is not finite, a method's own error, cancelled.
-    pub fn epoch(&mut self, validation: Option<&Samples>, progress: &dyn Progress) -> Result<()> {
+    pub fn epoch(&mut self, validation: Option<&dyn Source>, progress: &dyn Progress) -> Result<()> {
         let epoch = self.at.epoch;
         let mut order: Vec<u32> = (0..self.data.len() as u32).collect();
         self.trainer.seed.stream("order").rng(epoch as u64).shuffle(&mut order);
@@ -282,33 +177,6 @@ impl<'a, 'm> Training<'a, 'm> {
         Ok(())
     }
 
-    /// Figures of the validation rows, for the parameters that would be returned now; keeps these if they are the best.
-    fn judge(&mut self, rows: &Samples, now: &mut Epoch) -> Result<()> {
-        self.check_validation(rows)?;
-        let shown = self.returned()?;
-        let methods: Vec<&dyn TrainMethod> = self.methods.iter().map(|method| &**method).collect();
-        let outputs = predict_on(&self.workers, self.network, &shown, rows.inputs.view(), &methods)?;
-        let loss = mean_loss(self.trainer.loss, &outputs, rows);
-        now.validation_loss = Some(loss);
-        if let Some(labels) = rows.labels() {
-            now.validation_accuracy = Some(accuracy(&outputs, labels));
-            let said = calibration::likeliest(outputs.view());
-            now.validation_balanced_accuracy = Some(metrics::balanced_accuracy(labels, &said)?);
-        }
-        self.keep_best(shown, loss);
-        Ok(())
-    }
-
-    /// That these are the validation rows of the earlier epochs: curves and the best epoch compare them.
-    fn check_validation(&mut self, rows: &Samples) -> Result<()> {
-        let now = identity::rows(rows);
-        if let Some(then) = self.identity.get(VALIDATION).filter(|then| **then != now) {
-            return Err(Error::input(VALIDATION, now, format!("the earlier epochs had {then}")));
-        }
-        self.identity.insert(VALIDATION.to_owned(), now);
-        Ok(())
-    }
-
     /// The parameters that would be returned now: the average, if one is kept.
     fn returned(&self) -> Result<Parameters> {
         let mut parameters = self.parameters.clone();
@@ -327,21 +195,24 @@ impl<'a, 'm> Training<'a, 'm> {
     /// One batch: passes, gradients, step. Returns its mean loss.
     fn step(&mut self, rows: &[u32], rate: f64) -> Result<f64> {
         let at = self.at;
-        let mut batch = self.data.batch(at, rows);
+        let mut batch = self.data.batch(at, rows)?;
         for method in self.methods.iter_mut() {
             method.prepare(&mut batch)?;
         }
-        let passes = self.passes(&batch)?;
-        let loss: f64 = passes.iter().map(|pass| pass.loss).sum();
+        let mut done = self.passes(&batch)?;
+        let loss = done.loss;
         if !loss.is_finite() {
             let why =
                 format!("the loss is {loss} at step {}: lower the learning rate ({rate}) or clip gradients", at.step);
             return Err(Error::numeric("training", why));
         }
-        let outputs = merge(&mut self.parameters, &mut self.gradients, passes, batch.rows.len(), self.network)?;
-        for method in self.methods.iter_mut() {
-            method.observe(&batch, outputs.view())?;
+        if self.methods.iter().any(|method| method.observes()) {
+            let outputs = done.outputs(batch.rows.len(), self.network)?;
+            for method in self.methods.iter_mut().filter(|method| method.observes()) {
+                method.observe(&batch, outputs.view())?;
+            }
         }
+        done.merge(&mut self.parameters, &mut self.gradients);
         for method in self.methods.iter_mut() {
             method.gradients(at, &self.parameters, &mut self.gradients)?;
         }
@@ -360,14 +231,12 @@ impl<'a, 'm> Training<'a, 'm> {
         Ok(loss)
     }
 
-    /// The passes of a batch's pieces, side by side.
-    fn passes(&self, batch: &Batch) -> Result<Vec<Pass>> {
-        let pieces = pieces(batch.rows.len(), self.trainer.pieces);
+    /// The passes of a batch's pieces.
+    fn passes(&self, batch: &Batch) -> Result<Done> {
         let seed = self.trainer.seed.stream("passes").stream(&batch.at.step.to_string());
-        let methods: Vec<&dyn TrainMethod> = self.methods.iter().map(|method| &**method).collect();
-        self.workers.map(pieces.len(), &|i| {
-            pass(self.network, &self.parameters, &methods, self.trainer.loss, batch, pieces[i].clone(), seed, i as u64)
-        })
+        let methods = self.methods.iter().map(|method| &**method as &dyn TrainMethod).collect();
+        let (network, parameters, loss) = (self.network, &self.parameters, self.trainer.loss);
+        Work { network, parameters, methods, loss, batch, seed }.run(&self.workers, self.trainer.pieces)
     }
 
     /// Call a hook of each method with the network as the other methods make it.
@@ -381,7 +250,8 @@ impl<'a, 'm> Training<'a, 'm> {
                 trainer: self.trainer,
                 network: self.network,
                 parameters: &mut self.parameters,
-                inputs: self.data.inputs.view(),
+                data: self.data,
+                at: self.at,
                 methods: others,
             };
             hook(&mut **method, &mut model)?;
@@ -414,53 +284,6 @@ impl<'a, 'm> Training<'a, 'm> {
         for method in self.methods.iter_mut() {
             let kept = state(method.name())?;
             method.load(kept, &mut self.parameters)?;
-        }
-        Ok(())
-    }
-}
-
-impl Trainer {
-    fn check(&self, network: &dyn Network, data: &Samples) -> Result<()> {
-        let positive = |what: &str, n: usize| match n {
-            0 => Err(Error::input(what, 0, "at least 1")),
-            _ => Ok(()),
-        };
-        positive("epochs", self.epochs)?;
-        positive("batch", self.batch)?;
-        positive("pieces", self.pieces)?;
-        if !(self.rate.is_finite() && self.rate > 0.0) {
-            return Err(Error::input("learning rate", self.rate, "a positive number"));
-        }
-        if let Some(longest) = self.clip.filter(|longest| longest.is_nan() || *longest <= 0.0) {
-            return Err(Error::input("clip", longest, "a positive length"));
-        }
-        if let Some(decay) = self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return Err(Error::input("average", decay, "a decay of 0 to below 1"));
-        }
-        if self.patience == Some(0) {
-            return Err(Error::input("patience", 0, "at least 1 epoch"));
-        }
-        self.loss.check()?;
-        if network.inputs() != data.inputs.ncols() {
-            return Err(wrong_width(network, data.inputs.ncols()));
-        }
-        check_finite("inputs", data.inputs.view())?;
-        if self.loss.is_classification() != data.labels().is_some() {
-            let got = format!("{:?}", self.loss);
-            return Err(Error::input("loss", got, "a loss of classes for classes, of numbers for numbers"));
-        }
-        if let (Loss::Binary, Targets::Values(values)) = (self.loss, &data.targets)
-            && let Some(v) = values.iter().find(|v| !(0.0..=1.0).contains(*v))
-        {
-            return Err(Error::input("targets", v, "0 to 1 for each label"));
-        }
-        let outputs = match self.loss {
-            Loss::Tokens { vocabulary } => data.outputs() * vocabulary,
-            _ => data.outputs(),
-        };
-        if network.outputs() != outputs {
-            let got = format!("a network with {} outputs", network.outputs());
-            return Err(Error::input("outputs", got, format!("the samples need {outputs}")));
         }
         Ok(())
     }

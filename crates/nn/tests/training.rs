@@ -30,22 +30,24 @@ fn images(n: usize) -> Samples {
 /// Every model, with samples that it can learn.
 fn models() -> Vec<(Model, Samples, Loss)> {
     let shape = [1, 8, 8];
-    let tokens = Samples::values(
-        Array2::from_shape_fn((12, 6), |(i, j)| ((i + j) % 5) as f32),
-        Array2::from_shape_fn((12, 6), |(i, j)| ((i + j + 1) % 5) as f32),
-    )
-    .unwrap();
-    let noise = Array2::from_shape_fn((6, 66), |(i, j)| {
-        if j == 64 {
-            0.1 * i as f32
-        } else if j == 65 {
-            (i % 3) as f32
-        } else {
-            ((i * j) % 7) as f32 / 7.0
-        }
-    });
+    let next = Array2::from_shape_fn((12, 6), |(i, j)| ((i + j + 1) % 5) as f32);
+    let tokens = Samples::values(Array2::zeros((12, 0)), next).unwrap();
+    let tokens = tokens.with("tokens", Array2::from_shape_fn((12, 6), |(i, j)| ((i + j) % 5) as u32)).unwrap();
+    let noise = Array2::from_shape_fn((6, 64), |(i, j)| ((i * j) % 7) as f32 / 7.0);
     let picture = Array2::from_shape_fn((6, 64), |(i, j)| ((i + j) % 5) as f32 / 5.0);
-    let transformer = Transformer { vocabulary: 5, context: 6, width: 8, heads: 2, layers: 1, causal: true };
+    let transformer = Transformer::causal(5, 6, 8, 2, 1);
+    let llama = Transformer { tied: true, ..Transformer::llama(5, 6, 8, [4, 2], 12, 1) };
+    let bert = Transformer::bert(5, 6, 8, 2, 1);
+    let sentences =
+        Samples::values(Array2::zeros((8, 0)), Array2::from_shape_fn((8, 8), |(i, j)| ((i + j) % 3) as f32))
+            .and_then(|s| s.with("tokens", Array2::from_shape_fn((8, 6), |(i, j)| ((i * j) % 5) as u32)))
+            .and_then(|s| s.with("types", Array2::from_shape_fn((8, 6), |(_, j)| u32::from(j > 2))))
+            .and_then(|s| s.with("mask", Array2::from_shape_fn((8, 6), |(i, j)| f32::from(u8::from(j < 3 + i % 3)))))
+            .unwrap();
+    let conditioned = Samples::values(noise.clone(), picture.clone())
+        .and_then(|s| s.with("time", Array2::from_shape_fn((6, 1), |(i, _)| 0.1 * i as f32)))
+        .and_then(|s| s.with("condition", Array2::from_shape_fn((6, 2), |(i, j)| (i * j) as f32 / 3.0)))
+        .unwrap();
     let dropped = Mlp { dropout: 0.2, input_dropout: 0.1, ..Mlp::new(4, &[12, 12], 3) };
     vec![
         (Model::Mlp(dropped), samples(30), Loss::CrossEntropy),
@@ -67,11 +69,21 @@ fn models() -> Vec<(Model, Samples, Loss)> {
         ),
         (Model::Vit(Vit { width: 8, heads: 2, layers: 1, ..Vit::new(shape, 2) }), images(12), Loss::CrossEntropy),
         (
-            Model::UNet(UNet { shape, width: 16, classes: 3 }),
-            Samples::values(noise, picture).unwrap(),
+            Model::UNet(UNet { classes: 3, ..UNet::new(shape, 16) }),
+            Samples::values(noise, picture)
+                .and_then(|s| s.with("time", Array2::from_shape_fn((6, 1), |(i, _)| 0.1 * i as f32)))
+                .and_then(|s| s.with("class", Array2::from_shape_fn((6, 1), |(i, _)| i as u32 % 3)))
+                .unwrap(),
             Loss::SquaredError,
         ),
-        (Model::Transformer(transformer), tokens, Loss::Tokens { vocabulary: 5 }),
+        (
+            Model::UNet(UNet { levels: vec![1], attention: vec![0, 1], condition: 2, ..UNet::new(shape, 16) }),
+            conditioned,
+            Loss::SquaredError,
+        ),
+        (Model::Transformer(transformer), tokens.clone(), Loss::Tokens { vocabulary: 5 }),
+        (Model::Transformer(llama), tokens, Loss::Tokens { vocabulary: 5 }),
+        (Model::Transformer(bert), sentences, Loss::SquaredError),
     ]
 }
 
@@ -243,6 +255,90 @@ fn a_row_of_twice_the_weight_counts_as_two_rows() {
     }
 }
 
+/// InfoNCE (van den Oord et al. 2018) in the batch: each row of the first half is asked for its twin among all of the second,
+/// by inner products.
+struct Contrast;
+
+impl BatchLoss for Contrast {
+    fn of(&self, _: &Batch, outputs: Tensor<2>) -> quadrat_core::Result<Tensor<1>> {
+        let [n, width] = outputs.dims();
+        let (first, second) = (outputs.clone().slice([0..n / 2, 0..width]), outputs.slice([n / 2..n, 0..width]));
+        let twins = (0..n as u32 / 2).collect();
+        Ok(ops::token_cross_entropy(first.matmul(second.transpose()), twins).mean())
+    }
+}
+
+impl TrainMethod for Contrast {
+    fn name(&self) -> &str {
+        "contrast"
+    }
+    fn batch_loss(&self) -> Option<&dyn BatchLoss> {
+        Some(self)
+    }
+}
+
+/// Looks at the gradients of one step.
+struct Seen(Vec<Vec<f32>>);
+
+impl TrainMethod for Seen {
+    fn name(&self) -> &str {
+        "seen"
+    }
+    fn gradients(&mut self, _: At, _: &Parameters, gradients: &mut [Vec<f32>]) -> quadrat_core::Result<()> {
+        self.0 = gradients.to_vec();
+        Ok(())
+    }
+}
+
+/// Rows and noisy copies of them.
+fn views_of(rows: &Samples) -> TwoViews<'_> {
+    let view =
+        &|row: &mut [f32], rng: &mut quadrat_core::Rng| row.iter_mut().for_each(|v| *v += 0.2 * rng.normal() as f32);
+    TwoViews { source: rows, view, seed: Seed(2) }
+}
+
+#[test]
+fn a_loss_of_the_whole_batch_has_the_gradient_of_one_whole_pass() {
+    let rows = samples(12);
+    let views = views_of(&rows);
+    let network = Mlp { activation: Activation::Tanh, ..Mlp::new(4, &[16], 3) };
+    // One piece is one pass; with dropout pieces would draw differently.
+    for loss in [Loss::Nothing, Loss::CrossEntropy] {
+        let gradient = |pieces: usize, threads: usize| {
+            on_threads(threads, || {
+                let (mut seen, trainer) =
+                    (Seen(Vec::new()), Trainer { epochs: 1, batch: 12, loss, pieces, ..Trainer::default() });
+                let fit = trainer.fit(&network, &views, None, &mut [&mut Contrast, &mut seen], &Silent).unwrap();
+                (seen.0, fit.curve[0].train_loss, fit.parameters.fingerprint())
+            })
+        };
+        let (whole, split) = (gradient(1, 1), gradient(5, 1));
+        assert_eq!(split, gradient(5, 3), "threads");
+        assert!((whole.1 - split.1).abs() < 1e-6);
+        for (a, b) in whole.0.iter().flatten().zip(split.0.iter().flatten()) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+    }
+    // Along the gradient the loss falls as it says.
+    let trainer = Trainer { epochs: 60, batch: 12, rate: 1e-2, loss: Loss::Nothing, ..Trainer::default() };
+    let fit = trainer.fit(&network, &views, Some(&views), &mut [&mut Contrast], &Silent).unwrap();
+    let losses: Vec<f64> = fit.curve.iter().map(|epoch| epoch.validation_loss.unwrap()).collect();
+    assert!(losses[59] < 0.6 * losses[0], "{} to {}", losses[0], losses[59]);
+}
+
+#[test]
+fn windows_over_a_stream_of_tokens_are_learnt() {
+    let tokens: Vec<u32> = (0..200).map(|i| [0, 1, 2, 3, 4][i % 5]).collect();
+    let windows = TokenWindows::new(tokens, 6, 3).unwrap();
+    let network = Transformer::causal(5, 6, 8, 2, 1);
+    let trainer =
+        Trainer { epochs: 20, batch: 8, rate: 1e-2, loss: Loss::Tokens { vocabulary: 5 }, ..Trainer::default() };
+    let fit = trainer.fit(&network, &windows, Some(&windows), &mut [], &Silent).unwrap();
+    assert!(fit.curve[19].validation_loss.unwrap() < 0.1, "{:?}", fit.curve[19]);
+    let wrong = Trainer { loss: Loss::SquaredError, ..trainer };
+    assert!(wrong.fit(&network, &windows, None, &mut [], &Silent).is_err());
+}
+
 /// Does nothing, but draws.
 struct Idle(u64);
 
@@ -337,7 +433,7 @@ fn a_saved_model_is_the_model() {
         let (read, weights, kept) = load_model(&path).unwrap();
         assert_eq!((&read, &kept), (&model, &notes));
         assert_eq!(weights.fingerprint(), parameters.fingerprint());
-        let outputs = |m: &Model, p| predict(m, p, samples.inputs.view(), &[]).unwrap();
+        let outputs = |m: &Model, p| predict(m, p, &samples, &[]).unwrap();
         assert_eq!(outputs(&read, &weights), outputs(&model, &parameters));
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
@@ -351,22 +447,65 @@ fn a_saved_model_is_the_model() {
 
 #[test]
 fn a_decoder_says_what_the_whole_pass_says() {
-    let network = Transformer { vocabulary: 7, context: 9, width: 8, heads: 2, layers: 2, causal: true };
-    let parameters = initialise(&network, Seed(1)).unwrap();
-    let tokens = Array2::from_shape_fn((2, 9), |(i, j)| ((3 * i + 2 * j) % 7) as u32);
-    let whole = predict(&network, &parameters, tokens.mapv(|t| t as f32).view(), &[]).unwrap();
-    let mut decoder = Decoder::new(&network, &parameters).unwrap();
-    let mut at = 0;
-    for length in [3, 1, 1, 4] {
-        let scores = decoder.next(&tokens.slice(ndarray::s![.., at..at + length]).to_owned()).unwrap();
-        at += length;
-        for ((row, k), score) in scores.indexed_iter() {
-            assert!((score - whole[[row, (at - 1) * 7 + k]]).abs() < 1e-4);
+    let plain = Transformer::causal(7, 9, 8, 2, 2);
+    let llama = Transformer::llama(7, 9, 16, [4, 2], 12, 2);
+    let neighbours = ops::Rotary { pairing: ops::Pairing::Neighbours, base: 100.0 };
+    let turned = Transformer { style: Style { rotary: Some(neighbours), ..llama.style }, tied: true, ..llama.clone() };
+    for network in [&plain, &llama, &turned] {
+        let parameters = initialise(network, Seed(1)).unwrap();
+        let tokens = Array2::from_shape_fn((2, 9), |(i, j)| ((3 * i + 2 * j) % 7) as u32);
+        let (none, others) = (Array2::zeros((2, 0)), Others::from([("tokens".to_owned(), tokens.clone().into())]));
+        let whole = predict(network, &parameters, Rows::new(none.view(), &others), &[]).unwrap();
+        let mut decoder = Decoder::new(network, &parameters).unwrap();
+        let mut at = 0;
+        for length in [3, 1, 1, 4] {
+            let scores = decoder.next(&tokens.slice(ndarray::s![.., at..at + length]).to_owned()).unwrap();
+            at += length;
+            for ((row, k), score) in scores.indexed_iter() {
+                assert!((score - whole[[row, (at - 1) * 7 + k]]).abs() < 1e-4);
+            }
         }
+        assert!(decoder.next(&Array2::zeros((2, 1))).is_err(), "the context is full");
+        let mut decoder = Decoder::new(network, &parameters).unwrap();
+        assert!(decoder.next(&Array2::from_elem((1, 1), 7)).is_err());
+        decoder.next(&Array2::zeros((2, 1))).unwrap();
+        assert!(decoder.next(&Array2::zeros((1, 1))).is_err(), "another number of sequences");
+        assert!(Decoder::new(&Transformer { causal: false, ..network.clone() }, &parameters).is_err());
     }
-    assert!(decoder.next(&Array2::zeros((2, 1))).is_err(), "the context is full");
-    assert!(Decoder::new(&network, &parameters).unwrap().next(&Array2::from_elem((1, 1), 7)).is_err());
-    assert!(Decoder::new(&Transformer { causal: false, ..network.clone() }, &parameters).is_err());
+}
+
+/// What fills a row up changes nothing, and neither do types or positions that nobody sees.
+#[test]
+fn padding_is_not_seen() {
+    let network = Transformer::bert(11, 6, 8, 2, 2);
+    let parameters = initialise(&network, Seed(1)).unwrap();
+    let encoded = |fill: u32| {
+        let tokens = Array2::from_shape_fn((2, 6), |(i, j)| if j < 2 + 2 * i { (i + 3 * j) as u32 % 11 } else { fill });
+        let mask = Array2::from_shape_fn((2, 6), |(i, j)| f32::from(u8::from(j < 2 + 2 * i)));
+        let types = Array2::from_shape_fn((2, 6), |(_, j)| u32::from(j == 1));
+        let others = [("tokens", Entries::from(tokens)), ("mask", mask.into()), ("types", types.into())];
+        let others: Others = others.into_iter().map(|(name, entries)| (name.to_owned(), entries)).collect();
+        predict(&network, &parameters, Rows::new(Array2::zeros((2, 0)).view(), &others), &[]).unwrap()
+    };
+    let (first, second) = (encoded(0), encoded(9));
+    assert!(first.iter().zip(&second).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+/// The form in which transformers and U-Nets were saved before they had settings.
+#[test]
+fn older_configurations_are_read() {
+    for (old, new) in [
+        (
+            r#"{"model":"transformer","vocabulary":7,"context":9,"width":8,"heads":2,"layers":2,"causal":true}"#,
+            Model::Transformer(Transformer::causal(7, 9, 8, 2, 2)),
+        ),
+        (
+            r#"{"model":"unet","shape":[1,8,8],"width":16,"classes":3}"#,
+            Model::UNet(UNet { classes: 3, ..UNet::new([1, 8, 8], 16) }),
+        ),
+    ] {
+        assert_eq!(serde_json::from_str::<Model>(old).unwrap(), new);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Augmentation of images: each time a row is visited it is shifted, mirrored and cropped anew.
 
 use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
-use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
+use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
 
 /// Random shifts, mirror images and crops of rows that are images (channels x height x width).
 #[derive(Debug, Clone, PartialEq, Settings)]
@@ -141,10 +141,8 @@ impl TrainMethod for Augment {
     }
 
     fn begin(&mut self, run: &Run<'_>, _: &mut Parameters) -> Result<()> {
-        if matches!(run.loss, Loss::Tokens { .. }) {
-            return Err(Error::input("augment", "tokens", "inputs must be images"));
-        }
-        let shape = image_shape(self.shape, run.data.inputs.ncols())?;
+        run.takes_numbers("augment")?;
+        let shape = image_shape(self.shape, run.network.inputs())?;
         if self.shift >= shape[1].min(shape[2]) {
             let got = format!("{} pixels of {} x {}", self.shift, shape[1], shape[2]);
             return Err(Error::input("shift", got, "less than a side"));

@@ -2,7 +2,7 @@
 
 use crate::Strength;
 use quadrat_core::{Area, Card, Error, Method, Result, Seed, Settings};
-use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
+use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
 
 /// Normal noise on the inputs (Bishop 1995): for small noise a penalty on the slope of the outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Settings)]
@@ -42,9 +42,7 @@ impl TrainMethod for InputNoise {
         if !(self.deviation.is_finite() && self.deviation >= 0.0) {
             return Err(Error::input("deviation", self.deviation, "a number of 0 or more"));
         }
-        if matches!(run.loss, Loss::Tokens { .. }) {
-            return Err(Error::input("input-noise", "tokens", "inputs must be quantities"));
-        }
+        run.takes_numbers("input-noise")?;
         self.seed = run.seed;
         Ok(())
     }

@@ -232,8 +232,8 @@ mod tests {
             fn parameters(&self) -> Vec<Spec> {
                 vec![Spec::bias("only", 4)]
             }
-            fn forward(&self, forward: &mut quadrat_nn::Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-                Ok(inputs + forward.vars().flat("only.bias")?.unsqueeze())
+            fn forward(&self, forward: &mut quadrat_nn::Forward, inputs: &quadrat_nn::Inputs) -> Result<Tensor<2>> {
+                Ok(inputs.numbers() + forward.vars().flat("only.bias")?.unsqueeze())
             }
         }
         let fit = |network: &dyn Network, mut method: Lora| {

@@ -5,7 +5,7 @@
 
 use ndarray::{Array2, Axis};
 use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
-use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
+use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
 
 /// Mixup.
 #[derive(Debug, Clone, Copy, PartialEq, Settings)]
@@ -45,8 +45,10 @@ impl TrainMethod for Mixup {
         if !(self.alpha > 0.0 && self.alpha <= 4.0) {
             return Err(Error::input("alpha", self.alpha, "above 0, at most 4"));
         }
-        if matches!(run.loss, Loss::Tokens { .. }) {
-            return Err(Error::input("mixup", "tokens", "inputs must be quantities"));
+        run.takes_numbers("mixup")?;
+        if let Some(other) = run.network.others().first() {
+            let got = format!("a network that also takes `{}`", other.name);
+            return Err(Error::input("mixup", got, "a network of rows of numbers alone: only these are mixed"));
         }
         self.seed = run.seed;
         Ok(())

@@ -171,8 +171,12 @@ impl TrainMethod for PsKd {
         Ok(())
     }
 
+    fn observes(&self) -> bool {
+        self.teacher == Teacher::OnTheFly
+    }
+
     fn observe(&mut self, batch: &Batch, outputs: ArrayView2<f32>) -> Result<()> {
-        if self.teacher == Teacher::OnTheFly && !batch.mixed {
+        if !batch.mixed {
             self.remember(batch.rows.iter().map(|&row| row as usize), outputs);
         }
         Ok(())

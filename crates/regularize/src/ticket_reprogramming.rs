@@ -17,8 +17,8 @@ use crate::masks::FixedMask;
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Area, Card, Error, Method, Progress, Result, Settings, Silent};
 use quadrat_nn::{
-    At, EpochEnd, Forward, Init, Mlp, Network, Optimizer, Parameters, Role, Run, Samples, Schedule, Spec, Tensor,
-    TrainMethod, Trainer, accuracy, features, initialise, predict,
+    At, EpochEnd, Forward, Init, Input, Inputs, Mlp, Network, Optimizer, Parameters, Role, Run, Samples, Schedule,
+    Spec, Tensor, TrainMethod, Trainer, accuracy, features, initialise, predict,
 };
 
 /// What survivors are set back to.
@@ -312,6 +312,10 @@ impl Network for Prompt<'_> {
         self.target.iter().product()
     }
 
+    fn others(&self) -> Vec<Input> {
+        self.backbone.others()
+    }
+
     fn outputs(&self) -> usize {
         self.classes.unwrap_or(self.backbone.outputs())
     }
@@ -326,15 +330,15 @@ impl Network for Prompt<'_> {
     }
 
     /// pad(x) + sigmoid(P) ⊙ M through the frozen network, then the mapped scores.
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        let n = inputs.dims()[0];
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        let n = inputs.rows();
         let ([c, h, w], [_, th, tw]) = (self.source, self.target);
         let (top, left) = ((h - th).div_ceil(2), (w - tw).div_ceil(2));
-        let image = inputs.reshape([n, c, th, tw]).pad((left, w - tw - left, top, h - th - top), 0.0);
+        let image = inputs.numbers().reshape([n, c, th, tw]).pad((left, w - tw - left, top, h - th - top), 0.0);
         let frame = Tensor::<1>::from_floats(&self.frame[..], &image.device());
         let program = quadrat_nn::sigmoid(forward.vars().flat(PROGRAM)?) * frame;
         let image = image.reshape([n, c * h * w]) + program.unsqueeze();
-        let scores = forward.frozen(|forward| self.backbone.forward(forward, image))?;
+        let scores = forward.frozen(|forward| self.backbone.forward(forward, &inputs.with(image)))?;
         match self.classes {
             Some(_) => Ok(scores.matmul(forward.vars().get::<2>(ASSIGNMENT)?.transpose())),
             None => Ok(scores),

@@ -85,7 +85,7 @@ pub fn see(
             let (table, notes) = complete(encoder, input, reading, &targets)?;
             let inputs = encoder.rows(&table, progress)?;
             let targets = if labelled { encoder.targets(&table)? } else { unknown(table.rows()) };
-            let samples = Samples { inputs, targets, weights: None };
+            let samples = Samples::new(inputs, targets);
             Ok(Seen { samples, table: Some(table), names: Vec::new(), notes })
         }
         (Source::Images { .. }, ..) => Err(Error::input("--in", "a table", "a model of images takes --images")),
@@ -144,5 +144,5 @@ fn of_images(read: Images, classes: Option<&Vec<String>>) -> Result<(Samples, So
     let flat = read.pixels.into_shape_with_order((n, c * h * w));
     let inputs = flat.map_err(|e| Error::numeric("images", e.to_string()))?;
     let targets = if labels.len() == n { Targets::Classes { labels, classes: names.len() } } else { unknown(n) };
-    Ok((Samples { inputs, targets, weights: None }, Source::Images { shape: [c, h, w], classes: names }))
+    Ok((Samples::new(inputs, targets), Source::Images { shape: [c, h, w], classes: names }))
 }

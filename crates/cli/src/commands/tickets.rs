@@ -162,7 +162,7 @@ fn new_task(args: &Tickets, source: &Source, progress: &dyn Progress) -> Result<
             notes.iter().for_each(|note| eprintln!("quadrat: note: {note}"));
             let Categories { codes, names } = table.categories(target, Missing::Error)?;
             let targets = Targets::Classes { labels: codes, classes: names.len() };
-            let samples = Samples { inputs: encoder.rows(&table, progress)?, targets, weights: None };
+            let samples = Samples::new(encoder.rows(&table, progress)?, targets);
             let (train, test) = halves(&samples, seed)?;
             Ok(Task { train, test, classes: names, images: None })
         }

@@ -200,7 +200,7 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
     let left = trainer.epochs - training.epochs_done().min(trainer.epochs);
     progress.begin("training", Some((left * rows.train.len().div_ceil(trainer.batch)) as u64));
     while !training.is_done() {
-        training.epoch(rows.held.as_ref(), progress)?;
+        training.epoch(rows.held.as_ref().map(|held| held as _), progress)?;
         if let Some(path) = &args.checkpoint {
             training.save(path)?;
         }

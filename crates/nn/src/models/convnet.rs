@@ -2,7 +2,7 @@
 
 use super::{images, rows};
 use crate::forward::Forward;
-use crate::{Network, Spec};
+use crate::{Inputs, Network, Spec};
 use burn_tensor::{Tensor, activation};
 use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,8 @@ impl Network for ConvNet {
         32
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        let mut x = images(inputs, self.shape);
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        let mut x = images(inputs.numbers(), self.shape);
         for i in 1..=self.filters.len() {
             x = forward.conv2d(&format!("conv{i}"), x, 2, 1)?;
             if self.norm {

@@ -1,9 +1,9 @@
 //! Layers of units.
 
 use crate::forward::{Activation, Forward};
-use crate::{Jet, Network, Spec};
+use crate::{Inputs, Jet, Network, Spec};
 use burn_tensor::Tensor;
-use quadrat_core::{Error, Result};
+use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
 
 /// A multilayer perceptron: linear layers `fc1`, `fc2`, … with an activation and dropout after all but the last.
@@ -30,21 +30,17 @@ impl Mlp {
         Mlp { inputs, hidden, outputs, activation: Activation::Relu, input_dropout: 0.0, dropout: 0.0 }
     }
 
-    /// The outputs with their derivatives by the inputs, without dropout. Costs two more passes than there are inputs.
+    /// The outputs with the derivatives that `jet` carries of the inputs ([`Jet::of_inputs`], or some of them), without
+    /// dropout. Costs a pass for the values, each direction and each sum.
     ///
     /// # Errors
-    /// Another activation than the hyperbolic tangent, or a kernel of which only a part is stored.
-    pub fn jet(&self, forward: &Forward, inputs: Tensor<2>) -> Result<Jet> {
-        if self.activation != Activation::Tanh {
-            let got = format!("{:?}", self.activation);
-            return Err(Error::input("activation", got, "Tanh: second derivatives are needed"));
-        }
-        let mut jet = Jet::of_inputs(inputs);
+    /// An activation that is not smooth, or a kernel of which only a part is stored.
+    pub fn jet(&self, forward: &Forward, mut jet: Jet) -> Result<Jet> {
         let last = self.hidden.len() + 1;
         for i in 1..=last {
             let vars = forward.vars();
-            jet = jet.linear(&vars.get(&format!("fc{i}.weight"))?, &vars.flat(&format!("fc{i}.bias"))?);
-            jet = if i < last { jet.tanh() } else { jet };
+            jet = jet.linear(&vars.get(&format!("fc{i}.weight"))?, Some(&vars.flat(&format!("fc{i}.bias"))?));
+            jet = if i < last { jet.activate(self.activation)? } else { jet };
         }
         Ok(jet)
     }
@@ -64,13 +60,15 @@ impl Network for Mlp {
         widths.extend(&self.hidden);
         widths.push(self.outputs);
         let last = widths.len() - 2;
-        let gain = |i| if i == last || self.activation == Activation::Tanh { 1.0 } else { std::f32::consts::SQRT_2 };
+        // Half of what rectifiers and their like are given is lost.
+        let halves = matches!(self.activation, Activation::Relu | Activation::Gelu | Activation::Silu);
+        let gain = |i| if i < last && halves { std::f32::consts::SQRT_2 } else { 1.0 };
         let layer = |i: usize| Spec::linear(&format!("fc{}", i + 1), widths[i], widths[i + 1], gain(i));
         (0..=last).flat_map(layer).collect()
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        let mut x = forward.dropout("input", inputs, self.input_dropout);
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        let mut x = forward.dropout("input", inputs.numbers(), self.input_dropout);
         for i in 1..=self.hidden.len() {
             let name = format!("fc{i}");
             x = self.activation.apply(forward.linear(&name, x)?);

@@ -8,15 +8,16 @@ mod transformer;
 mod unet;
 mod vit;
 
+pub use attention::{Feed, Norm, Style};
 pub use convnet::ConvNet;
 pub use mlp::Mlp;
 pub use resnet::ResNet;
-pub use transformer::{Decoder, Transformer};
+pub use transformer::{Decoder, Output, Transformer};
 pub use unet::UNet;
 pub use vit::Vit;
 
 use crate::forward::Forward;
-use crate::{Network, Spec};
+use crate::{Input, Inputs, Network, Spec};
 use burn_tensor::Tensor;
 use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,10 @@ impl Network for Model {
         self.network().inputs()
     }
 
+    fn others(&self) -> Vec<Input> {
+        self.network().others()
+    }
+
     fn outputs(&self) -> usize {
         self.network().outputs()
     }
@@ -69,7 +74,7 @@ impl Network for Model {
         self.network().grain()
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
         self.network().forward(forward, inputs)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::images;
 use crate::forward::Forward;
-use crate::{Network, Spec};
+use crate::{Inputs, Network, Spec};
 use burn_tensor::{Tensor, activation};
 use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
@@ -90,8 +90,8 @@ impl Network for ResNet {
         32
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        let mut x = forward.conv2d("stem", images(inputs, self.shape), 1, 1)?;
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        let mut x = forward.conv2d("stem", images(inputs.numbers(), self.shape), 1, 1)?;
         for block in &self.plan() {
             x = self.block(forward, block, x)?;
         }

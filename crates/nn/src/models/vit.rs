@@ -1,10 +1,10 @@
 //! Images as sequences of patches (Dosovitskiy et al. 2021), small.
 
-use super::attention;
+use super::attention::{Block, Sight, Style};
 use super::{check_multiple, images};
 use crate::forward::Forward;
 use crate::parameters::{Init, Role};
-use crate::{Network, Spec};
+use crate::{Inputs, Network, Spec};
 use burn_tensor::Tensor;
 use quadrat_core::Result;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,10 @@ impl Vit {
         Vit { shape, patch: 4, width: 64, heads: 4, layers: 4, outputs }
     }
 
+    fn block(&self) -> Block {
+        Block { width: self.width, heads: self.heads, style: Style::default() }
+    }
+
     fn grid(&self) -> [usize; 2] {
         [self.shape[1] / self.patch.max(1), self.shape[2] / self.patch.max(1)]
     }
@@ -53,7 +57,7 @@ impl Network for Vit {
         let mut specs = Vec::from(Spec::linear("patches", pixels, self.width, 1.0));
         specs.push(Spec::new("positions", &[down * across, self.width], Role::Other, Init::Normal(0.02)));
         for i in 1..=self.layers {
-            specs.extend(attention::specs(&format!("block{i}"), self.width));
+            specs.extend(self.block().specs(&format!("block{i}")));
         }
         specs.extend(Spec::norm("norm", self.width));
         specs.extend(Spec::linear("head", self.width, self.outputs, 1.0));
@@ -64,18 +68,18 @@ impl Network for Vit {
         32
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
         check_multiple("height", self.shape[1], self.patch)?;
         check_multiple("width of the image", self.shape[2], self.patch)?;
-        check_multiple("width", self.width, self.heads)?;
-        let n = inputs.dims()[0];
+        self.block().check()?;
+        let n = inputs.rows();
         let ([c, _, _], [down, across], p) = (self.shape, self.grid(), self.patch);
-        let patches = images(inputs, self.shape).reshape([n, c, down, p, across, p]);
+        let patches = images(inputs.numbers(), self.shape).reshape([n, c, down, p, across, p]);
         let patches = patches.permute([0, 2, 4, 1, 3, 5]).reshape([n * down * across, c * p * p]);
         let x = forward.linear("patches", patches)?.reshape([n, down * across, self.width]);
         let mut x = x + forward.vars().get::<2>("positions")?.unsqueeze();
         for i in 1..=self.layers {
-            x = attention::block(forward, &format!("block{i}"), x, self.heads, false, None)?;
+            x = self.block().apply(forward, &format!("block{i}"), x, Sight::whole(false, None))?;
         }
         let features = forward.layer_norm("norm", x)?.mean_dim(1).reshape([n, self.width]);
         forward.tap("features", &features);

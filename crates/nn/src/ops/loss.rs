@@ -5,7 +5,7 @@
 
 use super::custom::{run, take, tensor, values};
 use super::{scalar, threads};
-use burn_tensor::{Tensor, activation};
+use burn_tensor::{Int, Tensor, TensorData, activation};
 use quadrat_numeric::vectorised;
 
 /// -sum_j s_j ln p_j for each row: `logits` give p by softmax, `targets` of the same shape (rows, classes) are the weights
@@ -74,10 +74,82 @@ pub fn softmax_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1>
     })
 }
 
+/// -ln p_t for each row of `logits` (rows, vocabulary), which give p by softmax, and its token t. A number that is no token
+/// gives a loss that is not a number. Beside the logits nothing of their size is kept; their gradient is written once.
+pub fn token_cross_entropy(logits: Tensor<2>, tokens: Vec<u32>) -> Tensor<1> {
+    let [rows, vocabulary] = logits.dims();
+    let fits = tokens.len() == rows && vocabulary > 0;
+    let (Some(z), true) = (take(&logits, logits.is_autodiff()), fits) else {
+        let at: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
+        let at = Tensor::<2, Int>::from_data(TensorData::new(at, [rows, 1]), &logits.device());
+        return activation::log_softmax(logits, 1).gather(1, at).neg().squeeze_dim(1);
+    };
+    run([z], |[z]| {
+        // Of each row the largest z, and the sum of e^(z - top).
+        let mut sums = Vec::with_capacity(rows);
+        let mut losses = Vec::with_capacity(rows);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (z, token) in values(&z).chunks_exact(vocabulary).zip(&tokens) {
+                    let top = threads::top(z);
+                    let sum = threads::sum_of(z, z, |z, _| scalar::exp(z - top));
+                    losses.push(z.get(*token as usize).map_or(f32::NAN, |z| top + sum.ln() - z));
+                    sums.push((top, sum));
+                }
+            },
+        );
+        let pull = move |g: &[f32], _: [bool; 1]| {
+            let mut by_logits = values(&z).to_vec();
+            vectorised(
+                #[inline(always)]
+                || {
+                    let rows = by_logits.chunks_exact_mut(vocabulary).zip(&tokens);
+                    for ((d, token), ((top, sum), g)) in rows.zip(sums.iter().zip(g)) {
+                        let scale = 1.0 / sum;
+                        for d in d.iter_mut() {
+                            *d = scalar::exp(*d - top) * scale;
+                        }
+                        if let Some(d) = d.get_mut(*token as usize) {
+                            *d -= 1.0;
+                        }
+                        for d in d {
+                            *d *= g;
+                        }
+                    }
+                },
+            );
+            [Some(tensor(by_logits, [rows, vocabulary]))]
+        };
+        (tensor(losses, [rows]), pull)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::{differences, noise, same};
     use super::*;
+
+    #[test]
+    fn tokens_cost_what_their_one_hot_rows_cost() {
+        for (rows, vocabulary) in [(1, 2), (7, 10), (64, 33), (5, 1000)] {
+            let logits = [noise(rows * vocabulary, 1).into_iter().map(|v| 4.0 * v).collect::<Vec<f32>>()];
+            let shaped = move |x: &[Tensor<1>]| x[0].clone().reshape([rows, vocabulary]);
+            let tokens: Vec<u32> = (0..rows).map(|row| (row * 7 % vocabulary) as u32).collect();
+            let own = tokens.clone();
+            let ours = move |x: &[Tensor<1>]| token_cross_entropy(shaped(x), own.clone());
+            let dense = move |x: &[Tensor<1>]| {
+                let mut wanted = vec![0.0; rows * vocabulary];
+                tokens.iter().enumerate().for_each(|(row, &token)| wanted[row * vocabulary + token as usize] = 1.0);
+                let wanted = Tensor::from_data(TensorData::new(wanted, [rows, vocabulary]), &x[0].device());
+                softmax_cross_entropy(shaped(x), wanted)
+            };
+            same("tokens", &logits, ours.clone(), dense);
+            if vocabulary <= 10 {
+                differences("tokens", &logits, ours);
+            }
+        }
+    }
 
     #[test]
     fn losses_and_gradients_are_those_of_the_composed_form() {

@@ -161,18 +161,34 @@ impl GroupShape {
 /// Layer normalisation over the last axis: each row to mean 0 and variance 1 (`eps` is added to the variance), then every
 /// place by its own `weight` and `bias`. Panics as burn's own operations do where shapes do not fit together.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<D> {
+    row_norm(x, weight, bias, eps, true)
+}
+
+/// Normalisation by the root mean square over the last axis (Zhang and Sennrich 2019): each row over the root of its mean
+/// square (plus `eps`), then every place by its own `weight`. No mean is taken off. Panics as [`layer_norm`].
+pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Tensor<D> {
+    let bias = weight.zeros_like();
+    row_norm(x, weight, bias, eps, false)
+}
+
+/// [`layer_norm`] if `centred`, else without taking the mean off.
+fn row_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, eps: f64, centred: bool) -> Tensor<D> {
     let graph = x.is_autodiff() || weight.is_autodiff() || bias.is_autodiff();
     let (shape, width) = (x.shape(), weight.dims()[0]);
     let fits = x.dims().last() == Some(&width) && bias.dims() == [width] && shape.num_elements() > 0;
     let inputs = (take(&x, graph), take(&weight, graph), take(&bias, graph));
     let (Some(input), Some(scale), Some(shift), true) = (inputs.0, inputs.1, inputs.2, fits) else {
-        return standardised(x, D - 1, eps).0 * weight.unsqueeze() + bias.unsqueeze();
+        let normal = match centred {
+            true => standardised(x, D - 1, eps).0,
+            false => x.clone() / (x.square().mean_dim(D - 1) + eps).sqrt(),
+        };
+        return normal * weight.unsqueeze() + bias.unsqueeze();
     };
     run([input, scale, shift], |[x, weight, bias]| {
-        let (y, kept) = rows_forward(values(&x), values(&weight), values(&bias), eps as f32);
+        let (y, kept) = rows_forward(values(&x), values(&weight), values(&bias), eps as f32, centred);
         let output = shape.clone();
         let pull = move |g: &[f32], needed: [bool; 3]| {
-            let (by_x, by_weight, by_bias) = rows_backward(values(&x), values(&weight), &kept, g, needed[0]);
+            let (by_x, by_weight, by_bias) = rows_backward(values(&x), values(&weight), &kept, g, needed[0], centred);
             [
                 needed[0].then(|| tensor(by_x, shape.clone())),
                 needed[1].then(|| tensor(by_weight, [width])),
@@ -184,7 +200,7 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<
 }
 
 /// The output, and of each row the mean and one over the standard deviation.
-fn rows_forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>, Vec<[f32; 2]>) {
+fn rows_forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, centred: bool) -> (Vec<f32>, Vec<[f32; 2]>) {
     let width = weight.len();
     let mut y = vec![0.0; x.len()];
     let mut kept = vec![[0.0; 2]; x.len() / width];
@@ -196,7 +212,8 @@ fn rows_forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec<f32>,
             #[inline(always)]
             || {
                 for ((x, y), kept) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(kept) {
-                    let (mean, variance) = moments(x);
+                    let square = || threads::sum_of(x, x, |x, _| x * x) / width as f32;
+                    let (mean, variance) = if centred { moments(x) } else { (0.0, square()) };
                     let inverse = 1.0 / (variance + eps).sqrt();
                     *kept = [mean, inverse];
                     for ((y, x), (w, b)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
@@ -216,6 +233,7 @@ fn rows_backward(
     kept: &[[f32; 2]],
     g: &[f32],
     input: bool,
+    centred: bool,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let width = weight.len();
     let rows = threads::piece(kept.len());
@@ -247,7 +265,7 @@ fn rows_backward(
                     for (s, (g, w)) in slope.iter_mut().zip(g.iter().zip(weight)) {
                         *s = g * w;
                     }
-                    let plain = threads::sum_of(&slope, &slope, |s, _| s) / width as f32;
+                    let plain = if centred { threads::sum_of(&slope, &slope, |s, _| s) / width as f32 } else { 0.0 };
                     let along = threads::sum_of(&slope, &normal, |s, n| s * n) / width as f32;
                     for (d, (s, n)) in by_x.iter_mut().zip(slope.iter().zip(&normal)) {
                         *d = (s - plain - n * along) * inverse;
@@ -424,6 +442,14 @@ mod tests {
             let inputs = inputs(n * width, width);
             same("layer norm", &inputs, ours, burns);
             differences("layer norm", &inputs, ours);
+            let x = move |t: &[Tensor<1>]| t[0].clone().reshape([n, width]);
+            let ours = move |t: &[Tensor<1>]| rms_norm(x(t), t[1].clone(), 1e-5).flatten::<1>(0, 1);
+            let burns = move |t: &[Tensor<1>]| {
+                let size = (x(t).square().mean_dim(1) + 1e-5).sqrt();
+                (x(t) / size * t[1].clone().unsqueeze()).flatten::<1>(0, 1)
+            };
+            same("rms norm", &inputs[..2], ours, burns);
+            differences("rms norm", &inputs[..2], ours);
         }
     }
 

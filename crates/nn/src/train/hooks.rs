@@ -1,13 +1,15 @@
 //! What methods can ask for at the end of a step or an epoch.
 
 use super::Trainer;
-use super::evaluate::{EVALUATED, predict_on};
+use super::evaluate::{EVALUATED, in_blocks, outputs_of, shaped};
 use super::passes::pieces;
-use crate::method::{Batch, EpochEnd, StepEnd, TrainMethod};
+use crate::inputs::Rows;
+use crate::method::{At, Batch, EpochEnd, StepEnd, TrainMethod};
 use crate::parameters::Parameters;
+use crate::source::Source;
 use crate::workers::Workers;
 use crate::{Network, gates};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use quadrat_core::{Error, Result};
 
 /// The network at the end of a step or an epoch.
@@ -16,7 +18,8 @@ pub(super) struct Model<'a> {
     pub trainer: &'a Trainer,
     pub network: &'a dyn Network,
     pub parameters: &'a mut Parameters,
-    pub inputs: ArrayView2<'a, f32>,
+    pub data: &'a dyn Source,
+    pub at: At,
     pub methods: Vec<&'a dyn TrainMethod>,
 }
 
@@ -49,7 +52,11 @@ impl StepEnd for Model<'_> {
 
 impl EpochEnd for Model<'_> {
     fn training_outputs(&mut self) -> Result<Array2<f32>> {
-        predict_on(self.workers, self.network, self.parameters, self.inputs, &self.methods)
+        let outputs = in_blocks(self.workers, self.data.len(), EVALUATED, &|some| {
+            let batch = self.data.batch(self.at, &some.map(|row| row as u32).collect::<Vec<_>>())?;
+            outputs_of(self.network, self.parameters, Rows::from(&batch), &self.methods)
+        })?;
+        shaped(self.data.len(), self.network, outputs.concat())
     }
 
     fn parameters(&mut self) -> &mut Parameters {

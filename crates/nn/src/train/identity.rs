@@ -1,10 +1,12 @@
 //! What a checkpoint belongs to, in words: a training of anything else refuses it.
 
 use super::Trainer;
+use crate::Entries;
 use crate::Network;
 use crate::method::TrainMethod;
 use crate::parameters::Parameters;
 use crate::samples::{Samples, Targets};
+use crate::source::Source;
 use std::collections::BTreeMap;
 
 /// Everything that a run's bits depend on, by name. Arrays are summed.
@@ -12,7 +14,7 @@ pub(super) fn identity(
     trainer: &Trainer,
     network: &dyn Network,
     start: &Parameters,
-    data: &Samples,
+    data: &dyn Source,
     methods: &[&dyn TrainMethod],
 ) -> BTreeMap<String, String> {
     // All fields by name, so that a new one cannot be forgotten.
@@ -39,7 +41,7 @@ pub(super) fn identity(
         ("patience", or_none(patience.map(|v| v.to_string()))),
         ("pieces", pieces.to_string()),
         ("network", network),
-        ("training rows", rows(data)),
+        ("training rows", data.told()),
         ("methods", or_none((!methods.is_empty()).then(|| methods.join(", ").trim().to_owned()))),
     ]
     .into_iter()
@@ -48,7 +50,7 @@ pub(super) fn identity(
 }
 
 /// Rows in words, with a sum over all their numbers.
-pub(super) fn rows(data: &Samples) -> String {
+pub(crate) fn rows_told(data: &Samples) -> String {
     let mut sum = Sum::default();
     data.inputs.iter().for_each(|v| sum.add(v.to_bits()));
     match &data.targets {
@@ -56,6 +58,13 @@ pub(super) fn rows(data: &Samples) -> String {
         Targets::Values(values) => values.iter().for_each(|v| sum.add(v.to_bits())),
     }
     data.weights.iter().flatten().for_each(|v| sum.add(v.to_bits()));
+    for (name, entries) in &data.others {
+        name.bytes().for_each(|byte| sum.add(u32::from(byte)));
+        match entries {
+            Entries::Numbers(rows) => rows.iter().for_each(|v| sum.add(v.to_bits())),
+            Entries::Whole(rows) => rows.iter().for_each(|n| sum.add(*n)),
+        }
+    }
     format!("{} of {} inputs with the sum {:016x}", data.len(), data.inputs.ncols(), sum.0)
 }
 
@@ -69,7 +78,7 @@ pub(crate) fn differences(then: &BTreeMap<String, String>, now: &BTreeMap<String
 }
 
 /// FNV-1a over words.
-struct Sum(u64);
+pub(crate) struct Sum(u64);
 
 impl Default for Sum {
     fn default() -> Self {
@@ -78,6 +87,13 @@ impl Default for Sum {
 }
 
 impl Sum {
+    /// The sum of these, in hexadecimal.
+    pub fn of(words: impl IntoIterator<Item = u32>) -> String {
+        let mut sum = Sum::default();
+        words.into_iter().for_each(|word| sum.add(word));
+        format!("{:016x}", sum.0)
+    }
+
     fn add(&mut self, bits: u32) {
         // Words instead of bytes: the high half is folded in, for a product alone never moves bits down.
         let mixed = (self.0 ^ u64::from(bits)).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,4 +1,9 @@
 //! Forward and backward over a batch, in pieces.
+//!
+//! A loss of the whole batch needs the outputs of all pieces at once, whose graphs together would be as large as that of
+//! one whole pass. It is therefore computed by gradient caching (Gao et al. 2021, arXiv 2101.06983): all outputs first,
+//! without a graph; the loss's gradient at them; then each piece once more, its own graph pulled by its share of that
+//! gradient. The chain rule makes this the same gradient for the memory of one piece and a second forward pass.
 
 use super::evaluate::shaped;
 use crate::Network;
@@ -8,93 +13,157 @@ use crate::method::{Batch, Piece, TrainMethod};
 use crate::parameters::Parameters;
 use crate::tensors::values_of;
 use crate::workers::Workers;
-use ndarray::{Array2, s};
-use quadrat_core::{Result, Seed};
+use ndarray::{Array2, ArrayView2, s};
+use quadrat_core::{Error, Result, Seed};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// What comes out of one pass.
-pub(super) struct Pass {
-    /// The piece's share of the batch's mean loss.
+/// A batch and what its passes need.
+pub(super) struct Work<'a> {
+    pub network: &'a dyn Network,
+    pub parameters: &'a Parameters,
+    pub methods: Vec<&'a dyn TrainMethod>,
+    pub loss: Loss,
+    pub batch: &'a Batch,
+    /// Where the passes' chance comes from.
+    pub seed: Seed,
+}
+
+/// What the passes of a batch leave, piece by piece.
+pub(super) struct Done {
+    /// The batch's loss.
     pub loss: f64,
+    passes: Vec<Pass>,
+}
+
+/// What comes out of one pass.
+struct Pass {
+    /// The piece's share of the batch's mean loss.
+    loss: f64,
+    /// Empty unless somebody wants them.
     outputs: Vec<f32>,
     gradients: Vec<Option<Vec<f32>>>,
     statistics: Vec<(usize, Vec<f32>)>,
 }
 
-/// Forward and backward over the given rows of a batch.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn pass(
-    network: &dyn Network,
-    parameters: &Parameters,
-    methods: &[&dyn TrainMethod],
-    loss: Loss,
-    batch: &Batch,
-    rows: Range<usize>,
-    seed: Seed,
-    item: u64,
-) -> Result<Pass> {
-    let leaves = Vars::new(parameters, true);
-    let mut vars = leaves.clone();
-    for method in methods {
-        method.reparametrise(&mut vars)?;
+impl Work<'_> {
+    /// All passes of the batch, side by side in at most so many pieces.
+    pub fn run(&self, workers: &Workers, parts: usize) -> Result<Done> {
+        let pieces = pieces(self.batch.rows.len(), parts);
+        let whole = self.whole(workers, &pieces)?;
+        let passes = workers.map(pieces.len(), &|i| {
+            let at_outputs = whole.as_ref().map(|(_, gradient)| gradient.slice(s![pieces[i].clone(), ..]));
+            self.pass(pieces[i].clone(), i as u64, at_outputs)
+        })?;
+        let loss = whole.map_or(0.0, |(loss, _)| loss) + passes.iter().map(|pass| pass.loss).sum::<f64>();
+        Ok(Done { loss, passes })
     }
-    let tuning = batch.tuning_of(&rows, true);
-    let mut forward = Forward::training(&vars, seed, item, tuning.as_ref());
-    let inputs = tensor_of(batch.inputs.slice(s![rows.clone(), ..]), true);
-    let targets = tensor_of(batch.targets.slice(s![rows.clone(), ..]), true);
-    let outputs = network.forward(&mut forward, inputs)?;
-    let mut losses = batch.weigh(loss.rows(outputs.clone(), targets.clone()), &rows, true);
-    let piece = Piece { batch, rows, targets };
-    for method in methods {
-        losses = method.loss(&mut forward, &piece, &outputs, losses)?;
+
+    /// The methods' losses of the whole batch and their gradient at its outputs, if any method has one.
+    fn whole(&self, workers: &Workers, pieces: &[Range<usize>]) -> Result<Option<(f64, Array2<f32>)>> {
+        let losses: Vec<_> = self.methods.iter().filter_map(|method| method.batch_loss()).collect();
+        if losses.is_empty() {
+            return Ok(None);
+        }
+        let outputs = workers.map(pieces.len(), &|i| self.alone(pieces[i].clone(), i as u64))?;
+        let outputs = shaped(self.batch.rows.len(), self.network, outputs.concat())?;
+        let leaf = tensor_of(outputs.view(), true).require_grad();
+        // burn panics where nothing is tracked, and a loss may not depend on the outputs.
+        let mut total = leaf.clone().sum() * 0.0;
+        for loss in losses {
+            total = total + loss.of(self.batch, leaf.clone())?;
+        }
+        let gradient = leaf.grad_remove(&mut total.backward()).map(|g| values_of(g.reshape([-1]))).unwrap_or_default();
+        let value = values_of(total.inner()).first().copied().unwrap_or(f32::NAN);
+        Ok(Some((f64::from(value), shaped(outputs.nrows(), self.network, gradient)?)))
     }
-    let mean = losses.sum() / batch.rows.len() as f32;
-    // burn panics where nothing is tracked: a method may have frozen everything by now.
-    let gradients = if parameters.iter().any(|p| p.trainable) {
-        let mut gradients = mean.backward();
-        leaves.tensors().iter().map(|leaf| leaf.grad_remove(&mut gradients).map(values_of)).collect()
-    } else {
-        vec![None; parameters.len()]
-    };
-    let loss = f64::from(values_of(mean.inner()).first().copied().unwrap_or(f32::NAN));
-    let outputs = values_of(outputs.inner().reshape([-1]));
-    Ok(Pass { loss, outputs, gradients, statistics: forward.into_statistics() })
+
+    /// The outputs of a piece, as in training but without a graph.
+    fn alone(&self, rows: Range<usize>, item: u64) -> Result<Vec<f32>> {
+        let vars = self.reparametrised(Vars::without_graph(self.parameters))?;
+        let tuning = self.batch.tuning_of(&rows, false);
+        let mut forward = Forward::training(&vars, self.seed, item, tuning.as_ref());
+        let inputs = self.batch.part(&rows).tensors(self.network, false)?;
+        Ok(values_of(self.network.forward(&mut forward, &inputs)?.reshape([-1])))
+    }
+
+    /// Forward and backward over a piece, which also carries the gradient of the whole batch's loss at its outputs.
+    fn pass(&self, rows: Range<usize>, item: u64, at_outputs: Option<ArrayView2<f32>>) -> Result<Pass> {
+        let leaves = Vars::new(self.parameters, true);
+        let vars = self.reparametrised(leaves.clone())?;
+        let tuning = self.batch.tuning_of(&rows, true);
+        let mut forward = Forward::training(&vars, self.seed, item, tuning.as_ref());
+        let inputs = self.batch.part(&rows).tensors(self.network, true)?;
+        let targets = tensor_of(self.batch.targets.slice(s![rows.clone(), ..]), true);
+        let outputs = self.network.forward(&mut forward, &inputs)?;
+        if outputs.dims() != [rows.len(), self.network.outputs()] {
+            let want = format!("{:?}, as it says", [rows.len(), self.network.outputs()]);
+            return Err(Error::input("outputs of the network", format!("{:?}", outputs.dims()), want));
+        }
+        let mut losses = self.batch.weigh(self.loss.rows(outputs.clone(), targets.clone()), &rows, true);
+        let piece = Piece { batch: self.batch, rows, targets };
+        for method in &self.methods {
+            losses = method.loss(&mut forward, &piece, &outputs, losses)?;
+        }
+        let mean = losses.sum() / self.batch.rows.len() as f32;
+        let loss = f64::from(values_of(mean.clone().inner()).first().copied().unwrap_or(f32::NAN));
+        let pulled = match at_outputs {
+            Some(gradient) => mean + (outputs.clone() * tensor_of(gradient, true)).sum(),
+            None => mean,
+        };
+        // burn panics where nothing is tracked: a method may have frozen everything by now.
+        let gradients = if self.parameters.iter().any(|p| p.trainable) {
+            let mut gradients = pulled.backward();
+            leaves.tensors().iter().map(|leaf| leaf.grad_remove(&mut gradients).map(values_of)).collect()
+        } else {
+            vec![None; self.parameters.len()]
+        };
+        let observed = self.methods.iter().any(|method| method.observes());
+        let outputs = if observed { values_of(outputs.inner().reshape([-1])) } else { Vec::new() };
+        Ok(Pass { loss, outputs, gradients, statistics: forward.into_statistics() })
+    }
+
+    fn reparametrised<'v>(&self, mut vars: Vars<'v>) -> Result<Vars<'v>> {
+        for method in &self.methods {
+            method.reparametrise(&mut vars)?;
+        }
+        Ok(vars)
+    }
 }
 
-/// Add the passes' gradients and average their statistics into the parameters, in order; join their outputs.
-pub(super) fn merge(
-    parameters: &mut Parameters,
-    gradients: &mut Vec<Vec<f32>>,
-    mut passes: Vec<Pass>,
-    rows: usize,
-    network: &dyn Network,
-) -> Result<Array2<f32>> {
-    gradients.resize(parameters.len(), Vec::new());
-    for (i, gradient) in gradients.iter_mut().enumerate() {
-        let mut parts = passes.iter_mut().filter_map(|pass| pass.gradients[i].take());
-        *gradient = parts.next().unwrap_or_default();
-        for part in parts {
-            gradient.par_chunks_mut(CHUNK).zip(part.par_chunks(CHUNK)).for_each(|(sum, part)| {
-                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-            });
+impl Done {
+    /// The outputs of all rows, where somebody wanted them.
+    pub fn outputs(&mut self, rows: usize, network: &dyn Network) -> Result<Array2<f32>> {
+        shaped(rows, network, self.passes.iter_mut().flat_map(|pass| std::mem::take(&mut pass.outputs)).collect())
+    }
+
+    /// Add the passes' gradients and average their statistics into the parameters, in order.
+    pub fn merge(self, parameters: &mut Parameters, gradients: &mut Vec<Vec<f32>>) {
+        let mut passes = self.passes;
+        gradients.resize(parameters.len(), Vec::new());
+        for (i, gradient) in gradients.iter_mut().enumerate() {
+            let mut parts = passes.iter_mut().filter_map(|pass| pass.gradients[i].take());
+            *gradient = parts.next().unwrap_or_default();
+            for part in parts {
+                gradient.par_chunks_mut(CHUNK).zip(part.par_chunks(CHUNK)).for_each(|(sum, part)| {
+                    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                });
+            }
+        }
+        let momentum = STATISTICS_MOMENTUM / passes.len().max(1) as f32;
+        let met = passes.first().map_or(0, |pass| pass.statistics.len());
+        for j in 0..met {
+            let place = passes[0].statistics[j].0;
+            if let Some(parameter) = parameters.iter_mut().nth(place) {
+                parameter.update(|running| {
+                    running.iter_mut().for_each(|r| *r *= 1.0 - STATISTICS_MOMENTUM);
+                    for pass in &passes {
+                        running.iter_mut().zip(&pass.statistics[j].1).for_each(|(r, new)| *r += momentum * new);
+                    }
+                });
+            }
         }
     }
-    let momentum = STATISTICS_MOMENTUM / passes.len().max(1) as f32;
-    let met = passes.first().map_or(0, |pass| pass.statistics.len());
-    for j in 0..met {
-        let place = passes[0].statistics[j].0;
-        if let Some(parameter) = parameters.iter_mut().nth(place) {
-            parameter.update(|running| {
-                running.iter_mut().for_each(|r| *r *= 1.0 - STATISTICS_MOMENTUM);
-                for pass in &passes {
-                    running.iter_mut().zip(&pass.statistics[j].1).for_each(|(r, new)| *r += momentum * new);
-                }
-            });
-        }
-    }
-    let joined: Vec<f32> = passes.into_iter().flat_map(|pass| pass.outputs).collect();
-    shaped(rows, network, joined)
 }
 
 /// Weight of a new batch in running statistics.
@@ -116,7 +185,7 @@ pub(super) fn shorten(gradients: &mut [Vec<f32>], longest: f32) {
 /// reaches it), in training mode and without methods: for methods that need a gradient of their own.
 ///
 /// # Errors
-/// The network's own.
+/// The network's own, or inputs that it does not take.
 pub fn gradients(
     network: &dyn Network,
     parameters: &Parameters,
@@ -124,13 +193,10 @@ pub fn gradients(
     batch: &Batch,
     seed: Seed,
 ) -> Result<(f64, Vec<Vec<f32>>)> {
-    let workers = Workers::new(rayon::current_num_threads())?;
-    let pieces = pieces(batch.rows.len(), 2);
-    let passes = workers
-        .map(pieces.len(), &|i| pass(network, parameters, &[], loss, batch, pieces[i].clone(), seed, i as u64))?;
-    let total = passes.iter().map(|pass| pass.loss).sum();
-    let mut sums = Vec::new();
-    merge(&mut parameters.clone(), &mut sums, passes, batch.rows.len(), network)?;
+    let work = Work { network, parameters, methods: Vec::new(), loss, batch, seed };
+    let done = work.run(&Workers::new(rayon::current_num_threads())?, 2)?;
+    let (total, mut sums) = (done.loss, Vec::new());
+    done.merge(&mut parameters.clone(), &mut sums);
     Ok((total, sums))
 }
 

@@ -7,7 +7,7 @@ use super::{Trainer, Training};
 use crate::Network;
 use crate::optimizer::Optimizer;
 use crate::parameters::Parameters;
-use crate::samples::Samples;
+use crate::source::Source;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 
 /// What a range test found.
@@ -39,7 +39,7 @@ impl Trainer {
         &self,
         network: &dyn Network,
         parameters: &Parameters,
-        data: &Samples,
+        data: &dyn Source,
         progress: &dyn Progress,
     ) -> Result<RateTest> {
         let (low, high): (f64, f64) = match self.optimizer {
@@ -86,7 +86,7 @@ fn choose(points: &[(f64, f64)]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Mlp, initialise};
+    use crate::{Mlp, Samples, initialise};
     use ndarray::Array2;
     use quadrat_core::{Seed, Silent};
 

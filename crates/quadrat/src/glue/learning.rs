@@ -405,7 +405,7 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::rows`] and [`Encoder::targets`].
     pub fn samples(&self, table: &Table, progress: &dyn Progress) -> Result<Samples> {
-        Ok(Samples { inputs: self.rows(table, progress)?, targets: self.targets(table)?, weights: None })
+        Ok(Samples::new(self.rows(table, progress)?, self.targets(table)?))
     }
 
     /// Why reading failed: the gaps that this encoder does not fill, if that is it, else the error itself.

@@ -5,7 +5,7 @@ use super::quantizers::{Noise, draw, hwgq, lsq, lsq_start, noisy};
 use super::space::{Genotype, Op, Place, Space, multiplications};
 use burn_tensor::{Tensor, TensorData, activation};
 use quadrat_core::{Error, Result};
-use quadrat_nn::{Forward, Init, Network, Parameters, Role, Spec, ops};
+use quadrat_nn::{Forward, Init, Inputs, Network, Parameters, Role, Spec, ops};
 use serde::{Deserialize, Serialize};
 
 /// How the supernet stands for rounding.
@@ -210,10 +210,10 @@ impl Network for Net<'_> {
         specs
     }
 
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        let n = inputs.dims()[0];
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        let n = inputs.rows();
         let (space, c) = (self.space, self.space.channels);
-        let image = inputs.reshape([n, 3, self.height, self.width]);
+        let image = inputs.numbers().reshape([n, 3, self.height, self.width]);
         let interpolated = self.interpolated(&image);
         let repeated = Tensor::cat(vec![image * RANGE; c / 3], 1);
         let places = space.places();

@@ -2,7 +2,7 @@
 
 use crate::augment::{Augment, each_image, image_shape, move_plane};
 use quadrat_core::{Error, Result, Rng};
-use quadrat_nn::{Batch, Loss, Run};
+use quadrat_nn::{Batch, Run};
 use std::fmt;
 
 /// A way to regularise whose strength is a number.
@@ -57,14 +57,10 @@ impl Strength {
                 format!("loss {:?}", run.loss),
                 "it softens the targets of classes",
             )),
-            Strength::InputNoise if matches!(run.loss, Loss::Tokens { .. }) => {
-                Err(Error::input("input noise", "tokens", "inputs must be quantities"))
-            }
-            Strength::Shift(_) | Strength::Cutout(_) if matches!(run.loss, Loss::Tokens { .. }) => {
-                Err(Error::input(self.to_string(), "tokens", "inputs must be images"))
-            }
+            Strength::InputNoise => run.takes_numbers("input noise"),
             Strength::Shift(shape) | Strength::Cutout(shape) => {
-                image_shape(*shape, run.data.inputs.ncols()).map(|_| ())
+                run.takes_numbers(&self.to_string())?;
+                image_shape(*shape, run.network.inputs()).map(|_| ())
             }
             _ => Ok(()),
         }

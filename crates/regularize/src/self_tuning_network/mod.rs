@@ -174,10 +174,11 @@ impl SelfTuningNetwork {
 
     /// The validation rows, and which training rows they are, ascending.
     fn held_out(&self, run: &Run<'_>) -> Result<(Samples, Vec<u32>)> {
+        let data = run.samples("self-tuning-network")?;
         let rows = match &self.validation {
             Validation::Rows(rows) => rows,
             Validation::Share(share) => {
-                let n = run.data.len();
+                let n = data.len();
                 let k = (share * n as f64).round() as usize;
                 if !(share.is_finite() && (1..n).contains(&k)) {
                     let want = format!("a share that leaves rows to train on and to validate on, of {n}");
@@ -186,22 +187,22 @@ impl SelfTuningNetwork {
                 let drawn = run.seed.stream("held out").rng(0).sample(n, k);
                 let mut held: Vec<u32> = drawn.into_iter().map(|row| row as u32).collect();
                 held.sort_unstable();
-                return Ok((run.data.select(&held), held));
+                return Ok((data.select(&held), held));
             }
         };
         if rows.is_empty() {
             return Err(Error::input("validation", "no rows", "at least one row that is not trained on"));
         }
-        if rows == run.data {
+        if rows == data {
             return Err(Error::input("validation", "the training rows", "rows that are not trained on"));
         }
         let shape = |samples: &Samples| (samples.inputs.ncols(), samples.outputs(), samples.labels().is_some());
-        if shape(rows) != shape(run.data) {
+        if shape(rows) != shape(data) {
             let told = |s: &Samples| {
                 let kind = if matches!(s.targets, Targets::Classes { .. }) { "classes" } else { "values" };
                 format!("rows of {} numbers with {} {kind}", s.inputs.ncols(), s.outputs())
             };
-            return Err(Error::input("validation", told(rows), format!("training has {}", told(run.data))));
+            return Err(Error::input("validation", told(rows), format!("training has {}", told(data))));
         }
         if let Some(((row, column), v)) = rows.inputs.indexed_iter().find(|(_, v)| !v.is_finite()) {
             let got = format!("{v} in row {row}, column {column}");

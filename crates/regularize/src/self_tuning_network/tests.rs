@@ -6,7 +6,9 @@ use crate::augment::shift_between;
 use ndarray::Array1;
 use proptest::prelude::*;
 use quadrat_core::{Seed, Silent};
-use quadrat_nn::{ConvNet, Loss, Mlp, Network, Optimizer, Role, Schedule, Spec, Trainer, Training, mean_loss, predict};
+use quadrat_nn::{
+    ConvNet, Inputs, Loss, Mlp, Network, Optimizer, Role, Schedule, Spec, Trainer, Training, mean_loss, predict,
+};
 use quadrat_numeric::linalg;
 
 /// w·x.
@@ -22,8 +24,8 @@ impl Network for Line {
     fn parameters(&self) -> Vec<Spec> {
         vec![Spec::new("line.weight", &[1, self.0], Role::Weight, quadrat_nn::Init::Normal(0.3))]
     }
-    fn forward(&self, forward: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-        forward.linear("line", inputs)
+    fn forward(&self, forward: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+        forward.linear("line", inputs.numbers())
     }
 }
 

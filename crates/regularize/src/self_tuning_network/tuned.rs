@@ -44,7 +44,7 @@ pub struct Best {
 impl Default for Tuned {
     fn default() -> Self {
         let targets = Targets::Values(Array2::zeros((0, 0)));
-        let none = Samples { inputs: Array2::zeros((0, 0)), targets, weights: None };
+        let none = Samples::new(Array2::zeros((0, 0)), targets);
         Tuned::begin(Vec::new(), Vec::new(), none, Vec::new(), Seed(0))
     }
 }

@@ -198,8 +198,8 @@ fn images_stand_in_the_middle_of_a_grey_border() {
         fn parameters(&self) -> Vec<Spec> {
             Vec::new()
         }
-        fn forward(&self, _: &mut Forward, inputs: Tensor<2>) -> Result<Tensor<2>> {
-            Ok(inputs)
+        fn forward(&self, _: &mut Forward, inputs: &Inputs) -> Result<Tensor<2>> {
+            Ok(inputs.numbers())
         }
     }
     let prompt = Prompt::new(&Image, [1, 8, 8], TARGET, 4).unwrap().unmapped();
