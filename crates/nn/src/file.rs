@@ -4,12 +4,13 @@
 //! the caller wants to keep beside it. Other tools that read safetensors can read it.
 
 use crate::Network;
+use crate::checkpoint::ArrayFile;
 use crate::method::MethodState;
 use crate::models::Model;
 use crate::parameters::Parameters;
 use crate::train::{Average, Best, Epoch, Training, VALIDATION, differences};
 use quadrat_core::{Error, Result, Seed, write_atomic_bytes};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -240,22 +241,12 @@ fn write(path: &Path, header: &impl Serialize, arrays: Arrays) -> Result<()> {
 }
 
 fn read<H: serde::de::DeserializeOwned>(path: &Path) -> Result<(H, Arrays)> {
-    let file = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let mut file = ArrayFile::open(path)?;
     let wrong = |why: String| Error::data(path.display().to_string(), None, why);
-    let (_, metadata) = SafeTensors::read_metadata(&file).map_err(|e| wrong(format!("no safetensors file: {e}")))?;
-    let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
-    let header = header.ok_or_else(|| wrong("a safetensors file, but not one of ours".to_owned()))?;
+    let header = file.note(HEADER).ok_or_else(|| wrong("a safetensors file, but not one of ours".to_owned()))?;
     let header = serde_json::from_str(header).map_err(|e| wrong(format!("its header does not fit: {e}")))?;
-    let tensors = SafeTensors::deserialize(&file).map_err(|e| wrong(format!("no safetensors file: {e}")))?;
-    let mut arrays = Arrays::new();
-    for (name, view) in tensors.tensors() {
-        if view.dtype() != Dtype::F32 {
-            return Err(wrong(format!("`{name}` holds {:?}, only 32-bit floats are read", view.dtype())));
-        }
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        arrays.insert(name, (view.shape().to_vec(), values));
-    }
-    Ok((header, arrays))
+    let arrays = file.names().into_iter().map(|name| file.read(&name).map(|array| (name, array)));
+    Ok((header, arrays.collect::<Result<_>>()?))
 }
 
 fn take(path: &Path, arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
