@@ -521,7 +521,7 @@ HEAD = """<!-- Written by make.py: edit that. -->
 # The built-in sets
 
 Small real tables that the program carries, so that every example, test and claim runs without a download. `quadrat
-data list` shows them and `--in builtin:NAME` uses one; `crates/data/src/builtin.rs` embeds the files. Each is a CSV
+data list` shows them and `--in builtin:NAME` uses one; `lib.rs` embeds the files. Each is a CSV
 with a header (`glosses` is JSON Lines), compressed with zstd. No value is missing. Numbers are written in their
 shortest form; column names are lower case; the column to predict is called `class`, in the one regression table
 `target`, in the pool of texts `label`.

@@ -85,7 +85,7 @@ impl Summary {
 
 /// The recorded runs of a method that this build knows of, the largest scale first.
 pub fn recorded(slug: &str) -> Vec<Summary> {
-    let all: Vec<Summary> = serde_json::from_str(include_str!("../../../results/summary.json")).unwrap_or_default();
+    let all: Vec<Summary> = serde_json::from_str(quadrat_results::SUMMARY).unwrap_or_default();
     let mut found: Vec<Summary> = all.into_iter().filter(|s| s.slug == slug).collect();
     found.sort_by_key(|s| std::cmp::Reverse(s.scale));
     found

