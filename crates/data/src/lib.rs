@@ -124,6 +124,7 @@ mod libsvm;
 mod moments;
 mod numpy;
 mod origin;
+mod pages;
 mod parquet_file;
 mod parquet_sink;
 mod plain;
