@@ -176,11 +176,11 @@ fn samples(network: &dyn Network, batch: usize, loss: Loss) -> Result<Samples> {
         return Samples::values(Array2::zeros((batch, 0)), wanted)?.with("tokens", tokens);
     }
     let inputs = Array2::from_shape_fn((batch, network.inputs()), |_| rng.normal() as f32);
-    let time = Array2::from_shape_fn((batch, 1), |_| rng.normal() as f32);
     match loss {
         Loss::SquaredError => {
             let wanted = Array2::from_shape_fn((batch, network.outputs()), |_| rng.normal() as f32);
             let samples = Samples::values(inputs, wanted)?;
+            let time = Array2::from_shape_fn((batch, 1), |_| rng.normal() as f32);
             if network.others().is_empty() { Ok(samples) } else { samples.with("time", time) }
         }
         _ => Samples::classes(inputs, (0..batch).map(|_| rng.below(10) as u32).collect(), 10),

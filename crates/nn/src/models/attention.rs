@@ -2,7 +2,7 @@
 
 use crate::Spec;
 use crate::forward::Forward;
-use crate::ops::{self, Cache, Rotary};
+use crate::ops::{self, Cache, Rotary, Turn};
 use crate::parameters::{Init, Role};
 use burn_tensor::Tensor;
 use quadrat_core::{Error, Result};
@@ -105,14 +105,14 @@ pub(super) struct Sight<'a> {
     pub bias: Option<Tensor<4>>,
     /// Those before them, which they follow and join; they are causal then.
     pub cache: Option<&'a mut Cache>,
-    /// The first one's position.
-    pub first: usize,
+    /// Their rotations, in a style that has any.
+    pub turn: Option<&'a Turn>,
 }
 
 impl Sight<'_> {
     /// A whole sequence.
     pub fn whole(causal: bool, bias: Option<Tensor<4>>) -> Self {
-        Sight { causal, bias, cache: None, first: 0 }
+        Sight { causal, bias, cache: None, turn: None }
     }
 }
 
@@ -181,15 +181,15 @@ impl Block {
         let [n, length, width] = x.dims();
         let (heads, groups, each) = (self.heads, self.groups(), self.each());
         let qkv = forward.linear(&format!("{name}.qkv"), x.reshape([n * length, width]))?;
-        let plain = groups == heads && self.style.rotary.is_none() && sight.bias.is_none() && sight.cache.is_none();
+        let plain = groups == heads && sight.turn.is_none() && sight.bias.is_none() && sight.cache.is_none();
         let mixed = if plain {
             ops::self_attention(qkv, length, heads, sight.causal)
         } else {
             let [q, k, v] = ops::split_heads(qkv, length, [heads, groups, groups], each);
-            let [q, k] = match self.style.rotary {
-                Some(rotary) => [rotary.turn(q, sight.first), rotary.turn(k, sight.first)],
-                None => [q, k],
-            };
+            let [q, k] = [q, k].map(|part| match sight.turn {
+                Some(turn) => turn.turn(part),
+                None => part,
+            });
             match sight.cache {
                 Some(cache) => cache.attend(q, k, v),
                 None => ops::attention(q, k, v, sight.causal, sight.bias),

@@ -140,9 +140,10 @@ impl Transformer {
             x = self.style.norm(forward, "norm", x)?;
         }
         let bias = mask.map(ops::padding);
+        let turn = self.style.rotary.map(|rotary| rotary.at(first, length, self.block().each(), &x.device()));
         for i in 0..self.layers {
             let cache = caches.as_deref_mut().and_then(|caches| caches.get_mut(i));
-            let sight = Sight { causal: self.causal, bias: bias.clone(), cache, first };
+            let sight = Sight { causal: self.causal, bias: bias.clone(), cache, turn: turn.as_ref() };
             x = self.block().apply(forward, &format!("block{}", i + 1), x, sight)?;
         }
         if self.style.after { Ok(x) } else { self.style.norm(forward, "norm", x) }

@@ -28,5 +28,5 @@ pub use linear::linear;
 pub use loss::{softmax_cross_entropy, token_cross_entropy};
 pub use norm::{batch_norm, group_norm, layer_norm, rms_norm};
 pub use pattern::Pattern;
-pub use rotary::{Pairing, Rotary};
+pub use rotary::{Pairing, Rotary, Turn};
 pub use sparse::{SPARSE_BELOW, patterned_linear, sparse_linear};

@@ -3,7 +3,7 @@
 //! Two numbers of a head are a point of the plane; at position p the i-th of its pairs is turned by p θᵢ, θᵢ = base^(−2i/d).
 //! The product of a query and a key then depends on how far apart their positions are, and on nothing else of them.
 
-use burn_tensor::{Tensor, TensorData};
+use burn_tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// Which two of a head's d numbers make a pair.
@@ -34,21 +34,38 @@ impl Default for Rotary {
 }
 
 impl Rotary {
-    /// Heads (n x heads x positions x d, d even) turned by their positions, of which the first is `first`. Costs a few passes
-    /// over them.
-    pub fn turn(self, x: Tensor<4>, first: usize) -> Tensor<4> {
-        let [n, heads, length, d] = x.dims();
+    /// The rotations of `length` positions, of which the first is `first`, in heads of `d` numbers, an even number.
+    pub fn at(self, first: usize, length: usize, d: usize, device: &Device) -> Turn {
         let half = d / 2;
         // Angles in double precision: at position 100,000 single precision knows the first pair's only to a hundredth.
-        let angle = |row: usize, i: usize| {
-            let pair = if self.pairing == Pairing::Halves { i % half } else { i / 2 };
-            (first + row) as f64 * self.base.powf(-2.0 * pair as f64 / d as f64)
+        let rates: Vec<f64> = (0..half).map(|pair| self.base.powf(-2.0 * pair as f64 / d as f64)).collect();
+        let turns = (first..first + length).flat_map(|p| rates.iter().map(move |rate| (p as f64 * rate).sin_cos()));
+        let turns: Vec<(f64, f64)> = turns.collect();
+        let table = |of: fn(&(f64, f64)) -> f64| {
+            let pair = |at: usize| match self.pairing {
+                Pairing::Halves => at / d * half + at % half,
+                Pairing::Neighbours => at / 2,
+            };
+            let values: Vec<f32> = (0..length * d).map(|at| of(&turns[pair(at)]) as f32).collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, length, d]), device)
         };
-        let table = |of: fn(f64) -> f64| {
-            let values: Vec<f32> = (0..length * d).map(|at| of(angle(at / d, at % d)) as f32).collect();
-            Tensor::<4>::from_data(TensorData::new(values, [1, 1, length, d]), &x.device())
-        };
-        let (cos, sin) = (table(f64::cos), table(f64::sin));
+        Turn { sin: table(|turn| turn.0), cos: table(|turn| turn.1), pairing: self.pairing }
+    }
+}
+
+/// Rotations of some positions, for all heads and layers.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    sin: Tensor<4>,
+    cos: Tensor<4>,
+    pairing: Pairing,
+}
+
+impl Turn {
+    /// Heads (n x heads x positions x d) turned by their positions, in a few passes over them.
+    pub fn turn(&self, x: Tensor<4>) -> Tensor<4> {
+        let [n, heads, length, d] = x.dims();
+        let half = d / 2;
         let quarter_turn = match self.pairing {
             Pairing::Halves => {
                 let part = |from: usize| x.clone().slice([0..n, 0..heads, 0..length, from..from + half]);
@@ -60,7 +77,7 @@ impl Rotary {
                 Tensor::cat(vec![part(1).neg(), part(0)], 4).reshape([n, heads, length, d])
             }
         };
-        x * cos + quarter_turn * sin
+        x * self.cos.clone() + quarter_turn * self.sin.clone()
     }
 }
 
@@ -68,7 +85,6 @@ impl Rotary {
 mod tests {
     use super::super::check::{distance, flat, noise, numbers};
     use super::*;
-    use burn_tensor::Device;
 
     /// Complex numbers times e^(i p θ), one by one.
     fn plain(x: &[f32], heads: usize, length: usize, d: usize, first: usize, pairing: Pairing) -> Vec<f32> {
@@ -91,7 +107,8 @@ mod tests {
         for pairing in [Pairing::Halves, Pairing::Neighbours] {
             let rotary = Rotary { base: 100.0, pairing };
             let x = noise(2 * 3 * 5 * 6, 1);
-            let turned = rotary.turn(flat(&x, &Device::flex()).reshape([2, 3, 5, 6]), 4);
+            let device = Device::flex();
+            let turned = rotary.at(4, 5, 6, &device).turn(flat(&x, &device).reshape([2, 3, 5, 6]));
             assert!(distance(&numbers(turned), &plain(&x, 3, 5, 6, 4, pairing)) < 1e-6);
         }
     }
@@ -103,7 +120,8 @@ mod tests {
         for pairing in [Pairing::Halves, Pairing::Neighbours] {
             let rotary = Rotary { base: 1e4, pairing };
             let product = |p: usize, r: usize| {
-                numbers((rotary.turn(part(1), p) * rotary.turn(part(2), r)).flatten::<1>(0, 3)).iter().sum::<f32>()
+                let turned = |seed: usize, at: usize| rotary.at(at, 1, 8, &Device::flex()).turn(part(seed));
+                numbers((turned(1, p) * turned(2, r)).flatten::<1>(0, 3)).iter().sum::<f32>()
             };
             assert!((product(7, 3) - product(1007, 1003)).abs() < 1e-4);
             assert!((product(7, 3) - product(7, 4)).abs() > 1e-3);
