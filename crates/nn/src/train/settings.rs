@@ -35,8 +35,9 @@ pub struct Trainer {
     /// With validation rows: return the parameters of the epoch in which their loss was least, and stop after so many
     /// epochs without a lower one. `None` goes to the end and returns what is there then.
     pub patience: Option<usize>,
-    /// Pieces of a batch that run side by side, each on a thread of its own if there are enough ([`pieces_that_pay`]).
-    /// Another number gives other rounding errors; the number of threads does not.
+    /// Pieces of a batch that run side by side, each on a thread of its own if there are enough
+    /// ([`pieces_that_pay`](crate::pieces_that_pay)). Another number gives other rounding errors; the number of threads does
+    /// not.
     pub pieces: usize,
     /// Everything random comes from it.
     pub seed: Seed,
