@@ -127,6 +127,14 @@ impl<T: ?Sized> Entry<T> {
 pub trait Choice: Copy + 'static {
     /// The values, in the order in which they are told.
     const CHOICES: &'static [Named<Self>];
+
+    /// Its name, as it is typed.
+    fn name(self) -> &'static str
+    where
+        Self: PartialEq,
+    {
+        Self::CHOICES.iter().find(|choice| choice.value == self).map_or("", |choice| choice.name)
+    }
 }
 
 /// A value with its name.
@@ -347,7 +355,7 @@ fn end<T: serde::Serialize>(bound: Bound<T>) -> Option<(bool, Value)> {
 
 /// "; above 0 and at most 1"; nothing for a range without ends.
 fn ends<T: std::fmt::Display>(range: &(Bound<T>, Bound<T>)) -> String {
-    let words = crate::params::in_words(range).replace("more than", "above").replace("less than", "below");
+    let words = crate::params::in_words(range);
     match words.strip_prefix(", ") {
         Some(words) => format!("; {words}"),
         None => words,
@@ -360,5 +368,67 @@ fn listed(parts: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Choice, Settings};
+
+    /// Rows that are looked at.
+    #[derive(Debug, PartialEq, Settings)]
+    struct Window {
+        /// Rows in it.
+        #[param(default = 7, from = 2, unit = "rows")]
+        width: usize,
+    }
+
+    /// What is typed of a window where half of it is usual.
+    #[derive(Settings)]
+    struct Half {
+        /// Rows on either side.
+        #[param(name = "reach", default = 3, from = 1)]
+        half: usize,
+    }
+
+    impl From<Half> for Window {
+        fn from(half: Half) -> Self {
+            Window { width: 2 * half.half + 1 }
+        }
+    }
+
+    #[derive(Debug, PartialEq, Settings)]
+    struct Smooth {
+        /// How often.
+        #[param(default = 1, from = 1)]
+        times: usize,
+        #[param(flatten = Half)]
+        window: Window,
+    }
+
+    /// The table, the default and the reading are those of the type that is named, and its values become the field's.
+    #[test]
+    fn a_part_may_be_read_as_another_type() {
+        let names: Vec<&str> = Smooth::PARAMS.iter().map(|param| param.name).collect();
+        assert_eq!(names, ["times", "reach"]);
+        assert_eq!(Smooth::default(), Smooth { times: 1, window: Window { width: 7 } });
+        let read = |params: &[(&str, &str)]| Smooth::from_params(&params.iter().copied().collect());
+        assert_eq!(read(&[]).unwrap(), Smooth::default());
+        assert_eq!(read(&[("reach", "1")]).unwrap().window, Window { width: 3 });
+        let error = read(&[("reach", "0")]).unwrap_err().to_string();
+        assert_eq!(error, "reach: got `0`; use a whole number, at least 1");
+    }
+
+    #[test]
+    fn a_value_has_its_name() {
+        #[derive(Clone, Copy, PartialEq, Choice)]
+        enum Way {
+            /// By the nearest.
+            NearestRow,
+            /// By the mean.
+            #[param(name = "mean")]
+            Average,
+        }
+        assert_eq!((Way::NearestRow.name(), Way::Average.name()), ("nearest-row", "mean"));
     }
 }

@@ -12,6 +12,9 @@
 //! assert!((stats::mean(&draws) - 0.5).abs() < 0.05);
 //! ```
 
+#[cfg(test)]
+extern crate self as quadrat_core; // As what the derives make calls it.
+
 mod card;
 mod declared;
 pub mod distributions;

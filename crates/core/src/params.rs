@@ -173,16 +173,16 @@ impl Params {
     }
 }
 
-/// " of at least 1 and below 5"; nothing for an unbounded range.
+/// ", at least 1 and below 5"; nothing for an unbounded range.
 pub(crate) fn in_words<T: Display>(range: &impl RangeBounds<T>) -> String {
     let low = match range.start_bound() {
         Bound::Included(low) => Some(format!("at least {low}")),
-        Bound::Excluded(low) => Some(format!("more than {low}")),
+        Bound::Excluded(low) => Some(format!("above {low}")),
         Bound::Unbounded => None,
     };
     let high = match range.end_bound() {
         Bound::Included(high) => Some(format!("at most {high}")),
-        Bound::Excluded(high) => Some(format!("less than {high}")),
+        Bound::Excluded(high) => Some(format!("below {high}")),
         Bound::Unbounded => None,
     };
     match (low, high) {
@@ -238,12 +238,12 @@ mod tests {
         let choice = Param { name: "c", default: "u", kind: Kind::Choice(&[("u", ""), ("v", "")]), ..Param::NONE };
         let above_zero = number("a", (Excluded(0.0), Included(1.0)), None);
         for (error, text) in [
-            (p.number(&above_zero).unwrap_err(), "a: got `2`; use a number, more than 0 and at most 1"),
+            (p.number(&above_zero).unwrap_err(), "a: got `2`; use a number, above 0 and at most 1"),
             (p.number(&number("n", from_0, None)).unwrap_err(), "n: got `NaN`; use a number, at least 0"),
             (p.number(&number("i", from_0, None)).unwrap_err(), "i: got `inf`; use a number, at least 0"),
             (
                 p.whole(&whole("c", (Unbounded, Excluded(5)), None)).unwrap_err(),
-                "c: got `x`; use a whole number, less than 5",
+                "c: got `x`; use a whole number, below 5",
             ),
             (
                 p.whole_or(&whole("c", (Included(1), Unbounded), Some("auto"))).unwrap_err(),

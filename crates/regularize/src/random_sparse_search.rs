@@ -30,7 +30,7 @@ impl Sparsity {
         let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
         share
             .map(Sparsity::Node)
-            .ok_or_else(|| Error::input("sparsity", format!("`{text}`"), "use a number, at least 0 and less than 1"))
+            .ok_or_else(|| Error::input("sparsity", format!("`{text}`"), "use a number, at least 0 and below 1"))
     }
 }
 

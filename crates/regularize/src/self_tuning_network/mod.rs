@@ -72,7 +72,7 @@ impl Validation {
         let share = text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0);
         share
             .map(Validation::Share)
-            .ok_or_else(|| Error::input("validation", format!("`{text}`"), "use a number, more than 0 and less than 1"))
+            .ok_or_else(|| Error::input("validation", format!("`{text}`"), "use a number, above 0 and below 1"))
     }
 }
 
