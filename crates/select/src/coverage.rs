@@ -33,8 +33,9 @@ pub fn reach(points: &Points, chosen: &[usize], progress: &dyn Progress) -> Resu
     check(chosen, points.rows())?;
     points.check_finite("points")?;
     let rows = Rows::centred(points)?;
-    let base = rows.view().select(ndarray::Axis(0), chosen);
-    let near = nearest_f32(base.view(), rows.view(), None, 1, Metric::Euclidean, progress)?;
+    let view = rows.view()?;
+    let base = view.select(ndarray::Axis(0), chosen);
+    let near = nearest_f32(base.view(), view, None, 1, Metric::Euclidean, progress)?;
     let distances = near.squared.iter().map(|squared| squared.sqrt());
     Ok(Reach { mean: distances.clone().sum::<f64>() / points.rows() as f64, max: distances.fold(0.0, f64::max) })
 }

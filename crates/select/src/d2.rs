@@ -65,9 +65,9 @@ impl Selector for D2 {
     fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
         let rows = Rows::centred(rows::points(pool)?)?;
-        let indices = plus_plus(rows.view(), budget, seed.stream("d2"), progress)?;
-        let chosen = rows.view().select(ndarray::Axis(0), &indices);
-        let owners = nearest_f32(chosen.view(), rows.view(), None, 1, Metric::Euclidean, progress)?;
+        let indices = plus_plus(rows.view()?, budget, seed.stream("d2"), progress)?;
+        let chosen = rows.view()?.select(ndarray::Axis(0), &indices);
+        let owners = nearest_f32(chosen.view(), rows.view()?, None, 1, Metric::Euclidean, progress)?;
         let mut weights = vec![0.0; budget];
         owners.index.iter().for_each(|owner| weights[*owner as usize] += 1.0);
         // A chosen row stands for itself, also where an equal row was drawn before it.

@@ -68,7 +68,7 @@ impl Selector for Deita {
             return Err(Error::input("threshold", self.threshold, "use 0 to 2, a cosine distance"));
         }
         let unit = Rows::unit(rows::points(pool)?)?;
-        let scores = pool.scores.as_deref().unwrap_or_default();
+        let scores = rows::scores(pool)?;
         let order = best_first(scores, pool.rows);
         let close = |a: usize, b: &usize| 1.0 - cosine(unit.row(a), unit.row(*b)) < self.threshold;
         let (mut kept, mut skipped) = (Vec::with_capacity(budget), Vec::new());

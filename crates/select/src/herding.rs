@@ -126,9 +126,9 @@ impl Selector for Herding {
 /// The mean kernel value of each row with the reference rows, a block of rows at a time: squared distances come from
 /// |x|^2 + |y|^2 - 2 x.y in double precision, so that most of the work is a matrix product.
 fn kernel_means(rows: &Rows, references: &[usize], rate: f64, progress: &dyn Progress) -> Result<Vec<f64>> {
-    let x = rows.view();
+    let x = rows.view()?;
     // From the centre, so that the squares do not cancel.
-    let centre = rows.mean().mapv(f64::from);
+    let centre = rows.mean()?.mapv(f64::from);
     let to_f64 = |part: ndarray::ArrayView2<f32>| -> Array2<f64> { part.mapv(f64::from) - &centre };
     let y = to_f64(x.select(ndarray::Axis(0), references).view());
     let y_squares: Vec<f64> = y.rows().into_iter().map(|r| r.dot(&r)).collect();

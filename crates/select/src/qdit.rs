@@ -45,7 +45,7 @@ impl Qdit {
         let Qdit { alpha, diversity } = *self;
         let represented = diversity.objective(pool, progress)?;
         let first = (0..pool.rows).into_par_iter().map(|row| represented.gain(row)).reduce(|| 0.0, f64::max);
-        let scores = pool.scores.as_deref().unwrap_or_default();
+        let scores = crate::rows::scores(pool)?;
         let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // Halves, so that the range of the largest numbers does not overflow; equal scores say nothing.

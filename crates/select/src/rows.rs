@@ -1,8 +1,8 @@
 //! Rows as the methods that measure distances read them: single precision, contiguous.
 
-use ndarray::{Array1, ArrayView2, CowArray, Ix2};
+use ndarray::{Array1, ArrayView2};
 use quadrat_core::{Error, Result};
-use quadrat_numeric::Points;
+use quadrat_numeric::{Points, RowMajor};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use std::borrow::Cow;
 pub(crate) const BLOCK: usize = 2048;
 
 /// Contiguous rows in single precision: both ways of making them see to it that they are row-major.
-pub(crate) struct Rows<'a>(CowArray<'a, f32, Ix2>);
+pub(crate) struct Rows<'a>(RowMajor<'a, f32>);
 
 impl<'a> Rows<'a> {
     /// The points up to a shift, which distances do not see: columns in double precision are centred before they are
     /// rounded, so that a large offset (a year, a time stamp) does not swallow the differences.
     pub(crate) fn centred(points: &'a Points) -> Result<Self> {
-        let values = match points {
-            Points::F32(values) => values.as_standard_layout(),
+        let rows = match points {
+            Points::F32(values) => RowMajor::of(values.view()),
             Points::F64(_) => {
                 let values = points.to_f64();
                 let mean = column_means(values.view());
-                CowArray::from((&*values - &mean).mapv(|v| v as f32))
+                RowMajor::from((&*values - &mean).mapv(|v| v as f32))
             }
         };
-        Rows(values).checked()
+        Rows(rows).checked()
     }
 
     /// The points scaled to length 1 (rows of zeros stay zeros): the dot product of two rows is their cosine.
@@ -39,37 +39,37 @@ impl<'a> Rows<'a> {
                 row /= norm;
             }
         }
-        Ok(Rows(CowArray::from(values.mapv(|v| v as f32))))
+        Ok(Rows(RowMajor::from(values.mapv(|v| v as f32))))
     }
 
     /// Squares of distances must stay far from the end of single precision.
     fn checked(self) -> Result<Self> {
         const LIMIT: f32 = 1e18;
-        if let Some(((row, column), value)) = self.0.indexed_iter().find(|(_, v)| v.abs() > LIMIT || v.is_nan()) {
-            let what = format!("points, row {row}, column {column}");
+        let values = self.0.values().iter().enumerate();
+        if let Some((place, value)) = values.into_iter().find(|(_, v)| v.abs() > LIMIT || v.is_nan()) {
+            let columns = self.0.dim().1;
+            let what = format!("points, row {}, column {}", place / columns, place % columns);
             return Err(Error::input(what, value, format!("values must be at most {LIMIT:e}; rescale the column")));
         }
         Ok(self)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.nrows()
+        self.0.dim().0
     }
 
-    pub(crate) fn view(&self) -> ArrayView2<'_, f32> {
+    pub(crate) fn view(&self) -> Result<ArrayView2<'_, f32>> {
         self.0.view()
     }
 
     /// Row `i`.
     pub(crate) fn row(&self, i: usize) -> &[f32] {
-        let columns = self.0.ncols();
-        let all = self.0.as_slice().unwrap_or_default();
-        &all[i * columns..(i + 1) * columns]
+        self.0.row(i)
     }
 
     /// The mean row.
-    pub(crate) fn mean(&self) -> Array1<f32> {
-        column_means(self.0.view()).mapv(|m| m as f32)
+    pub(crate) fn mean(&self) -> Result<Array1<f32>> {
+        Ok(column_means(self.0.view()?).mapv(|m| m as f32))
     }
 }
 
@@ -95,6 +95,16 @@ pub(crate) fn first_largest(values: &[f64]) -> Option<usize> {
 /// Reading a pool's points, for methods that need them.
 pub(crate) fn points(pool: &crate::Pool) -> Result<&Points> {
     pool.points.as_ref().ok_or_else(|| Error::input("points", "nothing", "this method needs embeddings or features"))
+}
+
+/// Its scores, for methods that need them.
+pub(crate) fn scores(pool: &crate::Pool) -> Result<&[f64]> {
+    pool.scores.as_deref().ok_or_else(|| Error::input("scores", "nothing", "this method needs a score for each row"))
+}
+
+/// Its classes, for what needs them.
+pub(crate) fn classes(pool: &crate::Pool) -> Result<&[u32]> {
+    pool.classes.as_deref().ok_or_else(|| Error::input("classes", "nothing", "give a class for each row"))
 }
 
 /// Scores, or 1 for every row when there are none.

@@ -45,10 +45,10 @@ impl Similarity {
     pub(crate) fn of_all(self, points: &Points, progress: &dyn Progress) -> Result<Vec<f32>> {
         let (rows, metric) = self.rows(points)?;
         let n = rows.len();
-        let mut x: Array2<f64> = rows.view().mapv(f64::from);
+        let mut x: Array2<f64> = rows.view()?.mapv(f64::from);
         if metric == Metric::Euclidean {
             // From the centre, so that the squares do not cancel.
-            x -= &rows.mean().mapv(f64::from);
+            x -= &rows.mean()?.mapv(f64::from);
         }
         let squares: Vec<f64> = x.rows().into_iter().map(|row| row.dot(&row)).collect();
         const BLOCK: usize = 64;
@@ -88,7 +88,7 @@ impl Similarity {
             return Ok(similarities);
         }
         let own: Vec<usize> = (0..n).collect();
-        let near = nearest_f32(rows.view(), rows.view(), Some(&own), k, metric, progress)?;
+        let near = nearest_f32(rows.view()?, rows.view()?, Some(&own), k, metric, progress)?;
         let auto = stats::median(&(0..n).map(|i| near.squared[(i + 1) * k - 1]).collect::<Vec<_>>());
         for i in 0..n {
             let (index, squared) = near.of(i);

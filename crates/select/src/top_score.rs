@@ -46,7 +46,7 @@ impl Selector for TopScore {
 
     fn select(&self, pool: &Pool, budget: usize, _seed: Seed, _progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
-        let scores = pool.scores.as_deref().unwrap_or_default();
+        let scores = crate::rows::scores(pool)?;
         let indices = best_first(scores, budget);
         let scores = indices.iter().map(|&i| scores[i]).collect();
         Ok(Selection { indices, scores: Some(scores), ..Selection::default() })

@@ -76,7 +76,7 @@ pub struct ReSTrain {
     pub sizes: Sizes,
     /// Rows among this many nearest of a test row are not far; auto is as many as were taken. N_excl of the paper, at
     /// least the n of the largest interpolation set.
-    #[param(none = "auto", from = 1)]
+    #[param(name = "exclude-nearest", none = "auto", from = 1)]
     pub exclude: Option<usize>,
     /// Which of the far rows.
     #[param(default = Far::Random)]

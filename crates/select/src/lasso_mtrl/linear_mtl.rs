@@ -9,6 +9,7 @@
 use crate::convex::dot8;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Seed, Settings, checkpoint, stats};
+use quadrat_numeric::RowMajor;
 use quadrat_numeric::lasso::lasso_path;
 use quadrat_numeric::linalg;
 use rayon::prelude::*;
@@ -464,8 +465,8 @@ impl Stack {
                     let direction = b.dot(&heads.row(m)).to_vec();
                     gradient.fill(0.0);
                     let rows = self.x.slice(s![self.starts[m]..self.starts[m + 1], ..]);
-                    let rows = rows.to_slice().unwrap_or_default();
-                    for (row, y) in rows.chunks_exact(d).zip(&self.y[self.starts[m]..]) {
+                    let rows = RowMajor::of(rows);
+                    for (row, y) in rows.values().chunks_exact(d).zip(&self.y[self.starts[m]..]) {
                         let e = e(*y, dot8(row, &direction));
                         gradient.iter_mut().zip(row).for_each(|(g, x)| *g += e * x);
                     }

@@ -1,6 +1,8 @@
 //! The game of three thresholds in two questions, whose values are known by enumeration, and what must hold of any training.
 
+use super::tape::Tape;
 use super::*;
+use crate::learned_active::{Game, mean_losses};
 use crate::{AnswerTable, Classical, LinearBandit, QueryPolicy, QueryRule};
 use ndarray::{Array2, array};
 use quadrat_core::Silent;
