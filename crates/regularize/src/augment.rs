@@ -2,6 +2,7 @@
 
 use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
 use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
+use quadrat_numeric::{by_rows, matrix};
 
 /// Random shifts, mirror images and crops of rows that are images (channels x height x width).
 #[derive(Debug, Clone, PartialEq, Settings)]
@@ -89,12 +90,17 @@ pub(crate) fn image_shape(given: Option<[usize; 3]>, width: usize) -> Result<[us
 }
 
 /// Calls `change` with each image of a batch and its row.
-pub(crate) fn each_image(batch: &mut Batch, mut change: impl FnMut(usize, &mut [f32])) {
-    let width = batch.inputs.ncols().max(1);
+///
+/// # Errors
+/// None: the images keep their size.
+pub(crate) fn each_image(batch: &mut Batch, mut change: impl FnMut(usize, &mut [f32])) -> Result<()> {
+    let (rows, width) = batch.inputs.dim();
     // A batch may come in any layout from methods before this one.
-    let mut inputs = std::mem::take(&mut batch.inputs).as_standard_layout().into_owned();
-    inputs.as_slice_mut().unwrap_or_default().chunks_mut(width).enumerate().for_each(|(row, image)| change(row, image));
-    batch.inputs = inputs;
+    let inputs = by_rows(std::mem::take(&mut batch.inputs));
+    let mut values: Vec<f32> = inputs.into_iter().collect();
+    values.chunks_mut(width.max(1)).enumerate().for_each(|(row, image)| change(row, image));
+    batch.inputs = matrix((rows, width), values)?;
+    Ok(())
 }
 
 /// Moves one channel of an image, mirrored left to right first if asked for; what becomes free is 0.
@@ -157,7 +163,7 @@ impl TrainMethod for Augment {
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
         let [_, h, w] = image_shape(self.shape, batch.inputs.ncols())?;
         let (mut rng, mut old) = (self.seed.rng(batch.at.step as u64), Vec::new());
-        each_image(batch, |_, image| self.change(image, [h, w], &mut rng, &mut old));
+        each_image(batch, |_, image| self.change(image, [h, w], &mut rng, &mut old))?;
         Ok(())
     }
 }

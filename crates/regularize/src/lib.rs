@@ -45,3 +45,14 @@ pub use ticket_reprogramming::{
     LinearProbe, Mapping, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, global_masks, upstream_accuracy,
 };
 pub use weight_compander::{Compander, Start, WeightCompander};
+
+use quadrat_core::{Error, Result};
+use quadrat_nn::Samples;
+
+/// The class of each sample.
+///
+/// # Errors
+/// Samples of numbers.
+pub fn classes_of(samples: &Samples) -> Result<&[u32]> {
+    samples.labels().ok_or_else(|| Error::input("targets", "numbers", "samples with classes"))
+}

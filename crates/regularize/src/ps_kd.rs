@@ -211,8 +211,11 @@ impl TrainMethod for PsKd {
             return Err(Error::input("checkpoint of ps-kd", format!("{} probabilities", table.len()), want));
         }
         self.memory.table = table;
-        let count = |name: &str| state.numbers.get(name).map_or(0, |n| *n as usize);
-        (self.memory.softened, self.memory.met) = (count("softened"), count("met"));
+        let count = |name: &str| {
+            let wrong = || Error::input("checkpoint of ps-kd", format!("no `{name}`"), "one that ps-kd wrote");
+            state.numbers.get(name).map(|n| *n as usize).ok_or_else(wrong)
+        };
+        (self.memory.softened, self.memory.met) = (count("softened")?, count("met")?);
         Ok(())
     }
 }

@@ -13,25 +13,25 @@
 //! are simpler than theirs (see [`Space`]), and the image goes around them by interpolation: layers learn what it lacks,
 //! where theirs must carry the image itself through rounding. The paper's body could not be read.
 
+mod choices;
+mod enlarger;
 mod images;
 mod networks;
 mod quantizers;
 mod space;
+#[cfg(test)]
+mod tests;
 
+pub use enlarger::Enlarger;
 pub use images::{psnr_y, resize};
 pub use networks::Mode;
 pub use quantizers::{Noise, hwgq, lsq};
 pub use space::{Choice, Genotype, Op, Place, Space};
 
-use ndarray::{Array2, ArrayView2};
-use networks::{Layers, Net, alpha, entropy, expected_cost, start_steps};
+use choices::Choices;
+use networks::{Layers, Net, start_steps};
 use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
-use quadrat_nn::{
-    At, EpochEnd, Loss, Optimizer, Parameters, Run, Samples, Schedule, TrainMethod, Trainer, gradients, initialise,
-    load_parameters, mean_loss, ops::step, predict, save_parameters,
-};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
+use quadrat_nn::{Loss, Optimizer, Samples, Schedule, TrainMethod, Trainer, Training, initialise};
 use std::time::Instant;
 
 /// Search for a small quantised network that enlarges images.
@@ -89,81 +89,6 @@ pub struct QuantReport {
     pub seconds_per_step: f64,
 }
 
-/// A network of the space, trained with real rounding.
-#[derive(Debug, Clone)]
-pub struct Enlarger {
-    /// Which network.
-    pub genotype: Genotype,
-    /// Its parameters.
-    pub parameters: Parameters,
-    space: Space,
-    size: [usize; 2],
-}
-
-/// What a file says of an enlarger beside its weights.
-#[derive(Serialize, Deserialize)]
-struct About {
-    space: Space,
-    size: [usize; 2],
-    genotype: Genotype,
-}
-
-impl Enlarger {
-    /// Images (rows of 3 x height x width, from 0 to 1) as rows of images [`Enlarger::scale`] times as large. The size
-    /// may be another than that of the training images: the layers are convolutions.
-    ///
-    /// Memory: some 400 bytes for each pixel of an image.
-    ///
-    /// # Errors
-    /// Rows of another length.
-    pub fn enlarge(&self, images: ArrayView2<f32>, [height, width]: [usize; 2]) -> Result<Array2<f32>> {
-        let net = Net { space: &self.space, layers: Layers::Chosen(&self.genotype), height, width };
-        predict(&net, &self.parameters, images, &[])
-    }
-
-    /// How many times as large images become on each side.
-    pub fn scale(&self) -> usize {
-        self.space.scale
-    }
-
-    /// Write it to a safetensors file, with the space and the choices in the header.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let about = About { space: self.space.clone(), size: self.size, genotype: self.genotype.clone() };
-        let notes = serde_json::to_value(about).map_err(|e| Error::numeric("enlarger", e.to_string()))?;
-        save_parameters(path, &self.parameters, &notes)
-    }
-
-    /// Read what [`Enlarger::save`] wrote.
-    ///
-    /// # Errors
-    /// No such file, or none of an enlarger.
-    pub fn load(path: &Path) -> Result<Enlarger> {
-        let mut about = None;
-        let (parameters, _) = load_parameters(path, |notes| {
-            let wrong =
-                |e: serde_json::Error| Error::data(path.display().to_string(), None, format!("no enlarger: {e}"));
-            let About { space, size, genotype } = about.insert(About::deserialize(notes).map_err(wrong)?);
-            space.check()?;
-            space.bit_ops(genotype, size[0], size[1])?;
-            let net = Net { space, layers: Layers::Chosen(genotype), height: size[0], width: size[1] };
-            initialise(&net, Seed(0))
-        })?;
-        let About { space, size, genotype } = about.ok_or_else(|| Error::numeric("enlarger", "an empty file"))?;
-        Ok(Enlarger { genotype, parameters, space, size })
-    }
-
-    /// Bit operations for one image.
-    ///
-    /// # Errors
-    /// None for a network that [`QuantNas::train`] made.
-    pub fn bit_ops(&self) -> Result<f64> {
-        self.space.bit_ops(&self.genotype, self.size[0], self.size[1])
-    }
-}
-
 impl Method for QuantNas {
     const CARD: Card = Card {
         slug: "quantnas",
@@ -188,28 +113,35 @@ impl QuantNas {
     /// A space or settings that do not fit, fewer than two images, or a loss that is not finite.
     pub fn search(&self, pairs: &Samples, seed: Seed, progress: &dyn Progress) -> Result<QuantReport> {
         self.check(pairs)?;
-        let (weights, choices) = halves(pairs, seed)?;
+        let (weights, images) = halves(pairs, seed)?;
         let [height, width] = self.size;
         let net = Net { space: &self.space, layers: Layers::Mixed(self.mode), height, width };
         let mut parameters = initialise(&net, seed.stream("parameters"))?;
         start_steps(&self.space, &mut parameters)?;
         let trainer = Trainer { epochs: self.epochs, rate: 1e-3, clip: Some(5.0), ..self.trainer(seed) };
-        let mut learner = Choices {
-            search: self,
-            net: &net,
-            data: &choices,
-            seed,
-            moments: Vec::new(),
-            trace: Vec::new(),
-            best: None,
-            steps: 0,
-        };
-        let started = Instant::now();
-        trainer.fit_from(&net, parameters, &weights, None, &mut [&mut learner], progress)?;
-        let steps = self.epochs * weights.len().div_ceil(self.batch);
+        let mut choices = Choices::new(self, &net, &images, seed);
+        let (mut trace, mut best, mut last) = (Vec::with_capacity(self.epochs), None, None);
+        let (started, steps) = (Instant::now(), self.epochs * weights.len().div_ceil(self.batch));
+        progress.begin("training", Some(steps as u64));
+        // A step of the weights on their half of the images, a step of α on the other half (the hook of `choices`), and so on
+        // through an epoch; then a look at where the search stands.
+        let mut methods: [&mut dyn TrainMethod; 1] = [&mut choices];
+        let mut training = Training::begin(&trainer, &net, parameters, &weights, &mut methods)?;
+        for epoch in 0..self.epochs {
+            training.epoch(None, progress)?;
+            let (now, genotype) = self.look(&net, training.parameters(), &images)?;
+            let score = if epoch >= self.warmup { now.loss } else { f64::INFINITY };
+            if now.loss.is_finite() && best.as_ref().is_none_or(|(least, _)| score < *least) {
+                best = Some((score, genotype.clone()));
+            }
+            trace.push(now);
+            last = Some(genotype);
+        }
         let seconds_per_step = started.elapsed().as_secs_f64() / steps as f64;
-        let (_, best, last) = learner.best.ok_or_else(|| Error::numeric("search", "no epoch had a finite loss"))?;
-        Ok(QuantReport { best, last, trace: learner.trace, seconds_per_step })
+        let (Some((_, best)), Some(last)) = (best, last) else {
+            return Err(Error::numeric("search", "no epoch had a finite loss"));
+        };
+        Ok(QuantReport { best, last, trace, seconds_per_step })
     }
 
     /// Train a network of the space from scratch with real rounding.
@@ -297,129 +229,3 @@ fn halves(pairs: &Samples, seed: Seed) -> Result<(Samples, Samples)> {
     let (a, b) = rows.split_at(n.div_ceil(2));
     Ok((pairs.select(a), pairs.select(b)))
 }
-
-/// Learns α after each step of the weights, from images of its own.
-struct Choices<'a> {
-    search: &'a QuantNas,
-    net: &'a Net<'a>,
-    data: &'a Samples,
-    seed: Seed,
-    /// Adam's moments of each searched layer.
-    moments: Vec<(Vec<f32>, Vec<f32>)>,
-    trace: Vec<SearchEpoch>,
-    /// Loss and genotype of the best epoch, and the last genotype.
-    best: Option<(f64, Genotype, Genotype)>,
-    steps: u64,
-}
-
-impl Choices<'_> {
-    fn searched(&self) -> Vec<Place> {
-        self.search.space.places().into_iter().filter(|place| place.fixed.is_none()).collect()
-    }
-
-    /// Expected bit operations and their gradients, layer by layer, relative to those at equal chances.
-    fn cost(&self, parameters: &Parameters) -> Result<(f64, Vec<Vec<f64>>)> {
-        let ([h, w], space) = (self.search.size, &self.search.space);
-        let (mut now, mut start, mut slopes) = (0.0, 0.0, Vec::new());
-        for place in self.searched() {
-            let scores = parameters.get(&alpha(&place.name))?.values();
-            let (cost, gradient) = expected_cost(space, &place, &scores, h, w);
-            now += cost;
-            start += expected_cost(space, &place, &vec![0.0; scores.len()], h, w).0;
-            slopes.push(gradient);
-        }
-        let relative = |slopes: Vec<f64>| slopes.into_iter().map(|g| g / start).collect();
-        Ok((now / start, slopes.into_iter().map(relative).collect()))
-    }
-
-    /// The network of the largest scores.
-    fn genotype(&self, parameters: &Parameters) -> Result<Genotype> {
-        let mut scores = Vec::new();
-        for place in self.searched() {
-            let a = parameters.get(&alpha(&place.name))?.values();
-            if let Some(v) = a.iter().find(|v| !v.is_finite()) {
-                return Err(Error::numeric("search", format!("a score of `{}` is {v}", place.name)));
-            }
-            scores.push(a);
-        }
-        let bits = &self.search.space.bits;
-        let mut scores = scores.into_iter();
-        Ok(self.search.space.genotype(|_, _| {
-            let a = scores.next().unwrap_or_default();
-            let top = (0..a.len()).fold(0, |top, i| if a[i] > a[top] { i } else { top });
-            (top / bits.len(), bits[top % bits.len()])
-        }))
-    }
-}
-
-impl TrainMethod for Choices<'_> {
-    fn name(&self) -> &str {
-        "quantnas"
-    }
-
-    fn begin(&mut self, _: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
-        for place in self.searched() {
-            let scores = parameters.get_mut(&alpha(&place.name))?;
-            scores.trainable = false;
-            self.moments.push((vec![0.0; scores.len()], vec![0.0; scores.len()]));
-        }
-        Ok(())
-    }
-
-    fn after_step(&mut self, at: At, parameters: &mut Parameters) -> Result<()> {
-        if at.epoch < self.search.warmup {
-            return Ok(());
-        }
-        let mut only = parameters.clone();
-        only.iter_mut().for_each(|p| p.trainable = p.name.ends_with(".alpha"));
-        let batch = self.search.batch.min(self.data.len());
-        let rows = self.seed.stream("choices").rng(at.step as u64).sample(self.data.len(), batch);
-        let rows: Vec<u32> = rows.into_iter().map(|row| row as u32).collect();
-        let seed = self.seed.stream("choices' noise").stream(&at.step.to_string());
-        let (_, slopes) = gradients(self.net, &only, Loss::AbsoluteError, &self.data.batch(at, &rows), seed)?;
-        let (_, costs) = self.cost(parameters)?;
-        let pull = self.search.entropy_weight(at.epoch);
-        self.steps += 1;
-        for (l, place) in self.searched().iter().enumerate() {
-            let i = parameters.position(&alpha(&place.name))?;
-            let (first, second) = &mut self.moments[l];
-            let scores = parameters.get_mut(&alpha(&place.name))?;
-            let (_, spread) = entropy(&scores.values());
-            let total = |k: usize| {
-                f64::from(slopes[i].get(k).copied().unwrap_or(0.0)) + pull * spread[k] + self.search.eta * costs[l][k]
-            };
-            let slope: Vec<f32> = (0..spread.len()).map(|k| total(k) as f32).collect();
-            let rate = self.search.alpha_rate;
-            scores.update(|a| step::adamw(a, &slope, first, second, self.steps, rate, 0.5, 0.999, 1e-8, 0.0));
-        }
-        Ok(())
-    }
-
-    fn end_epoch(&mut self, epoch: usize, model: &mut dyn EpochEnd) -> Result<()> {
-        let parameters = model.parameters();
-        let outputs = predict(self.net, parameters, self.data.inputs.view(), &[])?;
-        let loss = mean_loss(Loss::AbsoluteError, &outputs, self.data);
-        let (cost, _) = self.cost(parameters)?;
-        let mut sure = Vec::new();
-        for place in self.searched() {
-            let p = networks::softmax(&parameters.get(&alpha(&place.name))?.values());
-            sure.push(p.into_iter().fold(0.0, f64::max));
-        }
-        let sure = sure.iter().sum::<f64>() / sure.len().max(1) as f64;
-        self.trace.push(SearchEpoch { loss, sure, cost });
-        let now = self.genotype(parameters)?;
-        let better = epoch >= self.search.warmup && self.best.as_ref().is_none_or(|(best, ..)| loss < *best);
-        self.best = match self.best.take() {
-            Some((best, genotype, _)) if !better => Some((best, genotype, now)),
-            _ if loss.is_finite() => {
-                let best = if epoch >= self.search.warmup { loss } else { f64::INFINITY };
-                Some((best, now.clone(), now))
-            }
-            kept => kept,
-        };
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,6 @@
 mod tests;
 
 use crate::frozen::Frozen;
-use ndarray::Array2;
 use quadrat_core::{Area, Card, Choice, Error, Kind, Method, Param, Params, Result, Seed, Settings};
 use quadrat_nn::{At, Change, Delta, MethodState, Parameters, Role, Run, Support, TrainMethod, ops::Pattern};
 use quadrat_numeric::linalg;
@@ -296,10 +295,9 @@ fn train_only(parameter: &mut quadrat_nn::Parameter, mask: &[bool]) -> Result<Op
 /// # Errors
 /// Values that are not finite.
 pub fn nuclear_subgradient(values: &[f32], pattern: &Pattern) -> Result<Vec<f32>> {
-    let mut matrix = Array2::<f64>::zeros((pattern.rows(), pattern.cols()));
-    if let Some(flat) = matrix.as_slice_mut() {
-        pattern.indices().zip(values).for_each(|(i, &v)| flat[i] = f64::from(v));
-    }
+    let mut flat = vec![0.0; pattern.rows() * pattern.cols()];
+    pattern.indices().zip(values).for_each(|(i, &v)| flat[i] = f64::from(v));
+    let matrix = quadrat_numeric::matrix((pattern.rows(), pattern.cols()), flat)?;
     let wide = pattern.rows() < pattern.cols();
     let tall = if wide { matrix.reversed_axes() } else { matrix };
     // U Vᵀ = A (AᵀA)^(-1/2), of which only the entries of the pattern are computed.

@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::classes_of;
 use crate::density::layers;
 use crate::masks::FixedMask;
 use ndarray::{Array2, ArrayView2};
@@ -392,7 +393,7 @@ impl Relabel<'_> {
     fn assign(&self, parameters: &mut Parameters) -> Result<()> {
         let scores = predict(&self.unmapped, parameters, self.data.inputs.view(), &[])?;
         let mut counts = Array2::<usize>::zeros((scores.ncols(), self.data.outputs()));
-        let labels = self.data.labels().unwrap_or_default();
+        let labels = classes_of(self.data)?;
         for (row, &label) in scores.outer_iter().zip(labels) {
             let top = (0..row.len()).fold(0, |top, k| if row[k] > row[top] { k } else { top });
             counts[[top, label as usize]] += 1;
@@ -458,5 +459,5 @@ pub(crate) fn greedy_mapping(counts: &Array2<usize>) -> Vec<usize> {
 /// Samples that do not fit the network.
 pub fn upstream_accuracy(network: &dyn Network, ticket: &Ticket, samples: &Samples) -> Result<f64> {
     let outputs = predict(network, &ticket.parameters, samples.inputs.view(), &[])?;
-    Ok(accuracy(&outputs, samples.labels().unwrap_or_default()))
+    Ok(accuracy(&outputs, classes_of(samples)?))
 }

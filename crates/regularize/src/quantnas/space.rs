@@ -139,23 +139,32 @@ impl Space {
 
     /// The network whose layers all are the same op (or the first that fits) at the same bits.
     pub fn uniform(&self, op: Op, bits: u8) -> Genotype {
-        self.genotype(|_, ops| (ops.iter().position(|o| *o == op).unwrap_or(0), bits))
+        self.genotype(|ops| (ops.iter().position(|o| *o == op).unwrap_or(0), bits))
     }
 
     /// A network drawn uniformly.
     pub fn draw(&self, rng: &mut Rng) -> Genotype {
-        self.genotype(|_, ops| (rng.below(ops.len()), self.bits[rng.below(self.bits.len())]))
+        self.genotype(|ops| (rng.below(ops.len()), self.bits[rng.below(self.bits.len())]))
     }
 
     /// The network that `choose` makes of each searched layer: an index into its ops, and bits.
-    pub(crate) fn genotype(&self, mut choose: impl FnMut(&Place, &[Op]) -> (usize, u8)) -> Genotype {
-        let searched = self.places().into_iter().filter(|place| place.fixed.is_none());
-        let choices = searched.map(|place| {
-            let ops = self.ops_of(&place);
-            let (op, bits) = choose(&place, &ops);
-            Choice { layer: place.name, op: ops[op.min(ops.len() - 1)], bits }
+    fn genotype(&self, mut choose: impl FnMut(&[Op]) -> (usize, u8)) -> Genotype {
+        let choices = self.searched().map(|place| {
+            let (op, bits) = choose(&self.ops_of(&place));
+            self.choice(place, op, bits)
         });
         Genotype { choices: choices.collect() }
+    }
+
+    /// The layers that there is a choice for.
+    pub(super) fn searched(&self) -> impl Iterator<Item = Place> {
+        self.places().into_iter().filter(|place| place.fixed.is_none())
+    }
+
+    /// What a layer does with the op of this index among its own (the last where there are fewer), and bits.
+    pub(super) fn choice(&self, place: Place, op: usize, bits: u8) -> Choice {
+        let ops = self.ops_of(&place);
+        Choice { layer: place.name, op: ops[op.min(ops.len() - 1)], bits }
     }
 
     /// What a genotype says of a layer.

@@ -1,8 +1,10 @@
 //! Identities of the search, and a search from end to end.
 
-use super::networks::{shuffled, softmax};
+use super::networks::{entropy, expected_cost, shuffled, softmax};
 use super::*;
+use ndarray::Array2;
 use quadrat_core::Silent;
+use quadrat_nn::predict;
 use quadrat_nn::tensor_of;
 
 fn tiny() -> QuantNas {

@@ -1,4 +1,5 @@
 use super::*;
+use ndarray::Array2;
 use quadrat_core::Silent;
 use quadrat_nn::{ConvNet, Mlp, Network, Optimizer, Samples, Schedule, Trainer, initialise};
 

@@ -97,7 +97,7 @@ impl Strength {
                     if by != [0, 0] {
                         image.chunks_mut(h * w).for_each(|plane| move_plane(plane, [h, w], by, false, &mut old));
                     }
-                });
+                })?;
             }
             Strength::Cutout(shape) => {
                 let [_, h, w] = image_shape(*shape, batch.inputs.ncols())?;
@@ -111,7 +111,7 @@ impl Strength {
                     for plane in image.chunks_mut(h * w) {
                         plane[top * w..bottom * w].chunks_mut(w).for_each(|line| line[left..right].fill(0.0));
                     }
-                });
+                })?;
             }
         }
         Ok(())

@@ -205,13 +205,16 @@ impl Tuned {
             }
         }
         (self.trained, self.validated) = (take("trained")? as u64, take("validated")? as u64);
+        // None was written before the first step.
         let rows = state.arrays.remove("schedule").unwrap_or_default();
         self.schedule.values = rows.chunks(self.u.len().max(1)).map(<[f32]>::to_vec).collect();
         let steps = (0..self.schedule.values.len()).map(|row| take(&format!("schedule.{row}")));
         self.schedule.steps = steps.map(|step| step.map(|step| step as usize)).collect::<Result<_>>()?;
         self.best = None;
         if state.numbers.contains_key("best.loss") {
-            let values = state.arrays.remove("best").unwrap_or_default().into_iter().map(f64::from);
+            let values = state.arrays.remove("best");
+            let other = || Error::input("checkpoint of self-tuning-network", "no `best`", "the same tuning");
+            let values = values.ok_or_else(other)?.into_iter().map(f64::from);
             self.best = Some(Best {
                 loss: take("best.loss")?,
                 epoch: take("best.epoch")? as usize,
