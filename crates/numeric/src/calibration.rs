@@ -23,6 +23,7 @@
 //! # Ok::<(), quadrat_core::Error>(())
 //! ```
 
+use crate::points::RowMajor;
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use quadrat_core::{Error, Result};
 use rayon::prelude::*;
@@ -329,10 +330,9 @@ fn checked<T: Send>(
     check_labels("probabilities", probabilities, labels)?;
     let of_chunk = |rows: ArrayView2<f32>, labels: &[u32]| {
         // Rows as slices: those that do not lie together are copied, chunk by chunk.
-        let rows = rows.as_standard_layout();
-        let values = rows.as_slice().unwrap_or_default();
+        let values = RowMajor::of(rows);
         let mut found = Vec::with_capacity(labels.len());
-        for (at, (row, label)) in values.chunks_exact(rows.ncols()).zip(labels).enumerate() {
+        for (at, (row, label)) in values.values().chunks_exact(rows.ncols()).zip(labels).enumerate() {
             let (mut sum, mut least, mut most) = (0.0, f32::INFINITY, f32::NEG_INFINITY);
             for p in row {
                 sum += f64::from(*p);

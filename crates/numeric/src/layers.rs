@@ -156,11 +156,19 @@ impl<F: Real> Layers<F> {
 
     /// What each layer is given, and at last the outputs.
     pub fn forward(&self, x: Array2<F>) -> Vec<Array2<F>> {
-        let mut values = vec![x];
-        for at in 0..self.layers.len() {
-            values.push(self.layer(at, values[at].view()));
-        }
+        let (mut values, outputs) = self.forward_apart(x);
+        values.push(outputs);
         values
+    }
+
+    /// What each layer is given, and the outputs apart from that.
+    pub fn forward_apart(&self, x: Array2<F>) -> (Vec<Array2<F>>, Array2<F>) {
+        let (mut given, mut value) = (Vec::with_capacity(self.layers.len()), x);
+        for at in 0..self.layers.len() {
+            let next = self.layer(at, value.view());
+            given.push(std::mem::replace(&mut value, next));
+        }
+        (given, value)
     }
 
     fn layer(&self, at: usize, x: ArrayView2<F>) -> Array2<F> {

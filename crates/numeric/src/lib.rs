@@ -4,7 +4,6 @@
 //! `f32` where rows are embeddings and there are many (clusters, neighbours), `f64` where precision is the point
 //! (decompositions, learners). All results are independent of the number of threads.
 
-pub mod approximate;
 pub mod bits;
 pub mod calibration;
 mod decompose;
@@ -30,12 +29,11 @@ pub mod splits;
 pub mod transport;
 mod tree;
 
-pub use approximate::IvfIndex;
 pub use gemm::vectorised;
 pub use kmeans::{Clustering, Init, KMeans};
 pub use lasso::Lasso;
 pub use mixture::GaussianMixture;
 pub use neighbours::{Metric, Neighbours};
-pub use points::{Points, by_rows};
+pub use points::{Points, RowMajor, by_rows, filled, matrix};
 pub use prepare::check_finite;
 pub use sparse::Csr;

@@ -1,8 +1,9 @@
 //! Rows of numbers in the precision they came in.
 
 use crate::prepare;
-use ndarray::{Array2, Axis};
-use quadrat_core::Result;
+use ndarray::{Array2, ArrayView2, Axis};
+use quadrat_core::{Error, Result};
+use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// A matrix with one row a sample, in the precision it came in: embeddings are usually `f32`, columns of a table `f64`.
@@ -73,6 +74,71 @@ pub fn by_rows<T: Clone>(a: Array2<T>) -> Array2<T> {
     if a.is_standard_layout() { a } else { a.as_standard_layout().into_owned() }
 }
 
+/// `values`, row after row, as a matrix.
+///
+/// # Errors
+/// Not as many values as rows times columns.
+pub fn matrix<T>(shape: (usize, usize), values: Vec<T>) -> Result<Array2<T>> {
+    Array2::from_shape_vec(shape, values).map_err(|e| Error::numeric("matrix", e.to_string()))
+}
+
+/// A matrix made row by row, in parallel: `fill` is given the number of a row and its values, all of them 0 yet.
+pub fn filled<T: Copy + Default + Send + Sync>(
+    (rows, columns): (usize, usize),
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Array2<T> {
+    let mut values = vec![T::default(); rows * columns];
+    let places = values.par_chunks_mut(columns.max(1)).enumerate().with_min_len(16);
+    places.for_each(|(row, values)| fill(row, values));
+    Array2::from_shape_fn((rows, columns), |(i, j)| values[i * columns + j])
+}
+
+/// The values of a matrix, row after row: borrowed where its rows lie together in memory, copied where not.
+#[derive(Debug, Clone)]
+pub struct RowMajor<'a, T: Clone> {
+    values: Cow<'a, [T]>,
+    shape: (usize, usize),
+}
+
+impl<'a, T: Clone> RowMajor<'a, T> {
+    /// Of this matrix.
+    pub fn of(x: ArrayView2<'a, T>) -> Self {
+        let values = x.to_slice().map_or_else(|| Cow::Owned(x.iter().cloned().collect()), Cow::Borrowed);
+        RowMajor { values, shape: x.dim() }
+    }
+
+    /// The matrix again.
+    ///
+    /// # Errors
+    /// None: the values are those of a matrix of this shape.
+    pub fn view(&self) -> Result<ArrayView2<'_, T>> {
+        ArrayView2::from_shape(self.shape, &self.values).map_err(|e| Error::numeric("matrix", e.to_string()))
+    }
+
+    /// Rows and columns.
+    pub fn dim(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    /// All values.
+    #[inline(always)]
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Row `i`; one past the end panics like any index.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &[T] {
+        &self.values[i * self.shape.1..(i + 1) * self.shape.1]
+    }
+}
+
+impl<T: Clone> From<Array2<T>> for RowMajor<'_, T> {
+    fn from(x: Array2<T>) -> Self {
+        RowMajor { shape: x.dim(), values: Cow::Owned(by_rows(x).into_iter().collect()) }
+    }
+}
+
 fn borrowed_by_rows<T: Clone>(a: &Array2<T>) -> Cow<'_, Array2<T>> {
     if a.is_standard_layout() { Cow::Borrowed(a) } else { Cow::Owned(a.as_standard_layout().into_owned()) }
 }
@@ -81,6 +147,21 @@ fn borrowed_by_rows<T: Clone>(a: &Array2<T>) -> Cow<'_, Array2<T>> {
 mod tests {
     use super::*;
     use ndarray::array;
+
+    #[test]
+    fn a_matrix_is_read_row_after_row() {
+        let a = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+        let turned = a.t().to_owned();
+        for x in [a.view(), turned.t(), a.select(Axis(1), &[0, 1]).view()] {
+            let rows = RowMajor::of(x);
+            assert_eq!((rows.dim(), rows.row(1), rows.values().len()), ((3, 2), &[3.0, 4.0][..], 6));
+        }
+        assert_eq!(RowMajor::of(Array2::<f64>::zeros((0, 3)).view()).values(), [0.0; 0]);
+        assert_eq!(matrix((3, 2), RowMajor::of(a.view()).values().to_vec()).unwrap(), a);
+        assert!(matrix((2, 2), vec![1.0]).is_err());
+        assert_eq!(filled((3, 2), |i, row: &mut [f64]| row.copy_from_slice(RowMajor::of(a.view()).row(i))), a);
+        assert_eq!(filled((2, 0), |_, _: &mut [f64]| ()).dim(), (2, 0));
+    }
 
     #[test]
     fn the_first_bad_value_is_named() {

@@ -2,7 +2,9 @@
 
 #[cfg(doc)]
 use super::KMeans;
-use super::{BLOCK, Rows, State, check_k};
+use super::assignment::State;
+use super::rows::Rows;
+use super::{BLOCK, check_k};
 use crate::gemm::{squared_distance, vectorised};
 use crate::neighbours::Metric;
 use ndarray::ArrayView2;
@@ -32,58 +34,101 @@ fn with_others(mut chosen: Vec<usize>, n: usize, k: usize) -> Vec<usize> {
     chosen
 }
 
+/// Where each row's nearest seed is.
+struct Nearest<'a> {
+    rows: &'a Rows,
+    /// What each row counts for; without, all count alike.
+    weights: Option<&'a [f64]>,
+    /// Squared distance to the nearest seed, and which one that is.
+    squared: Vec<f32>,
+    owner: Vec<u32>,
+    /// Weighted sums of the squared distances, block by block.
+    masses: Vec<f64>,
+}
+
+impl<'a> Nearest<'a> {
+    /// No seed yet.
+    fn new(rows: &'a Rows, weights: Option<&'a [f64]>) -> Self {
+        let n = rows.len();
+        Nearest {
+            rows,
+            weights,
+            squared: vec![f32::INFINITY; n],
+            owner: vec![0; n],
+            masses: vec![0.0; n.div_ceil(BLOCK)],
+        }
+    }
+
+    /// Takes in the seeds from the `measured`-th on. A row is measured unless the triangle inequality shows that the new
+    /// seed is too far away.
+    fn take_in(&mut self, seeds: &[usize], measured: usize) {
+        let Nearest { rows, weights, .. } = *self;
+        let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
+        let reach: Vec<Vec<f32>> = seeds[measured..].par_iter().map(|&new| reach(rows, seeds, new)).collect();
+        let blocks = self.squared.par_chunks_mut(BLOCK).zip(self.owner.par_chunks_mut(BLOCK)).zip(&mut self.masses);
+        blocks.enumerate().for_each(|(block, ((squared, owner), mass))| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (j, (s, owner)) in squared.iter_mut().zip(owner).enumerate() {
+                        let x = rows.row(block * BLOCK + j);
+                        for (new, reach) in (measured..).zip(&reach) {
+                            if *s > reach[*owner as usize] {
+                                let distance = squared_distance(x, rows.row(seeds[new]));
+                                if distance < *s {
+                                    (*s, *owner) = (distance, new as u32);
+                                }
+                            }
+                        }
+                    }
+                },
+            );
+            *mass = squared.iter().enumerate().map(|(j, s)| f64::from(*s) * weight(block * BLOCK + j)).sum();
+        });
+    }
+
+    /// Whether every row that counts lies on a seed.
+    fn is_done(&self) -> bool {
+        self.masses.iter().sum::<f64>() <= 0.0
+    }
+
+    /// A row, in proportion to its weight times its squared distance.
+    fn draw(&self, rng: &mut Rng) -> usize {
+        let weight = |i: usize| self.weights.map_or(1.0, |w| w[i]);
+        let block = rng.weighted(&self.masses) * BLOCK;
+        let inside = block..self.rows.len().min(block + BLOCK);
+        let inside: Vec<f64> = inside.map(|i| f64::from(self.squared[i]) * weight(i)).collect();
+        block + rng.weighted(&inside)
+    }
+}
+
 /// Rows by greedy k-means++.
 pub(super) fn greedy_rows(rows: &Rows, k: usize, rng: &mut Rng, progress: &dyn Progress) -> Result<Vec<usize>> {
     let n = rows.len();
     let tries = 2 + (k as f64).ln() as usize;
     let mut chosen: Vec<usize> = Vec::with_capacity(k);
-    let mut squared = vec![f32::INFINITY; n];
-    let mut owner = vec![0_u32; n];
-    let mut masses = vec![0.0_f64; n.div_ceil(BLOCK)];
+    let mut near = Nearest::new(rows, None);
     let mut best = rng.below(n);
     loop {
         checkpoint(progress)?;
-        let (new, seed) = (chosen.len() as u32, rows.row(best));
-        let far = reach(rows, &chosen, best);
-        squared.par_chunks_mut(BLOCK).zip(owner.par_chunks_mut(BLOCK)).zip(&mut masses).enumerate().for_each(
-            |(block, ((squared, owner), mass))| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (j, (s, owner)) in squared.iter_mut().zip(owner).enumerate() {
-                            if new == 0 || *s > far[*owner as usize] {
-                                let distance = squared_distance(rows.row(block * BLOCK + j), seed);
-                                if distance < *s {
-                                    (*s, *owner) = (distance, new);
-                                }
-                            }
-                        }
-                    },
-                );
-                *mass = squared.iter().map(|s| f64::from(*s)).sum();
-            },
-        );
         chosen.push(best);
+        near.take_in(&chosen, chosen.len() - 1);
         if chosen.len() == k {
             return Ok(chosen);
         }
-        if masses.iter().sum::<f64>() <= 0.0 {
+        if near.is_done() {
             return Ok(with_others(chosen, n, k));
         }
-        let draw = |_| {
-            let block = rng.weighted(&masses) * BLOCK;
-            let inside: Vec<f64> = squared[block..n.min(block + BLOCK)].iter().map(|s| f64::from(*s)).collect();
-            block + rng.weighted(&inside)
-        };
-        let candidates: Vec<usize> = (0..tries).map(draw).collect();
+        let candidates: Vec<usize> = (0..tries).map(|_| near.draw(rng)).collect();
         let reaches: Vec<Vec<f32>> = candidates.par_iter().map(|&c| reach(rows, &chosen, c)).collect();
         let nearest: Vec<f32> = (0..chosen.len())
             .map(|seed| reaches.iter().map(|reach| reach[seed]).fold(f32::INFINITY, f32::min))
             .collect();
         // What each candidate would take off the sum, block by block.
-        let gains: Vec<Vec<f64>> = squared
+        let gains: Vec<Vec<f64>> = near
+            .squared
             .par_chunks(BLOCK)
-            .zip(owner.par_chunks(BLOCK))
+            .zip(near.owner.par_chunks(BLOCK))
             .enumerate()
             .map(|(block, (squared, owner))| {
                 let mut gains = vec![0.0; tries];
@@ -135,54 +180,28 @@ pub(super) fn plus_plus_rows(
     progress: &dyn Progress,
 ) -> Result<Vec<usize>> {
     let n = rows.len();
-    let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
     let first = match weights {
         Some(weights) => rng.weighted(weights),
         None => rng.below(n),
     };
     let mut chosen = vec![first];
-    let mut squared = vec![f32::INFINITY; n];
-    let mut owner = vec![0_u32; n];
-    let mut masses = vec![0.0_f64; n.div_ceil(BLOCK)];
+    let mut near = Nearest::new(rows, weights);
     let mut measured = 0;
     loop {
         checkpoint(progress)?;
-        let reach: Vec<Vec<f32>> = chosen[measured..].par_iter().map(|&new| reach(rows, &chosen, new)).collect();
-        squared.par_chunks_mut(BLOCK).zip(owner.par_chunks_mut(BLOCK)).zip(&mut masses).enumerate().for_each(
-            |(block, ((squared, owner), mass))| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (j, (s, owner)) in squared.iter_mut().zip(owner).enumerate() {
-                            let x = rows.row(block * BLOCK + j);
-                            for (new, reach) in (measured..).zip(&reach) {
-                                if *s > reach[*owner as usize] {
-                                    let distance = squared_distance(x, rows.row(chosen[new]));
-                                    if distance < *s {
-                                        (*s, *owner) = (distance, new as u32);
-                                    }
-                                }
-                            }
-                        }
-                    },
-                );
-                *mass = squared.iter().enumerate().map(|(j, s)| f64::from(*s) * weight(block * BLOCK + j)).sum();
-            },
-        );
+        near.take_in(&chosen, measured);
         measured = chosen.len();
         if measured == k {
             return Ok(chosen);
         }
-        if masses.iter().sum::<f64>() <= 0.0 {
+        if near.is_done() {
             return Ok(with_others(chosen, n, k));
         }
         for _ in 0..PROPOSALS {
-            let block = rng.weighted(&masses) * BLOCK;
-            let inside: Vec<f64> = (block..n.min(block + BLOCK)).map(|i| f64::from(squared[i]) * weight(i)).collect();
-            let row = block + rng.weighted(&inside);
+            let row = near.draw(rng);
             let since = chosen[measured..].iter().map(|&c| squared_distance(rows.row(c), rows.row(row)));
-            let now = since.fold(squared[row], f32::min);
-            if rng.uniform() * f64::from(squared[row]) < f64::from(now) && chosen.len() < k {
+            let now = since.fold(near.squared[row], f32::min);
+            if rng.uniform() * f64::from(near.squared[row]) < f64::from(now) && chosen.len() < k {
                 chosen.push(row);
             }
         }

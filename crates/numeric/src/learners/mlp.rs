@@ -59,8 +59,8 @@ fn loss(
     slope: &mut Layers<f64>,
 ) -> f64 {
     let rows = y.len() as f64;
-    let mut values = net.forward(z);
-    let mut delta = values.pop().unwrap_or_default() + offset;
+    let (values, outputs) = net.forward_apart(z);
+    let mut delta = outputs + offset;
     let mut loss = 0.0;
     for ((mut p, &class), weight) in delta.axis_iter_mut(Axis(0)).zip(y).zip(weights) {
         let logit = p[class as usize];

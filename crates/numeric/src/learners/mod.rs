@@ -3,7 +3,6 @@
 //! | learner | probabilities | row weights | reads columns |
 //! |---|---|---|---|
 //! | [`Softmax`] | multinomial logistic model | weigh the loss | standardised |
-//! | [`GaussianNb`] | normal densities | weigh means and variances | standardised |
 //! | [`Tree`] | class shares of a leaf | weigh counts | as they are |
 //! | [`Forest`] | mean over trees | weigh counts | as they are |
 //! | [`KNearest`] | class shares of the neighbours | weigh votes | standardised |
@@ -26,10 +25,9 @@
 //! Two well-kept crates were weighed. linfa 0.8.1 stands on ndarray 0.16, brings some seventy crates with it (two
 //! versions of `rand`, argmin), has no class probabilities from its trees, and no row weights outside them.
 //! smartcore 0.7.0 is on ndarray 0.17 and thin, but takes no row weights anywhere, has no gain ratio and no pruning,
-//! no probabilities from naive Bayes or logistic regression, and draws from its own random numbers. Both lack what the
+//! no probabilities from logistic regression, and draws from its own random numbers. Both lack what the
 //! comparisons rest on (weights, leaf shares, C4.5's pruning, our seeds), so each learner is a short file here.
 
-mod bayes;
 mod forest;
 mod knn;
 mod mlp;
@@ -39,7 +37,6 @@ mod softmax;
 mod standard;
 mod tree;
 
-pub use bayes::GaussianNb;
 pub use forest::Forest;
 pub use knn::KNearest;
 pub use mlp::{Mlp, cosine};
@@ -157,7 +154,6 @@ pub(crate) mod tests {
     fn all() -> Vec<Box<dyn Learner>> {
         vec![
             Box::new(Softmax::default()),
-            Box::new(GaussianNb::default()),
             Box::new(Tree::default()),
             Box::new(Tree::cart()),
             Box::new(Forest { trees: 8, ..Forest::default() }),
@@ -284,8 +280,7 @@ pub(crate) mod tests {
         let repeated: Vec<usize> = (0..30).flat_map(|i| std::iter::repeat_n(i, i % 4)).collect();
         let y_repeated: Vec<u32> = repeated.iter().map(|i| y[*i]).collect();
         let x_repeated = x.select(Axis(0), &repeated);
-        let learners: [&dyn Learner; 4] =
-            [&Softmax::default(), &GaussianNb::default(), &Tree::default(), &Tree::cart()];
+        let learners: [&dyn Learner; 3] = [&Softmax::default(), &Tree::default(), &Tree::cart()];
         for learner in learners {
             let a = learner.fit(x.view(), &y, 3, Some(&weights), Seed(0)).unwrap().probabilities(x.view());
             let b = learner.fit(x_repeated.view(), &y_repeated, 3, None, Seed(0)).unwrap().probabilities(x.view());

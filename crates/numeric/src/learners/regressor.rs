@@ -43,8 +43,8 @@ impl Default for MlpRegressor {
 
 /// The mean squared error of a batch; its derivatives are added to `slope`.
 fn loss(net: &Layers<f64>, z: Array2<f64>, y: &Array2<f64>, slope: &mut Layers<f64>) -> f64 {
-    let mut values = net.forward(z);
-    let mut delta = values.pop().unwrap_or_default() - y;
+    let (values, outputs) = net.forward_apart(z);
+    let mut delta = outputs - y;
     let loss = delta.iter().map(|d| d * d).sum::<f64>() / delta.len() as f64;
     delta *= 2.0 / delta.len() as f64;
     net.backward(&values, delta, slope);
