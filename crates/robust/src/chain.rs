@@ -100,39 +100,37 @@ impl Method for SmoteEnn {
     };
 }
 
-impl SmoteTomek {
+/// A method that is the chain it makes.
+pub(crate) trait Chained: Method + Send + Sync {
+    fn chain(&self) -> Chain;
+}
+
+impl Chained for SmoteTomek {
     fn chain(&self) -> Chain {
         Chain::new(vec![Box::new(self.smote.clone()), Box::new(TomekLinks { strategy: Strategy::All })])
     }
 }
 
-impl SmoteEnn {
+impl Chained for SmoteEnn {
     fn chain(&self) -> Chain {
         let clean = EditedNearestNeighbours { strategy: Strategy::All, k: 3, agree: self.agree };
         Chain::new(vec![Box::new(self.smote.clone()), Box::new(clean)])
     }
 }
 
-/// Both are what their chain is.
-macro_rules! chained {
-    ($($method:ty),*) => {
-        $(impl Resampler for $method {
-            fn card(&self) -> &'static Card {
-                &Self::CARD
-            }
+impl<T: Chained> Resampler for T {
+    fn card(&self) -> &'static Card {
+        &T::CARD
+    }
 
-            fn reads(&self) -> Reads {
-                self.chain().reads()
-            }
+    fn reads(&self) -> Reads {
+        self.chain().reads()
+    }
 
-            fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
-                self.chain().resample(data, seed, progress)
-            }
-        })*
-    };
+    fn resample(&self, data: &Labelled, seed: Seed, progress: &dyn Progress) -> Result<Resampled> {
+        self.chain().resample(data, seed, progress)
+    }
 }
-
-chained!(SmoteTomek, SmoteEnn);
 
 impl Resampler for Chain {
     fn card(&self) -> &'static Card {
@@ -184,6 +182,7 @@ fn compose(first: &Resampled, table: &Labelled, second: Resampled) -> Resampled 
         });
     }
     let columns = table.x.ncols();
-    let synthetic = Array2::from_shape_vec((values.len() / columns, columns), values).unwrap_or_default();
+    let made = values.len() / columns.max(1);
+    let synthetic = Array2::from_shape_fn((made, columns), |(i, j)| values[i * columns + j]);
     Resampled { origin, synthetic, y: second.y, notes: [first.notes.as_slice(), &second.notes].concat() }
 }

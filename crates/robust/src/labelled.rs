@@ -197,7 +197,7 @@ impl Resampled {
                 }
             }
         });
-        let x = Array2::from_shape_vec((self.origin.len(), columns), values).unwrap_or_default();
+        let x = Array2::from_shape_fn((self.origin.len(), columns), |(i, j)| values[i * columns + j]);
         from.with_rows(x, self.y.clone())
     }
 }
