@@ -84,11 +84,15 @@ impl Summary {
 }
 
 /// The recorded runs of a method that this build knows of, the largest scale first.
-pub fn recorded(slug: &str) -> Vec<Summary> {
-    let all: Vec<Summary> = serde_json::from_str(quadrat_results::SUMMARY).unwrap_or_default();
+///
+/// # Errors
+/// The summary that was built in is damaged.
+pub fn recorded(slug: &str) -> Result<Vec<Summary>> {
+    let wrong = |e: serde_json::Error| Error::data("results/summary.json", None, e.to_string());
+    let all: Vec<Summary> = serde_json::from_str(quadrat_results::SUMMARY).map_err(wrong)?;
     let mut found: Vec<Summary> = all.into_iter().filter(|s| s.slug == slug).collect();
     found.sort_by_key(|s| std::cmp::Reverse(s.scale));
-    found
+    Ok(found)
 }
 
 /// All records of a folder, by method and scale.

@@ -7,16 +7,16 @@ mod args;
 mod commands;
 mod examples;
 mod output;
+mod parameters;
+mod reading;
 mod report;
 mod terminal;
 
-use args::{Cli, Command};
 use clap::{CommandFactory, FromArgMatches};
-use commands::estimate::Estimate;
+use commands::{Cli, Command};
 use output::Reply;
 use quadrat::{Error, Result, catalogue, find};
 use std::process::ExitCode;
-use terminal::Terminal;
 
 /// Training allocates and frees the same large arrays step after step; the system's allocator gives them back to the
 /// kernel each time, and page faults become most of a small network's time.
@@ -26,10 +26,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     hide_caught_panics();
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-    let split = args::split(&Cli::command(), arguments);
+    let split = parameters::split(&Cli::command(), arguments);
     let mut command = examples::under(Cli::command());
     if let Some(card) = split.method.as_deref().and_then(|method| find(&catalogue(), method).ok()) {
-        let help = format!("Parameters of {}:\n{}", card.slug, commands::show::parameters(card));
+        let help = format!("Parameters of {}:\n{}", card.slug, commands::parameters(card));
         // `estimate sobol` and its like parse their own options: a method's help goes to the verbs of one word.
         for verb in card.verbs.iter().filter(|verb| !verb.contains(' ')) {
             command = command.mut_subcommand(verb, |verb| {
@@ -81,47 +81,5 @@ fn run(command: &Command, parameters: &[(String, String)]) -> Result<Reply> {
         let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         built.map_err(|e| Error::input("--threads", threads, e.to_string()))?;
     }
-    match command {
-        Command::List(args) => commands::list::run(args),
-        Command::Show(args) => commands::show::run(args),
-        Command::Data(args) => commands::data::run(args),
-        Command::Select(args) => with_terminal(|terminal| commands::select::run(args, parameters, terminal)),
-        Command::Balance(args) => with_terminal(|terminal| commands::balance::run(args, parameters, terminal)),
-        Command::Sample(args) => with_terminal(|terminal| commands::sample::run(args, parameters, terminal)),
-        Command::Split(args) => with_terminal(|terminal| commands::split::run(args, terminal)),
-        Command::Order(args) => with_terminal(|terminal| commands::order::run(args, parameters, terminal)),
-        Command::Allocate(args) => with_terminal(|terminal| commands::allocate::run(args, terminal)),
-        Command::Compare(args) => with_terminal(|terminal| commands::compare::run(args, terminal)),
-        Command::Holdout(args) => commands::holdout::run(args),
-        Command::Estimate(Estimate::InductiveBias(args)) => {
-            with_terminal(|terminal| commands::estimate::inductive_bias::run(args, terminal))
-        }
-        Command::Estimate(Estimate::PretrainPlan(args)) => {
-            with_terminal(|terminal| commands::estimate::pretrain_plan::run(args, terminal))
-        }
-        Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| commands::ask::train(args, terminal)),
-        Command::Ask(args) => commands::ask::play(args),
-        Command::Estimate(Estimate::Expect(args)) => {
-            with_terminal(|terminal| commands::estimate::expect::run(args, terminal))
-        }
-        Command::Estimate(Estimate::Sobol(args)) => {
-            with_terminal(|terminal| commands::estimate::sobol::run(args, terminal))
-        }
-        Command::Train(args) => with_terminal(|terminal| commands::train::run(args, parameters, terminal)),
-        Command::Tickets(args) => with_terminal(|terminal| commands::tickets::run(args, terminal)),
-        Command::Quantise(args) => with_terminal(|terminal| commands::quantise::run(args, terminal)),
-        Command::Enlarge(args) => with_terminal(|terminal| commands::enlarge::run(args, terminal)),
-        Command::Apply(args) => commands::finetune::apply(args),
-        Command::Predict(args) => with_terminal(|terminal| commands::predict::run(args, terminal)),
-        Command::Eval(args) => with_terminal(|terminal| commands::predict::evaluate(args, terminal)),
-        Command::Check(args) => with_terminal(|terminal| commands::check::run(args, terminal)),
-    }
-}
-
-/// Runs a long job with a progress bar that is gone afterwards.
-fn with_terminal(job: impl FnOnce(&Terminal) -> Result<Reply>) -> Result<Reply> {
-    let terminal = Terminal::open()?;
-    let reply = job(&terminal);
-    terminal.clear();
-    reply
+    command.run(parameters)
 }

@@ -65,9 +65,8 @@ pub use privacy::{Privacy, certified_width, zcdp_epsilon};
 pub use query::{Agreement, Bits, Each, Fingerprint, Query};
 pub use thresholdout::Thresholdout;
 
-use quadrat_core::{Area, Card, Error, Kind, Param, Result, Rng};
+use quadrat_core::{Area, Card, Choice, Error, Result, Rng, Settings};
 use serde::{Deserialize, Serialize};
-use std::ops::Bound::{Excluded, Included, Unbounded};
 
 pub(crate) static CARD: Card = Card {
     slug: "adaptive-data-analysis",
@@ -84,38 +83,49 @@ pub(crate) static CARD: Card = Card {
                   how many more questions may be asked, p-hacking, feature selection on a holdout",
     cost: "time O(rows) a question, one bit a row where values are 0 and 1; O(domain) for pmw. A ledger is read once a \
            call: under a second for 100,000 answers",
-    params: &[
-        Param {
-            name: "mechanism",
-            default: "thresholdout",
-            help: "what answers; on the command line this is `--method` of `quadrat holdout init`",
-            kind: Kind::Choice(&[
-                ("thresholdout", "compares the hold-out with the training rows"),
-                ("gaussian", "adds normal noise"),
-                ("laplace", "adds Laplace noise"),
-                ("ladder", "answers only clear improvements"),
-                ("pmw", "multiplicative weights over a finite domain"),
-                ("naive", "the plain mean, without a guarantee"),
-                ("split", "fresh rows for every question"),
-            ]),
-            ..Param::NONE
-        },
-        Param {
-            name: "queries",
-            default: "100",
-            help: "questions that will be answered, where the guarantee depends on it",
-            kind: Kind::Whole { range: (Included(1), Unbounded), or: None },
-            ..Param::NONE
-        },
-        Param {
-            name: "confidence",
-            default: "0.95",
-            help: "probability with which all certified answers are valid together",
-            kind: Kind::Number { range: (Excluded(0.0), Excluded(1.0)), or: None },
-            ..Param::NONE
-        },
-    ],
+    params: HoldoutSettings::PARAMS,
 };
+
+/// What answers, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
+pub struct HoldoutSettings {
+    /// What answers; on the command line this is `--method` of `quadrat holdout init`.
+    #[param(default = MechanismKind::Thresholdout)]
+    pub mechanism: MechanismKind,
+    /// What is certified.
+    #[param(flatten)]
+    pub certified: Certified,
+}
+
+/// What a certificate covers.
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
+pub struct Certified {
+    /// Questions that will be answered, where the guarantee depends on it.
+    #[param(default = 100, from = 1)]
+    pub queries: u64,
+    /// Probability with which all certified answers are valid together.
+    #[param(default = 0.95, above = 0, below = 1)]
+    pub confidence: f64,
+}
+
+/// The mechanisms by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
+pub enum MechanismKind {
+    /// Compares the hold-out with the training rows.
+    Thresholdout,
+    /// Adds normal noise.
+    Gaussian,
+    /// Adds Laplace noise.
+    Laplace,
+    /// Answers only clear improvements.
+    Ladder,
+    /// Multiplicative weights over a finite domain.
+    Pmw,
+    /// The plain mean, without a guarantee.
+    Naive,
+    /// Fresh rows for every question.
+    Split,
+}
 
 /// A mechanism that answers statistical queries.
 pub trait QueryMechanism {

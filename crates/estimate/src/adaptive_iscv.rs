@@ -21,8 +21,11 @@
 //! of h_0 can be kept in every round against tails heavier than those of the normals (`defence`).
 
 mod normals;
+mod points;
 mod problem;
+mod proposal;
 pub(crate) mod standard;
+mod terms;
 mod weights;
 
 #[cfg(test)]
@@ -31,12 +34,14 @@ mod tests;
 pub use normals::{NormalMixture, ln_densities};
 pub use problem::{Expectations, Problem, by_point};
 
-use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
+use crate::sobol::SobolSettings;
+use ndarray::{Array2, ArrayView1};
 use normals::ln_add;
-use quadrat_core::{Area, Card, Error, Kind, Param, Progress, Result, Seed, checkpoint, stats};
-use quadrat_numeric::linalg::product;
+use points::{Part, evaluate};
+use proposal::Proposal;
+use quadrat_core::{Area, Card, Error, Param, Progress, Result, Seed, Settings, checkpoint, stats};
 use rayon::prelude::*;
-use std::ops::Bound::{Included, Unbounded};
+use terms::{Terms, joined};
 use weights::{best_weights, dot};
 
 pub(crate) static CARD: Card = Card {
@@ -55,33 +60,16 @@ pub(crate) static CARD: Card = Card {
                   reduction, importance sampling, uncertainty quantification, mean under many candidate distributions",
     cost: "N evaluations of the model for each point's targets; besides them time O(N J (d^2 + rounds)), memory O(N J), for \
            J targets in d dimensions",
-    params: &[
-        Param {
-            name: "calls",
-            default: "none",
-            help: "runs of the model in all",
-            kind: Kind::Whole { range: (Included(1), Unbounded), or: Some("none") },
-            ..Param::NONE
-        },
-        Param {
-            name: "method",
-            default: "saltelli",
-            help: "of `estimate sobol`: how its points are chosen",
-            kind: Kind::Choice(&[
-                ("saltelli", "fixed design; files or a program"),
-                ("adaptive-iscv", "asks a program in rounds"),
-            ]),
-            ..Param::NONE
-        },
-        Param {
-            name: "resamples",
-            default: "1000",
-            help: "bootstrap resamples behind the intervals; 0 for the delta method",
-            kind: Kind::Whole { range: (Unbounded, Unbounded), or: None },
-            ..Param::NONE
-        },
-    ],
+    params: &Param::pick(&[Calls::PARAMS, SobolSettings::PARAMS], ["calls", "method", "resamples"]),
 };
+
+/// How long a model may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
+pub struct Calls {
+    /// Runs of the model in all.
+    #[param(none = "none", from = 1)]
+    pub calls: Option<usize>,
+}
 
 /// What stands in for an ideal density.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -180,21 +168,6 @@ pub struct MultiEstimate {
     pub ess: Vec<f64>,
     /// What makes the result doubtful.
     pub warnings: Vec<String>,
-}
-
-/// A column of the computation: a target, or its positive or negative part.
-#[derive(Clone, Copy)]
-struct Part {
-    target: usize,
-    sign: Option<f64>,
-}
-
-/// What points are drawn from: g_a mixed with a share `defence` of h_0, or h_0 alone while there is no g.
-#[derive(Clone)]
-struct Proposal {
-    g: Vec<NormalMixture>,
-    a: Vec<f64>,
-    defence: f64,
 }
 
 /// A proposal with the coefficients of its control variates and the variance V_j of one term.
@@ -417,213 +390,4 @@ fn simplex(mut a: Vec<f64>) -> Vec<f64> {
 fn spread(x: ArrayView1<f64>) -> f64 {
     let variance = stats::variance(&x.to_vec());
     if variance > 0.0 { variance } else { 1.0 }
-}
-
-/// ln sum_j a_j exp(ln_g_j).
-fn ln_mixed(ln_g: ArrayView1<f64>, a: &[f64]) -> f64 {
-    let top = ln_g.iter().zip(a).filter(|(_, a)| **a > 0.0).fold(f64::NEG_INFINITY, |top, (ln, _)| top.max(*ln));
-    if top == f64::NEG_INFINITY {
-        return top;
-    }
-    top + ln_g.iter().zip(a).filter(|(_, a)| **a > 0.0).map(|(ln, a)| a * (ln - top).exp()).sum::<f64>().ln()
-}
-
-impl Proposal {
-    /// `n` points; point i draws from a stream of its own.
-    fn draw(&self, problem: &dyn Problem, n: usize, seed: Seed) -> Array2<f64> {
-        let (d, targets) = (problem.dim(), problem.targets());
-        let mut x = Array2::zeros((n, d));
-        if let Some(rows) = x.as_slice_mut() {
-            rows.par_chunks_mut(d).enumerate().with_min_len(64).for_each(|(i, x)| {
-                let mut rng = seed.rng(i as u64);
-                if self.defence > 0.0 && rng.uniform() < self.defence {
-                    let target = rng.below(targets);
-                    problem.draw(target, &mut rng, x);
-                } else {
-                    self.g[rng.weighted(&self.a)].draw(&mut rng, x);
-                }
-            });
-        }
-        x
-    }
-
-    /// The logarithm of the density at the points.
-    fn ln_density(&self, points: &Points) -> Vec<f64> {
-        self.ln_mixture(&ln_densities(&self.g, points.x.view()), points)
-    }
-
-    /// [`Proposal::ln_density`] from the ln g_j.
-    fn ln_mixture(&self, ln_g: &Array2<f64>, points: &Points) -> Vec<f64> {
-        // h_0 is the shared density, or the equal mixture of all.
-        let laws = points.ln_f.ncols();
-        let even = vec![1.0 / laws as f64; laws];
-        let (ln_h0, ln_ga) = (self.defence.ln(), (1.0 - self.defence).ln());
-        let mix = |(ln_g, ln_f): (ArrayView1<f64>, ArrayView1<f64>)| {
-            let h0 = if self.defence > 0.0 { ln_h0 + ln_mixed(ln_f, &even) } else { f64::NEG_INFINITY };
-            let ga = if self.g.is_empty() { f64::NEG_INFINITY } else { ln_ga + ln_mixed(ln_g, &self.a) };
-            ln_add(h0, ga)
-        };
-        ln_g.rows().into_iter().zip(points.ln_f.rows()).map(mix).collect()
-    }
-}
-
-/// Evaluated points.
-struct Points {
-    x: Array2<f64>,
-    /// phi, n x J, then of the parts, n x M.
-    y: Array2<f64>,
-    /// ln f of the targets, n x J or n x 1.
-    ln_f: Array2<f64>,
-    /// For each part the column of `ln_f`.
-    law: Vec<usize>,
-}
-
-/// Densities and values at `x`; values are asked for only where some density is positive, and are 0 elsewhere.
-fn evaluate(problem: &dyn Problem, x: Array2<f64>) -> Result<Points> {
-    let (n, targets) = (x.nrows(), problem.targets());
-    let ln_f = problem.ln_densities(x.view())?;
-    if ln_f.nrows() != n || ![1, targets].contains(&ln_f.ncols()) {
-        let got = format!("{} x {}", ln_f.nrows(), ln_f.ncols());
-        return Err(Error::input("ln_densities", got, format!("return {n} x {targets}, or {n} x 1 for a shared one")));
-    }
-    if let Some(((row, target), ln)) = ln_f.indexed_iter().find(|(_, ln)| ln.is_nan() || **ln == f64::INFINITY) {
-        let what = format!("ln f of target {} at point {}", target + 1, row + 1);
-        return Err(Error::input(what, ln, "it must be finite, or minus infinity where the density is 0"));
-    }
-    let inside: Vec<usize> = (0..n).filter(|i| ln_f.row(*i).iter().any(|ln| *ln > f64::NEG_INFINITY)).collect();
-    let values = match inside.len() {
-        0 => Array2::zeros((0, targets)),
-        some if some == n => problem.values(x.view())?,
-        _ => problem.values(x.select(Axis(0), &inside).view())?,
-    };
-    if values.dim() != (inside.len(), targets) {
-        let got = format!("{} x {}", values.nrows(), values.ncols());
-        return Err(Error::input("values", got, format!("return {} x {targets}", inside.len())));
-    }
-    if let Some(((row, target), value)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
-        let at: Vec<String> = x.row(inside[row]).iter().map(|x| format!("{x:?}")).collect();
-        let what = format!("phi of target {} at point {} ({})", target + 1, inside[row] + 1, at.join(", "));
-        return Err(Error::input(what, value, "it must be finite"));
-    }
-    let mut y = Array2::zeros((n, targets));
-    inside.iter().zip(values.rows()).for_each(|(i, row)| y.row_mut(*i).assign(&row));
-    let law = (0..targets).map(|target| target.min(ln_f.ncols() - 1)).collect();
-    Ok(Points { x, y, ln_f, law })
-}
-
-impl Points {
-    /// With a column for each part in place of each target.
-    fn split(self, parts: &[Part]) -> Points {
-        let value = |(i, m): (usize, usize)| {
-            let value = self.y[[i, parts[m].target]];
-            parts[m].sign.map_or(value, |sign| (sign * value).max(0.0))
-        };
-        let y = Array2::from_shape_fn((self.y.nrows(), parts.len()), value);
-        let law = parts.iter().map(|part| self.law[part.target]).collect();
-        Points { y, law, ..self }
-    }
-
-    fn append(&mut self, other: &Points) -> Result<()> {
-        for (own, new) in [(&mut self.x, &other.x), (&mut self.y, &other.y), (&mut self.ln_f, &other.ln_f)] {
-            let both = concatenate(Axis(0), &[own.view(), new.view()]);
-            *own = both.map_err(|e| Error::numeric("appending points", e.to_string()))?;
-        }
-        Ok(())
-    }
-
-    /// phi f / density for every part.
-    fn ratios(&self, ln_density: &[f64]) -> Array2<f64> {
-        let mut ratios = self.y.clone();
-        for ((mut row, ln_f), ln) in ratios.rows_mut().into_iter().zip(self.ln_f.rows()).zip(ln_density) {
-            for (value, law) in row.iter_mut().zip(&self.law).filter(|(value, _)| **value != 0.0) {
-                *value *= (ln_f[*law] - ln).exp();
-            }
-        }
-        ratios
-    }
-}
-
-/// Terms t_ij = phi_j f_j / g_a and their control variates u_ij = g_j / g_a (1 under h_0, which has none).
-struct Terms {
-    t: Array2<f64>,
-    u: Array2<f64>,
-}
-
-impl Terms {
-    fn of(points: &Points, proposal: &Proposal) -> Terms {
-        if proposal.g.is_empty() {
-            let t = points.ratios(&proposal.ln_density(points));
-            return Terms { u: Array2::ones(t.dim()), t };
-        }
-        let mut u = ln_densities(&proposal.g, points.x.view());
-        let ln_density = proposal.ln_mixture(&u, points);
-        u.rows_mut().into_iter().zip(&ln_density).for_each(|(mut u, ln)| u.mapv_inplace(|ln_g| (ln_g - ln).exp()));
-        Terms { t: points.ratios(&ln_density), u }
-    }
-
-    fn means(&self) -> Vec<f64> {
-        self.t.columns().into_iter().map(|t| t.sum() / t.len() as f64).collect()
-    }
-
-    fn variances(&self) -> Vec<f64> {
-        self.t.columns().into_iter().map(|t| stats::variance(&t.to_vec())).collect()
-    }
-
-    /// b_j = cov(u_j, t_j) / var(u_j); 0 where u_j does not vary.
-    fn coefficients(&self) -> Vec<f64> {
-        let n = self.t.nrows() as f64;
-        let coefficient = |(t, u): (ArrayView1<f64>, ArrayView1<f64>)| {
-            let (mean_t, mean_u) = (t.sum() / n, u.sum() / n);
-            let (mut cov, mut var) = (0.0, 0.0);
-            for (t, u) in t.iter().zip(&u) {
-                cov += (t - mean_t) * (u - mean_u);
-                var += (u - mean_u).powi(2);
-            }
-            if var > 1e-24 * n * mean_u * mean_u { cov / var } else { 0.0 }
-        };
-        self.t.columns().into_iter().zip(self.u.columns()).map(coefficient).collect()
-    }
-
-    /// t - b (u - 1), whose mean is the estimate.
-    fn controlled(&self, b: &[f64]) -> Terms {
-        let mut t = self.t.clone();
-        for (mut t, u) in t.rows_mut().into_iter().zip(self.u.rows()) {
-            t.iter_mut().zip(u).zip(b).for_each(|((t, u), b)| *t -= b * (u - 1.0));
-        }
-        Terms { t, u: self.u.clone() }
-    }
-}
-
-/// The estimates of the targets from the terms of their parts.
-fn joined(targets: usize, parts: &[Part], terms: &Terms, adapted: &Adapted) -> Result<MultiEstimate> {
-    let b = if adapted.proposal.g.is_empty() { vec![0.0; parts.len()] } else { adapted.b.clone() };
-    let controlled = terms.controlled(&b).t;
-    let n = controlled.nrows();
-    let (mut rows, mut raw) = (Array2::<f64>::zeros((n, targets)), Array2::<f64>::zeros((n, targets)));
-    for (m, part) in parts.iter().enumerate() {
-        let sign = part.sign.unwrap_or(1.0);
-        rows.column_mut(part.target).scaled_add(sign, &controlled.column(m));
-        raw.column_mut(part.target).scaled_add(sign, &terms.t.column(m));
-    }
-    let value: Array1<f64> = rows.sum_axis(Axis(0)) / n as f64;
-    let centred = &rows - &value;
-    let cov = product(centred.t(), centred.view())? / (n as f64 * (n as f64 - 1.0));
-    let ess = |t: ArrayView1<f64>| {
-        let (sum, squares) = t.iter().fold((0.0, 0.0), |(s, q), t| (s + t.abs(), q + t * t));
-        if squares > 0.0 { sum * sum / squares } else { 0.0 }
-    };
-    Ok(MultiEstimate {
-        std_err: cov.diag().iter().map(|v| v.max(0.0).sqrt()).collect(),
-        value: value.to_vec(),
-        raw: (raw.sum_axis(Axis(0)) / n as f64).to_vec(),
-        ess: raw.columns().into_iter().map(ess).collect(),
-        cov,
-        terms: rows,
-        n_evals: 0,
-        rounds: 0,
-        a: if adapted.proposal.g.is_empty() { Vec::new() } else { adapted.proposal.a.clone() },
-        mixture: adapted.proposal.g.clone(),
-        b,
-        warnings: Vec::new(),
-    })
 }

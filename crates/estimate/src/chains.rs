@@ -90,7 +90,7 @@ impl Draws {
     /// All draws, chain after chain.
     pub fn rows(&self) -> Array2<f64> {
         let (chains, draws, columns) = self.draws.dim();
-        Array2::from_shape_vec((chains * draws, columns), self.draws.iter().copied().collect()).unwrap_or_default()
+        Array2::from_shape_fn((chains * draws, columns), |(row, j)| self.draws[[row / draws, row % draws, j]])
     }
 
     /// The smallest of the columns' effective sample sizes; NaN counts as smallest.

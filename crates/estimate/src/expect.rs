@@ -14,8 +14,9 @@ use crate::adaptive_iscv::{AdaptiveIscv, Problem, standard};
 use crate::laws::Inputs;
 use crate::sobol::Model;
 use ndarray::{Array2, ArrayView2, Axis, s};
-use quadrat_core::{Error, Progress, Result, Rng, Seed, checkpoint, stats};
+use quadrat_core::{Error, Progress, Result, Rng, Seed, Settings, checkpoint, stats};
 use quadrat_numeric::low_discrepancy::{MAX_DIMS, Sobol};
+use quadrat_numeric::{RowMajor, filled};
 use serde::Serialize;
 
 /// The mean of one output.
@@ -59,18 +60,15 @@ pub struct Means {
 /// assert!((found.outputs[0].value - 5.0).abs() < 0.1);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct Expect {
     /// Runs of the model that may be used, shared out evenly to the scrambles.
+    #[param(fixed = 4096)]
     pub calls: usize,
-    /// Independent scrambles, at least 2; 0 for independent points.
+    /// Independent scrambles that the runs are shared out to, at least 2, whose scatter is the error; 0 for independent
+    /// points, such as any rows that were drawn from the laws.
+    #[param(default = 8)]
     pub scrambles: usize,
-}
-
-impl Default for Expect {
-    fn default() -> Self {
-        Expect { calls: 4096, scrambles: 8 }
-    }
 }
 
 impl Expect {
@@ -101,12 +99,7 @@ impl Expect {
             let scores = sobol.points(0, n)?.mapv(stats::normal_quantile);
             x.slice_mut(s![scramble * n..(scramble + 1) * n, ..]).assign(&scores);
         }
-        for mut x in x.rows_mut() {
-            if let Some(x) = x.as_slice_mut() {
-                inputs.at_normal(x);
-            }
-        }
-        Ok(x)
+        Ok(at_normal(inputs, x.view()))
     }
 
     fn check(&self) -> Result<()> {
@@ -262,6 +255,15 @@ struct Outputs<'a> {
     units: Vec<(f64, f64)>,
 }
 
+/// Rows of independent standard normal scores as rows of inputs.
+fn at_normal(inputs: &Inputs, scores: ArrayView2<f64>) -> Array2<f64> {
+    let scores = RowMajor::of(scores);
+    filled(scores.dim(), |i, x| {
+        x.copy_from_slice(scores.row(i));
+        inputs.at_normal(x);
+    })
+}
+
 impl Problem for Outputs<'_> {
     fn dim(&self) -> usize {
         self.inputs.dim()
@@ -272,12 +274,7 @@ impl Problem for Outputs<'_> {
     }
 
     fn values(&self, scores: ArrayView2<f64>) -> Result<Array2<f64>> {
-        let mut x = scores.as_standard_layout().into_owned();
-        for mut x in x.rows_mut() {
-            if let Some(x) = x.as_slice_mut() {
-                self.inputs.at_normal(x);
-            }
-        }
+        let x = at_normal(self.inputs, scores);
         let mut y = finite(x.view(), (self.model)(x.view())?)?;
         if y.ncols() != self.units.len() {
             let want = format!("it returned {} in the pilot", self.units.len());

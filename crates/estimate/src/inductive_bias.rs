@@ -61,11 +61,10 @@ pub use posterior::{GpPosterior, Kernel, MOST_ROWS, Rows, median_distance, resid
 pub use quadratic_form::QuadraticForm;
 pub use reference::reference_error;
 
-use quadrat_core::{Area, Card, Choice, Error, Kind, Named, Param, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Area, Card, Choice, Error, Kind, Named, Progress, Result, Seed, Settings, checkpoint};
 use quadrat_numeric::check_finite;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::ops::Bound::{Excluded, Included, Unbounded};
 
 pub(crate) static CARD: Card = Card {
     slug: "inductive-bias",
@@ -81,55 +80,82 @@ pub(crate) static CARD: Card = Card {
                   is there enough training data, kernel against network, inductive bias in bits",
     cost: "kernel spaces: n^3/3 + n^2 t + n t^2 + 9 t^3 operations for n training and t test rows, 8 (n + t)^2 bytes; \
            networks: as many trainings as samples",
-    params: &[
-        Param {
-            name: "space",
-            default: "kernel:rbf",
-            help: "kernel:rbf, kernel:linear, or network[:width[,depth]]",
-            ..Param::NONE
-        },
-        Param {
-            name: "eps",
-            default: "auto",
-            help: "target test errors, with commas; auto is the error of ridge on random features",
-            ..Param::NONE
-        },
-        Param {
-            name: "unit",
-            default: "bits",
-            help: "what information is counted in",
-            kind: Kind::Choice(&UNITS),
-            ..Param::NONE
-        },
-        Param {
-            name: "sigma",
-            default: "median",
-            help: "length scale of kernel:rbf; median is the median distance between rows",
-            kind: Kind::Number { range: (Excluded(0.0), Unbounded), or: Some("median") },
-            ..Param::NONE
-        },
-        Param {
-            name: "noise",
-            default: "auto",
-            help: "variance of the outputs beyond the function; 0 to interpolate",
-            kind: Kind::Number { range: (Included(0.0), Unbounded), or: Some("auto") },
-            ..Param::NONE
-        },
-        Param {
-            name: "fit",
-            default: "exact",
-            help: "where the law of the test error comes from",
-            kind: Kind::Choice(&FITS),
-            ..Param::NONE
-        },
-    ],
+    params: Question::PARAMS,
 };
 
-const UNITS: [(&str, &str); 2] = Named::names(Unit::CHOICES);
 const FITS: [(&str, &str); 7] = {
     let [ncx2, sankaran, half_square, gamma, normal, empirical] = Named::names(Fit::CHOICES);
     [("exact", "the law itself: kernels"), ncx2, sankaran, half_square, gamma, normal, empirical]
 };
+
+/// What is asked: of which space, at which errors, by which route.
+#[derive(Debug, Clone, PartialEq, Settings)]
+pub struct Question {
+    /// The space of hypotheses: kernel:rbf, kernel:linear, or network[:width[,depth]].
+    #[param(default = Space::Rbf, text = "kernel:rbf", parse = Space::parse)]
+    pub space: Space,
+    /// Target test errors (mean squared error, in the target's units), with commas; auto is the error of ridge on random
+    /// features.
+    #[param(none = "auto")]
+    pub eps: Option<Vec<f64>>,
+    /// What information is counted in.
+    #[param(default = Unit::Bits)]
+    pub unit: Unit,
+    /// Length scale of kernel:rbf, in standard deviations of the inputs; median is the median distance between rows.
+    #[param(none = "median", above = 0)]
+    pub sigma: Option<f64>,
+    /// Of kernels: variance of the outputs beyond the function; auto is 0, so that functions go through the training
+    /// rows, and for kernel:linear what least squares leaves.
+    #[param(none = "auto", from = 0)]
+    pub noise: Option<f64>,
+    /// Where the law of the test error comes from; for networks ncx2 where nothing is said. `None` is the exact route.
+    #[param(none = "exact", parse = fit, kind = Kind::Choice(&FITS))]
+    pub fit: Option<Fit>,
+}
+
+fn fit(text: &str) -> Result<Fit> {
+    let fit = Fit::CHOICES.iter().find(|fit| fit.name == text);
+    fit.map(|fit| fit.value).ok_or_else(|| {
+        let names: Vec<&str> = FITS.iter().map(|(name, _)| *name).collect();
+        Error::input("fit", format!("`{text}`"), format!("use {}", names.join(", ")))
+    })
+}
+
+/// A space of hypotheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// Functions of a Gaussian kernel.
+    Rbf,
+    /// Linear functions.
+    Linear,
+    /// Networks of rectifiers.
+    Network {
+        /// Units of the first hidden layer.
+        width: usize,
+        /// Hidden layers after it.
+        depth: usize,
+    },
+}
+
+impl Space {
+    fn parse(text: &str) -> Result<Space> {
+        let want = "use kernel:rbf, kernel:linear or network[:WIDTH[,DEPTH]], of at most 100000 units and 100 layers";
+        let wrong = || Error::input("space", format!("`{text}`"), want);
+        match text {
+            "kernel:rbf" => return Ok(Space::Rbf),
+            "kernel:linear" => return Ok(Space::Linear),
+            "network" => return Ok(Space::Network { width: 64, depth: 0 }),
+            _ => {}
+        }
+        let sizes = text.strip_prefix("network:").ok_or_else(wrong)?;
+        let (width, depth) = sizes.split_once(',').unwrap_or((sizes, "0"));
+        let (width, depth) = (width.trim().parse().map_err(|_| wrong())?, depth.trim().parse().map_err(|_| wrong())?);
+        if width == 0 || width > 100_000 || depth > 100 {
+            return Err(wrong());
+        }
+        Ok(Space::Network { width, depth })
+    }
+}
 
 /// What information is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Choice, Serialize)]
@@ -249,7 +275,31 @@ fn check_rows(part: &str, rows: Rows) -> Result<()> {
 mod tests {
     use super::*;
     use ndarray::{Array2, Axis};
-    use quadrat_core::Silent;
+    use quadrat_core::{Params, Silent};
+
+    #[test]
+    fn questions_are_read() {
+        let read = |name: &str, value: &str| Question::from_params(&Params::from([(name, value)]));
+        for (text, expected) in [
+            ("kernel:rbf", Some(Space::Rbf)),
+            ("kernel:linear", Some(Space::Linear)),
+            ("network", Some(Space::Network { width: 64, depth: 0 })),
+            ("network:32", Some(Space::Network { width: 32, depth: 0 })),
+            ("network:128,2", Some(Space::Network { width: 128, depth: 2 })),
+            ("network:0", None),
+            ("network:", None),
+            ("network:a,b", None),
+            ("kernel", None),
+            ("", None),
+        ] {
+            assert_eq!(read("space", text).map(|question| question.space).ok(), expected, "{text}");
+        }
+        assert_eq!(read("fit", "exact").unwrap().fit, None);
+        assert_eq!(read("fit", "gamma").unwrap().fit, Some(Fit::Gamma));
+        assert_eq!(read("eps", "0.1,0.05").unwrap().eps, Some(vec![0.1, 0.05]));
+        assert!(read("fit", "beta").unwrap_err().to_string().contains("use exact, ncx2"));
+        assert_eq!(Question::default(), Question::from_params(&Params::none()).unwrap());
+    }
 
     #[test]
     fn a_closure_is_a_family_and_can_be_stopped() {

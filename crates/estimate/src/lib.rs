@@ -20,7 +20,7 @@ pub mod score;
 pub mod sobol;
 
 pub use adaptive_iscv::{
-    AdaptiveIscv, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
+    AdaptiveIscv, Calls, Covariance, Expectations, Family, MultiEstimate, NormalMixture, Problem, Signed, by_point,
     ln_densities,
 };
 pub use generators::{Generated, GenerativeModel, Generator};

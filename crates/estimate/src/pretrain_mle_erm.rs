@@ -62,8 +62,7 @@ pub use quadrat_numeric::mixture::{Covariance, GaussianMixture, Mixture};
 pub use representations::{Choice, Kind, Ppca, Rescaled};
 
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Area, Card, Error, Kind as Values, Named, Param, Progress, Result, Seed};
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use quadrat_core::{Area, Card, Error, Progress, Result, Seed, Settings};
 
 pub(crate) static CARD: Card = Card {
     slug: "pretrain-mle-erm",
@@ -78,49 +77,28 @@ pub(crate) static CARD: Card = Card {
                   pretraining help, label budget, factor model, clusters",
     cost: "a representation for each split and pool size (principal components: m d^2 + d^3; mixtures: m k d a round) and a \
            head for each number of labels",
-    params: &[
-        Param {
-            name: "representation",
-            default: "fa",
-            help: "what is learnt without labels",
-            kind: Values::Choice(&REPRESENTATIONS),
-            ..Param::NONE
-        },
-        Param {
-            name: "rank",
-            default: "BIC",
-            help: "factors, or outputs of the contrastive network",
-            kind: SIZE,
-            only: Some(("representation", &["fa", "ppca", "contrastive"])),
-            ..Param::NONE
-        },
-        Param {
-            name: "k",
-            default: "BIC",
-            help: "clusters",
-            kind: SIZE,
-            only: Some(("representation", &["gmm"])),
-            ..Param::NONE
-        },
-        Param {
-            name: "repeats",
-            default: "20",
-            help: "random splits into training and held-out labels",
-            kind: Values::Whole { range: (Included(2), Unbounded), or: None },
-            ..Param::NONE
-        },
-        Param {
-            name: "test-share",
-            default: "0.3",
-            help: "share of the labelled rows that is held out",
-            kind: Values::Number { range: (Excluded(0.0), Excluded(1.0)), or: None },
-            ..Param::NONE
-        },
-    ],
+    params: PlanSettings::PARAMS,
 };
 
-const REPRESENTATIONS: [(&str, &str); 4] = Named::names(<Kind as quadrat_core::Choice>::CHOICES);
-const SIZE: Values = Values::Whole { range: (Included(1), Unbounded), or: Some("BIC") };
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Settings)]
+pub struct PlanSettings {
+    /// What is learnt without labels.
+    #[param(default = Kind::Fa)]
+    pub representation: Kind,
+    /// Factors, or outputs of the contrastive network; BIC chooses on the unlabelled rows.
+    #[param(none = "BIC", from = 1, only = ("representation", &["fa", "ppca", "contrastive"]))]
+    pub rank: Option<usize>,
+    /// Clusters; BIC chooses on the unlabelled rows.
+    #[param(none = "BIC", from = 1, only = ("representation", &["gmm"]))]
+    pub k: Option<usize>,
+    /// Random splits into training and held-out labels.
+    #[param(default = 20, from = 2)]
+    pub repeats: usize,
+    /// Share of the labelled rows that is held out.
+    #[param(default = 0.3, above = 0, below = 1)]
+    pub test_share: f64,
+}
 
 /// Phase 1: a family of latent models, and how the best of them is found.
 pub trait Representation: Send + Sync {

@@ -188,7 +188,7 @@ impl Rule {
                 weights.push(*weight);
             }
         }
-        let shape = |values: Vec<f64>| Array2::from_shape_vec((total, d), values).unwrap_or_default();
+        let shape = |values: Vec<f64>| Array2::from_shape_fn((total, d), |(i, j)| values[i * d + j]);
         let (places, directions) = (shape(places), shape(directions));
         let mut scores = model.score(places.view());
         if self.second_order {

@@ -31,7 +31,7 @@ pub use layout::Orders;
 
 use crate::laws::Law;
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Error, Result};
+use quadrat_core::{Choice, Error, Result, Settings};
 use serde::Serialize;
 
 /// A named input of a model.
@@ -41,6 +41,26 @@ pub struct Input {
     pub name: String,
     /// Its law.
     pub law: Law,
+}
+
+/// How indices are estimated, as a user says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
+pub struct SobolSettings {
+    /// Of `estimate sobol`: how its points are chosen.
+    #[param(default = Way::Saltelli)]
+    pub method: Way,
+    /// The fixed design, whose resamples serve the other way too.
+    #[param(flatten)]
+    pub saltelli: Saltelli,
+}
+
+/// The ways to estimate indices, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
+pub enum Way {
+    /// Fixed design; files or a program.
+    Saltelli,
+    /// Asks a program in rounds.
+    AdaptiveIscv,
 }
 
 /// A model: rows of inputs (n x d, in the inputs' own units) to rows of outputs (n x K), NaN where a run has no answer. Run

@@ -14,6 +14,7 @@ use quadrat_core::{Error, Result, Seed, Trial};
 use quadrat_data::builtin;
 use quadrat_nn::{Network, Parameters, Samples, predict};
 use quadrat_numeric::calibration::{self, Scheme};
+use quadrat_regularize::classes_of;
 
 /// Rows to train on and rows to test on, drawn from a built-in set. Pixels go from 0 to 1; other columns are centred and
 /// scaled by the training rows.
@@ -61,7 +62,7 @@ fn figures(p: &Array2<f32>, labels: &[u32]) -> Result<[(&'static str, f64); 5]> 
 /// Share of test rows whose class is right.
 fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Samples) -> Result<f64> {
     let scores = predict(network, parameters, test.inputs.view(), &[])?;
-    Ok(quadrat_nn::accuracy(&scores, test.labels().unwrap_or_default()))
+    Ok(quadrat_nn::accuracy(&scores, classes_of(test)?))
 }
 
 /// The claim's own progress is counted in repetitions; trainings only ask whether to stop.

@@ -7,6 +7,7 @@ use quadrat_nn::{
     At, ConvNet, Loss, Mlp, Network, Optimizer, Samples, Schedule, TrainMethod, Trainer, initialise, predict,
 };
 use quadrat_numeric::calibration::{probabilities, temperature};
+use quadrat_regularize::classes_of;
 use quadrat_regularize::{LabelSmoothing, PsKd, Teacher};
 
 /// A data set with the network that learns it.
@@ -101,7 +102,7 @@ impl Setting {
             seed,
             ..Trainer::default()
         };
-        let labels = test.labels().unwrap_or_default();
+        let labels = classes_of(&test)?;
         let mut record = |arm: &str, p: &ndarray::Array2<f32>| -> Result<()> {
             for (name, value) in figures(p, labels)? {
                 evidence.measure(arm, &format!("{name}/{}", self.data), repeat, value);
@@ -126,7 +127,7 @@ impl Setting {
         let (held, rest) = (train.select(held), train.select(rest));
         let fit = trainer.fit(&*network, &rest, None, &mut [], &Quiet(trial))?;
         let held_scores = predict(&*network, &fit.parameters, held.inputs.view(), &[])?;
-        let heat = temperature(held_scores.view(), held.labels().unwrap_or_default())?;
+        let heat = temperature(held_scores.view(), classes_of(&held)?)?;
         let scores = predict(&*network, &fit.parameters, test.inputs.view(), &[])?;
         record(SCALED, &probabilities(scores.view(), heat))
     }

@@ -8,6 +8,7 @@ use quadrat_nn::{
     features, predict,
 };
 use quadrat_numeric::linalg;
+use quadrat_regularize::classes_of;
 use quadrat_regularize::{Lora, Pick, Sara, Select, nuclear_subgradient};
 
 /// The size of the experiment.
@@ -304,11 +305,11 @@ impl Setting {
     fn new(plan: &Plan, seed: Seed) -> Result<Setting> {
         let (train, rest) = split("mnist", plan.train, plan.reference + 4 * STYLED, seed)?;
         let rows = |from: usize, to: usize| (from as u32..to as u32).collect::<Vec<_>>();
-        let labels = rest.labels().unwrap_or_default();
+        let labels = classes_of(&rest)?;
         let styled = rows(plan.reference, rest.len()).into_iter().filter(|row| is_styled(labels[*row as usize]));
         let styled: Vec<u32> = styled.take(STYLED).collect();
         let (styled, reference) = (rest.select(&styled), rest.select(&rows(0, plan.reference)));
-        let data = rows_of(&resized(&train.inputs, 2 * SIDE, SIDE)?, train.labels().unwrap_or_default())?;
+        let data = rows_of(&resized(&train.inputs, 2 * SIDE, SIDE)?, classes_of(&train)?)?;
         let trainer = Trainer {
             epochs: plan.epochs,
             rate: 2e-3,
@@ -347,7 +348,7 @@ impl Judge {
         let sets = [small(plain)?, small(&Style::Inverted.of(plain))?, small(&Style::Thick.of(plain))?];
         let views: Vec<_> = sets.iter().map(|set| set.view()).collect();
         let inputs = concatenate(Axis(0), &views).map_err(|e| Error::numeric("images", e.to_string()))?;
-        let labels = setting.train.labels().unwrap_or_default().repeat(3);
+        let labels = classes_of(&setting.train)?.repeat(3);
         let data = Samples::classes(inputs, labels, CLASSES)?;
         let trainer = Trainer { epochs: plan.epochs.min(10), seed: setting.seed.stream("judge"), ..Trainer::default() };
         let parameters = trainer.fit(&network, &data, None, &mut [], &Silent)?.parameters;
@@ -371,7 +372,7 @@ impl Judge {
             let chosen: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
             (images.select(Axis(0), &rows), chosen)
         };
-        let of_reference = setting.reference.labels().unwrap_or_default();
+        let of_reference = classes_of(&setting.reference)?;
         let (drawn, _) = part(&setting.reference.inputs, of_reference, true);
         let (plain, _) = part(&setting.reference.inputs, of_reference, false);
         let (others, others_labels) = part(&images, &labels, false);
@@ -488,7 +489,7 @@ impl Plan {
     /// The model after fine-tuning.
     fn tune(&self, setting: &Setting, arm: Arm, style: Style, rate: f64) -> Result<Parameters> {
         let images = resized(&style.of(&setting.styled.inputs), 2 * SIDE, SIDE)?;
-        let data = rows_of(&images, setting.styled.labels().unwrap_or_default())?;
+        let data = rows_of(&images, classes_of(&setting.styled)?)?;
         let trainer = Trainer {
             epochs: self.steps,
             batch: STYLED,

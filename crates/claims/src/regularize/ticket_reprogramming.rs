@@ -6,6 +6,7 @@ use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Silent
 use quadrat_data::builtin::photographs;
 use quadrat_nn::{At, ConvNet, Network, Parameters, Samples, Trainer, initialise, predict};
 use quadrat_numeric::calibration::{self, Scheme};
+use quadrat_regularize::classes_of;
 use quadrat_regularize::{
     FixedMask, LinearProbe, Mapping, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, random_mask, upstream_accuracy,
 };
@@ -241,8 +242,8 @@ impl Plan {
         let twenty = |digits: &Samples, clothes: &Samples| {
             let joined = concatenate(Axis(0), &[digits.inputs.view(), clothes.inputs.view()]);
             let joined = joined.map_err(|e| Error::numeric("images", e.to_string()))?;
-            let mut classes = digits.labels().unwrap_or_default().to_vec();
-            classes.extend(clothes.labels().unwrap_or_default().iter().map(|label| label + 10));
+            let mut classes = classes_of(digits)?.to_vec();
+            classes.extend(classes_of(clothes)?.iter().map(|label| label + 10));
             Samples::classes(joined, classes, 20)
         };
         let source = twenty(&digits, &clothes)?;
@@ -361,7 +362,7 @@ fn turned(images: &Array2<f32>) -> Array2<f32> {
 
 /// The first `shots` rows of each class.
 fn few_of_each(samples: &Samples, shots: usize) -> Result<Samples> {
-    let labels = samples.labels().unwrap_or_default();
+    let labels = classes_of(samples)?;
     let mut rows = Vec::new();
     for class in 0..samples.outputs() as u32 {
         let of_class = (0..labels.len() as u32).filter(|&row| labels[row as usize] == class).take(shots);
@@ -469,7 +470,7 @@ fn record(
     scores: &Array2<f32>,
     test: &Samples,
 ) -> Result<()> {
-    let labels = test.labels().unwrap_or_default();
+    let labels = classes_of(test)?;
     let (held, scores) = scores.view().split_at(Axis(0), HELD);
     let (held_labels, labels) = labels.split_at(HELD);
     let p = calibration::probabilities(scores, 1.0);

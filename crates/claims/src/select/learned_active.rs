@@ -2,7 +2,7 @@
 //! for that level, and better than rules whose noise is mis-set?
 
 use ndarray::Array2;
-use quadrat_core::{Evidence, Plot, Progress, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Plot, Progress, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
 use quadrat_data::{Missing, builtin};
 use quadrat_select::{
     AnswerTable, Classical, QueryPolicy, QueryProblem, QueryRule, Trained, Trainer, mean_losses, play, worst_loss,
@@ -222,7 +222,7 @@ impl Plan {
         let truths: Vec<Classical> =
             self.flips.iter().map(|e| assuming(&yes, &[*e], QueryRule::InformationGain)).collect::<Result<_>>()?;
         let rules = rules(&table, &yes, self.flips)?;
-        let parameters = table.parameters().unwrap_or_default();
+        let parameters = all_parameters(&table)?;
         for (k, level) in trained.levels.iter().enumerate() {
             let metric = at_level(level.complexity);
             let inside: Vec<Vec<f64>> =
@@ -352,7 +352,11 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
     evidence.identity("complexity at flips of 25% over that without flips", ratio, 4.0, 1e-9);
     let rule = Classical::new(&AnswerTable::thresholds(7, &[0.0])?, QueryRule::InformationGain)?;
     let sure = AnswerTable::thresholds(7, &[0.0])?;
-    let losses = mean_losses(&sure, &rule, &sure.parameters().unwrap_or_default(), 3, 20, Seed(1), &Silent)?;
+    let losses = mean_losses(&sure, &rule, &all_parameters(&sure)?, 3, 20, Seed(1), &Silent)?;
     evidence.identity("loss of three sure questions on eight thresholds", losses.iter().sum(), 0.0, 0.0);
     Ok(())
+}
+
+fn all_parameters(table: &AnswerTable) -> Result<Vec<Vec<f64>>> {
+    table.parameters().ok_or_else(|| Error::input("table", "endless parameters", "a table has a finite number"))
 }

@@ -2,7 +2,7 @@
 //! more is learnt than from random rows, and as much as from facility location with quality?
 
 use ndarray::{Array2, Axis};
-use quadrat_core::{Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
+use quadrat_core::{Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Learner, Mlp, Softmax};
@@ -186,7 +186,8 @@ impl Plan {
         let points = tagged.points.view();
         let none = Lists::default();
         let tags = pool.labels.as_ref().unwrap_or(&none);
-        let scores = pool.scores.as_deref().unwrap_or_default();
+        let wanted = || Error::input("scores", "nothing", "a pool of scored rows");
+        let scores = pool.scores.as_deref().ok_or_else(wanted)?;
         let mut figures = vec![("pool", "rows".to_owned(), pool.rows as f64)];
         figures.push(("pool", "auc of the scores".to_owned(), auc(&tagged.right, scores)?));
         for (arm, method) in self.arms() {
@@ -222,7 +223,7 @@ impl Plan {
         Ok(figures)
     }
 
-    fn arms(&self) -> [(&'static str, Box<dyn Selector>); 9] {
+    fn arms(&self) -> Vec<(&'static str, Box<dyn Selector>)> {
         let partition = Partition { clusters: Clusters::Fixed(self.tags[1]), ..Partition::default() };
         let kmq = ClusterSelector { partition, allocation: Allocation::Proportional, within: Within::Proportional };
         let linear = Phi::Pow { a: 1e-6, beta: 1.0 };
@@ -237,8 +238,7 @@ impl Plan {
             Box::new(Mig { phi: linear, normalise: Normalise::Sender, ..Mig::default() }),
             Box::new(Deita::default()),
         ];
-        let mut names = ARMS.iter().map(|(arm, _)| *arm);
-        methods.map(|method| (names.next().unwrap_or_default(), method))
+        ARMS.iter().map(|(arm, _)| *arm).zip(methods).collect()
     }
 
     /// Test set out, classes made rare, labels made wrong, scores guessed, tags found.
@@ -353,7 +353,8 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
 
     let mut rng = Seed(11).stream("identities").rng(0);
     let labels = (0..400).map(|_| (0..1 + rng.below(3)).map(|_| rng.below(25) as u32).collect()).collect();
-    let pool = Pool::of_rows(400).with_labels(labels).with_scores((0..400).map(|_| rng.uniform()).collect());
+    let scores: Vec<f64> = (0..400).map(|_| rng.uniform()).collect();
+    let pool = Pool::of_rows(400).with_labels(labels).with_scores(scores.clone());
     let edges: Vec<(u32, u32, f64)> = (0..24).map(|label| (label, label + 1, 0.9 + 0.004 * f64::from(label))).collect();
     let mig = Mig { graph: Some(LabelGraph::from_edges(25, &edges)?), ..Mig::default() };
     let choose = |mig: &Mig| mig.select(&pool, 100, Seed(0), &Silent);
@@ -370,7 +371,6 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
     evidence.identity("exact gains add up to the information", gained, reached - nothing, 1e-9);
 
     let linear = Mig { phi: Phi::Pow { a: 1e-6, beta: 1.0 }, normalise: Normalise::Sender, ..mig };
-    let scores = pool.scores.as_deref().unwrap_or_default();
     let total = |rows: &[usize]| rows.iter().map(|row| scores[*row]).sum::<f64>();
     let top = TopScore.select(&pool, 100, Seed(0), &Silent)?;
     // Mass is conserved, so the linear form ranks by score; single precision may swap scores that agree to 1e-7.

@@ -368,7 +368,9 @@ impl Probe {
         let mut m = d;
         while m < n {
             let chosen = sampler.sample(a, m, seed.stream(&m.to_string()), &Silent)?;
-            let distortion = self.distortion(&chosen.indices, &chosen.weights.unwrap_or_default());
+            let weights =
+                chosen.weights.ok_or_else(|| Error::input("selection", "no weights", "a sampler of weights"))?;
+            let distortion = self.distortion(&chosen.indices, &weights);
             curve.push((m, distortion));
             if m > 100 * d && distortion <= EPS {
                 break;

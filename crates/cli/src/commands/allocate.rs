@@ -1,13 +1,15 @@
 //! `quadrat allocate`: labelled rows of many tasks, or their heads -> how many rows to buy of each source task.
 
 use super::{roles, work};
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::output::{Reply, check_place, count, figure, table};
-use clap::{Args, ValueEnum};
+use crate::parameters::Declared;
+use crate::reading::Reading;
+use clap::Args;
 use ndarray::{Array2, Axis};
 use quadrat::data::{Categories, ColumnType, Format, Missing, Table, Values, write_selection};
-use quadrat::select::{self, LinearMtl, Needs, Penalty, Relevance, Task, TaskAllocator};
-use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, catalogue, find};
+use quadrat::select::{LinearMtl, Needs, Penalty, Relevance, Rule, Task, TaskAllocator};
+use quadrat::{Card, Choice, ColumnUse, Error, PoolColumns, Progress, Result, Seed, catalogue, find};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -52,24 +54,10 @@ pub struct Allocate {
     /// Rows to buy in all; with --costs, what they may cost in all
     #[arg(long, value_name = "N")]
     pub budget: usize,
-    /// l1: few sources, in proportion to relevance; l2: the older rule; uniform: all alike
-    #[arg(long, value_enum, default_value_t = Rule::L1)]
-    pub rule: Rule,
-    /// Dimensions of the representation that the tasks share [default: 10, or as many as there are sources or columns]
-    #[arg(long, value_name = "K")]
-    pub rank: Option<usize>,
-    /// Penalty as a share of the smallest that leaves no source, or `cv`: by cross-validation on the target's rows
-    #[arg(long, value_name = "SHARE|cv", default_value = "0.05")]
-    pub lambda: String,
-    /// Keeps heads of tasks with few rows small: counts as that many rows in which the head was 0 [default: 1]
-    #[arg(long, value_name = "ROWS", allow_negative_numbers = true)]
-    pub ridge: Option<f64>,
-    /// Buy from at most this many sources
-    #[arg(long, value_name = "N")]
-    pub max_tasks: Option<usize>,
-    /// Buy at least this many rows of every source
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub min_rows: usize,
+    #[command(flatten)]
+    pub allocator: Declared<TaskAllocator>,
+    #[command(flatten)]
+    pub fit: Declared<LinearMtl>,
     /// A file with the task column and a column `cost`: the price of a row of each source
     #[arg(long, value_name = "FILE")]
     pub costs: Option<String>,
@@ -82,50 +70,33 @@ pub struct Allocate {
     pub reading: Reading,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    L1,
-    L2,
-    Uniform,
-}
+/// The name of the penalty.
+const LAMBDA: &str = "lambda";
 
-impl Rule {
-    fn name(self) -> &'static str {
-        match self {
-            Rule::L1 => "l1",
-            Rule::L2 => "l2",
-            Rule::Uniform => "uniform",
-        }
+impl Allocate {
+    /// Whether the target's rows choose the penalty.
+    fn cross_validated(&self) -> bool {
+        self.allocator.given(LAMBDA) == Some("cv")
     }
 }
 
 /// Measures relevance and plans the purchase.
 pub fn run(args: &Allocate, progress: &dyn Progress) -> Result<Reply> {
     let card = find(&catalogue(), "lasso-mtrl")?;
+    let allocator = args.allocator.settings_without(if args.cross_validated() { LAMBDA } else { "" })?;
     if let Some(out) = &args.out {
         Format::of_path(out)?;
         check_place(out)?;
     }
     let known = match &args.heads {
-        Some(heads) => from_heads(args, heads)?,
-        None => from_rows(args, progress)?,
+        Some(heads) => from_heads(args, heads, allocator.penalty)?,
+        None => from_rows(args, allocator.penalty, progress)?,
     };
     let costs = args.costs.as_ref().map(|file| costs(args, file, &known.sources)).transpose()?;
-    let allocator = TaskAllocator {
-        rule: match args.rule {
-            Rule::L1 => select::Rule::L1,
-            Rule::L2 => select::Rule::L2,
-            Rule::Uniform => select::Rule::Uniform,
-        },
-        penalty: Penalty::Relative(known.lambda),
-        min_rows: args.min_rows,
-        max_tasks: args.max_tasks,
-        costs: costs.clone(),
-        ..TaskAllocator::default()
-    };
+    let allocator = TaskAllocator { penalty: known.penalty, costs: costs.clone(), ..allocator };
     let relevance = allocator.relevance(known.heads.view(), &known.target)?;
     let buy = allocator.allocate(&relevance, args.budget)?;
-    Plan { card, args, known, relevance, costs, buy }.reply()
+    Plan { card, args, rule: allocator.rule, known, relevance, costs, buy }.reply()
 }
 
 /// What is known of the tasks.
@@ -140,11 +111,10 @@ struct Known {
     /// One column a source.
     heads: Array2<f64>,
     target: Vec<f64>,
-    /// The penalty as a share.
-    lambda: f64,
+    penalty: Penalty,
 }
 
-fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
+fn from_rows(args: &Allocate, penalty: Penalty, progress: &dyn Progress) -> Result<Known> {
     let (Some(input), Some(target)) = (&args.input, &args.target) else {
         return Err(Error::input("--in", "nothing", "name a file of labelled rows with --target, or give --heads"));
     };
@@ -174,16 +144,17 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
         return Err(Error::input(input, format!("only rows of `{}`", args.target_task), want));
     }
     let most = sources.len().min(x.ncols());
-    let mtl = LinearMtl {
-        rank: args.rank.unwrap_or(LinearMtl::default().rank.min(most)),
-        ridge: args.ridge.unwrap_or(LinearMtl::default().ridge),
-        ..LinearMtl::default()
-    };
+    let mut mtl = args.fit.settings()?;
+    if args.fit.given("rank").is_none() {
+        mtl.rank = mtl.rank.min(most);
+    }
     let representation = mtl.fit(&sources, progress)?;
     let head = representation.head(&target)?;
-    let lambda = match args.lambda.as_str() {
-        "cv" => representation.choose_penalty(&target, FOLDS.min(target.y.len()), Seed(args.run.seed))?,
-        _ => share(&args.lambda)?,
+    let penalty = match args.cross_validated() {
+        true => {
+            Penalty::Relative(representation.choose_penalty(&target, FOLDS.min(target.y.len()), Seed(args.run.seed))?)
+        }
+        false => penalty,
     };
     Ok(Known {
         uses,
@@ -192,7 +163,7 @@ fn from_rows(args: &Allocate, progress: &dyn Progress) -> Result<Known> {
         sources: (0..rows.len()).filter(others).map(|code| tasks.names[code].clone()).collect(),
         heads: representation.heads,
         target: head.w,
-        lambda,
+        penalty,
     })
 }
 
@@ -208,7 +179,7 @@ fn chosen(columns: &PoolColumns, file: &Table, args: &Allocate) -> Result<(Colum
     Ok((uses, file))
 }
 
-fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
+fn from_heads(args: &Allocate, heads: &str, penalty: Penalty) -> Result<Known> {
     let file = work::read(heads, &args.reading)?;
     let tasks = file.categories(&args.task, Missing::Error)?;
     if tasks.names.len() < file.rows() {
@@ -224,27 +195,24 @@ fn from_heads(args: &Allocate, heads: &str) -> Result<Known> {
     };
     let mut uses = columns.choose(&file, points())?;
     let x = columns.joint_points(&[&file], &mut uses, Seed(args.run.seed), &quadrat::Silent)?.to_f64().into_owned();
-    let row_of = |code: usize| tasks.codes.iter().position(|found| *found as usize == code).unwrap_or_default();
-    let others: Vec<usize> = (0..tasks.names.len()).filter(|code| *code != ours).collect();
-    let rows: Vec<usize> = others.iter().map(|code| row_of(*code)).collect();
-    let lambda = match args.lambda.as_str() {
-        "cv" => return Err(Error::input("--lambda", "`cv`", "heads have no rows to cross-validate on: give a share")),
-        _ => share(&args.lambda)?,
+    let row_of = |code: usize| {
+        let row = tasks.codes.iter().position(|found| *found as usize == code);
+        row.ok_or_else(|| Error::data(heads, None, format!("no row of task `{}`", tasks.names[code])))
     };
+    let others: Vec<usize> = (0..tasks.names.len()).filter(|code| *code != ours).collect();
+    let rows: Vec<usize> = others.iter().map(|code| row_of(*code)).collect::<Result<_>>()?;
+    if args.cross_validated() {
+        return Err(Error::input("--lambda", "`cv`", "heads have no rows to cross-validate on: give a share"));
+    }
     Ok(Known {
         uses,
         sources: others.iter().map(|code| tasks.names[*code].clone()).collect(),
         rows: None,
         file,
         heads: x.select(Axis(0), &rows).reversed_axes(),
-        target: x.row(row_of(ours)).to_vec(),
-        lambda,
+        target: x.row(row_of(ours)?).to_vec(),
+        penalty,
     })
-}
-
-fn share(text: &str) -> Result<f64> {
-    let share = text.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| Error::input("--lambda", format!("`{text}`"), "use `cv`, or a share from 0 to 1"))
 }
 
 /// The number of a task among the categories.
@@ -292,6 +260,7 @@ fn costs(args: &Allocate, file: &str, sources: &[String]) -> Result<Vec<f64>> {
 struct Plan<'a> {
     card: &'static Card,
     args: &'a Allocate,
+    rule: Rule,
     known: Known,
     relevance: Relevance,
     costs: Option<Vec<f64>>,
@@ -322,13 +291,17 @@ impl Plan<'_> {
                 "buy": self.buy[m],
             })
         };
+        let lambda = match known.penalty {
+            Penalty::Relative(share) | Penalty::Absolute(share) => Some(share),
+            Penalty::Pursuit => None,
+        };
         let mut value = json!({
             "method": card.slug,
-            "rule": args.rule.name(),
+            "rule": self.rule.name(),
             "target_task": args.target_task,
             "target_rows": known.rows.as_ref().map(|(_, rows)| rows),
             "rank": known.heads.nrows(),
-            "lambda": known.lambda,
+            "lambda": lambda,
             "penalty": relevance.lambda,
             "unexplained": relevance.residual,
             "nothing_found": relevance.nothing_found,
@@ -342,7 +315,7 @@ impl Plan<'_> {
         let mut text = format!(
             "{} ({}): {} rows from {} of {} source tasks for `{}`\n",
             card.slug,
-            args.rule.name(),
+            self.rule.name(),
             count(bought),
             self.buy.iter().filter(|rows| **rows > 0).count(),
             known.sources.len(),
@@ -361,7 +334,7 @@ impl Plan<'_> {
         let mut notes = Vec::new();
         if self.relevance.nothing_found {
             notes.push("no source was found relevant, so all get the same number of rows: lower --lambda".to_owned());
-        } else if self.args.rule != Rule::Uniform && self.relevance.residual > UNEXPLAINED {
+        } else if self.rule != Rule::Uniform && self.relevance.residual > UNEXPLAINED {
             notes.push(format!(
                 "the sources explain little of the target ({:.0}% of its head is left over): the plan rests on that little",
                 100.0 * self.relevance.residual

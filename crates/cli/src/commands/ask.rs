@@ -1,8 +1,9 @@
 //! `quadrat ask`: twenty questions on any table of items.
 
 use super::{roles, work};
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::output::{Reply, check_place, json, print, table, write_json};
+use crate::reading::Reading;
 use clap::Args;
 use quadrat::data::Table;
 use quadrat::select::{AnswerTable, Classical, LearnedPolicy, QueryPolicy, QueryProblem, QueryRule};

@@ -2,9 +2,10 @@
 
 use super::roles;
 use super::work::{self, Classes};
-use crate::args::{Balance, ColumnScale};
+use crate::args::Work;
 use crate::output::{Reply, count, figure, seconds};
 use crate::report::{Block, Page, map};
+use clap::{Args, ValueEnum};
 use quadrat::data::Table;
 use quadrat::robust::{Labelled, Origin, Reads, Resampled, Resampler, Scaled};
 use quadrat::{
@@ -14,9 +15,48 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+#[derive(Args, Debug)]
+pub struct Balance {
+    #[command(flatten)]
+    pub work: Work,
+    /// Column with each row's class
+    #[arg(long, value_name = "COLUMN")]
+    pub target: String,
+    /// Take each value of the target as a class [default: names, truth values, at most 20 different whole numbers]
+    #[arg(long)]
+    pub classes: bool,
+    /// Nominal columns: their names, `none`, or `auto` for columns of text, truth values and categories in which a
+    /// value is shared by two rows on average (left out if the method takes numbers only)
+    #[arg(long, value_name = "auto|none|A,B,C", default_value = "auto")]
+    pub categorical: Vec<String>,
+    /// Scale of the numeric columns while neighbours are looked for: as they are, mean 0 and deviation 1, or median 0 and
+    /// distance 1 between the quartiles
+    #[arg(long, value_enum, default_value_t = ColumnScale::None)]
+    pub scale: ColumnScale,
+}
+
+/// The scale of columns while neighbours are looked for.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnScale {
+    None,
+    Standard,
+    Robust,
+}
+
+impl From<ColumnScale> for quadrat::robust::Scale {
+    fn from(scale: ColumnScale) -> Self {
+        match scale {
+            ColumnScale::None => quadrat::robust::Scale::None,
+            ColumnScale::Standard => quadrat::robust::Scale::Standard,
+            ColumnScale::Robust => quadrat::robust::Scale::Robust,
+        }
+    }
+}
+
 /// Resamples, writes kept rows and synthetic ones, and says what was done.
 pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method("balance", &args.work.method, parameters)?;
+    let card = work::method::<Balance>("balance", &args.work.method, parameters)?;
     let resampler = quadrat::robust::build(card.slug, &work::params(parameters))?;
     let resampler: Box<dyn Resampler> = Box::new(Scaled { resampler, scale: args.scale.into() });
     let table = work::open(&args.work)?.with_target(&args.target)?;

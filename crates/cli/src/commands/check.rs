@@ -1,12 +1,55 @@
 //! `quadrat check`: runs the claims of papers again.
 
-use crate::args::Check;
+use crate::args::Run;
 use crate::output::{self, Reply, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
-use quadrat::{Error, Finding, Progress, Relation, Result, Scale, Seed, Trial, Verdict, catalogue, find};
+use clap::{Args, ValueEnum};
+use quadrat::{Error, Finding, Progress, Relation, Result, Seed, Trial, Verdict, catalogue, find};
 use quadrat_claims::{CLAIMS, Claim, Record};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The method whose claim to run
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub method: Option<String>,
+    /// Run every claim
+    #[arg(long)]
+    pub all: bool,
+    /// How large: `smoke` takes seconds and gives no verdict, `quick` up to 2 minutes, `full` up to 15
+    #[arg(long, value_enum, default_value_t = Scale::Quick)]
+    pub scale: Scale,
+    #[command(flatten)]
+    pub run: Run,
+    /// Write the records as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Keep each record as FOLDER/METHOD.SCALE.json and rewrite FOLDER/CLAIMS.md
+    #[arg(long, value_name = "FOLDER")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    Smoke,
+    Quick,
+    Full,
+}
+
+impl From<Scale> for quadrat::Scale {
+    fn from(scale: Scale) -> Self {
+        match scale {
+            Scale::Smoke => quadrat::Scale::Smoke,
+            Scale::Quick => quadrat::Scale::Quick,
+            Scale::Full => quadrat::Scale::Full,
+        }
+    }
+}
 
 /// Runs one claim, or all of them. The exit code is 0 when all hold, 1 when one does not or stays open.
 pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
@@ -35,7 +78,7 @@ pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
         records.push(record);
     }
     let value = serde_json::json!({
-        "scale": Scale::from(args.scale),
+        "scale": quadrat::Scale::from(args.scale),
         "seed": args.run.seed,
         "holds": records.iter().all(holds),
         "records": json(&records)?,

@@ -2,9 +2,11 @@
 
 use super::held_back::times;
 use super::{roles, work};
-use crate::args::Compare;
+use crate::args::{Columns, Run};
 use crate::output::{Reply, check_place, count, json, operations as operations_of, seconds, table, wrap, write_json};
+use crate::reading::Reading;
 use crate::report::{Block, Page, svg};
+use clap::Args;
 use quadrat::data::Table;
 use quadrat::select::court::{FRESH, RANDOM};
 use quadrat::select::{Apart, Case, Court, Needs, Ruling, Selector, Standing, Trial, build, selectors};
@@ -12,7 +14,53 @@ use quadrat::stats::{Interval, mean};
 use quadrat::{ColumnUse, Error, Params, Plot, PoolColumns, Progress, Result, Seed, Series};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// Input, as for `select`
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: String,
+    #[command(flatten)]
+    pub columns: Columns,
+    /// Numeric columns to use [default: all numeric columns without another role]
+    #[arg(long, value_name = "A,B,C")]
+    pub features: Vec<String>,
+    /// Rows to choose, each a number or a share such as 2% of the rows that are not kept for testing
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "1%,2%,5%")]
+    pub budgets: Vec<String>,
+    /// Repetitions, each with a split of its own
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub seeds: usize,
+    /// Selectors to compare [default: all]; random and rs2 are always there
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub methods: Vec<String>,
+    /// Share of the rows that only measure
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub test_share: f64,
+    /// Column of groups, such as patients, of which none is on both sides of a split
+    #[arg(long, value_name = "COLUMN", conflicts_with = "time")]
+    pub groups: Option<String>,
+    /// Column of times: the latest rows measure, in every repetition
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
+    /// Rows that each training run sees, counted with repetition
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub visits: usize,
+    /// A gain of accuracy that is not worth having: selectors shown to gain no more are called no better than random
+    #[arg(long, value_name = "POINTS", default_value_t = 1.0)]
+    pub margin: f64,
+    #[command(flatten)]
+    pub run: Run,
+    /// Keep what was heard in this file; if it exists, go on from there
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
 
 /// Operations beyond which a selector is heard only if it is named: minutes for every choice, of which there are
 /// budgets times seeds.

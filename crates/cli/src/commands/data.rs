@@ -1,11 +1,33 @@
 //! `quadrat data`: the built-in sets, and what a file holds.
 
 use super::work;
-use crate::args::{Data, Reading};
 use crate::output::{Reply, count, figure, table, wrap};
+use crate::reading::Reading;
+use clap::Subcommand;
 use quadrat::data::{ColumnType, Missing, Table, builtin};
 use quadrat::{ColumnUse, Part, Result, Wish};
 use serde_json::{Value, json};
+
+#[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, made once")]
+pub enum Data {
+    /// The built-in data sets
+    List {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Columns, types and size of a file or a built-in set
+    Show {
+        /// A file, or builtin:NAME
+        input: String,
+        #[command(flatten)]
+        reading: Reading,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
 
 /// Lists the built-in sets, or describes a file.
 pub fn run(args: &Data) -> Result<Reply> {
@@ -103,7 +125,7 @@ fn columns(file: &Table, target: Option<&str>, notes: &mut Vec<String>) -> Resul
     for (column, missing) in file.columns().iter().zip(gaps.counts) {
         let used = uses.used.iter().find(|used| used.name == column.name).map(|used| used.part.name());
         let why = uses.left_out.iter().find(|out| out.name == column.name).map(|out| out.why.clone());
-        let part = used.ok_or(why.unwrap_or_default());
+        let part = used.ok_or(why.unwrap_or_else(|| "not used".to_owned()));
         let (mut different, mut values) = (None, Shown::Nothing);
         if matches!(column.kind, ColumnType::Text | ColumnType::Category) {
             let mut names = file.categories(&column.name, Missing::Keep)?.names;

@@ -5,6 +5,7 @@ use crate::output::{Reply, check_place, count};
 use clap::Args;
 use ndarray::ArrayView3;
 use quadrat::data::images::{self, Channels};
+use quadrat::numeric::RowMajor;
 use quadrat::regularize::Enlarger;
 use quadrat::{Error, Progress, Result, check_vacant, checkpoint, write_atomic_bytes, write_atomic_folder};
 use serde_json::json;
@@ -75,7 +76,7 @@ fn enlarge(by: &Enlarger, from: &Path, to: &Path) -> Result<()> {
     let wrong = |e: ndarray::ShapeError| Error::numeric("images", e.to_string());
     let row = image.into_shape_with_order((1, channels * height * width)).map_err(wrong)?;
     let large = by.enlarge(row.view(), [height, width])?;
-    let pixels = large.as_slice().unwrap_or_default();
+    let pixels = RowMajor::of(large.view());
     let shape = (channels, height * by.scale(), width * by.scale());
-    write_atomic_bytes(to, &images::encode(ArrayView3::from_shape(shape, pixels).map_err(wrong)?)?)
+    write_atomic_bytes(to, &images::encode(ArrayView3::from_shape(shape, pixels.values()).map_err(wrong)?)?)
 }

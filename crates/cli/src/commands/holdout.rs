@@ -6,13 +6,16 @@ mod plan;
 mod status;
 
 use super::work;
-use crate::args::Reading;
 use crate::output::{Reply, count, figure};
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use crate::parameters::{Declared, choice};
+use crate::reading::Reading;
+use clap::{ArgGroup, Args, Subcommand};
 use quadrat::data::{Missing, Table, builtin};
-use quadrat::estimate::adaptive_data_analysis::{self as holdout, Fingerprint, Guarantee, Recorded};
+use quadrat::estimate::adaptive_data_analysis::{
+    self as holdout, Certified, Fingerprint, Guarantee, MechanismKind, Recorded,
+};
 use quadrat::held_out::HeldOut;
-use quadrat::{ColumnUse, Error, OnMissing, Part, Result, UsedColumn};
+use quadrat::{Choice, ColumnUse, Error, OnMissing, Part, Result, UsedColumn};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -65,12 +68,8 @@ pub struct PlanArgs {
     /// Rows that are held out
     #[arg(long, value_name = "N")]
     pub rows: usize,
-    /// Questions
-    #[arg(long, value_name = "N", default_value_t = QUERIES)]
-    pub queries: u64,
-    /// Probability with which all answers are valid together
-    #[arg(long, value_name = "P", default_value_t = 0.95)]
-    pub confidence: f64,
+    #[command(flatten)]
+    pub certified: Declared<Certified>,
     /// Elements of the domain, for pmw
     #[arg(long, value_name = "N")]
     pub domain: Option<usize>,
@@ -78,9 +77,6 @@ pub struct PlanArgs {
     #[arg(long)]
     pub json: bool,
 }
-
-/// Questions where nobody says how many.
-const QUERIES: u64 = 100;
 
 #[derive(Args, Debug)]
 pub struct Init {
@@ -94,8 +90,8 @@ pub struct Init {
     #[arg(long, value_name = "FOLDER")]
     pub ledger: PathBuf,
     /// Who answers
-    #[arg(long, value_enum, default_value_t = Method::Thresholdout)]
-    pub method: Method,
+    #[arg(long, value_parser = choice::<MechanismKind>(), default_value = MechanismKind::Thresholdout.name())]
+    pub method: MechanismKind,
     /// Share of the rows that the team may train on [default: 0.5 for thresholdout, else 0]
     #[arg(long, value_name = "SHARE")]
     pub train_share: Option<f64>,
@@ -105,15 +101,11 @@ pub struct Init {
     /// Column of times: the latest rows are held out
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
-    /// Questions that will be answered, where the guarantee depends on it [default: 100]
-    #[arg(long, value_name = "N")]
-    pub queries: Option<u64>,
+    #[command(flatten)]
+    pub promise: Declared<Certified>,
     /// Thresholdout: answers that may come from the held-out rows [default: a hundredth of them, at least 10]
     #[arg(long, value_name = "N")]
     pub budget: Option<u64>,
-    /// Probability with which all certified answers are valid together [default: 0.95]
-    #[arg(long, value_name = "P")]
-    pub confidence: Option<f64>,
     /// Thresholdout and pmw: the constants of the theory in place of the authors' experiments
     #[arg(long)]
     pub certified: bool,
@@ -135,25 +127,6 @@ pub struct Init {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-}
-
-/// Who answers.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// The training rows, until the held-out rows disagree
-    Thresholdout,
-    /// The held-out rows, with normal noise
-    Gaussian,
-    /// The held-out rows, with Laplace noise
-    Laplace,
-    /// The held-out rows, only for what is clearly better than before
-    Ladder,
-    /// A synthetic distribution over the combinations of a few columns, until the held-out rows disagree
-    Pmw,
-    /// The held-out rows, without protection
-    Naive,
-    /// Fresh held-out rows for every question
-    Split,
 }
 
 #[derive(Args, Debug)]
@@ -266,12 +239,6 @@ fn missing(reading: &Reading) -> Result<Missing> {
 
 fn default_budget(rows: usize) -> u64 {
     (rows as u64 / 100).max(10)
-}
-
-impl Method {
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
 }
 
 /// An answer as it is shown.

@@ -35,9 +35,7 @@ impl Judgement {
     /// Compare outputs with what was wanted.
     pub fn of(outputs: &Array2<f32>, targets: &Targets, source: &Source) -> Result<Self> {
         match (targets, source) {
-            (Targets::Classes { labels, .. }, _) => {
-                Judgement::of_classes(outputs, labels, source.classes().unwrap_or_default())
-            }
+            (Targets::Classes { labels, .. }, _) => Judgement::of_classes(outputs, labels, source.class_names()?),
             (
                 Targets::Values(wanted),
                 Source::Table(Encoder { targets, wanted: Wanted::Numbers(scales), quantile, .. }),

@@ -1,14 +1,15 @@
 //! What `train`, `predict` and `eval` share: a model's folder, and images as samples.
 
 use super::work;
-use crate::args::Reading;
+use crate::reading::Reading;
+use clap::Args;
 use ndarray::Array2;
 use quadrat::data::Table;
 use quadrat::data::images::{self, Images};
 use quadrat::nn::{Model, Parameters, Samples, Targets, load_model};
 use quadrat::{Encoder, Error, OnMissing, Progress, Result, Silent, Wanted, without_gaps};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the model's inputs are made of; kept with the weights.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +37,11 @@ impl Source {
             Source::Images { classes, .. } => Some(classes),
         }
     }
+
+    /// The same, of a model that must have classes.
+    pub fn class_names(&self) -> Result<&[String]> {
+        self.classes().ok_or_else(|| Error::input("model", "one of numbers or labels", "a model of classes"))
+    }
 }
 
 /// The weights within a model's folder.
@@ -47,6 +53,31 @@ pub fn load(folder: &Path) -> Result<(Model, Parameters, Source)> {
     let (model, parameters, notes) = load_model(&path)?;
     let wrong = |e: serde_json::Error| Error::data(path.display().to_string(), None, format!("not made by train: {e}"));
     Ok((model, parameters, serde_json::from_value(notes).map_err(wrong)?))
+}
+
+/// A model and what it is shown.
+#[derive(Args, Debug)]
+pub struct What {
+    /// Folder that `quadrat train` made
+    #[arg(long, value_name = "FOLDER")]
+    pub model: PathBuf,
+    /// Rows, with the columns that the model was trained on
+    #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
+    pub input: Option<String>,
+    /// Images, for a model of images
+    #[arg(long, value_name = "FOLDER|FILE")]
+    pub images: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+impl What {
+    /// The model, and what it sees; with `labelled` the rows must say what is right.
+    pub fn open(&self, labelled: bool, progress: &dyn Progress) -> Result<(Model, Parameters, Source, Seen)> {
+        let (network, parameters, source) = load(&self.model)?;
+        let seen = see(&source, self.input.as_deref(), &self.reading, self.images.as_deref(), labelled, progress)?;
+        Ok((network, parameters, source, seen))
+    }
 }
 
 /// Rows or images as a model sees them.

@@ -1,9 +1,21 @@
 //! `quadrat list`: the catalogue.
 
-use crate::args::List;
 use crate::output::{Reply, json, table, wrap};
+use clap::Args;
 use quadrat::{Card, Result, catalogue, search};
 use std::fmt::Write as _;
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Words to search for, such as "too few examples of one class"
+    pub words: Vec<String>,
+    /// Print one JSON array of cards
+    #[arg(long)]
+    pub json: bool,
+    /// Print the table of methods for the README
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
 
 /// As many of the methods that fit are shown to people; JSON has them all.
 const BEST: usize = 8;

@@ -1,14 +1,52 @@
 //! `quadrat order`: a stream of row numbers for an external trainer.
 
 use super::{roles, work};
-use crate::args::Order;
+use crate::args::Run;
 use crate::output::{Reply, check_place, count, json, print, write_json};
+use crate::reading::Reading;
+use clap::Args;
 use quadrat::data::{Table, npy_head};
 use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState, Rs2, shares};
 use quadrat::{ColumnUse, Error, Part, Progress, Result, Seed, Settings, Silent, Wish, checkpoint, write_atomic};
 use serde_json::json;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+pub struct Order {
+    /// Rows to draw from
+    #[arg(long, value_name = "N", required_unless_present = "input", conflicts_with = "input")]
+    pub rows: Option<usize>,
+    /// Input whose rows to draw from, as for `select`
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Column of the input with each row's class, for draws that keep the classes' shares
+    #[arg(long, value_name = "COLUMN", requires = "input")]
+    pub target: Option<String>,
+    /// Column of the input with each row's weight, for draws in proportion to it
+    #[arg(long, value_name = "COLUMN", requires = "input")]
+    pub score: Option<String>,
+    /// The method; `quadrat list` shows them all
+    #[arg(long, default_value = "rs2")]
+    pub method: String,
+    /// Rows of an epoch: a number, or a share of the rows such as 10%
+    #[arg(long, value_name = "ROWS|SHARE%")]
+    pub fraction: String,
+    /// Epochs, each of that many rows
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub epochs: usize,
+    /// Where to: .npy (a matrix of unsigned integers, one row an epoch) or .txt (one row number a line)
+    /// [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Keep the stream's state in this file; if it exists, go on from there
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: Run,
+}
 
 /// How row numbers are written.
 #[derive(Clone, Copy, PartialEq)]
@@ -19,7 +57,7 @@ enum Form {
 
 /// Draws the epochs and writes their rows.
 pub fn run(args: &Order, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method("order", &args.method, parameters)?;
+    let card = work::method::<Order>("order", &args.method, parameters)?;
     let params = work::params(parameters);
     params.check_names(card)?;
     let Rs2 { draw } = Rs2::from_params(&params)?;

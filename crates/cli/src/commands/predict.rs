@@ -1,9 +1,9 @@
 //! `quadrat predict` and `quadrat eval`: what a model says of rows or images, and how good that is.
 
 use super::judgement::Judgement;
-use super::learned::{Seen, Source, load, see};
+use super::learned::{Seen, Source, What};
 use super::{roles, work};
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
 use clap::Args;
@@ -39,22 +39,6 @@ pub struct Evaluate {
     pub run: Run,
 }
 
-/// A model and what it is shown.
-#[derive(Args, Debug)]
-pub struct What {
-    /// Folder that `quadrat train` made
-    #[arg(long, value_name = "FOLDER")]
-    pub model: PathBuf,
-    /// Rows, with the columns that the model was trained on
-    #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
-    pub input: Option<String>,
-    /// Images, for a model of images
-    #[arg(long, value_name = "FOLDER|FILE")]
-    pub images: Option<PathBuf>,
-    #[command(flatten)]
-    pub reading: Reading,
-}
-
 /// What a model said.
 struct Said {
     source: Source,
@@ -67,8 +51,7 @@ struct Said {
 impl What {
     /// Runs the model; with `labelled` the rows must say what is right. `out` is where they are to be written.
     fn run(&self, labelled: bool, out: Option<&Path>, progress: &dyn Progress) -> Result<Said> {
-        let (network, parameters, source) = load(&self.model)?;
-        let seen = see(&source, self.input.as_deref(), &self.reading, self.images.as_deref(), labelled, progress)?;
+        let (network, parameters, source, seen) = self.open(labelled, progress)?;
         if let Some(table) = &seen.table {
             work::check_output(table, out, &[])?;
         }

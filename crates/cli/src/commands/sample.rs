@@ -1,9 +1,10 @@
 //! `quadrat sample`: rows of numbers -> new rows from the law that a method learns of them.
 
 use super::{roles, work};
-use crate::args::Sample;
+use crate::args::Work;
 use crate::output::{Reply, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, map};
+use clap::Args;
 use ndarray::Array2;
 use quadrat::data::{Table, Values, write_made};
 use quadrat::estimate::Generated;
@@ -12,9 +13,18 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+#[derive(Args, Debug)]
+pub struct Sample {
+    #[command(flatten)]
+    pub work: Work,
+    /// Rows to draw
+    #[arg(long, value_name = "N")]
+    pub rows: usize,
+}
+
 /// Learns, draws, writes the rows and says what they are.
 pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method("sample", &args.work.method, parameters)?;
+    let card = work::method::<Sample>("sample", &args.work.method, parameters)?;
     let generator = quadrat::estimate::build_generator(card.slug, &work::params(parameters))?;
     if args.rows == 0 {
         return Err(Error::input("--rows", 0, "draw at least 1"));

@@ -5,19 +5,66 @@ mod rounds;
 
 use super::roles;
 use super::work::{self, Classes};
-use crate::args::{Select, Standardise};
+use crate::args::{Columns, Work};
 use crate::output::{Reply, bytes, check_place, count, operations, seconds, wrap, write_json};
 use crate::report::{Block, Page, coverage, map, svg};
+use clap::{ArgAction, Args, ValueEnum};
 use quadrat::data::{Categories, Missing, Table};
 use quadrat::select::{Cost, Mig, Pool, Selection};
 use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, Settings, checkpoint, save_selection};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
+
+#[derive(Args, Debug)]
+pub struct Select {
+    #[command(flatten)]
+    pub work: Work,
+    /// Rows to choose: a number, or a share of the input such as 2%
+    #[arg(long, value_name = "ROWS|SHARE%")]
+    pub budget: String,
+    #[command(flatten)]
+    pub columns: Columns,
+    /// Column with the response of a regression: a column of the matrix for sensitivity-sampling, no feature elsewhere
+    #[arg(long, value_name = "COLUMN")]
+    pub response: Option<String>,
+    /// Standardise numeric columns: `auto` does unless the method's answer is about the raw numbers
+    #[arg(long, value_enum, default_value_t = Standardise::Auto)]
+    pub standardise: Standardise,
+    /// For mig: where the labels lie: a column of vectors (a label lies at the mean of its rows) or a file with a row a
+    /// label, its name and its numbers [default: their names, encoded as texts]
+    #[arg(long, value_name = "COLUMN|FILE", requires = "labels", conflicts_with = "label_edges")]
+    pub label_embedding: Option<String>,
+    /// For mig: a file with an edge between two labels a row: label, label and, if it is not 1, weight
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    pub label_edges: Option<String>,
+    /// For mig: rows that you have already, in a file with the same columns: what they cover counts as covered
+    #[arg(long, value_name = "FILE")]
+    pub owned: Option<String>,
+    /// For diversify-conquer: choose in rounds of your own. Keeps the run in this file; each call draws --budget new rows
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Scores of the rows of the last round, or of all rounds, in the order in which they were written: a file with one
+    /// new column of numbers
+    #[arg(long, value_name = "FILE", requires = "state")]
+    pub scores: Option<String>,
+    /// Print the estimated cost first
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub explain: bool,
+}
+
+/// Whether numeric columns get mean 0 and standard deviation 1 before a method sees them.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standardise {
+    Auto,
+    Yes,
+    No,
+}
 
 /// Chooses rows, writes them and says what was done.
 pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method("select", &args.work.method, parameters)?;
+    let card = work::method::<Select>("select", &args.work.method, parameters)?;
     let mut selector = quadrat::select::build(card.slug, &work::params(parameters))?;
     let needs = selector.needs();
     if let Some(path) = &args.state {

@@ -1,15 +1,24 @@
 //! `quadrat show METHOD`: a method's card and the last recorded result of its claim.
 
-use crate::args::Show;
 use crate::output::{Reply, json, seconds, table, wrap};
+use clap::Args;
 use quadrat::{Card, Result, catalogue, find};
 use quadrat_claims::{Summary, recorded};
 use std::fmt::Write as _;
 
+#[derive(Args, Debug)]
+pub struct Show {
+    /// The method's name or short form
+    pub method: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Shows a card.
 pub fn run(args: &Show) -> Result<Reply> {
     let card = find(&catalogue(), &args.method)?;
-    let claims = recorded(card.slug);
+    let claims = recorded(card.slug)?;
     let mut value = json(card)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("recorded".to_owned(), json(&claims)?);

@@ -3,24 +3,79 @@
 mod hold_out;
 
 use super::{roles, work};
-use crate::args::{self, Protocol, SplitFile};
+use crate::args::Run;
 use crate::output::{Reply, check_place, count, figure, seconds, table};
+use crate::parameters::Declared;
+use crate::reading::Reading;
 use crate::report::{Block, Page};
+use clap::Args;
 use ndarray::{ArrayView2, Axis};
 use quadrat::data::text::Lsa;
 use quadrat::data::{Compression, Format, Table};
 use quadrat::numeric::Metric;
 use quadrat::select::{
-    Buckets, Far, Needs, OverlapReport, Qrel, ReSTTest, ReSTrain, Selection, SimilarityKFold, Sizes, nn_similarity,
-    overlap_report,
+    Buckets, Needs, OverlapReport, Qrel, ReSTTest, ReSTrain, Selection, SimilarityKFold, Sizes, SplitProtocol,
+    nn_similarity, overlap_report,
 };
 use quadrat::{
     Card, ColumnUse, Error, Lists, PoolColumns, Progress, Result, Seed, catalogue, check_vacant, checkpoint, find,
     save_selection, stats, write_atomic_folder,
 };
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+#[derive(Args, Debug)]
+pub struct SplitFile {
+    /// The rows to cut, or with --test the training rows; a file as for `select`, or builtin:NAME
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: String,
+    /// The test rows, with the columns of the first file that are used
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<String>,
+    /// Folder to make: a folder a fold, in each the rows of either file in that file's own format
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Split once, into train and test: this share of the rows to test on, class by class where --target has classes
+    #[arg(long, value_name = "SHARE",
+          conflicts_with_all = ["test", "protocol", "folds", "balanced", "restarts", "purge", "sizes", "per-query",
+                                "far", "text", "embedding", "features", "relevant"])]
+    pub hold_out: Option<f64>,
+    /// With --hold-out: column of groups, such as patients, of which none is on both sides
+    #[arg(long, value_name = "COLUMN", requires = "hold_out", conflicts_with = "time")]
+    pub groups: Option<String>,
+    /// With --hold-out: column of times; the latest rows are tested on
+    #[arg(long, value_name = "COLUMN", requires = "hold_out")]
+    pub time: Option<String>,
+    #[command(flatten)]
+    pub protocol: Declared<SplitProtocol>,
+    /// Text columns: joined, and turned into hashed TF-IDF features; compared by cosine
+    #[arg(long, value_name = "A,B,C")]
+    pub text: Vec<String>,
+    /// Dimensions of the features made from text [default: 64]
+    #[arg(long, value_name = "N", requires = "text")]
+    pub text_dim: Option<usize>,
+    /// A column of fixed-size lists, or (without --test) an .npy file with a row for each row; compared by cosine
+    #[arg(long, value_name = "COLUMN|FILE.npy")]
+    pub embedding: Option<String>,
+    /// Numeric columns, standardised and compared by Euclidean distance [default: all that are numeric]
+    #[arg(long, value_name = "A,B,C")]
+    pub features: Vec<String>,
+    /// Column with each row's class, which is no feature
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// Column with each row's relevant documents (a list, or text separated by `|`, `;` or `,`): reports how many test
+    /// rows share one with the training rows
+    #[arg(long, value_name = "COLUMN")]
+    pub relevant: Option<String>,
+    #[command(flatten)]
+    pub run: Run,
+    /// Write a self-contained HTML page about the run
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
 
 /// From this similarity on a test row counts as a near-duplicate of a training row.
 const NEAR_DUPLICATE: f64 = 0.9;
@@ -34,7 +89,7 @@ const PLACEBO: &str = "A lower score on the extrapolation tests means what it sa
 /// Splits, writes the user's own rows and says how near the tests are.
 pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
     let card = find(&catalogue(), "interp-extrap-split")?;
-    check_options(args)?;
+    let protocol = protocol(args)?;
     if let Some(out) = &args.out {
         check_vacant(out)?;
     }
@@ -52,7 +107,7 @@ pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
     let input = uses.settle(&input, on_missing)?;
     let test = test.map(|test| uses.settle(&test, on_missing)).transpose()?;
     let started = Instant::now();
-    let files = Files { args, input: &input, test: test.as_ref() };
+    let files = Files { args, protocol, input: &input, test: test.as_ref() };
     let pieces = files.split(&columns, &mut uses, progress)?;
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
@@ -64,7 +119,7 @@ pub fn run(args: &SplitFile, progress: &dyn Progress) -> Result<Reply> {
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
-    Run { card, files, uses, pieces, warnings, took }.reply()
+    Finished { card, files, uses, pieces, warnings, took }.reply()
 }
 
 /// What rows are compared by.
@@ -81,36 +136,24 @@ fn columns(args: &SplitFile, input: &Table) -> Result<PoolColumns> {
     })
 }
 
-/// That the protocol has what it needs, and no option of the other one is given.
-fn check_options(args: &SplitFile) -> Result<()> {
-    let given: &[(bool, &str)] = match args.protocol {
-        Protocol::Extrapolation => &[
-            (!args.sizes.is_empty(), "--sizes"),
-            (!args.per_query.is_empty(), "--per-query"),
-            (args.exclude_nearest.is_some(), "--exclude-nearest"),
-            (args.far.is_some(), "--far"),
-        ],
-        Protocol::Resample => &[
-            (args.folds.is_some(), "--folds"),
-            (args.balanced, "--balanced"),
-            (args.restarts.is_some(), "--restarts"),
-            (args.purge.is_some(), "--purge"),
-        ],
-    };
-    if let Some((_, option)) = given.iter().find(|(given, _)| *given) {
-        let other = if args.protocol == Protocol::Resample { "extrapolation" } else { "resample" };
-        return Err(Error::input("option", format!("`{option}`"), format!("it belongs to --protocol {other}")));
+/// How to split, once it is clear that the protocol has what it needs and no option of the other one is given.
+fn protocol(args: &SplitFile) -> Result<SplitProtocol> {
+    args.protocol.check_effect()?;
+    if args.protocol.given("sizes").is_some() && args.protocol.given("per-query").is_some() {
+        return Err(Error::input("option", "`--per-query` with `--sizes`", "the one takes the place of the other"));
     }
-    if args.protocol == Protocol::Resample && args.test.is_none() {
+    let protocol = args.protocol.settings()?;
+    if matches!(protocol, SplitProtocol::Resample { .. }) && args.test.is_none() {
         let want = "--protocol resample takes training rows near and far from a test set: name its file";
         return Err(Error::input("--test", "nothing", want));
     }
-    Ok(())
+    Ok(protocol)
 }
 
 /// The user's files.
 struct Files<'a> {
     args: &'a SplitFile,
+    protocol: SplitProtocol,
     input: &'a Table,
     test: Option<&'a Table>,
 }
@@ -147,7 +190,7 @@ impl Files<'_> {
     }
 
     fn split(&self, columns: &PoolColumns, uses: &mut ColumnUse, progress: &dyn Progress) -> Result<Vec<Piece>> {
-        let Files { args, input, test } = self;
+        let Files { args, protocol, input, test } = self;
         let tables: Vec<&Table> = std::iter::once(*input).chain(*test).collect();
         let (seed, metric) = (Seed(args.run.seed), self.metric());
         let points = columns.joint_points(&tables, uses, seed, progress)?.to_f32().into_owned();
@@ -182,15 +225,9 @@ impl Files<'_> {
             });
             Ok(Side { regime, train: train.len(), test: test.len(), similarity, overlap: overlap.transpose()? })
         };
-        match args.protocol {
-            Protocol::Extrapolation => {
-                let buckets = Buckets {
-                    k: args.folds.unwrap_or(Buckets::default().k),
-                    metric,
-                    restarts: args.restarts.unwrap_or(Buckets::default().restarts),
-                    balanced: args.balanced,
-                };
-                let purge = args.purge;
+        match protocol {
+            SplitProtocol::Extrapolation { folds: SimilarityKFold { buckets, purge } } => {
+                let (buckets, purge) = (Buckets { metric, ..*buckets }, *purge);
                 let splits = match test {
                     Some(_) => ReSTTest { buckets, purge }.split(train_rows, test_rows, seed, progress)?,
                     None => SimilarityKFold { buckets, purge }.split(train_rows, seed, progress)?,
@@ -211,24 +248,19 @@ impl Files<'_> {
                 };
                 splits.into_iter().map(piece).collect()
             }
-            Protocol::Resample => {
+            SplitProtocol::Resample { sets } => {
                 let once = |numbers: &[usize]| {
                     let mut numbers = numbers.to_vec();
                     numbers.sort_unstable();
                     numbers.dedup();
                     numbers
                 };
-                let sizes = match (args.sizes.as_slice(), args.per_query.as_slice()) {
-                    ([], []) => ReSTrain::default().sizes,
-                    ([], numbers) => Sizes::PerQuery(once(numbers)),
-                    (sizes, _) => Sizes::Rows(once(sizes)),
-                };
-                let far = match args.far {
-                    Some(args::Far::Farthest) => Far::Farthest,
-                    Some(args::Far::Random) | None => Far::Random,
+                let sizes = match &sets.sizes {
+                    Sizes::PerQuery(numbers) => Sizes::PerQuery(once(numbers)),
+                    Sizes::Rows(sizes) => Sizes::Rows(once(sizes)),
                 };
                 let by_size = matches!(sizes, Sizes::Rows(_));
-                let method = ReSTrain { sizes, exclude: args.exclude_nearest, far, metric, ..ReSTrain::default() };
+                let method = ReSTrain { sizes, metric, ..sets.clone() };
                 let made = method.split(train_rows, test_rows, seed, progress)?;
                 let all: Vec<usize> = (0..test_rows.nrows()).collect();
                 let piece = |sets: quadrat::select::TrainingSets| {
@@ -355,7 +387,7 @@ impl Side {
 }
 
 /// A finished run.
-struct Run<'a> {
+struct Finished<'a> {
     card: &'static Card,
     files: Files<'a>,
     uses: ColumnUse,
@@ -364,9 +396,9 @@ struct Run<'a> {
     took: f64,
 }
 
-impl Run<'_> {
+impl Finished<'_> {
     fn reply(&self) -> Result<Reply> {
-        let Run { files: Files { args, input, test }, pieces, .. } = self;
+        let Finished { files: Files { args, input, test, .. }, pieces, .. } = self;
         let mut text = format!("{}: {} rows of {}", self.card.slug, count(input.rows()), input.name());
         if let Some(test) = test {
             text.push_str(&format!(" and {} of {}", count(test.rows()), test.name()));
@@ -413,11 +445,8 @@ impl Run<'_> {
         Ok(Reply::new(text, value))
     }
 
-    fn protocol(&self) -> &'static str {
-        match self.files.args.protocol {
-            Protocol::Extrapolation => "extrapolation",
-            Protocol::Resample => "resample",
-        }
+    fn protocol(&self) -> &str {
+        self.files.args.protocol.value("protocol")
     }
 
     fn measure(&self) -> &'static str {
@@ -455,7 +484,7 @@ impl Run<'_> {
     }
 
     fn page(&self) -> Page {
-        let Run { files: Files { args, input, test }, pieces, .. } = self;
+        let Finished { files: Files { args, protocol, input, test }, pieces, .. } = self;
         let mut page = Page::new(format!("{} split by similarity", input.name()), self.card.summary);
         let mut facts = vec![
             ("Protocol".to_owned(), self.protocol().to_owned()),
@@ -474,15 +503,15 @@ impl Run<'_> {
         let bins = Block::Bars { series: series.clone(), rows: self.histogram() };
         page.section("Similarity to the nearest training row", [bins, Block::Text(self.legend())]);
         let sizes = pieces.iter().map(|piece| {
-            let rows = |side: &Side| match args.protocol {
-                Protocol::Extrapolation => side.test,
-                Protocol::Resample => side.train,
+            let rows = |side: &Side| match protocol {
+                SplitProtocol::Extrapolation { .. } => side.test,
+                SplitProtocol::Resample { .. } => side.train,
             };
             (piece.name.clone(), piece.sides.iter().map(|side| (rows(side) as f64, count(rows(side)))).collect())
         });
-        let heading = match args.protocol {
-            Protocol::Extrapolation => "Test rows",
-            Protocol::Resample => "Training rows",
+        let heading = match protocol {
+            SplitProtocol::Extrapolation { .. } => "Test rows",
+            SplitProtocol::Resample { .. } => "Training rows",
         };
         page.section(heading, [Block::Bars { series, rows: sizes.collect() }]);
         page.section("All figures", [Block::Table { rows: self.overview(), right: vec![2, 3, 4, 5, 6, 7, 8] }]);

@@ -1,35 +1,27 @@
 //! `quadrat tickets`: a network pruned round by round, what that costs on its own task and on a new one.
 
 use super::judgement::Judgement;
-use super::learned::{Source, WEIGHTS, complete, load, read_images, see};
+use super::learned::{Source, WEIGHTS, What, complete, read_images};
 use super::roles;
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::output::{Reply, count, figure, seconds, table};
 use clap::Args;
 use ndarray::Array2;
 use quadrat::data::{Categories, Missing};
 use quadrat::nn::{Model, Network, Samples, Targets, Trainer, predict, save_model};
 use quadrat::numeric::metrics::stratified_split;
-use quadrat::regularize::{LinearProbe, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt};
+use quadrat::regularize::{LinearProbe, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, classes_of};
 use quadrat::{Error, Progress, Result, Seed, Silent, check_vacant, write_atomic_folder};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Options of `quadrat tickets`.
 #[derive(Args, Debug)]
 pub struct Tickets {
-    /// Folder that `quadrat train` made: its network, columns and classes; the weights are trained anew
-    #[arg(long, value_name = "FOLDER")]
-    pub model: PathBuf,
-    /// Training rows of the model
-    #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
-    pub input: Option<String>,
-    /// Training images of the model
-    #[arg(long, value_name = "FOLDER|FILE")]
-    pub images: Option<PathBuf>,
+    /// The model, whose weights are trained anew, and its training rows or images.
     #[command(flatten)]
-    pub reading: Reading,
+    pub what: What,
     /// How often to prune
     #[arg(long, default_value_t = 9)]
     pub rounds: usize,
@@ -69,12 +61,11 @@ pub fn run(args: &Tickets, progress: &dyn Progress) -> Result<Reply> {
         check_vacant(out)?;
     }
     let started = Instant::now();
-    let (network, _, source) = load(&args.model)?;
-    let seen = see(&source, args.input.as_deref(), &args.reading, args.images.as_deref(), true, progress)?;
+    let (network, _, source, seen) = args.what.open(true, progress)?;
     seen.notes.iter().for_each(|note| eprintln!("quadrat: note: {note}"));
     let seed = Seed(args.run.seed);
     let (train, test) = halves(&seen.samples, seed.stream("rows"))?;
-    let task = args.task.as_ref().map(|_| new_task(args, &source, progress)).transpose()?;
+    let task = args.task.as_ref().map(|path| new_task(args, path, &source, progress)).transpose()?;
     let steps = args.epochs * train.len().div_ceil(Trainer::default().batch);
     let maker = TicketMaker {
         rounds: args.rounds,
@@ -141,14 +132,13 @@ struct Border {
     test: Samples,
 }
 
-fn new_task(args: &Tickets, source: &Source, progress: &dyn Progress) -> Result<Task> {
-    let path = args.task.clone().unwrap_or_default();
+fn new_task(args: &Tickets, path: &Path, source: &Source, progress: &dyn Progress) -> Result<Task> {
     let seed = Seed(args.run.seed).stream("task");
     match source {
         Source::Images { shape, .. } => {
             let size = args.task_size.unwrap_or((3 * shape[1]).div_ceil(4));
-            let (full, _) = read_images(&path, Some(shape[1]))?;
-            let (small, Source::Images { shape: target, classes }) = read_images(&path, Some(size))? else {
+            let (full, _) = read_images(path, Some(shape[1]))?;
+            let (small, Source::Images { shape: target, classes }) = read_images(path, Some(size))? else {
                 return Err(Error::input("--task", path.display(), "images"));
             };
             let ((train, test), (small_train, small_test)) = (halves(&full, seed)?, halves(&small, seed)?);
@@ -158,7 +148,7 @@ fn new_task(args: &Tickets, source: &Source, progress: &dyn Progress) -> Result<
         Source::Table(encoder) => {
             let want = "name the new task's column with --task-target";
             let target = args.task_target.as_ref().ok_or_else(|| Error::input("--task-target", "nothing", want))?;
-            let (table, notes) = complete(encoder, &path.display().to_string(), &args.reading, &[target])?;
+            let (table, notes) = complete(encoder, &path.display().to_string(), &args.what.reading, &[target])?;
             notes.iter().for_each(|note| eprintln!("quadrat: note: {note}"));
             let Categories { codes, names } = table.categories(target, Missing::Error)?;
             let targets = Targets::Classes { labels: codes, classes: names.len() };
@@ -185,7 +175,7 @@ impl Task {
     }
 
     fn judge(&self, outputs: &Array2<f32>, rows: &Samples) -> Result<Judgement> {
-        Judgement::of_classes(outputs, rows.labels().unwrap_or_default(), &self.classes)
+        Judgement::of_classes(outputs, classes_of(rows)?, &self.classes)
     }
 
     /// Whether the network has an output for each class: a prompt only relabels what there is.

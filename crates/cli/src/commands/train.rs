@@ -8,8 +8,9 @@ use super::finetune;
 use super::judgement::Judgement;
 use super::learned::{Source, WEIGHTS};
 use super::work;
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::output::Reply;
+use crate::reading::Reading;
 use clap::{Args, ValueEnum};
 use finished::Finished;
 use quadrat::nn::{Loss, Model, Parameters, Samples, TrainMethod, Training, initialise, predict, save_model};
@@ -255,7 +256,7 @@ fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Methods> {
     for text in &args.method {
         let (name, own) = work::named("--method", text)?;
         let given: Vec<(String, String)> = parameters.iter().cloned().chain(own).collect();
-        let card = work::method("train", name, &given)?;
+        let card = work::method::<Train>("train", name, &given)?;
         let given: Params = given.into_iter().collect();
         if card.slug == RandomSparseSearch::CARD.slug {
             search = Some(regularize::build_search(&given)?);

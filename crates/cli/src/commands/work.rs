@@ -1,10 +1,11 @@
 //! What the verbs that work on files have in common.
 
-use crate::args::{Cli, Columns, Reading, Work};
+use crate::args::{Columns, Work};
 use crate::output::{check_out, check_place, count, table};
+use crate::reading::Reading;
 use crate::report::Block;
 use crate::terminal;
-use clap::CommandFactory;
+use clap::{Args, Command};
 use quadrat::data::text::Lsa;
 use quadrat::data::{Format, Table};
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
@@ -12,8 +13,9 @@ use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// The card of the method to use, once it is clear that the verb runs it and that it takes the parameters.
-pub fn method(verb: &str, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
+/// The card of the method to use, once it is clear that the verb runs it and that it takes the parameters. `A` are the
+/// verb's own options, one of which may have been meant.
+pub fn method<A: Args>(verb: &str, name: &str, parameters: &[(String, String)]) -> Result<&'static Card> {
     let all = catalogue();
     let ours: Vec<&Card> = all.iter().copied().filter(|card| card.verbs.contains(&verb)).collect();
     let Ok(card) = find(&ours, name) else {
@@ -29,9 +31,8 @@ pub fn method(verb: &str, name: &str, parameters: &[(String, String)]) -> Result
     };
     let takes = |option: &str| card.params.iter().any(|p| p.name == option.replace('_', "-"));
     if let Some((option, _)) = parameters.iter().find(|(option, _)| !takes(option)) {
-        let command = Cli::command();
-        let flags = command.find_subcommand(verb).into_iter().flat_map(|verb| verb.get_arguments());
-        let flags: Vec<&str> = flags.filter_map(|flag| flag.get_long()).collect();
+        let own = A::augment_args(Command::new(""));
+        let flags = own.get_arguments().filter_map(|flag| flag.get_long());
         let near = nearest(option, card.params.iter().map(|p| p.name).chain(flags));
         let near: Vec<String> = near.iter().map(|name| format!("--{}", name.trim_matches('`'))).collect();
         let want =

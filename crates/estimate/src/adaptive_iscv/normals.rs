@@ -4,6 +4,7 @@ use super::{Covariance, Family};
 use crate::laws::lower_inverse;
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::Rng;
+use quadrat_numeric::RowMajor;
 use rayon::prelude::*;
 
 /// Share of the input's own variance that is added to every fitted variance, so that no fit collapses.
@@ -155,30 +156,28 @@ impl NormalMixture {
 pub fn ln_densities(mixtures: &[NormalMixture], x: ArrayView2<f64>) -> Array2<f64> {
     let (n, d) = x.dim();
     let j = mixtures.len();
-    let mut out = Array2::zeros((n, j));
-    let x = x.as_standard_layout();
-    if let (Some(out), Some(x)) = (out.as_slice_mut(), x.as_slice()) {
-        out.par_chunks_mut(BLOCK * j.max(1)).zip(x.par_chunks(BLOCK * d)).for_each(|(out, x)| {
-            let n = x.len() / d;
-            let mut transposed = vec![0.0; x.len()];
-            for (i, row) in x.chunks_exact(d).enumerate() {
-                row.iter().enumerate().for_each(|(k, v)| transposed[k * n + i] = *v);
+    let mut out = vec![0.0; n * j];
+    let x = RowMajor::of(x);
+    out.par_chunks_mut(BLOCK * j.max(1)).zip(x.values().par_chunks(BLOCK * d)).for_each(|(out, x)| {
+        let n = x.len() / d;
+        let mut transposed = vec![0.0; x.len()];
+        for (i, row) in x.chunks_exact(d).enumerate() {
+            row.iter().enumerate().for_each(|(k, v)| transposed[k * n + i] = *v);
+        }
+        let (mut scratch, mut ln, mut sum) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
+        for (target, mixture) in mixtures.iter().enumerate() {
+            let (first, others) = mixture.components.split_first().map_or((None, &[][..]), |(f, o)| (Some(f), o));
+            if let Some(first) = first {
+                first.ln_pdf_block(&transposed, n, &mut scratch, &mut sum[..n]);
             }
-            let (mut scratch, mut ln, mut sum) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
-            for (target, mixture) in mixtures.iter().enumerate() {
-                let (first, others) = mixture.components.split_first().map_or((None, &[][..]), |(f, o)| (Some(f), o));
-                if let Some(first) = first {
-                    first.ln_pdf_block(&transposed, n, &mut scratch, &mut sum[..n]);
-                }
-                for other in others {
-                    other.ln_pdf_block(&transposed, n, &mut scratch, &mut ln[..n]);
-                    sum[..n].iter_mut().zip(&ln).for_each(|(s, ln)| *s = ln_add(*s, *ln));
-                }
-                out.iter_mut().skip(target).step_by(j).zip(&sum).for_each(|(out, s)| *out = *s);
+            for other in others {
+                other.ln_pdf_block(&transposed, n, &mut scratch, &mut ln[..n]);
+                sum[..n].iter_mut().zip(&ln).for_each(|(s, ln)| *s = ln_add(*s, *ln));
             }
-        });
-    }
-    out
+            out.iter_mut().skip(target).step_by(j).zip(&sum).for_each(|(out, s)| *out = *s);
+        }
+    });
+    Array2::from_shape_fn((n, j), |(i, target)| out[i * j + target])
 }
 
 /// ln(e^a + e^b).

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Result, Rng};
-use rayon::prelude::*;
+use quadrat_numeric::{RowMajor, filled};
 
 /// Expectations I_j = E[phi_j(X)] for X of density f_j on R^d, j = 1 .. J, all functions known together.
 ///
@@ -105,11 +105,6 @@ where
 
 /// `fill` for every row of `x`, in parallel, into rows of `columns` numbers.
 pub fn by_point(x: ArrayView2<f64>, columns: usize, fill: &(impl Fn(&[f64], &mut [f64]) + Sync)) -> Array2<f64> {
-    let mut out = Array2::zeros((x.nrows(), columns));
-    let x = x.as_standard_layout();
-    let rows: Vec<&[f64]> = x.rows().into_iter().filter_map(|row| row.to_slice()).collect();
-    if let Some(out) = out.as_slice_mut() {
-        out.par_chunks_mut(columns.max(1)).zip(rows).with_min_len(16).for_each(|(out, x)| fill(x, out));
-    }
-    out
+    let x = RowMajor::of(x);
+    filled((x.dim().0, columns), |i, out| fill(x.row(i), out))
 }

@@ -5,6 +5,7 @@
 //! lets F rise. It stops when its own optimality bound says that F is within a hundredth of the least value.
 
 use ndarray::Array2;
+use quadrat_numeric::RowMajor;
 use rayon::prelude::*;
 
 /// Updates at most.
@@ -40,8 +41,9 @@ pub(super) fn update(mut a: Vec<f64>, f: f64, slopes: &[f64]) -> Vec<f64> {
 /// F(a) and G_j = mean_i c_i g_ij / p_i^2; points where the mixture underflows are skipped.
 pub(super) fn objective(c: &[f64], g: &Array2<f64>, a: &[f64]) -> (f64, Vec<f64>) {
     let (n, j) = g.dim();
-    let Some(g) = g.as_slice() else { return (f64::NAN, vec![f64::NAN; j]) };
+    let g = RowMajor::of(g.view());
     let blocks: Vec<(f64, Vec<f64>)> = g
+        .values()
         .par_chunks(BLOCK * j)
         .zip(c.par_chunks(BLOCK))
         .map(|(g, c)| {

@@ -159,7 +159,7 @@ impl Fitted {
             let values = self.scaling.to_rows(self.networks.decoder.outputs(z.view()));
             part.iter_mut().zip(values).for_each(|(to, from)| *to = from);
         });
-        Array2::from_shape_vec((rows, columns), made).unwrap_or_default()
+        Array2::from_shape_fn((rows, columns), |(i, j)| made[i * columns + j])
     }
 }
 

@@ -19,16 +19,15 @@ pub(super) fn points(cube: &Array2<f64>, prior: Prior) -> Array2<f32> {
 pub(super) fn slopes(networks: &Networks, points: &Array2<f32>, x: ArrayView2<f32>, slopes: &mut Networks) {
     let (rows, columns) = x.dim();
     let precision = networks.sigma().powi(-2);
-    let mut values = networks.decoder.forward(points.clone());
-    let centres = values.pop().unwrap_or_default();
+    let (values, centres) = networks.decoder.forward_apart(points.clone());
     // Column by column, so that distances vectorise over the centres; differences, since products of rows lose the digits
     // that a small s asks for.
     let transposed = centres.t().as_standard_layout().into_owned();
     let mut shares = Array2::zeros((rows, points.nrows()));
     let mut misses = 0.0;
-    for (row, mut share) in x.outer_iter().zip(shares.outer_iter_mut()) {
-        let Some(share) = share.as_slice_mut() else { continue };
-        squared_distances(&transposed, row, share);
+    let mut share = vec![0.0; points.nrows()];
+    for (row, mut of_row) in x.outer_iter().zip(shares.outer_iter_mut()) {
+        squared_distances(&transposed, row, &mut share);
         let least = share.iter().copied().fold(f32::INFINITY, f32::min);
         let (mut total, mut weighted) = (0.0, 0.0);
         for value in share.iter_mut() {
@@ -37,7 +36,7 @@ pub(super) fn slopes(networks: &Networks, points: &Array2<f32>, x: ArrayView2<f3
             total += *value;
             weighted += *value * distance;
         }
-        share.iter_mut().for_each(|value| *value /= total);
+        of_row.iter_mut().zip(&share).for_each(|(to, value)| *to = value / total);
         misses += f64::from(weighted / total);
     }
     // By f(z_m): sum_i r_im (f(z_m) - x_i) / s^2.

@@ -56,12 +56,10 @@ pub(super) fn slopes(
 ) {
     let (Some(encoder), Some(encoder_slopes)) = (&networks.encoder, &mut slopes.encoder) else { return };
     let (rows, columns) = x.dim();
-    let mut codes = encoder.forward(x);
-    let code = codes.pop().unwrap_or_default();
+    let (codes, code) = encoder.forward_apart(x);
     let x = codes[0].view();
     let draws = Draws::new(code.view(), k, rng);
-    let mut values = networks.decoder.forward(draws.z.clone());
-    let made = values.pop().unwrap_or_default();
+    let (values, made) = networks.decoder.forward_apart(draws.z.clone());
     let precision = networks.sigma().powi(-2);
     let misses = misses(x, &made, k);
 

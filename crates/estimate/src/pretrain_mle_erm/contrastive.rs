@@ -165,8 +165,7 @@ impl Encoder {
 /// Mean logistic loss over the pairs (i, i) with t = 1 and (i, i + shift) with t = 0; its derivatives are added to
 /// `slope`.
 fn loss<F: Real>(net: &Layers<F>, left: Array2<F>, right: Array2<F>, shifts: &[usize], slope: &mut Layers<F>) -> f64 {
-    let (mut left, mut right) = (net.forward(left), net.forward(right));
-    let (Some(f), Some(g)) = (left.pop(), right.pop()) else { return f64::NAN };
+    let ((left, f), (right, g)) = (net.forward_apart(left), net.forward_apart(right));
     let pairs = (f.nrows() * (1 + shifts.len())) as f64;
     let odds = (shifts.len() as f64).ln();
     let (mut to_f, mut to_g) = (Array2::zeros(f.raw_dim()), Array2::zeros(g.raw_dim()));

@@ -20,8 +20,9 @@ use super::layout::{Layout, Orders, Run, Source};
 use super::moments::{Asked, Errors, Moments};
 use super::{Factors, Model, SobolEstimate, check_outputs};
 use ndarray::{Array2, ArrayView2, Axis, s};
-use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Error, Progress, Result, Seed, Settings, checkpoint};
 use quadrat_numeric::low_discrepancy::{MAX_DIMS, Sobol};
+use quadrat_numeric::{RowMajor, matrix};
 use rayon::prelude::*;
 
 /// Where the base points come from.
@@ -47,31 +48,24 @@ pub enum DesignPoints {
 /// assert!((found.outputs[0].first[0].value - 0.8).abs() < 0.05);
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 pub struct Saltelli {
     /// Runs of the model that may be used; a base point takes g + 1 to 2 g + 2 of them for g factors. Powers of two for
     /// the number of base points keep Sobol' points most even.
+    #[param(fixed = 4096)]
     pub calls: usize,
     /// Where the base points come from.
+    #[param(fixed = DesignPoints::Scrambled)]
     pub points: DesignPoints,
-    /// Which indices.
+    /// Indices to estimate, which decide on the runs of a base point for g inputs or groups.
+    #[param(name = "order", default = Orders::FirstAndTotal, text = "both")]
     pub orders: Orders,
-    /// Independent scrambles that the base points are shared out to. From two on, errors come from their scatter.
+    /// Independent scrambles that the runs are shared out to; from 2 on, intervals come from their scatter.
+    #[param(default = 1, from = 1)]
     pub scrambles: usize,
-    /// Bootstrap resamples with one scramble; below 2 the errors are those of the delta method.
+    /// Bootstrap resamples behind the intervals; 0 for the delta method. They serve one scramble.
+    #[param(default = 1000)]
     pub resamples: usize,
-}
-
-impl Default for Saltelli {
-    fn default() -> Self {
-        Saltelli {
-            calls: 4096,
-            points: DesignPoints::Scrambled,
-            orders: Orders::FirstAndTotal,
-            scrambles: 1,
-            resamples: 1000,
-        }
-    }
 }
 
 impl Saltelli {
@@ -108,15 +102,15 @@ impl Saltelli {
         if 2 * d > MAX_DIMS && self.points == DesignPoints::Scrambled {
             return Err(Error::input("inputs", d, format!("scrambled Sobol' points serve up to {}", MAX_DIMS / 2)));
         }
-        let mut design = Array2::zeros((n * width * self.scrambles, d));
-        for (scramble, mut part) in design.axis_chunks_iter_mut(Axis(0), n * width).enumerate() {
+        let rows = n * width * self.scrambles;
+        let mut design = vec![0.0; rows * d];
+        for (scramble, part) in design.chunks_exact_mut(n * width * d).enumerate() {
             let base = self.base_points(n, d, scramble, seed)?;
-            if let (Some(part), Some(base)) = (part.as_slice_mut(), base.as_slice()) {
-                let points = part.par_chunks_mut(width * d).zip(base.par_chunks(2 * d)).with_min_len(16);
-                points.for_each(|(rows, u)| fill(factors, &layout, u, rows));
-            }
+            let base = RowMajor::of(base.view());
+            let points = part.par_chunks_mut(width * d).zip(base.values().par_chunks(2 * d)).with_min_len(16);
+            points.for_each(|(rows, u)| fill(factors, &layout, u, rows));
         }
-        Ok(design)
+        matrix((rows, d), design)
     }
 
     /// Points of [0, 1]^2d, of A and of B.

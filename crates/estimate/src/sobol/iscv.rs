@@ -20,6 +20,7 @@ use super::{Factors, Model, SobolEstimate, check_outputs};
 use crate::adaptive_iscv::{AdaptiveIscv, Covariance, Problem, standard};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, stats};
+use quadrat_numeric::{RowMajor, matrix};
 use rayon::prelude::*;
 
 /// Sobol' indices by [`AdaptiveIscv`].
@@ -179,23 +180,22 @@ impl Problem for PickFreeze<'_> {
         let (n, d, g) = (scores.nrows(), self.factors.inputs().len(), self.factors.count());
         // X1; for each factor X2 with that factor of X1; X1 with that factor of X2.
         let runs = 2 * g + 1;
-        let mut x = Array2::zeros((n * runs, d));
-        let scores = scores.as_standard_layout();
-        if let (Some(x), Some(scores)) = (x.as_slice_mut(), scores.as_slice()) {
-            x.par_chunks_mut(runs * d).zip(scores.par_chunks(2 * d)).with_min_len(16).for_each(|(rows, z)| {
-                let mut x = z.to_vec();
-                let (x1, x2) = x.split_at_mut(d);
-                self.factors.joint().at_normal(x1);
-                self.factors.joint().at_normal(x2);
-                for (run, row) in rows.chunks_exact_mut(d).enumerate() {
-                    let (base, other) = if (1..=g).contains(&run) { (&x2, &x1) } else { (&x1, &x2) };
-                    row.copy_from_slice(base);
-                    if run > 0 {
-                        self.factors.members((run - 1) % g).iter().for_each(|input| row[*input] = other[*input]);
-                    }
+        let mut x = vec![0.0; n * runs * d];
+        let scores = RowMajor::of(scores);
+        x.par_chunks_mut(runs * d).zip(scores.values().par_chunks(2 * d)).with_min_len(16).for_each(|(rows, z)| {
+            let mut x = z.to_vec();
+            let (x1, x2) = x.split_at_mut(d);
+            self.factors.joint().at_normal(x1);
+            self.factors.joint().at_normal(x2);
+            for (run, row) in rows.chunks_exact_mut(d).enumerate() {
+                let (base, other) = if (1..=g).contains(&run) { (&x2, &x1) } else { (&x1, &x2) };
+                row.copy_from_slice(base);
+                if run > 0 {
+                    self.factors.members((run - 1) % g).iter().for_each(|input| row[*input] = other[*input]);
                 }
-            });
-        }
+            }
+        });
+        let x = matrix((n * runs, d), x)?;
         let y = answered(x.view(), (self.model)(x.view())?)?;
         if y.ncols() != self.shifts.len() {
             let want = format!("it returned {} in the pilot", self.shifts.len());

@@ -16,19 +16,20 @@
 
 use super::Factors;
 use super::moments::Ratio;
-use quadrat_core::{Error, Result};
+use quadrat_core::{Choice, Error, Result};
 
 /// Which indices to estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Choice)]
 pub enum Orders {
-    /// First order only.
+    /// What each explains alone: g + 1 runs.
     First,
-    /// Total order only.
+    /// What each has any part in: g + 1 runs.
     Total,
-    /// First and total order.
+    /// First and total order: g + 2 runs, or 2 g + 2 where they are correlated.
     #[default]
+    #[param(name = "both")]
     FirstAndTotal,
-    /// First, second and total order.
+    /// Pairs as well: 2 g + 2 runs.
     Second,
 }
 

@@ -9,6 +9,7 @@ use super::{Index, OutputIndices};
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::distributions::{Tails, student_quantile};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint, stats};
+use quadrat_numeric::{RowMajor, matrix};
 use rayon::prelude::*;
 
 /// Rows that a resample draws from together: few enough to stay in the processor's cache.
@@ -275,17 +276,15 @@ fn bootstrap_means(
     progress: &dyn Progress,
 ) -> Result<Array2<f64>> {
     let (n, p) = rows.dim();
-    let rows = rows.as_standard_layout();
-    let Some(rows) = rows.as_slice() else { return Ok(Array2::zeros((resamples, p))) };
-    let mut means = Array2::zeros((resamples, p));
-    let Some(out) = means.as_slice_mut() else { return Ok(means) };
+    let rows = RowMajor::of(rows);
+    let mut means = vec![0.0; resamples * p];
     progress.begin("bootstrap", Some(resamples as u64));
-    out.par_chunks_mut(p).enumerate().try_for_each(|(resample, sums)| {
+    means.par_chunks_mut(p).enumerate().try_for_each(|(resample, sums)| {
         checkpoint(progress)?;
         let mut rng = seed.rng(resample as u64);
         let mut from = vec![0_usize; n.div_ceil(BLOCK)];
         (0..n).for_each(|_| from[rng.below(n) / BLOCK] += 1);
-        for (block, times) in rows.chunks(BLOCK * p).zip(from) {
+        for (block, times) in rows.values().chunks(BLOCK * p).zip(from) {
             let size = block.len() / p;
             for _ in 0..times {
                 let row = rng.below(size) * p;
@@ -296,5 +295,5 @@ fn bootstrap_means(
         progress.advance(1);
         Ok(())
     })?;
-    Ok(means)
+    matrix((resamples, p), means)
 }

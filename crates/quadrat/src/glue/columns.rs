@@ -305,6 +305,7 @@ impl ColumnUse {
 /// What the first rows say of a column of texts that may hold numbers or dates.
 fn told_of_text(table: &Table, name: &str) -> Result<Option<String>> {
     let cells = first_cells(table, name)?;
+    // Of no cells nothing is said.
     let longest = cells.iter().min_by_key(|c| std::cmp::Reverse(c.len())).cloned().unwrap_or_default();
     let like = |test: fn(&str) -> bool| !cells.is_empty() && cells.iter().all(|cell| test(cell));
     Ok(if like(looks_like_date) {

@@ -84,8 +84,8 @@ impl HeldOut {
     /// Several that it could be.
     pub fn predictions_column<'a>(&self, table: &'a Table) -> Result<&'a str> {
         let names = table.column_names();
-        let known = [self.target.as_deref().unwrap_or_default(), "prediction", "predictions"];
-        let found = known.iter().find_map(|known| names.iter().find(|name| *name == known).copied());
+        let known = self.target.as_deref().into_iter().chain(["prediction", "predictions"]);
+        let found = known.into_iter().find_map(|known| names.iter().find(|name| **name == known).copied());
         let others: Vec<&str> = names.iter().copied().filter(|name| Some(*name) != self.id.as_deref()).collect();
         match (found, others.as_slice()) {
             (Some(found), _) => Ok(found),
@@ -93,7 +93,7 @@ impl HeldOut {
             _ => Err(Error::input(
                 format!("{}, column of predictions", table.name()),
                 format!("columns {}", names.join(", ")),
-                format!("name it with --column, or call it `{}`", known[0]),
+                format!("name it with --column, or call it `{}`", self.target.as_deref().unwrap_or("prediction")),
             )),
         }
     }

@@ -165,7 +165,8 @@ pub fn save_resampled(table: &Table, uses: &ColumnUse, data: &Labelled, made: &R
             },
         ));
     }
-    let target = uses.names(Part::Target).first().copied().unwrap_or_default();
+    let wrong = || Error::input("target", "nothing", "name the column of classes");
+    let target = uses.names(Part::Target).first().copied().ok_or_else(wrong)?;
     if made.synthetic.nrows() > 0 {
         for name in Unseen::of(table, target, data)?.copied {
             let values = of_nearer_parent(table, &name, made)?;

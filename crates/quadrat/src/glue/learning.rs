@@ -218,9 +218,8 @@ impl Encoder {
             }
             (TargetKind::Labels, [one]) => Wanted::Labels(table.labels(&one.name, None)?.names),
             (TargetKind::Labels, _) => Wanted::Labels(targets.clone()),
-            (TargetKind::Classes, all) => {
-                Wanted::Classes(all.first().map(|t| t.classes.names.clone()).unwrap_or_default())
-            }
+            (TargetKind::Classes, [one, ..]) => Wanted::Classes(one.classes.names.clone()),
+            (TargetKind::Classes, []) => return Err(Error::input("target", "nothing", "name the column of classes")),
         };
         let imputation = Imputation::fit(table, uses, uses.on_missing)?;
         let values = imputation.numbers(table, &Silent)?;
@@ -360,7 +359,8 @@ impl Encoder {
                 Ok(Targets::Values(Array2::from_shape_vec(values.dim(), flat).map_err(wrong)?))
             }
             Wanted::Classes(classes) => {
-                let target = self.targets.first().map(String::as_str).unwrap_or_default();
+                let wrong = || Error::input("model", "no target", "a model that `train` made");
+                let target = self.targets.first().map(String::as_str).ok_or_else(wrong)?;
                 let Categories { codes, names } = table.categories(target, Missing::Error)?;
                 let place = |(name, place): (&String, Option<u32>)| {
                     place.ok_or_else(|| {

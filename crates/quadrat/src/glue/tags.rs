@@ -35,6 +35,7 @@ pub(super) fn joint_labels(tables: &[&Table], column: &str) -> Result<Labels> {
         rows.iter().for_each(|row| all.push(row.iter().copied()));
         all
     });
+    // Of no table there are no rows.
     Ok(Labels { rows: joined.unwrap_or_default(), names })
 }
 

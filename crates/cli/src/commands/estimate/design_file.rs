@@ -1,7 +1,7 @@
 //! Designs as CSV files that go out, and come back with columns of results.
 
-use crate::args::Reading;
 use crate::commands::work;
+use crate::reading::Reading;
 use ndarray::{Array2, ArrayView2};
 use quadrat::data::{Missing, Table};
 use quadrat::estimate::sobol::Input;

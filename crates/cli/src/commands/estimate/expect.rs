@@ -1,19 +1,17 @@
 //! `quadrat estimate expect`: means and probabilities of an external program's outputs, or of runs made elsewhere.
 
-use super::design_file::Results;
-use super::model::Asked;
+use super::model::{Asked, Evidence};
 use super::simulator::Simulator;
-use super::sobol::Method;
 use super::{design_file, problem, simulator};
 use crate::args::Run;
-use crate::commands::roles;
-use crate::output::{Reply, check_place, count, figure, json, table, wrap};
+use crate::output::{Reply, count, figure, table, wrap};
+use crate::parameters::Declared;
 use clap::{Args, ValueEnum};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use quadrat::estimate::expect::{Expect, ExpectIscv, Means};
-use quadrat::estimate::sobol::Factors;
-use quadrat::{Error, Progress, Result, Seed, write_atomic};
-use serde_json::{Value, json};
+use quadrat::estimate::sobol::{Factors, Way};
+use quadrat::{Choice, Error, Progress, Result, Seed, write_atomic};
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -27,10 +25,8 @@ pub struct Expectation {
     /// `sobol`: scrambled Sobol' points, or independent ones; `adaptive-iscv`: importance sampling in rounds
     #[arg(long, value_enum, default_value_t = Points::Sobol)]
     pub method: Points,
-    /// Independent scrambles that the runs are shared out to, whose scatter is the error; 0: independent points, such as any
-    /// rows of --read-results that were drawn from the laws
-    #[arg(long, value_name = "R", default_value_t = 8)]
-    pub scrambles: usize,
+    #[command(flatten)]
+    pub points: Declared<Expect>,
     /// Also the probability of an event, such as "y > 3" or "y2 <= 0.5"; may be given several times
     #[arg(long, value_name = "OUTPUT OP NUMBER")]
     pub event: Vec<String>,
@@ -111,82 +107,94 @@ fn with_events(y: Array2<f64>, names: &[String], events: &[Event]) -> Result<Arr
 
 /// Writes the points, or estimates the means.
 pub fn run(args: &Expectation, progress: &dyn Progress) -> Result<Reply> {
-    for path in [&args.model.write_design, &args.out].into_iter().flatten() {
-        check_place(path)?;
-    }
-    for (option, path) in [("--write-design", &args.model.write_design), ("--out", &args.out)] {
-        path.iter().try_for_each(|path| design_file::check_ending(option, path))?;
-    }
-    let factors = problem::read(&args.model.problem)?;
+    let factors = args.model.problem(args.out.as_deref())?;
     let events: Vec<Event> = args.event.iter().map(|event| Event::parse(event)).collect::<Result<_>>()?;
-    let adaptive = args.method == Points::AdaptiveIscv;
-    if adaptive && args.model.external.command.is_none() {
+    if args.method == Points::AdaptiveIscv && args.model.external.command.is_none() {
         let want = "it asks for its points in rounds and so needs --command; use --method sobol with files";
-        return Err(Error::input("--method", Method::AdaptiveIscv.name(), want));
+        return Err(Error::input("--method", Way::AdaptiveIscv.name(), want));
     }
-    let expect = Expect { calls: args.model.calls.unwrap_or(0), scrambles: args.scrambles };
-    let seed = Seed(args.run.seed);
+    let expect = Expect { calls: args.model.calls()?, ..args.points.settings()? };
     if let Some(path) = &args.model.write_design {
-        let design = expect.design(factors.joint(), seed)?;
-        design_file::write(path, factors.inputs(), design.view())?;
-        let text = format!(
-            "wrote {} points to {} ({} scrambles, seed {})\nrun the model at each, add its results as columns, keep the order \
-             of the rows, and give the file to --read-results with the same --scrambles and --seed",
-            count(design.nrows()),
-            path.display(),
-            args.scrambles,
-            args.run.seed
-        );
-        let value =
-            json!({ "design": path, "rows": design.nrows(), "scrambles": args.scrambles, "seed": args.run.seed });
-        return Ok(Reply::new(text, value));
+        return write_design(args, path, expect, &factors);
     }
-    let (means, mut names, runs, read) = match (&args.model.external.command, &args.model.read_results) {
-        (Some(command), _) => {
-            let simulator = Simulator::open(&args.model.external, command, factors.inputs(), progress)?;
-            let names = OnceLock::new();
-            let model = |x: ArrayView2<f64>| {
-                let y = simulator.run(x)?;
-                let names = names.get_or_init(|| design_file::names(y.ncols()));
-                with_events(y, names, &events)
-            };
-            let means = if adaptive {
-                let iscv = ExpectIscv { calls: expect.calls, ..ExpectIscv::default() };
-                iscv.estimate(factors.joint(), &model, seed, progress)
-            } else {
-                expect.estimate(factors.joint(), &model, seed, progress)
-            };
-            let mut means = means.inspect_err(|_| simulator.rescue(&args.model.problem))?;
-            means.warnings.splice(0..0, simulator.warning());
-            (means, names.into_inner().unwrap_or_default(), Some((simulator.summary(), simulator.json())), None)
-        }
-        (None, file) => {
-            let (means, results) = read_results(args, file.as_deref().unwrap_or_default(), &factors, &events)?;
-            (means, results.names.clone(), None, Some(results))
-        }
+    let (means, mut evidence) = match (&args.model.external.command, &args.model.read_results) {
+        (Some(command), _) => run_program(args, command, expect, &factors, &events, progress)?,
+        (None, Some(file)) => read_results(args, file, expect, &factors, &events)?,
+        (None, None) => return Err(args.model.no_runs()),
     };
-    names.extend(events.into_iter().map(|event| event.text));
+    evidence.names.extend(events.into_iter().map(|event| event.text));
     for warning in &means.warnings {
         eprintln!("quadrat: warning: {warning}");
     }
     if let Some(path) = &args.out {
-        write_table(path, &names, &means)?;
+        write_table(path, &evidence.names, &means)?;
     }
-    reply(args, &names, &means, runs, read.as_ref())
+    reply(args, expect.scrambles, &means, evidence)
+}
+
+/// The points, one run a row.
+fn write_design(args: &Expectation, path: &Path, expect: Expect, factors: &Factors) -> Result<Reply> {
+    let design = expect.design(factors.joint(), Seed(args.run.seed))?;
+    design_file::write(path, factors.inputs(), design.view())?;
+    let text = format!(
+        "wrote {} points to {} ({} scrambles, seed {})\nrun the model at each, add its results as columns, keep the order \
+         of the rows, and give the file to --read-results with the same --scrambles and --seed",
+        count(design.nrows()),
+        path.display(),
+        expect.scrambles,
+        args.run.seed
+    );
+    let value = json!({ "design": path, "rows": design.nrows(), "scrambles": expect.scrambles, "seed": args.run.seed });
+    Ok(Reply::new(text, value))
+}
+
+/// Means of a program's outputs.
+fn run_program(
+    args: &Expectation,
+    command: &str,
+    expect: Expect,
+    factors: &Factors,
+    events: &[Event],
+    progress: &dyn Progress,
+) -> Result<(Means, Evidence)> {
+    let simulator = Simulator::open(&args.model.external, command, factors.inputs(), progress)?;
+    let names = OnceLock::new();
+    let model = |x: ArrayView2<f64>| {
+        let y = simulator.run(x)?;
+        let names = names.get_or_init(|| design_file::names(y.ncols()));
+        with_events(y, names, events)
+    };
+    let seed = Seed(args.run.seed);
+    let means = match args.method {
+        Points::Sobol => expect.estimate(factors.joint(), &model, seed, progress),
+        Points::AdaptiveIscv => {
+            let iscv = ExpectIscv { calls: expect.calls, ..ExpectIscv::default() };
+            iscv.estimate(factors.joint(), &model, seed, progress)
+        }
+    };
+    let mut means = means.inspect_err(|_| simulator.rescue(&args.model.problem))?;
+    means.warnings.splice(0..0, simulator.warning());
+    Ok((means, Evidence::of_program(&simulator, names.into_inner().unwrap_or_default())))
 }
 
 /// Means from a file: of the design that these options make, or of independent rows.
-fn read_results(args: &Expectation, file: &str, factors: &Factors, events: &[Event]) -> Result<(Means, Results)> {
+fn read_results(
+    args: &Expectation,
+    file: &str,
+    expect: Expect,
+    factors: &Factors,
+    events: &[Event],
+) -> Result<(Means, Evidence)> {
     let results = design_file::read(file, &args.model.outputs, factors.inputs())?;
     let rows = results.x.nrows();
-    let expect = Expect { calls: rows, scrambles: args.scrambles };
-    if args.scrambles > 0 {
+    let expect = Expect { calls: rows, ..expect };
+    if expect.scrambles > 0 {
         let design = expect.design(factors.joint(), Seed(args.run.seed))?;
         if design != results.x {
             let why = format!(
                 "its {rows} rows are not the points of this problem for --scrambles {} --seed {}, in their order; for rows \
                  that were drawn independently from the laws give --scrambles 0",
-                args.scrambles, args.run.seed
+                expect.scrambles, args.run.seed
             );
             return Err(Error::data(file, None, why));
         }
@@ -200,7 +208,8 @@ fn read_results(args: &Expectation, file: &str, factors: &Factors, events: &[Eve
         }
     }
     let y = with_events(results.y.clone(), &results.names, events)?;
-    Ok((expect.means(y.view()).map_err(|e| Error::data(file, None, e.to_string()))?, results))
+    let means = expect.means(y.view()).map_err(|e| Error::data(file, None, e.to_string()))?;
+    Ok((means, Evidence::of_file(results)))
 }
 
 fn write_table(path: &Path, names: &[String], means: &Means) -> Result<()> {
@@ -221,24 +230,15 @@ fn write_table(path: &Path, names: &[String], means: &Means) -> Result<()> {
     })
 }
 
-fn reply(
-    args: &Expectation,
-    names: &[String],
-    means: &Means,
-    runs: Option<(Option<String>, Value)>,
-    read: Option<&Results>,
-) -> Result<Reply> {
-    let how = match (args.method, args.scrambles) {
+fn reply(args: &Expectation, scrambles: usize, means: &Means, evidence: Evidence) -> Result<Reply> {
+    let how = match (args.method, scrambles) {
         (Points::AdaptiveIscv, _) => "adaptive importance sampling".to_owned(),
         (Points::Sobol, 0) => "independent points".to_owned(),
         (Points::Sobol, scrambles) => format!("{scrambles} scrambles of Sobol' points"),
     };
-    let mut text = format!("{} runs, {how}, seed {}\n", count(means.calls), args.run.seed);
-    if let Some((Some(summary), _)) = &runs {
-        text.push_str(&format!("{summary}\n"));
-    }
+    let mut text = format!("{} runs, {how}, seed {}\n{}", count(means.calls), args.run.seed, evidence.summary());
     let head = ["output", "mean", "se", "95% interval", "hits"].map(str::to_owned).to_vec();
-    let rows = names.iter().zip(&means.outputs).map(|(name, mean)| {
+    let rows = evidence.names.iter().zip(&means.outputs).map(|(name, mean)| {
         let interval = format!("{} .. {}", figure(mean.low), figure(mean.high));
         let hits = mean.hits.map_or_else(String::new, count);
         vec![name.clone(), figure(mean.value), figure(mean.se), interval, hits]
@@ -252,25 +252,12 @@ fn reply(
     if let Some(path) = &args.out {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
-    let outputs: Vec<Value> = names
-        .iter()
-        .zip(&means.outputs)
-        .map(|(name, mean)| {
-            let mut value = json(mean)?;
-            value["name"] = json!(name);
-            Ok(value)
-        })
-        .collect::<Result<_>>()?;
-    let method = if args.method == Points::Sobol { "sobol" } else { Method::AdaptiveIscv.name() };
-    let mut value = json!({
-        "method": method, "scrambles": args.scrambles, "problem": args.model.problem, "calls": means.calls,
-        "left_out": means.left_out, "seed": args.run.seed, "runs": runs.map(|(_, json)| json), "outputs": outputs,
-        "warnings": means.warnings, "out": args.out,
+    let method = if args.method == Points::Sobol { "sobol" } else { Way::AdaptiveIscv.name() };
+    let value = json!({
+        "method": method, "scrambles": scrambles, "problem": args.model.problem, "calls": means.calls,
+        "left_out": means.left_out, "seed": args.run.seed, "warnings": means.warnings, "out": args.out,
     });
-    if let Some(Results { table, uses, .. }) = read {
-        roles::tell(table, uses, &mut text, &mut value);
-    }
-    Ok(Reply::new(text, value))
+    evidence.reply(text, value, &means.outputs)
 }
 
 #[cfg(test)]

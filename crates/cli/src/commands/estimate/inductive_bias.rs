@@ -2,14 +2,16 @@
 
 mod task;
 
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::commands::roles;
 use crate::output::{Reply, check_place, count, figure, json, seconds, table, wrap};
+use crate::parameters::Declared;
+use crate::reading::Reading;
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
 use quadrat::estimate::inductive_bias::{
-    Bias, Fit, GpPosterior, HypothesisSampler, Kernel, Means, Retrain, Unit, median_distance, reference_error,
-    required_bias, residual_variance,
+    Bias, Fit, GpPosterior, HypothesisSampler, Kernel, Means, Question, Retrain, Space, median_distance,
+    reference_error, required_bias, residual_variance,
 };
 use quadrat::numeric::learners::MlpRegressor;
 use quadrat::stats::{mean, t_interval};
@@ -42,26 +44,8 @@ pub struct InductiveBias {
     /// Random splits; the interval is over them [default: 5, and 1 for networks]
     #[arg(long, value_name = "N", conflicts_with = "test")]
     pub repeats: Option<usize>,
-    /// The space of hypotheses: kernel:rbf, kernel:linear, or network[:WIDTH[,DEPTH]]
-    #[arg(long, default_value = "kernel:rbf")]
-    pub space: String,
-    /// Test errors to reach (mean squared error, in the target's units) [default: that of ridge on random features]
-    #[arg(long, value_name = "A,B", value_delimiter = ',', allow_negative_numbers = true)]
-    pub eps: Vec<f64>,
-    /// What information is counted in
-    #[arg(long, value_enum, default_value_t = InUnit::Bits)]
-    pub unit: InUnit,
-    /// kernel:rbf: length scale, in standard deviations of the features [default: median distance between rows]
-    #[arg(long, allow_negative_numbers = true)]
-    pub sigma: Option<f64>,
-    /// Kernels: variance of the target beyond the function [default: 0, so functions go through the training rows;
-    /// for kernel:linear what least squares leaves]
-    #[arg(long, allow_negative_numbers = true)]
-    pub noise: Option<f64>,
-    /// exact (kernels), or the law fitted to sampled errors: ncx2, sankaran, sankaran-half-square, gamma, normal,
-    /// empirical [default: exact for kernels, ncx2 for networks]
-    #[arg(long)]
-    pub fit: Option<String>,
+    #[command(flatten)]
+    pub question: Declared<Question>,
     /// Sampled hypotheses behind a fit [default: 10000 for kernels, 100 for networks]
     #[arg(long, value_name = "N")]
     pub samples: Option<usize>,
@@ -86,27 +70,12 @@ pub struct InductiveBias {
     pub reading: Reading,
 }
 
-/// What information is counted in.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InUnit {
-    Bits,
-    Nats,
-}
-
 /// What the target is.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Auto,
     Classification,
     Regression,
-}
-
-/// A space of hypotheses as typed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Space {
-    Rbf,
-    Linear,
-    Network { width: usize, depth: usize },
 }
 
 /// What a space says of one split.
@@ -120,9 +89,9 @@ struct Finding {
 
 /// Splits, asks the space about each split, and prints what it takes to reach each error.
 pub fn run(args: &InductiveBias, progress: &dyn Progress) -> Result<Reply> {
-    let space = space(&args.space)?;
-    let fit = fit(args, space)?;
-    check_options(args, space, fit)?;
+    let question = args.question.settings()?;
+    let question = Question { fit: fit(args, &question)?, ..question };
+    check_options(args, &question)?;
     if let Some(report) = &args.report {
         check_place(report)?;
     }
@@ -130,9 +99,9 @@ pub fn run(args: &InductiveBias, progress: &dyn Progress) -> Result<Reply> {
     let seed = Seed(args.run.seed);
     let task = Task::read(args)?;
     let splits =
-        task.splits(args, args.repeats.unwrap_or(if matches!(space, Space::Network { .. }) { 1 } else { 5 }))?;
-    let mut targets = args.eps.clone();
-    let given = !targets.is_empty();
+        task.splits(args, args.repeats.unwrap_or(if matches!(question.space, Space::Network { .. }) { 1 } else { 5 }))?;
+    let given = question.eps.is_some();
+    let mut targets = question.eps.clone().unwrap_or_default();
     progress.begin("reference model", Some(splits.len() as u64));
     let reference = splits
         .iter()
@@ -162,8 +131,7 @@ pub fn run(args: &InductiveBias, progress: &dyn Progress) -> Result<Reply> {
         let eps: Vec<f64> = targets.iter().map(|eps| eps / split.scale).collect();
         findings.push(find_bias(
             args,
-            space,
-            fit,
+            &question,
             split,
             &eps,
             Seed(seed.stream("split").rng(at).next_u64()),
@@ -171,7 +139,7 @@ pub fn run(args: &InductiveBias, progress: &dyn Progress) -> Result<Reply> {
         )?);
         progress.advance(1);
     }
-    let outcome = Outcome { args, space, fit, task: &task, splits: &splits, targets, reference, findings };
+    let outcome = Outcome { args, question, task: &task, splits: &splits, targets, reference, findings };
     let notes = outcome.notes();
     for note in &notes {
         eprintln!("quadrat: note: {note}");
@@ -179,54 +147,29 @@ pub fn run(args: &InductiveBias, progress: &dyn Progress) -> Result<Reply> {
     outcome.reply(&notes, started.elapsed().as_secs_f64())
 }
 
-fn space(text: &str) -> Result<Space> {
-    let wrong =
-        || Error::input("--space", format!("`{text}`"), "use kernel:rbf, kernel:linear or network[:WIDTH[,DEPTH]]");
-    match text {
-        "kernel:rbf" => return Ok(Space::Rbf),
-        "kernel:linear" => return Ok(Space::Linear),
-        "network" => return Ok(Space::Network { width: 64, depth: 0 }),
-        _ => {}
-    }
-    let sizes = text.strip_prefix("network:").ok_or_else(wrong)?;
-    let (width, depth) = sizes.split_once(',').unwrap_or((sizes, "0"));
-    let (width, depth) = (width.trim().parse().map_err(|_| wrong())?, depth.trim().parse().map_err(|_| wrong())?);
-    if width == 0 || width > 100_000 || depth > 100 {
-        return Err(wrong());
-    }
-    Ok(Space::Network { width, depth })
-}
-
 /// The law to fit; none for the exact route.
-fn fit(args: &InductiveBias, space: Space) -> Result<Option<Fit>> {
-    let network = matches!(space, Space::Network { .. });
-    match args.fit.as_deref() {
-        None => Ok(network.then_some(Fit::Ncx2)),
+fn fit(args: &InductiveBias, question: &Question) -> Result<Option<Fit>> {
+    let network = matches!(question.space, Space::Network { .. });
+    match args.question.given("fit") {
+        None if network => Ok(Some(Fit::Ncx2)),
         Some("exact") if network => {
             Err(Error::input("--fit", "`exact`", "a network's error has no law of its own: use ncx2 or another fit"))
         }
-        Some("exact") => Ok(None),
-        Some(name) => match Fit::CHOICES.iter().find(|fit| fit.name == name) {
-            Some(fit) => Ok(Some(fit.value)),
-            None => {
-                let names: Vec<&str> = Fit::CHOICES.iter().map(|fit| fit.name).collect();
-                let want = format!("use exact, {}", names.join(", "));
-                Err(Error::input("--fit", format!("`{name}`"), want))
-            }
-        },
+        _ => Ok(question.fit),
     }
 }
 
-fn check_options(args: &InductiveBias, space: Space, fit: Option<Fit>) -> Result<()> {
+fn check_options(args: &InductiveBias, question: &Question) -> Result<()> {
+    let Question { space, sigma, noise, fit, eps, .. } = question;
     let idle = [
-        (args.sigma.is_some() && space != Space::Rbf, "--sigma", "it belongs to --space kernel:rbf"),
-        (args.noise.is_some() && matches!(space, Space::Network { .. }), "--noise", "it belongs to kernels"),
+        (sigma.is_some() && *space != Space::Rbf, "--sigma", "it belongs to --space kernel:rbf"),
+        (noise.is_some() && matches!(space, Space::Network { .. }), "--noise", "it belongs to kernels"),
         (args.samples.is_some() && fit.is_none(), "--samples", "the exact route does not sample: choose a --fit"),
     ];
     if let Some((_, option, want)) = idle.iter().find(|(idle, _, _)| *idle) {
         return Err(Error::input("option", format!("`{option}`"), *want));
     }
-    if let Some(eps) = args.eps.iter().find(|eps| !(**eps > 0.0 && eps.is_finite())) {
+    if let Some(eps) = eps.iter().flatten().find(|eps| !(**eps > 0.0 && eps.is_finite())) {
         return Err(Error::input("--eps", eps, "errors must be finite and above 0"));
     }
     if args.repeats == Some(0) || args.max_rows < 3 || args.epochs == 0 {
@@ -242,14 +185,13 @@ fn check_options(args: &InductiveBias, space: Space, fit: Option<Fit>) -> Result
 /// What the space says of one split, for each error (in the split's units).
 fn find_bias(
     args: &InductiveBias,
-    space: Space,
-    fit: Option<Fit>,
+    question: &Question,
     split: &Split,
     eps: &[f64],
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Finding> {
-    let unit = unit(args);
+    let Question { space, unit, fit, .. } = *question;
     let fitted = |sampler: &dyn HypothesisSampler, fit: Fit, samples: usize| -> Result<Vec<Bias>> {
         let losses = sampler.sample_losses(args.samples.unwrap_or(samples), seed, progress)?;
         eps.iter().map(|eps| required_bias(&losses, *eps, fit, unit, seed)).collect()
@@ -266,12 +208,12 @@ fn find_bias(
         let biases = fitted(&family, fit.unwrap_or_default(), 100)?;
         return Ok(Finding { biases, sigma: None, noise: None, mean_error: None, training_error });
     }
-    let sigma = args.sigma.unwrap_or_else(|| median_distance(split.train().x));
+    let sigma = question.sigma.unwrap_or_else(|| median_distance(split.train().x));
     let (kernel, noise) = match space {
         Space::Rbf => (Kernel::Rbf { sigma }, 0.0),
-        _ => (Kernel::Linear, if args.noise.is_none() { residual_variance(split.train())? } else { 0.0 }),
+        _ => (Kernel::Linear, if question.noise.is_none() { residual_variance(split.train())? } else { 0.0 }),
     };
-    let noise = args.noise.map_or(noise, |noise| noise / split.scale);
+    let noise = question.noise.map_or(noise, |noise| noise / split.scale);
     let posterior = GpPosterior::new(kernel, noise, split.train(), split.test())?;
     let biases = match fit {
         None => posterior.curve(eps, unit)?,
@@ -286,17 +228,9 @@ fn find_bias(
     })
 }
 
-fn unit(args: &InductiveBias) -> Unit {
-    match args.unit {
-        InUnit::Bits => Unit::Bits,
-        InUnit::Nats => Unit::Nats,
-    }
-}
-
 struct Outcome<'a> {
     args: &'a InductiveBias,
-    space: Space,
-    fit: Option<Fit>,
+    question: Question,
     task: &'a Task,
     splits: &'a [Split],
     targets: Vec<f64>,
@@ -328,6 +262,11 @@ impl Outcome<'_> {
         Line { eps: self.targets[at], value, interval, splits }
     }
 
+    /// The space as it was typed.
+    fn space(&self) -> String {
+        self.args.question.value("space").to_owned()
+    }
+
     fn lines(&self) -> Vec<Line> {
         (0..self.targets.len()).map(|at| self.line(at)).collect()
     }
@@ -346,7 +285,7 @@ impl Outcome<'_> {
         let (training, noise) = (self.average(|f| f.training_error), self.average(|f| f.noise).unwrap_or(0.0));
         let spread = mean(&self.splits.iter().map(|split| split.spread).collect::<Vec<_>>());
         if let Some(error) = training.filter(|error| *error > 0.01 * spread && noise == 0.0) {
-            let cure = match self.space {
+            let cure = match self.question.space {
                 Space::Network { .. } => "train longer (--epochs) or wider",
                 _ => "allow for it with --noise",
             };
@@ -375,17 +314,14 @@ impl Outcome<'_> {
     fn reply(&self, notes: &[String], took: f64) -> Result<Reply> {
         let card = find(&catalogue(), "inductive-bias")?;
         let (train, test) = self.sizes();
-        let name = match self.fit {
-            None => "exact",
-            Some(fit) => Fit::CHOICES.iter().find(|f| f.value == fit).map_or("", |f| f.name),
-        };
+        let name = self.question.fit.map_or("exact", Fit::name);
         let what = match self.task.classes.len() {
             0 => format!("regression on {}", self.args.target),
             classes => format!("classification of {} ({classes} classes, one-hot)", self.args.target),
         };
         let mut facts = vec![
             ("task".to_owned(), what),
-            ("space".to_owned(), self.args.space.clone()),
+            ("space".to_owned(), self.space()),
             ("training and test rows".to_owned(), format!("{} and {}", count(train), count(test))),
             ("splits".to_owned(), self.splits.len().to_string()),
             ("information from".to_owned(), name.to_owned()),
@@ -404,7 +340,7 @@ impl Outcome<'_> {
         if let Some(path) = &self.args.report {
             let lead = format!(
                 "Information beyond the training rows that singles out the hypotheses of {} which reach a test error.",
-                self.args.space
+                self.space()
             );
             let mut page = Page::new(format!("Required inductive bias of {}", self.args.input), lead);
             page.section("What it takes", [Block::Table { rows: rows.clone(), right: vec![0, 1] }]);
@@ -432,9 +368,9 @@ impl Outcome<'_> {
             "task": if self.task.classes.is_empty() { "regression" } else { "classification" },
             "classes": self.task.classes,
             "features": self.task.features,
-            "space": self.args.space,
+            "space": self.space(),
             "fit": name,
-            "unit": unit(self.args),
+            "unit": self.question.unit,
             "rows": { "train": train, "test": test },
             "splits": self.splits.len(),
             "sigma": self.average(|f| f.sigma),
@@ -442,7 +378,7 @@ impl Outcome<'_> {
             "reference_error": self.reference,
             "mean_error": self.average(|f| f.mean_error),
             "training_error": self.average(|f| f.training_error),
-            "eps_given": !self.args.eps.is_empty(),
+            "eps_given": self.question.eps.is_some(),
             "bias": bias,
             "notes": notes,
             "seed": self.args.run.seed,
@@ -453,13 +389,12 @@ impl Outcome<'_> {
     }
 
     fn table(&self) -> Vec<Vec<String>> {
-        let unit = if self.args.unit == InUnit::Bits { "bits" } else { "nats" };
         let row = |line: &Line| {
             let interval = line.interval.filter(|(low, high)| low.is_finite() || high.is_finite());
             let interval = interval.map(|(low, high)| format!("[{}, {}]", figure(low), figure(high)));
             vec![figure(line.eps), figure(line.value), interval.unwrap_or_default()]
         };
-        let head = vec!["test error".to_owned(), unit.to_owned(), "95% interval".to_owned()];
+        let head = ["test error", self.question.unit.name(), "95% interval"].map(str::to_owned).to_vec();
         std::iter::once(head).chain(self.lines().iter().map(row)).collect()
     }
 
@@ -476,10 +411,10 @@ impl Outcome<'_> {
         Plot {
             title: "Information against test error".to_owned(),
             x: "test error (mean square)".to_owned(),
-            y: if self.args.unit == InUnit::Bits { "bits" } else { "nats" }.to_owned(),
+            y: self.question.unit.name().to_owned(),
             log_x: true,
             log_y: false,
-            series: vec![Series { name: self.args.space.clone(), points }],
+            series: vec![Series { name: self.space(), points }],
         }
     }
 }
@@ -500,27 +435,4 @@ fn line_json(line: &Line) -> Result<Value> {
         "extrapolated": line.splits.iter().any(|bias| bias.extrapolated),
         "above_median": line.splits.iter().any(|bias| bias.above_median),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spaces_parse() {
-        for (text, expected) in [
-            ("kernel:rbf", Some(Space::Rbf)),
-            ("kernel:linear", Some(Space::Linear)),
-            ("network", Some(Space::Network { width: 64, depth: 0 })),
-            ("network:32", Some(Space::Network { width: 32, depth: 0 })),
-            ("network:128,2", Some(Space::Network { width: 128, depth: 2 })),
-            ("network:0", None),
-            ("network:", None),
-            ("network:a,b", None),
-            ("kernel", None),
-            ("", None),
-        ] {
-            assert_eq!(space(text).ok(), expected, "{text}");
-        }
-    }
 }

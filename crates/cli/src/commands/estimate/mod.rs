@@ -1,22 +1,23 @@
 //! `quadrat estimate`: one file an estimator.
 
 mod design_file;
-pub mod expect;
-pub mod inductive_bias;
+mod expect;
+mod inductive_bias;
 mod model;
-pub mod pretrain_plan;
+mod pretrain_plan;
 mod problem;
 mod program;
 mod simulator;
-pub mod sobol;
+mod sobol;
 
 use crate::args::Run;
+use crate::output::Reply;
 use clap::Subcommand;
 use expect::Expectation;
 use inductive_bias::{InductiveBias, Kind};
 use pretrain_plan::PretrainPlan;
 use quadrat::data::{ColumnType, Missing, Table};
-use quadrat::{MOST_CLASSES, Result};
+use quadrat::{MOST_CLASSES, Progress, Result};
 use sobol::Sobol;
 
 #[derive(Subcommand, Debug)]
@@ -33,13 +34,23 @@ pub enum Estimate {
 
 impl Estimate {
     /// Seed, threads and form of the answer.
-    pub fn run(&self) -> &Run {
+    pub fn shared(&self) -> &Run {
         match self {
             Estimate::Expect(args) => &args.run,
             Estimate::InductiveBias(args) => &args.run,
             Estimate::PretrainPlan(args) => &args.run,
             Estimate::Sobol(args) => &args.run,
         }
+    }
+}
+
+/// Runs the estimator that is named.
+pub fn run(args: &Estimate, progress: &dyn Progress) -> Result<Reply> {
+    match args {
+        Estimate::Expect(args) => expect::run(args, progress),
+        Estimate::InductiveBias(args) => inductive_bias::run(args, progress),
+        Estimate::PretrainPlan(args) => pretrain_plan::run(args, progress),
+        Estimate::Sobol(args) => sobol::run(args, progress),
     }
 }
 

@@ -2,19 +2,23 @@
 
 use super::has_classes;
 use super::inductive_bias::Kind as Task;
-use crate::args::{Reading, Run};
+use crate::args::Run;
 use crate::commands::{roles, work};
 use crate::output::{Reply, check_place, count, figure, seconds, table, wrap};
+use crate::parameters::Declared;
+use crate::reading::Reading;
 use crate::report::{Block, Page, svg};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ndarray::{Array1, Array2, Axis};
 use quadrat::data::Table;
 use quadrat::estimate::pretrain_mle_erm::{
-    BreakEven, Choice, Doubling, Head, Kind, Planner, Rescaled, RiskSurface, Target,
+    BreakEven, Choice, Doubling, Head, Kind, PlanSettings, Planner, Rescaled, RiskSurface, Target,
 };
 use quadrat::numeric::learners::Standard;
 use quadrat::stats::Interval;
-use quadrat::{ColumnUse, Error, Nominal, Part, Plot, Progress, Result, Seed, Series, Silent, Wish, catalogue, find};
+use quadrat::{
+    Choice as _, ColumnUse, Error, Nominal, Part, Plot, Progress, Result, Seed, Series, Silent, Wish, catalogue, find,
+};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -36,23 +40,8 @@ pub struct PretrainPlan {
     /// Column to predict, in the labelled rows
     #[arg(long, value_name = "COLUMN")]
     pub target: String,
-    /// What is learnt without labels: factors with a noise each column (fa), which no column's unit can mislead, or with
-    /// one noise for all (ppca), clusters (gmm), or an encoder that tells whether two corrupted views are of one row
-    /// (contrastive)
-    #[arg(long, value_enum, default_value_t = Learnt::Fa)]
-    pub representation: Learnt,
-    /// Factors, or outputs of the encoder [default: chosen by BIC on the unlabelled rows]
-    #[arg(long, value_name = "N")]
-    pub rank: Option<usize>,
-    /// gmm: clusters [default: chosen by BIC on the unlabelled rows]
-    #[arg(long, value_name = "N")]
-    pub k: Option<usize>,
-    /// Random splits of the labelled rows; intervals are over them
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub repeats: usize,
-    /// Share of the labelled rows that is held out
-    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
-    pub test_share: f64,
+    #[command(flatten)]
+    pub settings: Declared<PlanSettings>,
     /// Whether the target is a class [default: text, categories, truth values, and at most 20 different whole numbers]
     #[arg(long, value_enum, default_value_t = Task::Auto)]
     pub task: Task,
@@ -67,30 +56,6 @@ pub struct PretrainPlan {
     pub report: Option<PathBuf>,
     #[command(flatten)]
     pub reading: Reading,
-}
-
-/// What is learnt without labels.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Learnt {
-    Fa,
-    Ppca,
-    Gmm,
-    Contrastive,
-}
-
-impl Learnt {
-    fn kind(self) -> Kind {
-        match self {
-            Learnt::Ppca => Kind::Ppca,
-            Learnt::Fa => Kind::Fa,
-            Learnt::Gmm => Kind::Gmm,
-            Learnt::Contrastive => Kind::Contrastive,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        <Kind as quadrat::Choice>::CHOICES.iter().find(|kind| kind.value == self.kind()).map_or("", |kind| kind.name)
-    }
 }
 
 /// Most unlabelled rows that a size is chosen on.
@@ -115,22 +80,16 @@ struct Rows {
 /// Reads, chooses a size, measures the risk surface, and says what follows.
 pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
     let started = Instant::now();
-    for (given, belongs, option) in [
-        (args.rank.is_some(), args.representation != Learnt::Gmm, "--rank"),
-        (args.k.is_some(), args.representation == Learnt::Gmm, "--k"),
-    ] {
-        if given && !belongs {
-            let want = "--rank belongs to ppca, fa and contrastive, --k to gmm";
-            return Err(Error::input("option", format!("`{option}`"), want));
-        }
-    }
+    args.settings.check_effect()?;
+    let settings = args.settings.settings()?;
+    let PlanSettings { representation: kind, repeats, test_share, .. } = settings;
     if let Some(report) = &args.report {
         check_place(report)?;
     }
     let seed = Seed(args.run.seed);
     let rows = Rows::read(args)?;
-    let kind = args.representation.kind();
-    let (choice, raw) = rows.size(kind, args.rank.or(args.k), seed, progress)?;
+    let given = settings.rank.or(settings.k);
+    let (choice, raw) = rows.size(kind, given, seed, progress)?;
     let size = choice.size;
     let (head, supervised) = match rows.y {
         Target::Numbers(_) => (Head::Ridge(None), Head::Ridge(None)),
@@ -138,7 +97,7 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
         Target::Classes { .. } => (Head::Logistic(None), Head::Logistic(None)),
     };
     let labelled = rows.x.nrows();
-    let train = labelled.saturating_sub(Planner::held_out(args.test_share, labelled));
+    let train = labelled.saturating_sub(Planner::held_out(test_share, labelled));
     if train < 2 {
         let want = "a split needs at least 2 labels to train on and 1 to test: label more rows or hold out fewer";
         return Err(Error::input(format!("{}, labelled rows", args.labelled), labelled, want));
@@ -152,11 +111,11 @@ pub fn run(args: &PretrainPlan, progress: &dyn Progress) -> Result<Reply> {
         // A grid begins where the model can still be fitted, or with the whole pool, whose error then says why not.
         pool_sizes: Planner::halvings(rows.pool.nrows(), (2 * size + 2).min(rows.pool.nrows()), POOL_STEPS),
         label_sizes: Planner::halvings(train, 4.min(train), LABEL_STEPS),
-        repeats: args.repeats,
-        test_share: args.test_share,
+        repeats,
+        test_share,
     };
     let surface = planner.plan(rows.pool.view(), rows.x.view(), &rows.y, seed, progress)?;
-    Outcome { args, rows: &rows, choice, raw, surface, seed }.reply(started.elapsed().as_secs_f64())
+    Outcome { args, settings, rows: &rows, choice, raw, surface, seed }.reply(started.elapsed().as_secs_f64())
 }
 
 impl Rows {
@@ -260,6 +219,7 @@ fn columns(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<(ColumnUse,
 
 struct Outcome<'a> {
     args: &'a PretrainPlan,
+    settings: PlanSettings,
     rows: &'a Rows,
     choice: Choice,
     /// Whether the representation saw the columns as they are.
@@ -348,14 +308,14 @@ impl Outcome<'_> {
 
     /// What is to be said against the size.
     fn doubt(&self) -> Option<String> {
-        let given = self.args.rank.or(self.args.k).is_some();
+        let given = self.settings.rank.or(self.settings.k).is_some();
         (!given && self.choice.at_limit()).then(|| {
             format!(
                 "Take all this with care: BIC chose size {} where {} is the largest it could, so {} hardly describes these \
                  rows. Try another --representation, or give the size.",
                 self.choice.size,
                 self.choice.most,
-                self.args.representation.name()
+                self.settings.representation.name()
             )
         })
     }
@@ -442,7 +402,8 @@ impl Outcome<'_> {
             0 => format!("regression on {}", args.target),
             classes => format!("classification of {} ({classes} classes)", args.target),
         };
-        let chosen = if args.rank.or(args.k).is_some() { "given" } else { "by BIC on unlabelled rows" };
+        let chosen =
+            if self.settings.rank.or(self.settings.k).is_some() { "given" } else { "by BIC on unlabelled rows" };
         let scale = if self.raw { "columns as they are" } else { "columns standardised" };
         let facts = [
             ("task".to_owned(), task.clone()),
@@ -450,9 +411,12 @@ impl Outcome<'_> {
             ("rows".to_owned(), format!("{} unlabelled, {} labelled", count(rows.pool.nrows()), count(rows.x.nrows()))),
             (
                 "representation".to_owned(),
-                format!("{} of size {} ({chosen}), {scale}", args.representation.name(), self.choice.size),
+                format!("{} of size {} ({chosen}), {scale}", self.settings.representation.name(), self.choice.size),
             ),
-            ("splits".to_owned(), format!("{}, {}% held out", args.repeats, figure(100.0 * args.test_share))),
+            (
+                "splits".to_owned(),
+                format!("{}, {}% held out", self.settings.repeats, figure(100.0 * self.settings.test_share)),
+            ),
         ];
         let (words, risks, evens) = (self.words(), self.risks(), self.evens());
         if let Some(path) = &args.report {
@@ -522,18 +486,18 @@ impl Outcome<'_> {
             "classes": rows.classes,
             "features": rows.features,
             "rows": { "unlabelled": rows.pool.nrows(), "labelled": rows.x.nrows() },
-            "representation": args.representation.name(),
+            "representation": self.settings.representation.name(),
             "size": self.choice.size,
             "largest_size": self.choice.most,
             "standardised": !self.raw,
-            "size_given": args.rank.or(args.k).is_some(),
+            "size_given": self.settings.rank.or(self.settings.k).is_some(),
             "labels": surface.label_sizes,
             "supervised_risk": sizes(&|n| surface.supervised_risk(n)),
             "pretrained": pools.collect::<Vec<_>>(),
             "more_labels": step(surface.more_labels()),
             "more_unlabelled": step(surface.more_unlabelled()),
             "words": words,
-            "splits": args.repeats,
+            "splits": self.settings.repeats,
             "seed": args.run.seed,
             "seconds": took,
         })

@@ -62,7 +62,8 @@ impl Program {
             kill(&mut child);
         }
         let Some((status, [output, errors])) = ended? else {
-            return Ok(Err(format!("no answer within {} s", limit.unwrap_or_default().as_secs_f64())));
+            let within = limit.map_or_else(String::new, |limit| format!(" within {} s", limit.as_secs_f64()));
+            return Ok(Err(format!("no answer{within}")));
         };
         if !status.success() {
             let errors = String::from_utf8_lossy(&errors);

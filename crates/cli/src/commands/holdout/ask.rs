@@ -1,9 +1,9 @@
 //! `quadrat holdout ask`: a question -> an answer from the budget.
 
 use super::{About, Ask, exposed, given, left, missing, promise};
-use crate::args::Reading;
 use crate::commands::{roles, work};
 use crate::output::{self, Reply, count, figure, wrap};
+use crate::reading::Reading;
 use quadrat::data::{ColumnType, Table};
 use quadrat::estimate::adaptive_data_analysis::{Ledger, Query, QueryMechanism, Recorded, Source};
 use quadrat::held_out::{HeldOut, Seen, numbers};

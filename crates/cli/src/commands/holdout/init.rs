@@ -1,15 +1,16 @@
 //! `quadrat holdout init`: a labelled file -> a new ledger, and a file for the team.
 
-use super::{About, Init, Method, QUERIES, complete, default_budget, hash, left, missing, promise};
+use super::{About, Init, complete, default_budget, hash, left, missing, promise};
 use crate::commands::held_back::HoldBack;
 use crate::commands::{roles, work};
 use crate::output::{self, Reply, check_place, count, wrap};
 use quadrat::data::{Categories, Column, ColumnType, Format, Missing, Table, Values, write_resampled};
 use quadrat::estimate::adaptive_data_analysis::{
-    Ladder, Ledger, Mechanism, Naive, Noise, NoiseAddition, Pmw, QueryMechanism, Split, Thresholdout, secret_seed,
+    Certified, Ladder, Ledger, Mechanism, MechanismKind, Naive, Noise, NoiseAddition, Pmw, QueryMechanism, Split,
+    Thresholdout, secret_seed,
 };
 use quadrat::held_out::{Domain, HeldOut, Seen, each_once};
-use quadrat::{ColumnUse, Error, Part, Result, Target, TargetKind, Wish, check_vacant};
+use quadrat::{Choice, ColumnUse, Error, Part, Result, Target, TargetKind, Wish, check_vacant};
 use serde_json::json;
 use std::path::Path;
 
@@ -64,7 +65,7 @@ fn uses(args: &Init, table: &Table, rows: &HeldOut) -> Result<ColumnUse> {
     let parts = named.into_iter().filter_map(|(name, part)| Some((name.as_deref()?, part)));
     let domain = rows.domain.iter().map(|domain| (domain.column.as_str(), Part::Category));
     let unread = match args.method {
-        Method::Pmw => "not in --domain: cannot be asked about",
+        MechanismKind::Pmw => "not in --domain: cannot be asked about",
         _ => "read only if a question names it",
     };
     let wish = Wish { parts: parts.chain(domain).collect(), unread: Some(unread), ..Wish::default() };
@@ -79,14 +80,14 @@ fn uses(args: &Init, table: &Table, rows: &HeldOut) -> Result<ColumnUse> {
 
 /// That no option of another method is given.
 fn check_options(args: &Init) -> Result<()> {
-    use Method::{Gaussian, Ladder, Laplace, Naive, Pmw, Split, Thresholdout};
+    use MechanismKind::{Gaussian, Ladder, Laplace, Naive, Pmw, Split, Thresholdout};
     let counted = args.certified || args.step.as_deref().is_some_and(|step| step != "auto");
-    let of: [(bool, &str, &[Method]); 5] = [
+    let of: [(bool, &str, &[MechanismKind]); 5] = [
         (args.budget.is_some(), "--budget", &[Thresholdout]),
         (args.certified, "--certified", &[Thresholdout, Pmw]),
         (args.step.is_some(), "--step", &[Ladder]),
         (!args.domain.is_empty(), "--domain", &[Pmw]),
-        (args.queries.is_some() && !counted, "--queries", &[Gaussian, Laplace, Split]),
+        (args.promise.given("queries").is_some() && !counted, "--queries", &[Gaussian, Laplace, Split]),
     ];
     for (given, option, methods) in of {
         if given && !methods.contains(&args.method) {
@@ -95,7 +96,9 @@ fn check_options(args: &Init) -> Result<()> {
             return Err(Error::input("option", option, format!("it belongs to {}{more}", names.join(" and "))));
         }
     }
-    if args.confidence.is_some() && (args.method == Naive || args.queries.is_none() && !counted) {
+    if args.promise.given("confidence").is_some()
+        && (args.method == Naive || args.promise.given("queries").is_none() && !counted)
+    {
         let fixed = [Gaussian, Laplace, Split].contains(&args.method);
         if !fixed {
             let want = "it belongs to a method that certifies: gaussian, laplace, split, --certified, --step planned";
@@ -107,7 +110,7 @@ fn check_options(args: &Init) -> Result<()> {
 
 /// The labels, the names of rows, and a random split.
 fn about(args: &Init, table: &Table) -> Result<About> {
-    let share = args.train_share.unwrap_or(if args.method == Method::Thresholdout { 0.5 } else { 0.0 });
+    let share = args.train_share.unwrap_or(if args.method == MechanismKind::Thresholdout { 0.5 } else { 0.0 });
     if !(0.0..1.0).contains(&share) {
         return Err(Error::input("--train-share", share, "use 0 or more and less than 1"));
     }
@@ -201,18 +204,20 @@ fn full_name(input: &str) -> Result<String> {
 
 fn mechanism(args: &Init, about: &About, table: &Table) -> Result<Mechanism> {
     let (train, rows) = (about.held_out.train, about.held_out.order.len() - about.held_out.train);
-    let queries = args.queries.unwrap_or(QUERIES);
-    let beta = 1.0 - args.confidence.unwrap_or(0.95);
+    let Certified { queries, confidence } = args.promise.settings()?;
+    let beta = 1.0 - confidence;
     let budget = args.budget.unwrap_or(default_budget(rows));
     Ok(match args.method {
-        Method::Thresholdout if args.certified => Thresholdout::planned(train, rows, queries, budget, beta)?.into(),
-        Method::Thresholdout => Thresholdout::experiment(train, rows, Some(budget))?.into(),
-        Method::Gaussian => NoiseAddition::planned(Noise::Gaussian, rows, queries, beta)?.into(),
-        Method::Laplace => NoiseAddition::planned(Noise::Laplace, rows, queries, beta)?.into(),
-        Method::Ladder => ladder(args.step.as_deref().unwrap_or("auto"), rows, queries, beta)?.into(),
-        Method::Naive => Naive::new(rows).into(),
-        Method::Split => Split::new(rows, queries, beta)?.into(),
-        Method::Pmw => {
+        MechanismKind::Thresholdout if args.certified => {
+            Thresholdout::planned(train, rows, queries, budget, beta)?.into()
+        }
+        MechanismKind::Thresholdout => Thresholdout::experiment(train, rows, Some(budget))?.into(),
+        MechanismKind::Gaussian => NoiseAddition::planned(Noise::Gaussian, rows, queries, beta)?.into(),
+        MechanismKind::Laplace => NoiseAddition::planned(Noise::Laplace, rows, queries, beta)?.into(),
+        MechanismKind::Ladder => ladder(args.step.as_deref().unwrap_or("auto"), rows, queries, beta)?.into(),
+        MechanismKind::Naive => Naive::new(rows).into(),
+        MechanismKind::Split => Split::new(rows, queries, beta)?.into(),
+        MechanismKind::Pmw => {
             let counts = about.held_out.counts(table, missing(&about.reading)?)?;
             if args.certified { Pmw::planned(&counts, queries, beta)? } else { Pmw::heuristic(&counts)? }.into()
         }

@@ -4,17 +4,18 @@ use super::{PlanArgs, default_budget};
 use crate::output::{self, Reply, count, figure, table};
 use quadrat::Result;
 use quadrat::estimate::adaptive_data_analysis::{
-    self as holdout, Guarantee, Ladder, Plan, QueryMechanism, Thresholdout,
+    self as holdout, Certified, Guarantee, Ladder, Plan, QueryMechanism, Thresholdout,
 };
 use serde_json::json;
 
 pub fn plan(args: &PlanArgs) -> Result<Reply> {
-    let plan = holdout::plan(args.rows, args.queries, 1.0 - args.confidence)?;
-    let beta = 1.0 - args.confidence;
-    let pmw = args.domain.map(|size| holdout::pmw_plan(args.rows, args.queries, size, beta)).transpose()?;
-    let ladder = Ladder::planned(args.rows, args.queries, beta)?;
+    let Certified { queries, confidence } = args.certified.settings()?;
+    let beta = 1.0 - confidence;
+    let plan = holdout::plan(args.rows, queries, beta)?;
+    let pmw = args.domain.map(|size| holdout::pmw_plan(args.rows, queries, size, beta)).transpose()?;
+    let ladder = Ladder::planned(args.rows, queries, beta)?;
     let budget = default_budget(args.rows);
-    let thresholdout = Thresholdout::planned(args.rows, args.rows, args.queries, budget, beta)?;
+    let thresholdout = Thresholdout::planned(args.rows, args.rows, queries, budget, beta)?;
     let certified = |guarantee: Guarantee| guarantee.half_width().unwrap_or(1.0);
     let mut widths = vec![
         ("split", plan.split, "fresh rows for each question".to_owned()),
@@ -33,9 +34,9 @@ pub fn plan(args: &PlanArgs) -> Result<Reply> {
     });
     let mut text = format!(
         "{} adaptive questions about {} held-out rows, all answers valid together with probability {}\n",
-        count(args.queries as usize),
+        count(queries as usize),
         count(args.rows),
-        args.confidence
+        confidence
     );
     text.push_str(&table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[]));
     text.push_str(&advice(&plan));

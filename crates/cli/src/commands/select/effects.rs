@@ -1,7 +1,7 @@
 //! Options that were given and change nothing, in words.
 
 use super::super::work;
-use crate::args::{Select, Standardise};
+use super::{Select, Standardise};
 use quadrat::Card;
 use quadrat::select::{Needs, without_effect};
 

@@ -1,7 +1,7 @@
 //! Choosing in rounds of the user's own: ask for rows, train, come back with their scores.
 
 use super::super::work;
-use crate::args::Select;
+use super::Select;
 use crate::output::json;
 use quadrat::data::{Missing, Table};
 use quadrat::select::{AskTell, DiversifyConquer, IterativeRefine, Pool, RefineState, Selection};
@@ -27,7 +27,7 @@ pub fn next(
     budget: usize,
     progress: &dyn Progress,
 ) -> Result<(Selection, Value)> {
-    let card = work::method("select", &args.work.method, parameters)?;
+    let card = work::method::<Select>("select", &args.work.method, parameters)?;
     if card.slug != "diversify-conquer" {
         let want =
             "only diversify-conquer chooses in rounds: leave --state out (`quadrat order` keeps a stream of rs2)";

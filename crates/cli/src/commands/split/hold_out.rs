@@ -1,7 +1,7 @@
 //! `quadrat split --hold-out SHARE`: one training and one test file, stratified by class, by groups or by time.
 
+use super::SplitFile;
 use super::ending;
-use crate::args::SplitFile;
 use crate::commands::held_back::{HoldBack, How};
 use crate::commands::{roles, work};
 use crate::output::{Reply, count};

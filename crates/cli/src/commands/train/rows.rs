@@ -10,6 +10,7 @@ use quadrat::data::{Missing, Table};
 use quadrat::nn::{Samples, Targets};
 use quadrat::numeric::metrics::Split;
 use quadrat::numeric::splits;
+use quadrat::regularize::classes_of;
 use quadrat::{
     ColumnUse, Encoder, Error, Goal, Params, Part, Progress, Result, Seed, Target, TargetKind, Wanted, Wish, balanced,
 };
@@ -57,8 +58,8 @@ impl Rows {
     }
 
     fn of_images(args: &Train, samples: Samples, source: Source) -> Result<Rows> {
-        let classes = source.classes().unwrap_or_default().to_vec();
-        let labels = samples.labels().unwrap_or_default().to_vec();
+        let classes = source.class_names()?.to_vec();
+        let labels = classes_of(&samples)?.to_vec();
         let split = how(args).split(None, Some((&labels, &classes)), samples.len())?;
         let take = |rows: &[usize]| samples.select(&rows.iter().map(|r| *r as u32).collect::<Vec<_>>());
         let (train, held) = match &split {
@@ -73,7 +74,7 @@ impl Rows {
         check_target(args.target.as_deref(), encoder)?;
         let aside = [&args.weight, &args.groups, &args.time].into_iter().filter_map(|name| name.as_deref());
         let needed: Vec<&str> = encoder.targets.iter().map(String::as_str).chain(aside).collect();
-        let (table, gaps) = complete(encoder, args.input.as_deref().unwrap_or_default(), &args.reading, &needed)?;
+        let (table, gaps) = complete(encoder, named(args.input.as_deref(), "--in")?, &args.reading, &needed)?;
         let targets = encoder.targets(&table)?;
         let (kind, classes) = match (&encoder.wanted, &targets) {
             (Wanted::Classes(names), Targets::Classes { labels, .. }) => {
@@ -93,9 +94,8 @@ impl Rows {
     }
 
     fn of_table(args: &Train, progress: &dyn Progress) -> Result<Rows> {
-        let (input, target) = (args.input.as_deref().unwrap_or_default(), args.target.clone().unwrap_or_default());
-        let table = work::read(input, &args.reading)?;
-        let targets = work::listed("--target", &[target], &table)?;
+        let table = work::read(named(args.input.as_deref(), "--in")?, &args.reading)?;
+        let targets = work::listed("--target", &[named(args.target.as_deref(), "--target")?.to_owned()], &table)?;
         let (mut uses, table) = uses(args, &table, &targets)?;
         let wanted = match (args.regression, args.classes, args.labels) {
             (true, ..) => Some(TargetKind::Numbers),
@@ -171,8 +171,8 @@ impl Rows {
             }
             said = json!({ "by": how.by, "copies": copies.len() });
             if let Some(classes) = source.classes() {
-                let of = |samples: &Samples| work::counts(samples.labels().unwrap_or_default().to_vec(), classes.len());
-                let counts = classes.iter().zip(of(&train).into_iter().zip(of(held)));
+                let of = |samples: &Samples| Ok(work::counts(classes_of(samples)?.to_vec(), classes.len()));
+                let counts = classes.iter().zip(of(&train)?.into_iter().zip(of(held)?));
                 let each = counts.map(|(name, (t, h))| (name.clone(), json!({ "train": t, "held_back": h })));
                 said["classes"] = Value::Object(each.collect::<Map<_, _>>());
             }
@@ -188,7 +188,7 @@ impl Rows {
         let Some(labels) = self.train.labels() else {
             return Err(Error::input("--class-weights", "no classes", "they belong to a target of classes"));
         };
-        let classes = self.source.classes().unwrap_or_default();
+        let classes = self.source.class_names()?;
         let weights: Vec<f64> = match args.class_weights.as_slice() {
             [word] if word == "balanced" => {
                 let counts = work::counts(labels.iter().copied(), classes.len());
@@ -206,7 +206,7 @@ impl Rows {
         ));
         for samples in std::iter::once(&mut self.train).chain(&mut self.held) {
             let own = |row: usize| samples.weights.as_ref().map_or(1.0, |own| f64::from(own[row]));
-            let labels = samples.labels().unwrap_or_default();
+            let labels = classes_of(samples)?;
             let all: Vec<f64> = labels.iter().enumerate().map(|(row, c)| weights[*c as usize] * own(row)).collect();
             samples.weigh(&all)?;
         }
@@ -217,7 +217,7 @@ impl Rows {
     fn balance(&mut self, args: &Train, progress: &dyn Progress) -> Result<()> {
         let Some(text) = &args.balance else { return Ok(()) };
         let (name, given) = work::named("--balance", text)?;
-        let card = work::method("balance", name, &given)?;
+        let card = work::method::<()>("balance", name, &given)?;
         let resampler = quadrat::robust::build(card.slug, &given.into_iter().collect::<Params>())?;
         let names: Vec<String> = (0..self.train.inputs.ncols()).map(|pixel| format!("pixel {pixel}")).collect();
         let blocks: Vec<(&str, Range<usize>, bool)> = match &self.source {
@@ -231,6 +231,11 @@ impl Rows {
         self.notes.push(format!("{}: {} training rows became {after}", card.slug, count(before)));
         Ok(())
     }
+}
+
+/// What an option names, which must be given.
+fn named<'a>(given: Option<&'a str>, option: &str) -> Result<&'a str> {
+    given.ok_or_else(|| Error::input(option, "nothing", "name it"))
 }
 
 /// How rows are to be held back.
