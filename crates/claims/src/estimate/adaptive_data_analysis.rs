@@ -1,16 +1,20 @@
 //! Asked again and again, does the hold-out set still tell the truth? Feature selection on pure noise, two attacks, and
 //! questions without end over a finite domain, each with the mechanisms and with plain means.
 
+mod finite_domain;
+mod forward_selection;
+mod freedman;
 mod votes;
 
-use quadrat_core::distributions::normal;
+use finite_domain::finite_domain;
+use forward_selection::forward_selection;
+use freedman::freedman;
 use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
 use quadrat_data::builtin;
-use quadrat_estimate::adaptive_data_analysis::{
-    Bits, Ladder, Mechanism, Naive, Noise, NoiseAddition, Pmw, Query, QueryMechanism, Reading, Split, Thresholdout,
-};
+use quadrat_estimate::adaptive_data_analysis::{Ladder, Noise, Split, Thresholdout};
+use quadrat_estimate::adaptive_data_analysis::{Query, QueryMechanism};
 use rayon::prelude::*;
-use votes::{Votes, coverage, formula, insiders, leaderboard, random_bits, vote_everywhere};
+use votes::{coverage, formula, insiders, leaderboard, vote_everywhere};
 
 /// The size of the experiments.
 struct Sizes {
@@ -296,223 +300,6 @@ fn expected(sizes: &Sizes) -> Evidence {
             .into(),
     );
     e
-}
-
-// Experiment A: Freedman's paradox as in the Science article.
-
-/// A variable on n rows: normal, with a bias toward the label for the first few where there is a signal.
-fn variable(j: usize, y: &[f64], bias: f64, seed: Seed, column: &mut Vec<f64>) {
-    let mut rng = seed.rng(j as u64);
-    let bias = if j < TRUE_VARIABLES.0 { bias } else { 0.0 };
-    column.clear();
-    column.extend(y.iter().map(|y| rng.normal() + bias * y));
-}
-
-fn coin_flips(n: usize, seed: Seed) -> Vec<f64> {
-    let mut rng = seed.rng(0);
-    (0..n).map(|_| if rng.next_u64() & 1 == 1 { 1.0 } else { -1.0 }).collect()
-}
-
-/// Products of a normal variable with a label lie well within +-8, so correlations are questions in this range.
-const REACH: f64 = 8.0;
-
-fn freedman(n: usize, signal: bool, seed: Seed) -> Result<Found> {
-    let root = (n as f64).sqrt();
-    let bias = if signal { TRUE_VARIABLES.1 / root } else { 0.0 };
-    let parts = ["train", "holdout", "fresh"].map(|part| seed.stream(part));
-    let y = parts.map(|part| coin_flips(n, part.stream("labels")));
-    let mut column = Vec::with_capacity(n);
-    let mut correlations = |part: usize| -> Vec<f64> {
-        let one = |j: usize| {
-            variable(j, &y[part], bias, parts[part], &mut column);
-            column.iter().zip(&y[part]).map(|(x, y)| x * y).sum::<f64>() / n as f64
-        };
-        (0..n).map(one).collect()
-    };
-    let (train, holdout) = (correlations(0), correlations(1));
-    let unit = |correlation: f64| 0.5 + correlation / (2.0 * REACH);
-    let metric = |what: &str| format!("A {what}/n={n} {}", if signal { "signal" } else { "no signal" });
-
-    let mut found = Vec::new();
-    for arm in ["naive", "thresholdout", "gaussian planned"] {
-        // The authors' constants hold on the correlations' own scale.
-        let (scale, accuracy_scale) = (1.0 / (2.0 * REACH), 1.0);
-        let made = |scale: f64| -> Result<Mechanism> {
-            Ok(match arm {
-                "naive" => Naive::new(n).into(),
-                "thresholdout" => {
-                    Thresholdout::custom(n, n, Noise::Gaussian, 4.0 * scale / root, scale / root, None)?.into()
-                }
-                _ => NoiseAddition::planned(Noise::Gaussian, n, n as u64 + 1, 0.05)?.into(),
-            })
-        };
-        let (mut selector, mut judge) = (made(scale)?, made(accuracy_scale)?);
-        let mut rng = seed.stream(arm).rng(0);
-        let mut passed = Vec::new();
-        for j in 0..n {
-            let answer = selector.step(&Reading::compared(unit(holdout[j]), unit(train[j])), &mut rng)?.value;
-            let answer = (answer - 0.5) * 2.0 * REACH;
-            if train[j].abs() > 1.0 / root && answer.abs() > 1.0 / root && (train[j] > 0.0) == (answer > 0.0) {
-                passed.push(j);
-            }
-        }
-        passed.sort_by(|a, b| train[*b].abs().total_cmp(&train[*a].abs()));
-        passed.truncate(CHOSEN);
-        let accuracy: Vec<f64> = (0..3)
-            .map(|part| {
-                let mut score = vec![0.0; n];
-                for &j in &passed {
-                    variable(j, &y[part], bias, parts[part], &mut column);
-                    score.iter_mut().zip(&column).for_each(|(score, x)| *score += train[j].signum() * x);
-                }
-                score.iter().zip(&y[part]).filter(|(score, y)| *score * *y > 0.0).count() as f64 / n as f64
-            })
-            .collect();
-        let reported = judge.step(&Reading::compared(accuracy[1], accuracy[0]), &mut rng)?.value;
-        let mut figure = |what: &str, value: f64| found.push((arm.to_owned(), metric(what), value));
-        figure("training", accuracy[0]);
-        figure("reported", reported);
-        figure("fresh", accuracy[2]);
-        figure("gap", reported - accuracy[2]);
-        if arm == "naive" {
-            figure("hold-out minus theory", accuracy[1] - normal(1.525 * (CHOSEN as f64 / n as f64).sqrt()).below);
-        }
-    }
-    Ok(found)
-}
-
-// Experiment D: questions without end over a finite domain.
-
-fn finite_domain(counts: &[usize], seed: Seed, trial: &Trial) -> Result<Found> {
-    let (bits, n) = DOMAIN;
-    let size = 1usize << bits;
-    // A population of independent bits, and its sample.
-    let mut rng = seed.stream("population").rng(0);
-    let chances: Vec<f64> = (0..bits).map(|_| 0.2 + 0.6 * rng.uniform()).collect();
-    let chance =
-        |x: usize| chances.iter().enumerate().map(|(b, p)| if x >> b & 1 == 1 { *p } else { 1.0 - p }).product();
-    let population: Vec<f64> = (0..size).map(chance).collect();
-    let sample: Vec<u64> = rng.multinomial(n, &population).into_iter().map(|count| count as u64).collect();
-    let truth = |query: &Bits| (0..size).filter(|x| query.get(*x)).map(|x| population[x]).sum::<f64>();
-    let means = |query: &Bits| (0..size).filter(|x| query.get(*x)).map(|x| sample[x]).sum::<u64>() as f64 / n as f64;
-
-    let mut found: Found = Vec::new();
-    for arm in ["naive", "gaussian planned", "pmw"] {
-        let mut first = None;
-        for &k in counts {
-            checkpoint(trial.progress)?;
-            let mut mechanism: Mechanism = match arm {
-                "pmw" => Pmw::heuristic(&sample)?.into(),
-                "naive" => Naive::new(n).into(),
-                _ => NoiseAddition::planned(Noise::Gaussian, n, k as u64 + 1, 0.05)?.into(),
-            };
-            let noise = seed.stream(arm).stream(&k.to_string());
-            let mut updates = 0u32;
-            let mut ask = |query: &Bits, i: usize| -> Result<f64> {
-                let mut rng = noise.rng(i as u64);
-                // Naive and noisy answers need the sample's mean only, which comes from counts here.
-                let answer = match arm {
-                    "pmw" => mechanism.answer(query, &mut rng)?,
-                    _ => mechanism.step(&Reading::of(means(query)), &mut rng)?,
-                };
-                updates += u32::from(answer.spent);
-                Ok(answer.value - truth(query))
-            };
-            let (mut votes, mut largest) = (Votes(vec![0; size]), 0.0_f64);
-            for j in 0..k {
-                let query = random_bits(size, &mut seed.stream("questions").rng(j as u64))?;
-                let error = ask(&query, j)?;
-                largest = largest.max(error.abs());
-                votes.add(&query, if error > 0.0 { 1 } else { -1 });
-            }
-            largest = largest.max(ask(&votes.majority(), k)?.abs());
-            found.push((arm.to_owned(), format!("D largest error/k={k}"), largest));
-            if arm == "pmw" {
-                found.push((arm.to_owned(), format!("D updates/k={k}"), f64::from(updates)));
-            }
-            let first = *first.get_or_insert(largest);
-            if Some(&k) == counts.last() {
-                found.push((arm.to_owned(), "D growth of the largest error".to_owned(), largest - first));
-            }
-        }
-    }
-    Ok(found)
-}
-
-// Experiment C: forward selection on real data among columns of noise.
-
-fn forward_selection(x: &ndarray::Array2<f64>, classes: &[u32], noise_columns: usize, seed: Seed) -> Result<Found> {
-    let rows = classes.len();
-    let third = rows / 3;
-    let mut order: Vec<usize> = (0..rows).collect();
-    seed.stream("split").rng(0).shuffle(&mut order);
-    order.truncate(3 * third);
-    let y: Vec<f64> = order.iter().map(|row| if classes[*row] == 0 { -1.0 } else { 1.0 }).collect();
-    // Standardised by the training third and turned towards the label.
-    let mut columns: Vec<Vec<f64>> =
-        x.columns().into_iter().map(|c| order.iter().map(|row| c[*row]).collect()).collect();
-    columns.extend((0..noise_columns).map(|j| {
-        let mut rng = seed.stream("noise columns").rng(j as u64);
-        (0..order.len()).map(|_| rng.normal()).collect()
-    }));
-    for column in &mut columns {
-        let (mean, sd) = (stats::mean(&column[..third]), stats::standard_deviation(&column[..third]));
-        let correlation: f64 = column[..third].iter().zip(&y).map(|(x, y)| (x - mean) * y).sum();
-        let scale = correlation.signum() / sd.max(1e-12);
-        column.iter_mut().for_each(|value| *value = (*value - mean) * scale);
-    }
-    // A sum of columns, cut midway between the classes' means in training: right or wrong on each row.
-    let right = |score: &[f64]| -> Bits {
-        let mean = |class: f64| {
-            let of_class: Vec<f64> = (0..third).filter(|i| y[*i] == class).map(|i| score[i]).collect();
-            stats::mean(&of_class)
-        };
-        let cut = 0.5 * (mean(-1.0) + mean(1.0));
-        Bits::from_fn(score.len(), |i| (score[i] > cut) == (y[i] > 0.0))
-    };
-
-    let questions = (STEPS * columns.len()) as u64;
-    let mut found = Vec::new();
-    for arm in ["naive", "thresholdout", "gaussian planned", "ladder"] {
-        let mut mechanism: Mechanism = match arm {
-            "naive" => Naive::new(third).into(),
-            "thresholdout" => Thresholdout::experiment(third, third, None)?.into(),
-            "ladder" => Ladder::auto(third, true)?.into(),
-            _ => NoiseAddition::planned(Noise::Gaussian, third, questions, 0.05)?.into(),
-        };
-        let mut rng = seed.stream(arm).rng(0);
-        let (mut score, mut claim) = (vec![0.0; order.len()], f64::NEG_INFINITY);
-        for _ in 0..STEPS {
-            let mut best: Option<(f64, Vec<f64>)> = None;
-            for column in &columns {
-                let trial: Vec<f64> = score.iter().zip(column).map(|(a, b)| a + b).collect();
-                let right = right(&trial);
-                let on = |from: usize, to: usize| Bits::from_fn(to - from, |i| right.get(from + i));
-                let (answer, news) = match arm {
-                    "ladder" => {
-                        let losses = Bits::from_fn(third, |i| !right.get(third + i));
-                        let answer = mechanism.answer(&losses, &mut rng)?;
-                        (1.0 - answer.value, answer.spent)
-                    }
-                    "thresholdout" => (mechanism.answer(&on(0, 2 * third), &mut rng)?.value, true),
-                    _ => (mechanism.answer(&on(third, 2 * third), &mut rng)?.value, true),
-                };
-                if news && best.as_ref().is_none_or(|(value, _)| answer > *value) {
-                    best = Some((answer, trial));
-                }
-            }
-            // A board that did not move ends the search; so does a claim that did not rise.
-            match best {
-                Some((value, trial)) if value > claim => (claim, score) = (value, trial),
-                _ => break,
-            }
-        }
-        let fresh = right(&score).mean(2 * third..3 * third)?;
-        found.push((arm.to_owned(), "C claim".to_owned(), claim));
-        found.push((arm.to_owned(), "C fresh".to_owned(), fresh));
-        found.push((arm.to_owned(), "C claim minus fresh".to_owned(), claim - fresh));
-    }
-    Ok(found)
 }
 
 /// What must hold whatever the data.

@@ -1,15 +1,18 @@
 //! SMOTE with under-sampling against under-sampling alone, by the area under swept ROC curves of a C4.5 tree.
 
-use ndarray::{Array2, Axis};
-use quadrat_core::{Evidence, Plot, Progress, Relation, Result, Seed, Series, Trial, stats};
+mod checks;
+mod repetition;
+
+use checks::check_synthetic_rows;
+use quadrat_core::{Evidence, Plot, Progress, Relation, Result, Seed, Series, Trial};
 use quadrat_data::{Missing, builtin};
 use quadrat_numeric::learners::{Learner, Softmax, Tree};
-use quadrat_numeric::metrics::{Split, auc, roc_rates, stratified_folds};
+use quadrat_numeric::metrics::{Split, stratified_folds};
 use quadrat_robust::{
-    Family, Labelled, Origin, Pipeline, RandomOverSampling, Resampler, RocSweep, Setting, Smote, Strategy, SweepCurve,
-    SweepPoint, roc_convex_hull,
+    Family, Labelled, Pipeline, RandomOverSampling, RocSweep, Setting, Smote, Strategy, SweepCurve, SweepPoint,
+    roc_convex_hull,
 };
-use rayon::prelude::*;
+use repetition::{Part, Repetition, average, compare_levels, mean_over_folds, mean_points, point, rank_area};
 
 /// A table, the class taken as positive and the SMOTE level compared on it: fixed beforehand, so that nothing is chosen
 /// by the test it is judged by.
@@ -243,61 +246,6 @@ impl Plan {
     }
 }
 
-/// Some rows of a table.
-struct Part {
-    x: Array2<f64>,
-    y: Vec<u32>,
-    positive: Vec<bool>,
-}
-
-impl Part {
-    fn new(data: &Labelled, rows: &[usize]) -> Part {
-        let y: Vec<u32> = rows.iter().map(|row| data.y[*row]).collect();
-        Part { x: data.x.select(Axis(0), rows), positive: y.iter().map(|class| *class == 1).collect(), y }
-    }
-}
-
-fn point(setting: Setting, positive: &[bool], called: &[bool]) -> Result<SweepPoint> {
-    let (false_positive, true_positive) = roc_rates(positive, called)?;
-    Ok(SweepPoint { setting, false_positive, true_positive })
-}
-
-/// Means over the folds of the points that `measure` gives for each of them.
-fn mean_over_folds(
-    splits: &[Split],
-    measure: impl Fn(&Split) -> Result<Vec<SweepPoint>> + Sync + Send,
-) -> Result<Vec<SweepPoint>> {
-    Ok(mean_points(&splits.par_iter().map(measure).collect::<Result<Vec<_>>>()?))
-}
-
-/// Means of points that stand for the same settings in the same order.
-fn mean_points(lists: &[Vec<SweepPoint>]) -> Vec<SweepPoint> {
-    let mean =
-        |i: usize, rate: fn(&SweepPoint) -> f64| stats::mean(&lists.iter().map(|l| rate(&l[i])).collect::<Vec<_>>());
-    let settings = lists.first().map_or(&[][..], Vec::as_slice).iter().map(|p| p.setting);
-    settings
-        .enumerate()
-        .map(|(i, setting)| SweepPoint {
-            setting,
-            false_positive: mean(i, |p| p.false_positive),
-            true_positive: mean(i, |p| p.true_positive),
-        })
-        .collect()
-}
-
-/// Mean over the folds of the area under the ordinary ROC curve of a learner's probabilities.
-fn rank_area(learner: &dyn Learner, data: &Labelled, splits: &[Split], seed: Seed) -> Result<f64> {
-    let areas: Vec<f64> = splits
-        .par_iter()
-        .map(|split| {
-            let (train, test) = (Part::new(data, &split.train), Part::new(data, &split.test));
-            let p = learner.fit(train.x.view(), &train.y, 2, None, seed)?.probabilities(test.x.view());
-            auc(&test.positive, &p.column(1).to_vec())
-        })
-        .collect::<Result<_>>()?;
-    Ok(stats::mean(&areas))
-}
-
 /// A built-in set's numeric columns, with the class called `positive` as class 1 and all others as class 0.
 fn load(name: &str, positive: &str) -> Result<Labelled> {
     let set = builtin::find(name)?;
@@ -307,102 +255,6 @@ fn load(name: &str, positive: &str) -> Result<Labelled> {
     let classes = table.categories(set.target, Missing::Error)?;
     let y = classes.codes.iter().map(|code| u32::from(classes.names[*code as usize] == positive)).collect();
     Ok(Labelled::new(table.numeric(&columns, Missing::Error)?, y))
-}
-
-/// What one repetition measured on a table.
-struct Repetition {
-    curves: Vec<SweepCurve>,
-    ranks: Vec<(&'static str, f64)>,
-}
-
-impl Repetition {
-    fn record(&self, evidence: &mut Evidence, table: &str, repeat: u64) -> Result<()> {
-        for curve in &self.curves {
-            evidence.measure(&curve.name, &format!("auc/{table}"), repeat, curve.area);
-        }
-        for (arm, area) in &self.ranks {
-            evidence.measure(arm, &format!("rank auc/{table}"), repeat, *area);
-        }
-        // The paper's hull: under-sampling alone and SMOTE at all levels.
-        let curves: Vec<&SweepCurve> = self.curves.iter().filter(|c| c.name == "under" || is_smote(c)).collect();
-        let hull = roc_convex_hull(&curves.iter().map(|c| c.rates()).collect::<Vec<_>>())?;
-        let owners: Vec<usize> = hull.vertices.iter().filter_map(|v| v.owner.map(|(curve, _)| curve)).collect();
-        let owned = owners.iter().filter(|curve| is_smote(curves[**curve])).count();
-        evidence.measure("SMOTE", &format!("share of hull/{table}"), repeat, owned as f64 / owners.len() as f64);
-        if repeat == 0 {
-            let excess = curves.iter().map(|c| (c.area - hull.area()).max(0.0)).fold(0.0, f64::max);
-            evidence.identity(&format!("{table}: no curve has more area than the hull"), excess, 0.0, 0.0);
-            // Points a hair below the hull's own corners.
-            let below = hull.vertices.iter().map(|v| (v.false_positive, v.true_positive * (1.0 - 1e-9))).collect();
-            let again = roc_convex_hull(&curves.iter().map(|c| c.rates()).chain([below]).collect::<Vec<_>>())?;
-            evidence.identity(
-                &format!("{table}: points inside the hull leave its area as it is"),
-                again.area(),
-                hull.area(),
-                0.0,
-            );
-        }
-        Ok(())
-    }
-}
-
-fn is_smote(curve: &SweepCurve) -> bool {
-    curve.name.starts_with("SMOTE")
-}
-
-/// Mean areas over the other tables, once an arm and repetition.
-fn average(evidence: &mut Evidence, others: &[&str]) {
-    if others.is_empty() {
-        return;
-    }
-    let smote = format!("SMOTE {OTHERS_LEVEL}%");
-    for arm in RIVALS.iter().map(|(arm, _)| *arm).chain([smote.as_str()]) {
-        let tables: Vec<Vec<(u64, f64)>> =
-            others.iter().map(|name| evidence.values(arm, &format!("auc/{name}"))).collect();
-        for repeat in 0..tables[0].len() {
-            let areas: Vec<f64> = tables.iter().map(|table| table[repeat].1).collect();
-            evidence.measure(arm, MEAN_OF_OTHERS, tables[0][repeat].0, stats::mean(&areas));
-        }
-    }
-}
-
-/// All SMOTE levels beside under-sampling, as a note and as a picture: how the paper's best level fares, and how many
-/// levels win. Nothing is judged by it, since the best of several is chosen by its own test.
-fn compare_levels(evidence: &mut Evidence, plan: &Plan, paper: &[Table]) {
-    let mut series = Vec::new();
-    let (mut above, mut all) = (0, 0);
-    for table in paper {
-        let metric = format!("auc/{}", table.name);
-        let under = evidence.values("under", &metric);
-        let mut points = Vec::new();
-        let mut words = Vec::new();
-        for level in &plan.smote {
-            let smote = evidence.values(&format!("SMOTE {level}%"), &metric);
-            let gains: Vec<f64> = smote.iter().zip(&under).map(|((_, s), (_, u))| 100.0 * (s - u)).collect();
-            let gain = stats::t_interval(&gains, 0.95, plan.overlap());
-            let (low, high) = if gain.se.is_finite() { (gain.low, gain.high) } else { (gain.mean, gain.mean) };
-            points.push([f64::from(*level), gain.mean, low, high]);
-            words.push(format!("{level}% {:+.2}", gain.mean));
-            above += usize::from(gain.mean > 0.0);
-            all += 1;
-        }
-        let mean = stats::mean(&under.iter().map(|(_, area)| *area).collect::<Vec<_>>());
-        evidence.notes.push(format!(
-            "{}: under-sampling alone {mean:.4}; SMOTE's gain in points of area: {}.",
-            table.name,
-            words.join(", ")
-        ));
-        series.push(Series { name: table.name.into(), points });
-    }
-    evidence.notes.push(format!("SMOTE's mean area is above that of under-sampling alone at {above} of {all} levels."));
-    evidence.plots.push(Plot {
-        title: "Area gained over under-sampling alone (mean, 95% interval)".into(),
-        x: "SMOTE level (%)".into(),
-        y: "gain (points of area)".into(),
-        log_x: false,
-        log_y: false,
-        series,
-    });
 }
 
 /// The swept curves of a table, averaged over the repetitions, and their hull.
@@ -442,71 +294,6 @@ fn by_setting(curve: &SweepCurve) -> Vec<SweepPoint> {
 
 fn line(name: &str, points: &[(f64, f64)]) -> Series {
     Series { name: name.into(), points: points.iter().map(|(x, y)| [*x, *y, *y, *y]).collect() }
-}
-
-/// What must be true of SMOTE's rows exactly, or up to the chance of a known distribution (four standard errors).
-fn check_synthetic_rows(evidence: &mut Evidence, trial: &Trial) -> Result<()> {
-    const COPIES: u32 = 20;
-    let smote = Smote { strategy: Strategy::Percent(100 * COPIES), ..Smote::default() };
-    let data = load("pima", "positive")?;
-    let made = smote.resample(&data, trial.seed.stream("synthetic rows"), &Quiet(trial.progress))?;
-    let origins: Vec<(usize, usize, f64)> = made
-        .origin
-        .iter()
-        .filter_map(|origin| match *origin {
-            Origin::Synthetic { base, neighbour, gap } => Some((base, neighbour, gap)),
-            Origin::Kept(_) => None,
-        })
-        .collect();
-
-    let mut off_segment: f64 = 0.0;
-    for (row, (base, neighbour, gap)) in made.synthetic.axis_iter(Axis(0)).zip(&origins) {
-        for ((x, b), n) in row.iter().zip(data.x.row(*base)).zip(data.x.row(*neighbour)) {
-            let ulp = f64::EPSILON * b.abs().max(n.abs()).max(f64::MIN_POSITIVE);
-            off_segment = off_segment.max((x - (b + gap * (n - b))).abs() / ulp);
-        }
-    }
-    evidence.identity("synthetic rows lie on their segments (largest distance in ulps)", off_segment, 0.0, 4.0);
-
-    // Each base is used equally often, its neighbour is uniform among five and the gap uniform on (0, 1): so the mean and
-    // the mean square of the step x_new - base follow, and so do their variances, from E gap = 1/2, E gap^2 = 1/3 and
-    // E gap^4 = 1/5.
-    let bases = data.rows_of(1);
-    let neighbours: Vec<Vec<usize>> = bases.iter().map(|base| nearest(&data, *base, &bases, smote.k)).collect();
-    let (mut worst_mean, mut worst_square): (f64, f64) = (0.0, 0.0);
-    for column in 0..data.x.ncols() {
-        let value = |row: usize| data.x[[row, column]];
-        let (mut mean, mut square, mut mean_variance, mut square_variance) = (0.0, 0.0, 0.0, 0.0);
-        for (base, neighbours) in bases.iter().zip(&neighbours) {
-            let moment = |power: i32| {
-                stats::mean(&neighbours.iter().map(|n| (value(*n) - value(*base)).powi(power)).collect::<Vec<_>>())
-            };
-            let (step, step_square) = (moment(1) / 2.0, moment(2) / 3.0);
-            mean += step;
-            square += step_square;
-            mean_variance += step_square - step * step;
-            square_variance += moment(4) / 5.0 - step_square * step_square;
-        }
-        let steps: Vec<f64> =
-            made.synthetic.column(column).iter().zip(&origins).map(|(x, (base, _, _))| x - value(*base)).collect();
-        let squares: Vec<f64> = steps.iter().map(|s| s * s).collect();
-        // Sums over the bases become means over their copies.
-        let n = bases.len() as f64;
-        let error = |variance: f64| (variance / f64::from(COPIES)).sqrt() / n;
-        worst_mean = worst_mean.max((stats::mean(&steps) - mean / n).abs() / error(mean_variance));
-        worst_square = worst_square.max((stats::mean(&squares) - square / n).abs() / error(square_variance));
-    }
-    evidence.identity("mean of the steps (largest error of a column in standard errors)", worst_mean, 0.0, 4.0);
-    evidence.identity("mean square of the steps (the same)", worst_square, 0.0, 4.0);
-    Ok(())
-}
-
-/// The `k` rows of `among` nearest to `base`, without it: the plain definition.
-fn nearest(data: &Labelled, base: usize, among: &[usize], k: usize) -> Vec<usize> {
-    let distance = |row: usize| (&data.x.row(row) - &data.x.row(base)).mapv(|d| d * d).sum();
-    let mut others: Vec<(f64, usize)> = among.iter().filter(|r| **r != base).map(|r| (distance(*r), *r)).collect();
-    others.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    others.into_iter().take(k).map(|(_, row)| row).collect()
 }
 
 /// Passes the user's cancelling on, and nothing back: the sweeps inside a repetition are too many to report.

@@ -1,13 +1,13 @@
 //! "Subspace distortion": how many rows does each score need so that ||SAx||_p^p is near ||Ax||_p^p for all x at once?
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
-use quadrat_core::{Error, Evidence, Plot, Progress, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
-use quadrat_data::{Missing, builtin};
-use quadrat_numeric::linalg::{product, whitening};
-use quadrat_select::{
-    LevSens, Leverage, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores, Sensitivity,
-    SensitivityMode, Uniform, inclusion_probabilities, lp_regress,
-};
+mod cases;
+mod probe;
+
+use cases::{Case, METHODS, approximate, cases, drawn_by, gaussian, heavy_tailed, samplers};
+use ndarray::{Array1, Array2, Axis, concatenate};
+use probe::Probe;
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Series, Silent, Trial, checkpoint, stats};
+use quadrat_select::{Leverage, LewisWeights, RowScores, Sensitivity, inclusion_probabilities, lp_regress};
 use rayon::prelude::*;
 
 /// The distortion that a sample must not exceed.
@@ -17,13 +17,6 @@ const DIRECTIONS: usize = 200;
 /// Of these, how many are followed uphill, and for how many steps.
 const CLIMBERS: usize = 2;
 const STEPS: usize = 6;
-
-/// A matrix by name and the powers it is tried with.
-struct Case {
-    name: &'static str,
-    a: Array2<f64>,
-    powers: Vec<f64>,
-}
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
@@ -42,117 +35,6 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     regression(&mut evidence, trial, n, d, repeats)?;
     identities(&mut evidence, trial)?;
     Ok(evidence)
-}
-
-fn cases(trial: &Trial, n: usize, d: usize) -> Result<Vec<Case>> {
-    let seed = trial.seed.stream("matrices");
-    let all = |powers: &[f64]| powers.to_vec();
-    let synthetic = |name, a| Case {
-        name,
-        a,
-        powers: trial.at(all(&[1.0]), all(&[1.0, 1.5, 4.0]), all(&[1.0, 1.5, 2.0, 3.0, 4.0])),
-    };
-    let mut cases = vec![
-        synthetic("heavy-tailed", heavy_tailed(n, d, seed.stream("heavy"))),
-        synthetic("coherent", coherent(n, d, seed.stream("coherent"))),
-    ];
-    if trial.at(false, true, true) {
-        let gaussian = gaussian(n, d, seed.stream("gaussian"));
-        cases.push(Case { name: "gaussian", a: gaussian, powers: trial.at(vec![], vec![1.0], vec![1.0, 1.5, 4.0]) });
-        cases.push(Case { name: "diabetes", a: table("diabetes")?, powers: vec![1.0] });
-    }
-    if trial.at(false, false, true) {
-        cases.push(Case { name: "magic", a: table("magic")?, powers: vec![1.0] });
-    }
-    Ok(cases)
-}
-
-fn gaussian(n: usize, d: usize, seed: Seed) -> Array2<f64> {
-    let mut rng = seed.rng(0);
-    Array2::from_shape_simple_fn((n, d), || rng.normal())
-}
-
-/// Gaussian directions with lengths from Pareto's law of index 1.5.
-fn heavy_tailed(n: usize, d: usize, seed: Seed) -> Array2<f64> {
-    let mut a = gaussian(n, d, seed);
-    let mut rng = seed.rng(1);
-    a.axis_iter_mut(Axis(0)).for_each(|mut row| row *= (1.0 - rng.uniform()).powf(-1.0 / 1.5));
-    a
-}
-
-/// The d unit vectors on top of small Gaussian rows, which together weigh as much as one of them at p = 1.
-fn coherent(n: usize, d: usize, seed: Seed) -> Array2<f64> {
-    let mut a = gaussian(n, d, seed) / n as f64;
-    a.slice_mut(ndarray::s![..d, ..]).assign(&Array2::eye(d));
-    a
-}
-
-/// The numeric columns of a built-in set (without its target) and an intercept.
-fn table(name: &str) -> Result<Array2<f64>> {
-    let set = builtin::find(name)?;
-    let table = set.table(&[])?;
-    let columns: Vec<&str> = table.numeric_columns().into_iter().filter(|column| *column != set.target).collect();
-    let x = table.numeric(&columns, Missing::Error)?;
-    let ones = Array2::ones((x.nrows(), 1));
-    concatenate(Axis(1), &[x.view(), ones.view()]).map_err(|e| Error::numeric(name, e.to_string()))
-}
-
-/// Sensitivities on a sample of rows, as one has them in practice; exact where that sample would be all rows.
-fn approximate(p: f64) -> Sensitivity {
-    Sensitivity { p, mode: SensitivityMode::Approximate, ..Sensitivity::default() }
-}
-
-/// Scores computed once and drawn from many times.
-#[derive(Clone)]
-struct Known {
-    p: f64,
-    scores: Scores,
-}
-
-impl RowScores for Known {
-    fn name(&self) -> &'static str {
-        "known"
-    }
-
-    fn p(&self) -> f64 {
-        self.p
-    }
-
-    fn scores(&self, _: ArrayView2<f64>, _: Seed, _: &dyn Progress) -> Result<Scores> {
-        Ok(self.scores.clone())
-    }
-
-    fn operations(&self, n: usize, _: usize) -> f64 {
-        n as f64
-    }
-}
-
-fn drawn_by(p: f64, scores: Scores) -> ScoreSampler {
-    ScoreSampler { scores: Box::new(Known { p, scores }), ..ScoreSampler::default() }
-}
-
-/// Methods that are compared at any power; root leverage, for p <= 2 only, is one more.
-const METHODS: u64 = 6;
-
-/// The samplers that are compared. Leverage at p != 2 is drawn by as it is, and weighted for p. Sensitivities are found
-/// once and serve both scores that are made of them; root leverage scores anew in each of its rounds.
-fn samplers(a: ArrayView2<f64>, p: f64, seed: Seed) -> Result<Vec<(&'static str, ScoreSampler)>> {
-    let scores = |of: &dyn RowScores| of.scores(a, seed, &Silent);
-    let (leverage, sensitivity) = (scores(&Leverage::default())?, scores(&approximate(p))?);
-    let together = LevSens::of(p, sensitivity.clone(), &leverage);
-    let mut all = vec![
-        ("uniform", drawn_by(p, scores(&Uniform)?)),
-        ("row norm", drawn_by(p, scores(&RowNorm { p })?)),
-        ("leverage", drawn_by(p, leverage)),
-        ("sensitivity", drawn_by(p, sensitivity)),
-        ("Lewis", drawn_by(p, scores(&LewisWeights { p, ..LewisWeights::default() })?)),
-        ("leverage and sensitivity", drawn_by(p, together)),
-    ];
-    if p <= 2.0 {
-        let scores = Box::new(RootLeverage { p, rounds: None });
-        all.push(("root leverage", ScoreSampler { scores, ..ScoreSampler::default() }));
-    }
-    Ok(all)
 }
 
 fn expected(trial: &Trial, n: usize, d: usize, repeats: u64, cases: &[Case]) -> Evidence {
@@ -329,118 +211,6 @@ fn power(r: f64, p: f64) -> f64 {
         4.0 => (r * r) * (r * r),
         _ => r.powf(p),
     }
-}
-
-/// What a matrix is probed with: its rows in orthonormal coordinates and directions with their norms.
-struct Probe {
-    p: f64,
-    u: Array2<f64>,
-    /// rank x directions.
-    directions: Array2<f64>,
-    /// ||U z||_p^p for each direction.
-    norms: Vec<f64>,
-}
-
-impl Probe {
-    fn new(a: ArrayView2<f64>, p: f64, seed: Seed) -> Result<Self> {
-        let basis = whitening(a, None)?;
-        let u = product(a, basis.view())?;
-        let rank = u.ncols();
-        let mut directions = gaussian(rank, DIRECTIONS, seed);
-        // Towards a row in the coordinates of the Lewis ellipsoid, the row has about its largest possible share.
-        let w = LewisWeights { p, ..LewisWeights::default() }.scores(u.view(), seed, &Silent)?.values;
-        let density: Vec<f64> = w.iter().map(|w| if *w > 0.0 { w.powf(1.0 - 2.0 / p) } else { 0.0 }).collect();
-        let round = whitening(u.view(), Some(&density))?;
-        let mut order: Vec<usize> = (0..w.len()).collect();
-        order.sort_by(|a, b| w[*b].total_cmp(&w[*a]).then(a.cmp(b)));
-        for (at, row) in order.iter().take(DIRECTIONS / 2).enumerate() {
-            let towards = round.dot(&round.t().dot(&u.row(*row)));
-            directions.column_mut(2 * at).assign(&towards);
-        }
-        let norms = powers_of(&u, &vec![1.0; u.nrows()], &directions, p);
-        Ok(Probe { p, u, directions, norms })
-    }
-
-    /// Distortions for d rows and doublings of it, up to 200 d rows and on until the distortion is low enough.
-    fn curve(&self, sampler: &ScoreSampler, a: ArrayView2<f64>, seed: Seed) -> Result<Vec<(usize, f64)>> {
-        let (n, d) = (self.u.nrows(), self.u.ncols());
-        let mut curve = Vec::new();
-        let mut m = d;
-        while m < n {
-            let chosen = sampler.sample(a, m, seed.stream(&m.to_string()), &Silent)?;
-            let weights =
-                chosen.weights.ok_or_else(|| Error::input("selection", "no weights", "a sampler of weights"))?;
-            let distortion = self.distortion(&chosen.indices, &weights);
-            curve.push((m, distortion));
-            if m > 100 * d && distortion <= EPS {
-                break;
-            }
-            m *= 2;
-        }
-        Ok(curve)
-    }
-
-    /// The largest distortion found.
-    fn distortion(&self, rows: &[usize], weights: &[f64]) -> f64 {
-        let sample = self.u.select(Axis(0), rows);
-        let estimates = powers_of(&sample, weights, &self.directions, self.p);
-        let mut off: Vec<(f64, usize)> =
-            estimates.iter().zip(&self.norms).enumerate().map(|(k, (e, n))| ((e / n - 1.0).abs(), k)).collect();
-        off.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let climb = |&(start, k): &(f64, usize)| start.max(self.climb(&sample, weights, k));
-        off.iter().take(CLIMBERS).map(climb).fold(0.0, f64::max)
-    }
-
-    /// Gradient ascent of |ln ratio| on the sphere from direction k.
-    fn climb(&self, sample: &Array2<f64>, weights: &[f64], k: usize) -> f64 {
-        let ones = vec![1.0; self.u.nrows()];
-        let mut z = self.directions.column(k).to_owned();
-        z /= z.dot(&z).sqrt();
-        let ratio = |z: &Array1<f64>| {
-            let (above, up) = norm_and_gradient(sample, weights, z, self.p);
-            let (below, down) = norm_and_gradient(&self.u, &ones, z, self.p);
-            (above / below, up / above.max(f64::MIN_POSITIVE) - down / below)
-        };
-        let (mut value, mut gradient) = ratio(&z);
-        let side = if value >= 1.0 { 1.0 } else { -1.0 };
-        let mut step = 0.3;
-        for _ in 0..STEPS {
-            let length = gradient.dot(&gradient).sqrt();
-            if length == 0.0 || value == 0.0 {
-                break;
-            }
-            let mut next = &z + &(&gradient * (side * step / length));
-            next /= next.dot(&next).sqrt();
-            let (there, slope) = ratio(&next);
-            if side * there > side * value {
-                (z, value, gradient, step) = (next, there, slope, 1.5 * step);
-            } else {
-                step *= 0.3;
-            }
-        }
-        (value - 1.0).abs()
-    }
-}
-
-/// `sum_i w_i |rows_i z|^p` for each column z of `directions`.
-fn powers_of(rows: &Array2<f64>, w: &[f64], directions: &Array2<f64>, p: f64) -> Vec<f64> {
-    let mut sums = vec![0.0; directions.ncols()];
-    for (image, w) in rows.dot(directions).axis_iter(Axis(0)).zip(w) {
-        sums.iter_mut().zip(image).for_each(|(sum, r)| *sum += w * power(*r, p));
-    }
-    sums
-}
-
-/// The same for one z, with its gradient divided by p.
-fn norm_and_gradient(rows: &Array2<f64>, w: &[f64], z: &Array1<f64>, p: f64) -> (f64, Array1<f64>) {
-    let mut pull = rows.dot(z);
-    let mut total = 0.0;
-    for (r, w) in pull.iter_mut().zip(w) {
-        let value = w * power(*r, p);
-        total += value;
-        *r = if *r == 0.0 { 0.0 } else { value / *r };
-    }
-    (total, pull.dot(rows))
 }
 
 /// p = 1: matrices whose S varies while d stays, with part of the columns on axes of their own (share 1 of S each) and the
