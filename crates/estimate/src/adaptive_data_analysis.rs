@@ -53,7 +53,7 @@ mod thresholdout;
 
 pub use baselines::{Naive, Split};
 pub use holdout::Holdout;
-pub use ladder::{Ladder, Step};
+pub use ladder::Ladder;
 pub use ledger::{Entry, Header, Ledger, Recorded, secret_seed};
 pub use mechanism::Mechanism;
 pub use median::Median;

@@ -286,7 +286,7 @@ impl Selector for ClusterSelector {
 
     fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
-        let Some(points) = &pool.points else { return Ok(Selection::default()) };
+        let points = crate::rows::points(pool)?;
         let clusters = self.partition.fit(points.to_f32().view(), seed, progress)?;
         self.draw(&clusters, pool, budget, seed)
     }

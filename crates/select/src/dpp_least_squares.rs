@@ -132,7 +132,7 @@ impl Selector for PoolDesign {
     /// the budget may come back.
     fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
-        let Some(points) = &pool.points else { return Ok(Selection::default()) };
+        let points = crate::rows::points(pool)?;
         let distinct = self.distinct.map(|wanted| wanted.unwrap_or(budget));
         if let Some(wanted) = distinct.filter(|wanted| *wanted > pool.rows) {
             return Err(Error::input("distinct", wanted, format!("use at most {}, the number of rows", pool.rows)));

@@ -1,6 +1,7 @@
 //! "Junk filter": does reweighting clusters by what a judge says of the rows drawn so far keep junk out, and does the
 //! model trained on the choice gain from it?
 
+use super::repetitions;
 use ndarray::{Array2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial, stats};
 use quadrat_data::builtin;
@@ -11,7 +12,6 @@ use quadrat_select::{
     Allocation, AskTell, ClusterSelector, Clusters, DiversifyConquer, IterativeRefine, JudgeBy, KCenter, Partition,
     Pool, Random, Selector, TopScore, Update, Within,
 };
-use rayon::prelude::*;
 
 const ROUNDS: usize = 3;
 const CLASSES: usize = 10;
@@ -57,18 +57,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(digits(2, 60), digits(10, 150), mnist);
     let mut evidence = plan.evidence();
     let (x, y, _) = builtin::labelled(plan.data)?;
-    trial.progress.begin("repetitions", Some(plan.repeats));
-    let one = |repeat: u64| {
-        let found = plan.repetition(&x, &y, trial.seed.stream("junk-filter").stream(&repeat.to_string()));
-        trial.progress.advance(1);
-        found
-    };
-    let outcomes = (0..plan.repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    for (repeat, outcome) in (0..).zip(&outcomes) {
-        for (arm, metric, value) in outcome {
-            evidence.measure(arm, metric, repeat, *value);
-        }
-    }
+    let one = |seed| plan.repetition(&x, &y, seed);
+    repetitions(trial, &mut evidence, ("junk-filter", plan.repeats), one)?;
     evidence.plots = vec![junk_plot(&evidence), accuracy_plot(&evidence)];
     identities(&mut evidence)?;
     Ok(evidence)

@@ -1,6 +1,7 @@
 //! "Tagged pool": from a skewed pool with wrong labels, does information gain on a label graph choose rows from which
 //! more is learnt than from random rows, and as much as from facility location with quality?
 
+use super::repetitions;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
 use quadrat_data::builtin;
@@ -13,7 +14,6 @@ use quadrat_select::{
     Allocation, ClusterSelector, Clusters, Deita, Gain, KCenter, LabelGraph, Mig, Normalise, Partition, Phi, Pool,
     Qdit, Random, Selector, TopScore, Within, labels_from_clusters,
 };
-use rayon::prelude::*;
 
 /// Share of the rows that get a wrong label.
 const WRONG: f64 = 0.2;
@@ -57,19 +57,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(digits(2, 20), digits(10, 300), letter);
     let mut evidence = plan.evidence();
     let (x, y, classes) = builtin::labelled(plan.data)?;
-    trial.progress.begin("repetitions", Some(plan.repeats));
-    let one = |repeat: u64| {
-        let found =
-            plan.repetition(&x, &y, classes.len(), trial.seed.stream("tagged-pool").stream(&repeat.to_string()));
-        trial.progress.advance(1);
-        found
-    };
-    let outcomes = (0..plan.repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    for (repeat, outcome) in (0..).zip(&outcomes) {
-        for (arm, metric, value) in outcome {
-            evidence.measure(arm, metric, repeat, *value);
-        }
-    }
+    let one = |seed| plan.repetition(&x, &y, classes.len(), seed);
+    repetitions(trial, &mut evidence, ("tagged-pool", plan.repeats), one)?;
     evidence.plots = vec![plan.accuracy_plot(&evidence), balance_plot(&evidence)];
     identities(&mut evidence)?;
     Ok(evidence)

@@ -1,5 +1,6 @@
 //! Fresh random subsets against subsets chosen once: at the same number of steps, does the freshness beat the choice?
 
+use super::repetitions;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
 use quadrat_data::builtin;
@@ -8,7 +9,6 @@ use quadrat_numeric::learners::{Classifier, Learner, Mlp};
 use quadrat_numeric::linalg::Pca;
 use quadrat_numeric::metrics::accuracy;
 use quadrat_select::{AskTell, FacilityLocation, Herding, KCenter, Pool, Random, RoundDraw, Rounds, Selector};
-use rayon::prelude::*;
 use std::collections::HashSet;
 
 /// The size of the experiment.
@@ -40,19 +40,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(digits(2, &[0.05]), digits(10, &[0.02, 0.05, 0.1]), mnist);
     let mut evidence = plan.evidence();
     let (x, y, classes) = builtin::labelled(plan.data)?;
-    trial.progress.begin("repetitions", Some(plan.repeats));
-    let one = |repeat: u64| {
-        let seed = trial.seed.stream("rs2").stream(&repeat.to_string());
-        let found = plan.repetition(&x, &y, classes.len(), seed, trial);
-        trial.progress.advance(1);
-        found
-    };
-    let outcomes = (0..plan.repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    for (repeat, outcome) in (0..).zip(&outcomes) {
-        for (arm, metric, value) in outcome {
-            evidence.measure(arm, metric, repeat, *value);
-        }
-    }
+    let one = |seed| plan.repetition(&x, &y, classes.len(), seed, trial);
+    repetitions(trial, &mut evidence, ("rs2", plan.repeats), one)?;
     evidence.plots = vec![plan.plot(&evidence)];
     identities(&mut evidence)?;
     Ok(evidence)

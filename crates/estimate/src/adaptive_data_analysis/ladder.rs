@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// By how much a submission must be better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+enum Step {
     /// By one standard error of the difference.
     Auto,
     /// By eta.
@@ -84,11 +84,6 @@ impl Ladder {
         plan::check(rows, queries, beta)?;
         let (eta, _) = minimise(1e-3, 1.0, |eta| width(rows, eta, queries, beta));
         Self::fixed(rows, eta, queries, beta)
-    }
-
-    /// The margin.
-    pub fn step_size(&self) -> Step {
-        self.step
     }
 }
 

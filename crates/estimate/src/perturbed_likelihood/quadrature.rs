@@ -5,6 +5,7 @@ use super::training::Networks;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use quadrat_core::stats::normal_quantile;
+use quadrat_numeric::RowMajor;
 use quadrat_numeric::vectorised;
 
 /// Points of the open unit cube, as points of Z.
@@ -22,11 +23,12 @@ pub(super) fn slopes(networks: &Networks, points: &Array2<f32>, x: ArrayView2<f3
     let (values, centres) = networks.decoder.forward_apart(points.clone());
     // Column by column, so that distances vectorise over the centres; differences, since products of rows lose the digits
     // that a small s asks for.
-    let transposed = centres.t().as_standard_layout().into_owned();
+    let transposed = RowMajor::of(centres.t());
     let mut shares = Array2::zeros((rows, points.nrows()));
     let mut misses = 0.0;
     let mut share = vec![0.0; points.nrows()];
     for (row, mut of_row) in x.outer_iter().zip(shares.outer_iter_mut()) {
+        share.fill(0.0);
         squared_distances(&transposed, row, &mut share);
         let least = share.iter().copied().fold(f32::INFINITY, f32::min);
         let (mut total, mut weighted) = (0.0, 0.0);
@@ -51,7 +53,8 @@ pub(super) fn slopes(networks: &Networks, points: &Array2<f32>, x: ArrayView2<f3
 pub(super) fn log_densities(networks: &Networks, points: &Array2<f32>, x: ArrayView2<f32>) -> Vec<f64> {
     let columns = x.ncols() as f64;
     let sigma = f64::from(networks.sigma());
-    let transposed = networks.decoder.outputs(points.view()).t().as_standard_layout().into_owned();
+    let centres = networks.decoder.outputs(points.view());
+    let transposed = RowMajor::of(centres.t());
     let constant = (points.nrows() as f64).ln() + 0.5 * columns * (std::f64::consts::TAU * sigma * sigma).ln();
     let mut distances = vec![0.0_f32; points.nrows()];
     let one = |row: ArrayView1<f32>| {
@@ -64,13 +67,12 @@ pub(super) fn log_densities(networks: &Networks, points: &Array2<f32>, x: ArrayV
 }
 
 /// Adds |x - centre|^2 for each centre, given column by column.
-fn squared_distances(transposed: &Array2<f32>, x: ArrayView1<f32>, sums: &mut [f32]) {
+fn squared_distances(transposed: &RowMajor<f32>, x: ArrayView1<f32>, sums: &mut [f32]) {
     vectorised(
         #[inline(always)]
         || {
-            for (column, at) in transposed.outer_iter().zip(x) {
-                let Some(column) = column.to_slice() else { continue };
-                sums.iter_mut().zip(column).for_each(|(sum, c)| *sum += (at - c) * (at - c));
+            for (column, at) in (0..transposed.dim().0).zip(x) {
+                sums.iter_mut().zip(transposed.row(column)).for_each(|(sum, c)| *sum += (at - c) * (at - c));
             }
         },
     );

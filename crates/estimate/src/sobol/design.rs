@@ -22,7 +22,7 @@ use super::{Factors, Model, SobolEstimate, check_outputs};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Seed, Settings, checkpoint};
 use quadrat_numeric::low_discrepancy::{MAX_DIMS, Sobol};
-use quadrat_numeric::{RowMajor, matrix};
+use quadrat_numeric::{RowMajor, filled, matrix};
 use rayon::prelude::*;
 
 /// Where the base points come from.
@@ -210,14 +210,10 @@ impl Saltelli {
                     sum / (kept.len() * width) as f64
                 }
             };
-            let mut rows = Array2::zeros((kept.len(), layout.columns()));
-            let mut off = vec![0.0; width];
-            for (mut row, base) in rows.rows_mut().into_iter().zip(&kept) {
-                off.iter_mut().zip(y.slice(s![base * width..])).for_each(|(off, y)| *off = y - mean);
-                if let Some(row) = row.as_slice_mut() {
-                    layout.terms(&off, row);
-                }
-            }
+            let rows = filled((kept.len(), layout.columns()), |at, row| {
+                let off: Vec<f64> = y.slice(s![kept[at] * width..]).iter().take(width).map(|y| y - mean).collect();
+                layout.terms(&off, row);
+            });
             let asked = Asked {
                 names: factors.names(),
                 firsts: layout.firsts(),

@@ -210,7 +210,7 @@ impl Selector for ScoreSampler {
 
     fn select(&self, pool: &Pool, budget: usize, seed: Seed, progress: &dyn Progress) -> Result<Selection> {
         pool.check(budget, self.needs())?;
-        let Some(points) = &pool.points else { return Ok(Selection::default()) };
+        let points = crate::rows::points(pool)?;
         let a = points.to_f64();
         if !self.intercept {
             return self.sample(a.view(), budget, seed, progress);
