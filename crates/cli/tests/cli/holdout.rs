@@ -172,7 +172,7 @@ fn what_does_not_fit_costs_nothing() {
         ("--method gaussian --certified", "--certified"),
         ("--method naive --queries 5", "--queries"),
         ("--method naive --confidence 0.9", "--confidence"),
-        ("--method gaussian --confidence 1", "beta"),
+        ("--method gaussian --confidence 1", "below 1"),
         ("--method gaussian --queries 0", "at least 1"),
         ("--method split --queries 101", "at most 100"),
         ("--id city", "twice"),

@@ -134,9 +134,9 @@ fn what_goes_wrong_leaves_nothing_behind() {
         .write("blank.jsonl", "{\"q\": \"red wine\"}\n{\"q\": \"\"}\n{\"q\": \"white wine\"}\n{\"q\": \"red car\"}\n");
     folder.write("file", "");
     for (line, parts) in [
-        ("quadrat split --in rows.csv --folds 1 --out o", vec!["folds: got 1", "2 to 20"]),
+        ("quadrat split --in rows.csv --folds 1 --out o", vec!["folds: got `1`", "at least 2"]),
         ("quadrat split --in rows.csv --folds 21 --out o", vec!["folds: got 21", "2 to 20"]),
-        ("quadrat split --in rows.csv --purge 2 --out o", vec!["purge: got 2"]),
+        ("quadrat split --in rows.csv --purge 2 --out o", vec!["purge: got `2`", "at most 1"]),
         ("quadrat split --in rows.csv --sizes 5 --out o", vec!["--sizes", "--protocol resample"]),
         ("quadrat split --in rows.csv --protocol resample --out o", vec!["--test", "its file"]),
         (
