@@ -173,7 +173,10 @@ fn what_does_not_fit_is_said() {
         ("--unlabelled pool.csv --labelled few.csv --target kind --rank 4", "use 1 to 3"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --rank 0", "at least 1"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --k 2", "--representation gmm"),
-        ("--unlabelled pool.csv --labelled few.csv --target kind --representation gmm --rank 2", "fa or ppca or contrastive"),
+        (
+            "--unlabelled pool.csv --labelled few.csv --target kind --representation gmm --rank 2",
+            "fa or ppca or contrastive",
+        ),
         ("--unlabelled pool.csv --labelled few.csv --target kind --representation gmm --k 99", "use 1 to 40"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --representation tsne", "ppca"),
         ("--unlabelled pool.csv --labelled few.csv --target kind --repeats 1", "at least 2"),
