@@ -354,4 +354,28 @@ mod tests {
         assert!(load(&[path(0)]).unwrap_err().to_string().contains("no safetensors file"));
         (0..2).for_each(|n| std::fs::remove_file(path(n)).unwrap());
     }
+
+    /// A byte changed, and the end cut off, at every place of a small file: an answer or an error, never a panic.
+    #[test]
+    fn damaged_files_are_no_trouble() {
+        let path = std::env::temp_dir().join(format!("quadrat-nn-damaged-{}.safetensors", std::process::id()));
+        let arrays = [("a".to_owned(), vec![2, 2], vec![1.0; 4]), ("b".to_owned(), vec![3], vec![2.0; 3])];
+        write(&path, &arrays, Dtype::F32);
+        let whole = std::fs::read(&path).unwrap();
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let mut file = ArrayFile::open(&path).ok()?;
+            file.names().iter().map(|name| file.read(name).ok()).collect::<Option<Vec<_>>>()
+        };
+        assert_eq!(read(&whole).unwrap().len(), 2);
+        for place in 0..whole.len() {
+            assert!(read(&whole[..place]).is_none(), "{place}");
+            for change in [1, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[place] ^= change;
+                read(&bytes);
+            }
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -304,7 +304,7 @@ pub trait StepEnd {
 
 /// What a method can ask for at the end of an epoch.
 pub trait EpochEnd: StepEnd {
-    /// Outputs of the network in evaluation mode for all training rows, in their order.
+    /// Outputs of the network in evaluation mode for all training rows, in their order; what comes beside them is left out.
     fn training_outputs(&mut self) -> Result<Array2<f32>>;
     /// The parameters.
     fn parameters(&mut self) -> &mut Parameters;

@@ -25,7 +25,8 @@ pub trait Source: Sync {
     /// How many numbers are wanted of a row.
     fn outputs(&self) -> usize;
 
-    /// The batch of these rows, each below [`Source::len`]. The same place in a run and the same rows give the same batch.
+    /// The batch of these rows, each below [`Source::len`]: a row for each comes first, in their order; others may follow. The
+    /// same place in a run and the same rows give the same batch.
     ///
     /// # Errors
     /// The source's own.

@@ -326,6 +326,34 @@ fn a_loss_of_the_whole_batch_has_the_gradient_of_one_whole_pass() {
     assert!(losses[59] < 0.6 * losses[0], "{} to {}", losses[0], losses[59]);
 }
 
+/// Asks for the outputs of all training rows.
+struct Asks(usize);
+
+impl TrainMethod for Asks {
+    fn name(&self) -> &str {
+        "asks"
+    }
+    fn end_epoch(&mut self, _: usize, model: &mut dyn EpochEnd) -> quadrat_core::Result<()> {
+        self.0 = model.training_outputs()?.nrows();
+        Ok(())
+    }
+}
+
+#[test]
+fn unlabelled_rows_beside_leave_the_loss_of_the_labelled_ones() {
+    let (rows, others) = (samples(12), samples(40));
+    let network = Mlp::new(4, &[16], 3);
+    let trainer = Trainer { epochs: 1, batch: 5, ..Trainer::default() };
+    let alone = trainer.fit(&network, &rows, None, &mut [], &Silent).unwrap();
+    let both = Beside { labelled: &rows, unlabelled: &others, ratio: 2, seed: Seed(1) };
+    let mut asks = Asks(0);
+    let beside = trainer.fit(&network, &both, None, &mut [&mut asks], &Silent).unwrap();
+    assert_eq!(asks.0, 12);
+    assert!((alone.curve[0].train_loss - beside.curve[0].train_loss).abs() < 1e-5);
+    let (a, b) = (alone.parameters.get("fc1.weight").unwrap(), beside.parameters.get("fc1.weight").unwrap());
+    assert!(a.values().iter().zip(b.values()).all(|(a, b)| (a - b).abs() < 1e-4));
+}
+
 #[test]
 fn windows_over_a_stream_of_tokens_are_learnt() {
     let tokens: Vec<u32> = (0..200).map(|i| [0, 1, 2, 3, 4][i % 5]).collect();

@@ -126,8 +126,10 @@ impl PsKd {
     fn remember(&mut self, rows: impl Iterator<Item = usize>, scores: ArrayView2<f32>) {
         let p = calibration::probabilities(scores, 1.0);
         for (row, p) in rows.zip(p.outer_iter()) {
-            let q = &mut self.memory.table[row * self.memory.classes..(row + 1) * self.memory.classes];
-            q.iter_mut().zip(p).for_each(|(q, p)| *q = *p);
+            // Rows beside the training rows, unlabelled ones say, have no place.
+            let place = row * self.memory.classes..(row + 1) * self.memory.classes;
+            let q = self.memory.table.get_mut(place).into_iter().flatten();
+            q.zip(p).for_each(|(q, p)| *q = *p);
         }
     }
 }

@@ -53,8 +53,9 @@ impl StepEnd for Model<'_> {
 impl EpochEnd for Model<'_> {
     fn training_outputs(&mut self) -> Result<Array2<f32>> {
         let outputs = in_blocks(self.workers, self.data.len(), EVALUATED, &|some| {
-            let batch = self.data.batch(self.at, &some.map(|row| row as u32).collect::<Vec<_>>())?;
-            outputs_of(self.network, self.parameters, Rows::from(&batch), &self.methods)
+            let rows: Vec<u32> = some.map(|row| row as u32).collect();
+            let batch = self.data.batch(self.at, &rows)?;
+            outputs_of(self.network, self.parameters, Rows::from(&batch).part(0..rows.len()), &self.methods)
         })?;
         shaped(self.data.len(), self.network, outputs.concat())
     }
