@@ -91,7 +91,7 @@ const FITS: [(&str, &str); 7] = {
 /// What is asked: of which space, at which errors, by which route.
 #[derive(Debug, Clone, PartialEq, Settings)]
 pub struct Question {
-    /// The space of hypotheses: kernel:rbf, kernel:linear, or network[:width[,depth]].
+    /// The space of hypotheses: `kernel:rbf`, `kernel:linear`, or `network[:width[,depth]]`.
     #[param(default = Space::Rbf, text = "kernel:rbf", parse = Space::parse)]
     pub space: Space,
     /// Target test errors (mean squared error, in the target's units), with commas; auto is the error of ridge on random

@@ -111,7 +111,7 @@ pub fn product(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Array2<f64>> {
     matrix((n, m), out)
 }
 
-/// The squared length of each row of A x B, without storing the product: with B from [`whitening`], leverage scores.
+/// The squared length of each row of A x B, without storing the product: with B from [`whitening`](super::whitening), leverage scores.
 ///
 /// # Errors
 /// Inner sizes that differ.

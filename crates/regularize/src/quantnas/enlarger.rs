@@ -77,7 +77,7 @@ impl Enlarger {
     /// Bit operations for one image.
     ///
     /// # Errors
-    /// None for a network that [`QuantNas::train`] made.
+    /// None for a network that [`QuantNas::train`](super::QuantNas::train) made.
     pub fn bit_ops(&self) -> Result<f64> {
         self.space.bit_ops(&self.genotype, self.size[0], self.size[1])
     }

@@ -52,7 +52,7 @@ impl Default for DesignSampler {
 /// Points and weights for a weighted least-squares fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Design {
-    /// n x dims; of a [`FinitePool`], row numbers (a row may come more than once).
+    /// n x dims; of a [`FinitePool`](crate::FinitePool), row numbers (a row may come more than once).
     pub points: Array2<f64>,
     /// w(x_i), n of them; 1/n sum w f estimates the mean of f under mu for the samplers with w*.
     pub weights: Vec<f64>,

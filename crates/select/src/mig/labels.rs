@@ -8,7 +8,7 @@ use quadrat_numeric::{KMeans, Points};
 /// Labels for rows that have none: the number of each row's k-means cluster, once for each number of clusters in
 /// `granularities` (labels of the second clustering are numbered after those of the first, and so on). Returns the
 /// labels of each row and the embedding of each label, its centroid as seen from the mean of all rows, for
-/// [`LabelGraph::from_embeddings`]. Clusterings stop after 25 iterations: tags need no more.
+/// [`LabelGraph::from_embeddings`](crate::LabelGraph::from_embeddings). Clusterings stop after 25 iterations: tags need no more.
 ///
 /// ```
 /// use ndarray::array;

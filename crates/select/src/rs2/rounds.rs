@@ -80,7 +80,7 @@ impl Rounds {
     }
 
     /// A stream whose rounds are drawn in proportion to `probabilities`, one a row, such as scores of importance that
-    /// were computed once ([`shares`]).
+    /// were computed once ([`shares`](super::shares)).
     ///
     /// # Errors
     /// No rows or more than 2^32; probabilities that are negative, not finite or do not sum to 1 within 1e-6.
