@@ -149,4 +149,4 @@ pub use origin::panic_becomes_error;
 pub use reading::Reading;
 pub use table::{Categories, Labels, Table};
 pub use view::Gaps;
-pub use write::{is_standard_output, write_made, write_resampled, write_selection};
+pub use write::{check_added, is_standard_output, write_made, write_resampled, write_selection};

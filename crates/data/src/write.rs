@@ -34,14 +34,7 @@ use std::sync::Arc;
 /// output format cannot hold; a folder that does not exist.
 pub fn write_selection(table: &Table, rows: &[usize], added: &[(String, Values)], path: &Path) -> Result<()> {
     for (name, values) in added {
-        if table.columns().iter().any(|c| c.name == *name) {
-            let what = format!("{}, column to add", table.name());
-            return Err(Error::input(
-                what,
-                format!("`{name}`"),
-                "the file has a column of this name: rename or drop it first",
-            ));
-        }
+        check_added(table, name, path)?;
         if values.len() != rows.len() {
             return Err(Error::input(
                 format!("column `{name}`"),
@@ -50,14 +43,26 @@ pub fn write_selection(table: &Table, rows: &[usize], added: &[(String, Values)]
             ));
         }
     }
-    if target(path, table.format())?.0 == Format::Libsvm
-        && let Some((name, _)) = added.first()
-    {
+    write(table, &Rows { kept: rows, added, synthetic: &[], made: 0 }, path)
+}
+
+/// Whether [`write_selection`] can add a column of this name to a table's rows in this file: for verbs to ask before their
+/// work.
+///
+/// # Errors
+/// A table that has a column of this name; a format that has no place for one.
+pub fn check_added(table: &Table, name: &str, path: &Path) -> Result<()> {
+    let what = || format!("{}, column to add", table.name());
+    if table.columns().iter().any(|c| c.name == name) {
+        let want = "the file has a column of this name: rename or drop it first";
+        return Err(Error::input(what(), format!("`{name}`"), want));
+    }
+    if target(path, table.format())?.0 == Format::Libsvm {
         let want =
             "libsvm has a place for a label and features alone, and would make a feature of it; write .csv or .arff";
-        return Err(Error::input("column to add", format!("`{name}`"), want));
+        return Err(Error::input(what(), format!("`{name}`"), want));
     }
-    write(table, &Rows { kept: rows, added, synthetic: &[], made: 0 }, path)
+    Ok(())
 }
 
 /// Writes the given rows of a table as they are (see [`write_selection`]), then synthetic rows.

@@ -70,8 +70,8 @@ pub use glue::balanced;
 pub use glue::held_out;
 #[cfg(feature = "data")]
 pub use glue::{
-    ColumnUse, Imputation, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, Wish,
-    without_gaps,
+    ColumnUse, Imputation, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, WEIGHT,
+    Wish, without_gaps,
 };
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};

@@ -57,6 +57,10 @@ impl Selector for D2 {
         Needs { points: true, ..Needs::default() }
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost {
         let (n, d) = (rows as f64, cols as f64);
         Cost { operations: 5.0 * n * d * budget as f64, bytes: n * (20.0 + 8.0 * d) }

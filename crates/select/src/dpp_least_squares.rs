@@ -120,6 +120,10 @@ impl Selector for PoolDesign {
         Needs { points: true, raw: true, ..Needs::default() }
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost {
         // The budget bounds the number of functions, and so the cost of any basis that will run.
         let (n, m) = (rows as f64, (cols as f64 + 1.0).max(1.0).min(budget as f64));

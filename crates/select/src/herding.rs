@@ -73,6 +73,10 @@ impl Selector for Herding {
         Needs { points: true, ..Needs::default() }
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost {
         let (n, d) = (rows as f64, cols as f64);
         let operations = n * (self.references.min(rows) + budget) as f64 * (3.0 * d + 20.0);

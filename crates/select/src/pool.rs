@@ -175,6 +175,10 @@ pub trait Selector: Send + Sync {
     fn card(&self) -> &'static Card;
     /// Which parts of the pool it reads and cannot do without.
     fn needs(&self) -> Needs;
+    /// Whether its selections have [weights](Selection::weights).
+    fn weighs(&self) -> bool {
+        false
+    }
     /// What choosing `budget` of `rows` rows with `cols` features will cost.
     fn cost(&self, rows: usize, cols: usize, budget: usize) -> Cost;
     /// Chooses.

@@ -41,6 +41,10 @@ impl Selector for Random {
         Needs::default()
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn cost(&self, _rows: usize, _cols: usize, budget: usize) -> Cost {
         Cost { operations: budget as f64, bytes: 64.0 * budget as f64 }
     }

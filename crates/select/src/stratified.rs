@@ -64,6 +64,10 @@ impl Selector for Stratified {
         Needs { classes: true, ..Needs::default() }
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn cost(&self, rows: usize, _cols: usize, _budget: usize) -> Cost {
         Cost { operations: 2.0 * rows as f64, bytes: 8.0 * rows as f64 }
     }

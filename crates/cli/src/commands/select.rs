@@ -9,9 +9,11 @@ use crate::args::{Columns, Work};
 use crate::output::{Reply, bytes, check_place, count, operations, seconds, wrap, write_json};
 use crate::report::{Block, Page, coverage, map, svg};
 use clap::{ArgAction, Args, ValueEnum};
-use quadrat::data::{Categories, Missing, Table};
+use quadrat::data::{Categories, Missing, Table, check_added};
 use quadrat::select::{Cost, Mig, Pool, Selection};
-use quadrat::{Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, Settings, checkpoint, save_selection};
+use quadrat::{
+    Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, Settings, WEIGHT, checkpoint, save_selection,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,6 +51,9 @@ pub struct Select {
     /// new column of numbers
     #[arg(long, value_name = "FILE", requires = "state")]
     pub scores: Option<String>,
+    /// Write no column `weight`, by methods that give weights: for a file that has one, or a format without a place for it
+    #[arg(long)]
+    pub no_weights: bool,
     /// Print the estimated cost first
     #[arg(long, action = ArgAction::SetTrue)]
     pub explain: bool,
@@ -80,6 +85,15 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         None => table,
     };
     work::check_output(&table, args.work.out.as_deref(), &[])?;
+    let weighs = selector.weighs() && !args.no_weights;
+    if let Some(out) = args.work.out.as_ref().filter(|_| weighs) {
+        check_added(&table, WEIGHT, out).map_err(|error| match error {
+            Error::Input { what, got, want } => {
+                Error::input(what, got, format!("{want}; or choose with --no-weights, which writes none"))
+            }
+            other => other,
+        })?;
+    }
     let standardise = match args.standardise {
         Standardise::Auto => !needs.raw,
         Standardise::Yes => true,
@@ -92,7 +106,16 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         label_edges: args.label_edges.clone(),
         ..work::pool_columns(&table, &args.columns, &args.work.features, standardise)?
     };
-    let warnings = effects::warnings(args, card, parameters, needs);
+    let mut warnings = effects::warnings(args, card, parameters, needs);
+    if args.no_weights && !selector.weighs() {
+        warnings.push(format!("--no-weights changes nothing: {} gives no weights", card.slug));
+    }
+    if !weighs && args.work.out.is_some() && table.column(WEIGHT).is_ok() {
+        warnings.push(format!(
+            "the rows keep their `{WEIGHT}` from {}: if it says how much each counts, it does not count this choice",
+            table.name()
+        ));
+    }
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
@@ -121,6 +144,9 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         None => (selector.select(&pool, budget, seed, progress)?, None),
     };
     let took = started.elapsed().as_secs_f64();
+    if args.no_weights && chosen.weights.take().is_some() {
+        chosen.notes.push(("weights".to_owned(), "left out".to_owned()));
+    }
     if let Some(response) = columns.response(&table).filter(|_| needs.response) {
         chosen.notes.push(("response".to_owned(), format!("`{response}` is a column of the matrix")));
     }

@@ -457,3 +457,53 @@ fn a_missing_target_is_told_with_the_ways_out() {
         );
     }
 }
+
+/// What `select` wrote is read by every verb as rows with weights, which are no feature unless they are named.
+#[test]
+fn weights_are_no_feature() {
+    let folder = Folder::new("weights");
+    folder.write("t.csv", &crate::common::train_csv(60));
+    folder.ok("quadrat select --in t.csv --method d2 --features width,height --budget 40 --out a.csv");
+    let shown = folder.json("quadrat data show a.csv --json");
+    assert_eq!((&shown["columns"][4]["name"], &shown["columns"][4]["as"]), (&"weight".into(), &Value::Null), "{shown}");
+    for line in [
+        "quadrat select --in a.csv --method k-center --budget 5 --json",
+        "quadrat balance --in a.csv --target label --method smote --out b.csv --json",
+        "quadrat train --in a.csv --target label --epochs 1 --hidden 4 --rate 0.01 --json",
+        "quadrat estimate pretrain-plan --unlabelled t.csv --labelled a.csv --target label --repeats 2 --json",
+        "quadrat estimate inductive-bias --in a.csv --target label --space kernel:linear --json",
+    ] {
+        let said = folder.json(line);
+        let why = left_out(&said).into_iter().find(|(name, _)| *name == "weight");
+        assert!(why.is_none_or(|(_, why)| why.contains("weights of rows")), "{line}\n{said}");
+        assert!(used(&said).iter().all(|(name, _)| *name != "weight"), "{line}\n{said}");
+    }
+    let named = folder.json("quadrat select --in a.csv --method k-center --features weight,width --budget 5 --json");
+    assert!(used(&named).contains(&("weight", "number")), "{named}");
+    let weighed = folder.json("quadrat train --in a.csv --target label --weight weight --epochs 1 --hidden 4 --json");
+    assert!(used(&weighed).contains(&("weight", "weight")), "{weighed}");
+
+    // Weights of a sample of a sample are products: nobody is given wrong ones unasked.
+    let again = "quadrat select --in a.csv --method random --budget 10 --out again.csv";
+    assert!(folder.fails(again).contains("--no-weights"));
+    let said = folder.json(&format!("{again} --no-weights --json"));
+    assert!(said["weighted"] == false && warnings(&said).contains("does not count this choice"), "{said}");
+    assert_eq!(folder.read("again.csv").lines().next(), Some("id,width,height,label,weight"));
+    folder.write("a.libsvm", "1 1:2 2:3\n0 1:4 2:1\n1 1:5 2:2\n");
+    let sparse = "quadrat select --in a.libsvm --method random --budget 2 --out b.libsvm";
+    assert!(folder.fails(sparse).contains("--no-weights"));
+    folder.ok(&format!("{sparse} --no-weights"));
+    let idle = folder.json("quadrat select --in t.csv --method k-center --budget 5 --no-weights --json");
+    assert!(warnings(&idle).contains("--no-weights changes nothing"), "{idle}");
+}
+
+/// What is missing is no text of its own.
+#[test]
+fn different_texts_are_those_that_are_there() {
+    let folder = Folder::new("different-texts");
+    folder.write("p.csv", "name,age,city,note\nAda,34,Oslo,a\nBo,?,Rome,b\nCy,29,,\nDi,51,Rome,c\n");
+    let shown = folder.json("quadrat data show p.csv --json");
+    let of = |at: usize| (shown["columns"][at]["as"].clone(), shown["columns"][at]["left_out"].clone());
+    assert_eq!(of(2), (Value::Null, "free text: 2 different ones".into()));
+    assert_eq!(of(3), (Value::Null, "a different text in every row".into()));
+}

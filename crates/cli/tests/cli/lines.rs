@@ -57,7 +57,7 @@ fn select_a_coreset_with_weights() {
 
     let again =
         folder.fails("quadrat select --in core.csv --method sensitivity --budget 50 --features a,b --out twice.csv");
-    assert!(again.contains("weight"), "{again}");
+    assert!(again.contains("weight") && again.contains("--no-weights"), "{again}");
 }
 
 #[test]

@@ -143,13 +143,17 @@ pub struct ColumnUse {
     pub(super) unread: Option<&'static str>,
 }
 
+/// The column in which selections keep how much each row counts.
+pub const WEIGHT: &str = "weight";
+
 /// Rows below which a column of consecutive numbers may well be a measure.
 const FEWEST_NUMBERED: usize = 10;
 
 impl ColumnUse {
     /// Gives each column its part. Left out are, unless they are named: what the user excluded, what a built-in set
-    /// says of its rows, columns without a name, columns that only number the rows, dates, times and durations, texts with a
-    /// different one in every row or in more than every second, and what cannot be a feature at all.
+    /// says of its rows, columns without a name, numbers called [`WEIGHT`], columns that only number the rows, dates, times
+    /// and durations, texts with a different one in every row or in more than every second, and what cannot be a feature
+    /// at all.
     ///
     /// # Errors
     /// An unknown column, one that is named and excluded, a named feature that cannot be one.
@@ -367,6 +371,8 @@ fn unasked(table: &Table, column: &Column) -> Option<&'static str> {
         Some("says of its rows, by the set's description, nothing to learn from")
     } else if is_unnamed(table, name) {
         Some("has no name")
+    } else if name == WEIGHT && column.kind.is_numeric() {
+        Some("the weights of rows, by its name: a feature if it is named")
     } else {
         None
     }
@@ -424,10 +430,14 @@ fn as_feature(
         kind if kind.is_numeric() => Ok(Err("a number, which this method does not read".into())),
         ColumnType::Category if may_be_names => used(Part::Category, None),
         ColumnType::Text if may_be_names => {
-            let levels = table.categories(&column.name, Missing::Keep)?.names.len();
-            if levels == table.rows() {
+            let Categories { codes, names } = table.categories(&column.name, Missing::Keep)?;
+            // What is missing has the empty name.
+            let missing = names.iter().position(String::is_empty);
+            let levels = names.len() - usize::from(missing.is_some());
+            let rows = codes.iter().filter(|code| Some(**code as usize) != missing).count();
+            if levels > 0 && levels == rows {
                 Ok(Err("a different text in every row".into()))
-            } else if 2 * levels > table.rows() {
+            } else if 2 * levels > rows {
                 Ok(Err(format!("free text: {levels} different ones")))
             } else {
                 used(Part::Category, Some(levels))

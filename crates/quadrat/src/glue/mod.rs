@@ -24,7 +24,7 @@ mod target;
 
 #[cfg(all(feature = "robust", feature = "regularize"))]
 pub use balanced::balanced;
-pub use columns::{ColumnUse, LeftOut, Nominal, Part, UsedColumn, Wish};
+pub use columns::{ColumnUse, LeftOut, Nominal, Part, UsedColumn, WEIGHT, Wish};
 pub use imputation::Imputation;
 #[cfg(feature = "robust")]
 pub use labelled::{LabelledColumns, Unseen, save_resampled};

@@ -1,6 +1,6 @@
 //! Columns of a file as a pool to choose from.
 
-use super::columns::{ColumnUse, Nominal, Part, UsedColumn, Wish};
+use super::columns::{ColumnUse, Nominal, Part, UsedColumn, WEIGHT, Wish};
 use super::tags::{joint_classes, joint_labels, label_graph, label_vectors};
 use crate::data::text::{Lsa, TextEncoder};
 use crate::data::{Missing, Table, Values, write_selection};
@@ -323,7 +323,7 @@ fn standardise(x: &mut Array2<f64>, names: &[String]) -> Result<Vec<usize>> {
 /// # Errors
 /// A table that has a column `weight` already while the method gives weights; a file that cannot be written.
 pub fn save_selection(table: &Table, chosen: &Selection, path: &Path) -> Result<()> {
-    let weights = chosen.weights.iter().map(|w| ("weight".to_owned(), Values::Float(w.clone())));
+    let weights = chosen.weights.iter().map(|w| (WEIGHT.to_owned(), Values::Float(w.clone())));
     write_selection(table, &chosen.indices, &weights.collect::<Vec<_>>(), path)
 }
 

@@ -203,6 +203,10 @@ impl Selector for ScoreSampler {
         Needs { points: true, raw: true, response: true, ..Needs::default() }
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn cost(&self, rows: usize, cols: usize, _: usize) -> Cost {
         let bytes = 8.0 * rows as f64 * (3.0 * cols as f64 + 7.0);
         Cost { operations: self.scores.operations(rows, cols), bytes }

@@ -186,6 +186,7 @@ fn same_seed_same_bits_at_one_and_two_threads() {
         let run = || selector.select(&pool, 40, Seed(5), &Silent).unwrap();
         let (one, two) = (threads(1).install(run), threads(2).install(run));
         check(name, &pool, 40, &one);
+        assert_eq!(one.weights.is_some(), selector.weighs(), "{name}");
         assert_eq!(one.indices.len(), 40, "{name}: an ordinary pool fills the budget");
         assert_eq!(one, two, "{name}");
         assert_eq!(one, run(), "{name}");
