@@ -138,7 +138,7 @@ pub struct Ask {
     /// A file of predictions for all rows, in the rows' order or with the ledger's id column: how accurate are they?
     #[arg(long, value_name = "FILE", group = "question")]
     pub predictions: Option<String>,
-    /// The column with the predictions [default: the target's name, `prediction`, or the only column]
+    /// The column with the predictions [default: `predicted`, `prediction`, the target's name, or the only column]
     #[arg(long, value_name = "COLUMN", requires = "predictions")]
     pub column: Option<String>,
     /// The mean of a numeric column

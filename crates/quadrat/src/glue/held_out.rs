@@ -78,13 +78,15 @@ impl HeldOut {
         Ok(self.labels.iter().enumerate().map(right).collect())
     }
 
-    /// The column of predictions where none is named: the target's name, `prediction`, or the only one.
+    /// The column of predictions where none is named: `predicted` (as `quadrat predict` writes it), `prediction`, the
+    /// target's name, or the only one.
     ///
     /// # Errors
     /// Several that it could be.
     pub fn predictions_column<'a>(&self, table: &'a Table) -> Result<&'a str> {
         let names = table.column_names();
-        let known = self.target.as_deref().into_iter().chain(["prediction", "predictions"]);
+        // A file with both has the target beside what was made of it.
+        let known = ["predicted", "prediction", "predictions"].into_iter().chain(self.target.as_deref());
         let found = known.into_iter().find_map(|known| names.iter().find(|name| **name == known).copied());
         let others: Vec<&str> = names.iter().copied().filter(|name| Some(*name) != self.id.as_deref()).collect();
         match (found, others.as_slice()) {
@@ -322,6 +324,9 @@ mod tests {
         assert_eq!(held.predictions_column(&named).unwrap(), "y");
         assert_eq!(held.right(&named, "y").unwrap(), [true, false, true, true]);
         assert_eq!(held.right(&of("guess\np\np\nq\nq\n"), "guess").unwrap(), [true, false, false, true]);
+        for (both, column) in [("a,y,predicted\n4,q,q\n", "predicted"), ("a,predictions,y\n4,q,q\n", "predictions")] {
+            assert_eq!(held.predictions_column(&of(both)).unwrap(), column);
+        }
         for wrong in ["a,y\n4,q\n4,q\n1,p\n3,p\n", "y\np\nq\n", "a,y\n4,r\n2,p\n1,p\n3,p\n"] {
             assert!(held.right(&of(wrong), "y").is_err(), "{wrong}");
         }
