@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     hide_caught_panics();
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     let split = parameters::split(&Cli::command(), arguments);
-    let mut command = examples::under(Cli::command());
+    let mut command = reading::under_heading(examples::under(Cli::command()));
     if let Some(card) = split.method.as_deref().and_then(|method| find(&catalogue(), method).ok()) {
         let help = format!("Parameters of {}:\n{}", card.slug, commands::parameters(card));
         // `estimate sobol` and its like parse their own options: a method's help goes to the verbs of one word.

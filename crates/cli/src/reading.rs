@@ -1,6 +1,6 @@
 //! The options that say how an input file is read.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, Id, ValueEnum};
 use quadrat::data::ColumnType;
 use quadrat::numeric::impute::Fill;
 use quadrat::{Error, OnMissing, Result};
@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// How an input file is read, where it does not say so itself.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-#[command(next_help_heading = "How files are read")]
 pub struct Reading {
     /// Types of columns that are to be read differently: integer, float, boolean, text or category
     #[arg(long, value_name = "A=TYPE,B=TYPE")]
@@ -76,6 +75,19 @@ pub enum Impute {
     Mean,
     Knn,
     Indicator,
+}
+
+/// A verb, and those below it, with the options of [`Reading`] under a heading of their own. (Derive's
+/// `next_help_heading` would go on to the options behind them.)
+pub fn under_heading(command: Command) -> Command {
+    let own: Vec<Id> =
+        Reading::augment_args(Command::new("")).get_arguments().map(|arg| arg.get_id().clone()).collect();
+    let reads = own.iter().all(|id| command.get_arguments().any(|arg| arg.get_id() == id));
+    let heading = |id: &Id| (reads && own.contains(id)).then_some("How files are read");
+    command.mut_subcommands(under_heading).mut_args(|arg| {
+        let heading = heading(arg.get_id());
+        arg.help_heading(heading)
+    })
 }
 
 impl Reading {
@@ -160,6 +172,29 @@ fn types(given: &[String]) -> Result<Vec<(String, ColumnType)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::Cli;
+    use clap::CommandFactory;
+
+    /// The options of the verbs below a command, with their headings.
+    fn options(command: &Command, found: &mut Vec<(String, Option<String>)>) {
+        found.extend(
+            command
+                .get_arguments()
+                .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_help_heading().map(str::to_owned)))),
+        );
+        command.get_subcommands().for_each(|verb| options(verb, found));
+    }
+
+    #[test]
+    fn options_stand_under_their_own_heading() {
+        let own = Reading::augment_args(Command::new(""));
+        let mut all = Vec::new();
+        options(&under_heading(Cli::command()), &mut all);
+        let (headed, plain): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, heading)| heading.is_some());
+        let is_own = |option: &str| own.get_arguments().any(|arg| arg.get_long() == Some(option));
+        assert!(headed.len() > 100 && headed.iter().all(|(option, _)| is_own(option)), "{headed:?}");
+        assert!(plain.iter().all(|(option, _)| !is_own(option)), "{plain:?}");
+    }
 
     #[test]
     fn names_may_hold_commas_and_equals_signs() {
