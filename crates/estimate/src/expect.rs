@@ -3,7 +3,9 @@
 //! Three ways to draw the points. Independent scrambles of Sobol' points ([`Expect`], the default) average each scramble
 //! on its own: the averages are independent and unbiased, and their own scatter gives a t interval. Their
 //! scatter is far below Monte Carlo's where the model is smooth. Independent points give t intervals of the mean.
-//! [`ExpectIscv`] samples where the outputs are, in rounds, which pays for events of small probability.
+//! [`ExpectIscv`] samples where the outputs are, in rounds. It learns where that is from a first round of a tenth of the
+//! calls, drawn from the laws: an event that hardly happens there is not found, however many rounds follow. Of such an
+//! event, which fewer than 30 effective points carry, the interval is the exact one of the runs drawn from the laws.
 //!
 //! An output that is 0 or 1 at every point is an event, its mean a probability. Its interval is that of Clopper and Pearson
 //! and its standard error that of a binomial share: exact for independent points and on the safe side for Sobol' points,
@@ -13,11 +15,12 @@
 use crate::adaptive_iscv::{AdaptiveIscv, Problem, standard};
 use crate::laws::Inputs;
 use crate::sobol::Model;
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Rng, Seed, Settings, checkpoint, stats};
 use quadrat_numeric::low_discrepancy::{MAX_DIMS, Sobol};
 use quadrat_numeric::{RowMajor, filled};
 use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
 
 /// The mean of one output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -178,6 +181,9 @@ impl Expect {
     }
 }
 
+/// Effective points below which an event's interval does not follow from them.
+const FEWEST: f64 = 30.0;
+
 /// Means by adaptive importance sampling with control variates, all outputs from one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExpectIscv {
@@ -207,27 +213,59 @@ impl ExpectIscv {
         };
         let x = Expect { calls: pilot, scrambles: 0 }.design(inputs, seed.stream("pilot"))?;
         let y = finite(x.view(), model(x.view())?)?;
-        let unit = |y: ndarray::ArrayView1<f64>| {
+        let unit = |y: ArrayView1<f64>| {
+            if y.iter().all(|v| *v == y[0]) {
+                return (y[0], 1.0);
+            }
             let (mean, sd) = (y.sum() / pilot as f64, stats::standard_deviation(&y.to_vec()));
             (if mean.abs() > sd { mean } else { 0.0 }, if sd > 0.0 { sd } else { 1.0 })
         };
         let units: Vec<(f64, f64)> = y.columns().into_iter().map(unit).collect();
-        let problem = Outputs { inputs, model, units };
+        let problem = Outputs { inputs, model, units, seen: Mutex::new(vec![y]) };
         let iscv = AdaptiveIscv { budget, ..self.iscv };
-        let found = iscv.estimate(&problem, &vec![1.0; y.ncols()], seed.stream("iscv"), progress)?;
+        let found = iscv.estimate(&problem, &vec![1.0; problem.units.len()], seed.stream("iscv"), progress)?;
+        let Outputs { units, seen, .. } = problem;
+        let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let of = |k: usize, parts: usize| -> Vec<f64> {
+            seen.iter().take(parts).flat_map(|y| y.column(k).to_vec()).collect()
+        };
         let z = stats::normal_quantile(0.975);
         let mut warnings = found.warnings;
         let mean = |(k, (shift, scale)): (usize, &(f64, f64))| {
             let (value, se) = (shift + scale * found.value[k], scale * found.std_err[k]);
-            if found.ess[k] == 0.0 {
-                warnings.push(format!(
-                    "output {} was {shift} at every point: whether it ever differs, this sample cannot tell",
-                    k + 1
-                ));
+            let all = of(k, seen.len());
+            let same = all.iter().all(|y| *y == all[0]);
+            // The pilot and the first round come from the laws themselves.
+            let lawful = of(k, 2);
+            let exact = stats::share_interval(&lawful, 0.95).filter(|_| all.iter().all(|y| *y == 0.0 || *y == 1.0));
+            let (what, ess) = (format!("output {}", k + 1), found.ess[k]);
+            match exact {
+                Some(exact) if same || ess < FEWEST => {
+                    let hits = all.iter().filter(|y| **y == 1.0).count();
+                    let hardly =
+                        if same { format!("was {shift} at every point") } else { "hardly happened".to_owned() };
+                    warnings.push(format!(
+                        "{what} {hardly}: its interval is the exact one of the {} runs drawn from the inputs' laws",
+                        lawful.len()
+                    ));
+                    Mean { value, se, low: exact.low, high: exact.high, hits: same.then_some(hits) }
+                }
+                _ => {
+                    if same {
+                        warnings.push(format!(
+                            "{what} was {shift} at every point: whether it ever differs, this sample cannot tell"
+                        ));
+                    } else if ess == 0.0 {
+                        warnings.push(format!(
+                            "{what} is 0 at every point of the final sample, but not before: do not trust its interval; give \
+                             more calls"
+                        ));
+                    }
+                    Mean { value, se, low: value - z * se, high: value + z * se, hits: None }
+                }
             }
-            Mean { value, se, low: value - z * se, high: value + z * se, hits: None }
         };
-        let outputs = problem.units.iter().enumerate().map(mean).collect();
+        let outputs = units.iter().enumerate().map(mean).collect();
         Ok(Means { calls: self.calls, left_out: 0, outputs, warnings })
     }
 }
@@ -253,6 +291,8 @@ struct Outputs<'a> {
     inputs: &'a Inputs,
     model: &'a Model<'a>,
     units: Vec<(f64, f64)>,
+    /// What the model said, as it came: in the pilot, and round by round.
+    seen: Mutex<Vec<Array2<f64>>>,
 }
 
 /// Rows of independent standard normal scores as rows of inputs.
@@ -280,6 +320,7 @@ impl Problem for Outputs<'_> {
             let want = format!("it returned {} in the pilot", self.units.len());
             return Err(Error::input("outputs of the model", y.ncols(), want));
         }
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(y.clone());
         for (mut y, (shift, scale)) in y.axis_iter_mut(Axis(1)).zip(&self.units) {
             y.mapv_inplace(|y| (y - shift) / scale);
         }
@@ -388,6 +429,46 @@ mod tests {
         assert!(Expect { calls: 0, scrambles: 4 }.means(y.view()).unwrap_err().to_string().contains("4 parts"));
         let few = ExpectIscv { calls: 20, ..ExpectIscv::default() };
         assert!(few.estimate(&inputs(), &model, Seed(1), &Silent).unwrap_err().to_string().contains("at least 30"));
+    }
+
+    /// Of an event that no run meets the runs from the laws alone bound the probability, and of one that never fails.
+    #[test]
+    fn the_adaptive_method_bounds_what_it_never_sees() {
+        let inputs = Inputs::independent(vec![Law::Normal { mean: 0.0, sd: 1.0 }]).unwrap();
+        let model = |x: ArrayView2<f64>| {
+            Ok(by_point(x, 4, &|x: &[f64], y: &mut [f64]| {
+                y.copy_from_slice(&[x[0], 0.0, 1.0, 7.0]);
+            }))
+        };
+        let found = ExpectIscv { calls: 1000, ..ExpectIscv::default() };
+        let found = found.estimate(&inputs, &model, Seed(1), &Silent).unwrap();
+        // 10 runs of the pilot and a tenth of the others.
+        let bound = 1.0 - 0.025_f64.powf(1.0 / 109.0);
+        let [_, never, always, seven] = found.outputs.as_slice() else { panic!("{found:?}") };
+        assert_eq!((never.value, never.low, never.hits), (0.0, 0.0, Some(0)));
+        assert_eq!((always.value, always.high, always.hits), (1.0, 1.0, Some(1000)));
+        assert!((never.high - bound).abs() < 1e-9 && (always.low - 1.0 + bound).abs() < 1e-9, "{found:?}");
+        assert_eq!((seven.low, seven.high, seven.hits), (7.0, 7.0, None));
+        assert!(
+            found.warnings.iter().any(|w| w.contains("109 runs drawn from the inputs' laws")),
+            "{:?}",
+            found.warnings
+        );
+        // An event that now and then a run meets: an exact interval lies above its probability after two hits among the
+        // 109, in one of 10 seeds once in 300 times.
+        let rare =
+            |x: ArrayView2<f64>| Ok(by_point(x, 1, &|x: &[f64], y: &mut [f64]| y[0] = f64::from(u8::from(x[0] > 3.5))));
+        let mut exact = 0;
+        for seed in 0..10 {
+            let found = ExpectIscv { calls: 1000, ..ExpectIscv::default() };
+            let found = found.estimate(&inputs, &rare, Seed(seed), &Silent).unwrap();
+            let event = &found.outputs[0];
+            if found.warnings.iter().any(|w| w.contains("109 runs")) {
+                exact += 1;
+                assert!(event.low <= 0.00023263 && 0.00023263 <= event.high, "{seed}: {event:?}");
+            }
+        }
+        assert!(exact > 0);
     }
 
     /// A normal's tail beyond 3, probability 0.00135: within five standard errors, which are below Monte Carlo's (one
