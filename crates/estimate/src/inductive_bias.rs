@@ -169,6 +169,11 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// So many bits in this unit.
+    pub fn of_bits(self, bits: f64) -> f64 {
+        self.of_nats(bits * std::f64::consts::LN_2)
+    }
+
     fn of_nats(self, nats: f64) -> f64 {
         // No information is 0, not -0.
         let nats = if nats == 0.0 { 0.0 } else { nats };

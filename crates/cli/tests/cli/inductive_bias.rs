@@ -73,6 +73,17 @@ fn a_curve_goes_into_the_report() {
     assert!(folder.ok("quadrat show inductive-bias").contains("quadrat estimate"));
 }
 
+/// Smooth functions that go through all training rows of irises cannot but err at others.
+#[test]
+fn a_figure_beyond_all_digits_is_called_out() {
+    let folder = Folder::new("bias-artefact");
+    let line = "quadrat estimate inductive-bias --in builtin:iris --target class --repeats 2 --json";
+    let stiff = folder.json(line);
+    assert!(stiff["notes"].to_string().contains("out of reach of this space"), "{stiff}");
+    let noisy = folder.json(&format!("{line} --noise 0.1"));
+    assert!(!noisy["notes"].to_string().contains("out of reach"), "{noisy}");
+}
+
 #[test]
 fn what_does_not_fit_is_said() {
     let folder = Folder::new("bias-errors");

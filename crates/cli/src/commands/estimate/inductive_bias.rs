@@ -172,9 +172,12 @@ fn check_options(args: &InductiveBias, question: &Question) -> Result<()> {
     if let Some(eps) = eps.iter().flatten().find(|eps| !(**eps > 0.0 && eps.is_finite())) {
         return Err(Error::input("--eps", eps, "errors must be finite and above 0"));
     }
-    if args.repeats == Some(0) || args.max_rows < 3 || args.epochs == 0 {
-        let got = format!("{:?}, {}, {}", args.repeats, args.max_rows, args.epochs);
-        return Err(Error::input("--repeats, --max-rows, --epochs", got, "use at least 1, 3 and 1"));
+    for (option, given, least) in
+        [("--repeats", args.repeats.unwrap_or(1), 1), ("--max-rows", args.max_rows, 3), ("--epochs", args.epochs, 1)]
+    {
+        if given < least {
+            return Err(Error::input(option, given, format!("use at least {least}")));
+        }
     }
     if !(args.test_share > 0.0 && args.test_share < 1.0) {
         return Err(Error::input("--test-share", args.test_share, "use a share between 0 and 1"));
@@ -227,6 +230,9 @@ fn find_bias(
         training_error: Some(split.own_units(posterior.training_error)),
     })
 }
+
+/// Bits of a number's digits: more information than that for each number of the answer singles out nothing.
+const MOST_BITS: f64 = 53.0;
 
 struct Outcome<'a> {
     args: &'a InductiveBias,
@@ -295,7 +301,23 @@ impl Outcome<'_> {
                 figure(spread)
             ));
         }
+        let (_, test) = self.sizes();
+        let numbers = test * self.task.classes.len().max(1);
         for line in self.lines() {
+            if line.value.is_finite() && line.value > MOST_BITS * self.question.unit.of_bits(numbers as f64) {
+                let reach = self.average(|f| f.mean_error).map_or_else(String::new, |error| {
+                    format!(" (those that fit the training rows err by about {})", figure(error))
+                });
+                notes.push(format!(
+                    "eps {} is out of reach of this space{reach}: {} {} are more than {MOST_BITS} bits for each of the {} \
+                     numbers to be predicted, as many as a number has, and say how little its hypotheses differ, not how \
+                     hard the task is; allow for noise in the training rows (--noise) or name a larger --eps",
+                    figure(line.eps),
+                    figure(line.value),
+                    self.question.unit.name(),
+                    count(numbers)
+                ));
+            }
             if line.splits.iter().any(|bias| bias.extrapolated) {
                 let eps = figure(line.eps);
                 notes.push(format!("eps {eps} is below every sampled error: the fitted law alone speaks there"));
