@@ -211,6 +211,11 @@ fn what_is_said_of_images_names_their_files() {
     pictures(&folder, "train", "dark", |i| i);
     pictures(&folder, "train", "light", |i| 255 - i);
     folder.ok("quadrat train --images train --hidden 8 --epochs 30 --rate 0.01 --out m");
+    pictures(&folder, "same", "dark", |_| 5);
+    pictures(&folder, "same", "light", |_| 250);
+    let said =
+        folder.json("quadrat train --images same --hidden 8 --epochs 1 --rate 0.01 --json")["warnings"].to_string();
+    assert!(said.contains("exact copies") && !said.contains("--groups"), "{said}");
     // A folder of a class that the model does not know is no reason not to say what the model says of it.
     pictures(&folder, "new", "light", |i| 250 - i);
     pictures(&folder, "new", "twilight", |i| 100 + i);

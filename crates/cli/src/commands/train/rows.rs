@@ -161,9 +161,12 @@ impl Rows {
                     .map(|(h, t)| format!("{} of {}", name(split.test[*h]), name(split.train[*t])))
                     .collect();
                 let more = if copies.len() > some.len() { ", ..." } else { "" };
+                let cure = match source {
+                    Source::Table(_) => "--groups keeps copies on one side",
+                    Source::Images { .. } => "keep one of each",
+                };
                 warnings.push(format!(
-                    "{} of {} rows held back are exact copies of training rows ({}{more}): they flatter the model; \
-                     --groups keeps copies on one side",
+                    "{} of {} rows held back are exact copies of training rows ({}{more}): they flatter the model; {cure}",
                     count(copies.len()),
                     count(held.len()),
                     some.join(", ")
