@@ -198,7 +198,31 @@ impl Law {
         };
         let want = "numbers must be finite, scales and shapes positive, ends in ascending order and not far outside \
                     the bulk of the law";
-        if good { Ok(self) } else { Err(Error::input("law", format!("{self:?}"), want)) }
+        if good {
+            return Ok(self);
+        }
+        let (name, parameters) = self.parameters();
+        let told: Vec<String> = parameters.iter().map(|(parameter, value)| format!("{parameter} = {value}")).collect();
+        Err(Error::input(format!("law {name}"), told.join(", "), want))
+    }
+
+    /// Its name and parameters, as a problem file has them.
+    fn parameters(&self) -> (&'static str, Vec<(&'static str, f64)>) {
+        match *self {
+            Law::Uniform { min, max } => ("uniform", vec![("min", min), ("max", max)]),
+            Law::LogUniform { min, max } => ("log-uniform", vec![("min", min), ("max", max)]),
+            Law::Normal { mean, sd } => ("normal", vec![("mean", mean), ("sd", sd)]),
+            Law::LogNormal { mu, sigma } => ("lognormal", vec![("mu", mu), ("sigma", sigma)]),
+            Law::Triangular { min, mode, max } => ("triangular", vec![("min", min), ("mode", mode), ("max", max)]),
+            Law::TruncatedNormal { mean, sd, min, max } => {
+                ("truncated-normal", vec![("mean", mean), ("sd", sd), ("min", min), ("max", max)])
+            }
+            Law::Gumbel { location, scale } => ("gumbel", vec![("location", location), ("scale", scale)]),
+            Law::Weibull { shape, scale, location } => {
+                ("weibull", vec![("shape", shape), ("scale", scale), ("location", location)])
+            }
+            Law::Beta { a, b, min, max } => ("beta", vec![("a", a), ("b", b), ("min", min), ("max", max)]),
+        }
     }
 
     /// The value whose distribution function is that of the standard normal at `z`.

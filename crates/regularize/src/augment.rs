@@ -84,7 +84,8 @@ pub(crate) fn image_shape(given: Option<[usize; 3]>, width: usize) -> Result<[us
         None => square(1).or_else(|| square(3)),
     }
     .ok_or_else(|| {
-        let got = format!("rows of {width} numbers, shape {given:?}");
+        let shape = given.map_or_else(|| "no shape".to_owned(), |[c, h, w]| format!("shape {c}x{h}x{w}"));
+        let got = format!("rows of {width} numbers, {shape}");
         Error::input("augment", got, "images of channels x height x width: say their shape")
     })
 }

@@ -73,7 +73,7 @@ pub fn densities(layers: &[Layer], rule: Rule, density: f64) -> Result<Vec<f64>>
         Rule::Erk => proportional(layers, &n, &ratios(|shape| shape), budget, &[]),
         Rule::ErkPlus => proportional(layers, &n, &ratios(|shape| shape), budget, &[last]),
         Rule::Snip | Rule::Grasp => {
-            Err(Error::input("rule", format!("{rule:?}"), "this rule needs gradients: use it through `RandomPruning`"))
+            Err(Error::input("rule", rule.name(), "this rule needs gradients: use it through `RandomPruning`"))
         }
     }
 }

@@ -19,6 +19,7 @@
 //! softened is told where it is not all of them. With mixup take the teacher of the epoch's end, and name this method
 //! first.
 
+use crate::label_smoothing::needs_classes;
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Choice, Error, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, MethodState, Parameters, Run, TrainMethod};
@@ -147,9 +148,7 @@ impl TrainMethod for PsKd {
         if !(0.0..=1.0).contains(&self.alpha) {
             return Err(Error::input("alpha", self.alpha, "0 to 1"));
         }
-        if !run.loss.is_classification() {
-            return Err(Error::input("ps-kd", format!("loss {:?}", run.loss), "it softens the targets of classes"));
-        }
+        needs_classes("ps-kd", run)?;
         let classes = run.data.outputs();
         let table = vec![f32::NAN; run.data.len() * classes];
         self.memory = Predictions { table, classes, epochs: run.epochs, softened: 0, met: 0 };

@@ -7,7 +7,9 @@ use crate::reading::Reading;
 use clap::Args;
 use quadrat::data::{Table, npy_head};
 use quadrat::select::{AskTell, RoundDraw, Rounds, RoundsState, Rs2, shares};
-use quadrat::{ColumnUse, Error, Part, Progress, Result, Seed, Settings, Silent, Wish, checkpoint, write_atomic};
+use quadrat::{
+    Choice as _, ColumnUse, Error, Part, Progress, Result, Seed, Settings, Silent, Wish, checkpoint, write_atomic,
+};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -196,7 +198,7 @@ fn resumed(path: &Path, fresh: &RoundsState) -> Result<Rounds> {
         && saved.probabilities == fresh.probabilities
         && saved.seed == fresh.seed;
     if !same {
-        let got = format!("a stream over {} rows, draw {:?}, seed {}", saved.rows, saved.draw, saved.seed);
+        let got = format!("a stream over {} rows, draw {}, seed {}", saved.rows, saved.draw.name(), saved.seed);
         return Err(Error::input(what, got, "repeat that command to go on with it, or name another --state"));
     }
     Rounds::resume(saved)

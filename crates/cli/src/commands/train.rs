@@ -144,6 +144,13 @@ pub enum Kind {
     Vit,
 }
 
+impl Kind {
+    /// Its name, as it is typed.
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// An optimiser.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Optimiser {

@@ -316,6 +316,9 @@ fn losses_targets_and_labels_are_chosen() {
         ("--target u,hot", "all numbers"),
         ("--target u --class-weights balanced", "no classes"),
         ("--target u --balance smote", "no classes"),
+        ("--target u --method label-smoothing", "a target of numbers"),
+        ("--target u --method ps-kd", "a target of numbers"),
+        ("--target hot,wet --method label-smoothing", "a target of labels"),
     ] {
         let message = folder.fails(&format!("{} {options}", line.replace("--json", "")));
         assert!(message.contains(says), "{options}\n{message}");

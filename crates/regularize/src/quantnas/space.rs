@@ -181,7 +181,7 @@ impl Space {
         if !self.ops_of(place).contains(&choice.op) {
             return Err(Error::input(
                 &place.name,
-                format!("{:?}", choice.op),
+                format!("kernel {}, groups {}", choice.op.kernel, choice.op.groups),
                 "an op of the space that fits the layer",
             ));
         }

@@ -1,6 +1,7 @@
 //! Strengths that can be tuned, their ranges, and how they act on a batch.
 
 use crate::augment::{Augment, each_image, image_shape, move_plane};
+use crate::label_smoothing::needs_classes;
 use quadrat_core::{Error, Result, Rng};
 use quadrat_nn::{Batch, Run};
 use std::fmt;
@@ -52,11 +53,7 @@ impl Strength {
                 let want = format!("the network drops out at: {}", sites.join(", "));
                 Err(Error::input("dropout", format!("site `{site}`"), want))
             }
-            Strength::LabelSmoothing if !run.loss.is_classification() => Err(Error::input(
-                "label smoothing",
-                format!("loss {:?}", run.loss),
-                "it softens the targets of classes",
-            )),
+            Strength::LabelSmoothing => needs_classes("label smoothing", run),
             Strength::InputNoise => run.takes_numbers("input noise"),
             Strength::Shift(shape) | Strength::Cutout(shape) => {
                 run.takes_numbers(&self.to_string())?;

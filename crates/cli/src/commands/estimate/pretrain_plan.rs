@@ -149,7 +149,11 @@ impl Rows {
         }
         if classes.len() == 1 {
             let want = "there must be at least 2 classes: label rows of another";
-            return Err(Error::input(format!("{}, target", args.labelled), format!("one class, {classes:?}"), want));
+            return Err(Error::input(
+                format!("{}, target", args.labelled),
+                format!("one class, `{}`", classes.join("")),
+                want,
+            ));
         }
         // Units are the file's business: both sides get columns on the pool's scale.
         let standard = Standard::fit(unlabelled.view(), &vec![1.0; unlabelled.nrows()]);
@@ -196,12 +200,15 @@ fn columns(args: &PretrainPlan, pool: &Table, few: &Table) -> Result<(ColumnUse,
     let only = |a: &[String], b: &[String]| -> Vec<String> { a.iter().filter(|n| !b.contains(n)).cloned().collect() };
     let (in_pool_only, in_few_only) = (only(&ours, &theirs), only(&theirs, &ours));
     if !(in_pool_only.is_empty() && in_few_only.is_empty()) {
+        let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let got = format!(
-            "{} in {} and {} in {}; only in the former: {in_pool_only:?}, only in the latter: {in_few_only:?}",
+            "{} in {} and {} in {}; only in the former: {}, only in the latter: {}",
             ours.len(),
             pool.name(),
             theirs.len(),
-            few.name()
+            few.name(),
+            listed(&in_pool_only),
+            listed(&in_few_only)
         );
         let want = "both files need the same numeric columns: name the ones to use with --features";
         return Err(Error::input("numeric columns", got, want));

@@ -99,7 +99,7 @@ impl Finished<'_> {
     fn name(&self) -> String {
         let kind = match &self.args.from {
             Some(from) => format!("{} trained on", from.display()),
-            None => format!("{:?}", self.args.model).to_lowercase(),
+            None => self.args.model.name(),
         };
         if self.args.method.is_empty() { kind } else { format!("{kind} with {}", self.args.method.join(", ")) }
     }

@@ -28,7 +28,7 @@ pub fn network(args: &Train, rows: &Rows) -> Result<Model> {
     };
     let square = || {
         let want = "images (--images), or a square number of columns; --model mlp takes any table";
-        shape.ok_or_else(|| Error::input("--model", format!("{:?} for {inputs} columns", args.model), want))
+        shape.ok_or_else(|| Error::input("--model", format!("{} for {inputs} columns", args.model.name()), want))
     };
     Ok(match args.model {
         Kind::Mlp => Model::Mlp(Mlp {

@@ -76,7 +76,11 @@ impl Task {
         }
         let classes = if named { uses.categories(&table, &args.target)?.names } else { Vec::new() };
         if named && classes.len() < 2 {
-            return Err(Error::input("--target", format!("one class, {classes:?}"), "a task needs at least two"));
+            return Err(Error::input(
+                "--target",
+                format!("one class, `{}`", classes.join("")),
+                "a task needs at least two",
+            ));
         }
         let tables: Vec<&Table> = std::iter::once(&table).chain(&test).collect();
         let inputs = uses.numbers_and_gaps(&tables, &Silent)?;
