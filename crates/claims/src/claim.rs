@@ -1,6 +1,6 @@
 //! The list of claims.
 
-use quadrat_core::{Error, Evidence, Result, Trial, nearest};
+use quadrat_core::{Error, Evidence, Result, Trial};
 
 /// A method's claim.
 #[derive(Clone, Copy)]
@@ -38,10 +38,12 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "sara", run: crate::regularize::sara::run },
 ];
 
-/// The claim of a method, or an error that offers the nearest names.
+/// The claim of a method, or an error that names those that have one.
 pub fn find(slug: &str) -> Result<Claim> {
     CLAIMS.iter().find(|claim| claim.slug == slug).copied().ok_or_else(|| {
-        let near = nearest(slug, CLAIMS.iter().map(|claim| claim.slug));
-        Error::input("claim", format!("`{slug}`"), format!("methods with a claim: {}", near.join(", ")))
+        let all: Vec<&str> = CLAIMS.iter().map(|claim| claim.slug).collect();
+        let want =
+            format!("textbook methods have no claim of their own, they are the rivals in those of {}", all.join(", "));
+        Error::input("claim", format!("`{slug}`"), want)
     })
 }

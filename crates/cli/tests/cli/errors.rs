@@ -28,6 +28,7 @@ fn names_that_do_not_exist_get_the_nearest() {
         ),
         ("quadrat select --in builtin:lettre --method random --budget 5 --out o.csv", vec!["`lettre`", "`letter`"]),
         ("quadrat check smoet --scale smoke", vec!["`smoet`", "`smote`"]),
+        ("quadrat check d2 --scale smoke", vec!["`d2`", "no claim of their own", "smote", "sara"]),
     ] {
         let message = folder.fails(line);
         assert!(parts.iter().all(|part| message.contains(part)), "{line}\n{message}");
