@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// How many items the end shows.
 const BEST: usize = 5;
+/// The same where more are as likely as the best.
+const TIED: usize = 20;
 
 const EXAMPLE: &str = "With --json questions go to standard error, and the object comes at the end.
 
@@ -208,19 +210,31 @@ pub fn play(args: &Ask) -> Result<Reply> {
 
 fn conclusion(args: &Ask, asked: &Questions, file: &Table, session: &mut Session) -> Reply {
     let chances = session.chances();
-    let guess = &asked.items[session.recommend()];
+    let guess = session.recommend();
+    let most = chances.iter().copied().fold(0.0, f64::max);
+    // To five digits, as policies see it.
+    let tied = |z: &usize| chances[*z] >= most * (1.0 - 1e-5);
+    let ties = (0..chances.len()).filter(tied).count();
     let mut order: Vec<usize> = (0..chances.len()).collect();
-    order.sort_by(|a, b| chances[*b].total_cmp(&chances[*a]));
-    order.truncate(BEST);
+    let first = |z: &usize| *z == guess && tied(z);
+    order.sort_by(|a, b| first(b).cmp(&first(a)).then(chances[*b].total_cmp(&chances[*a])));
+    order.truncate(ties.clamp(BEST, TIED));
+    if !order.contains(&guess) {
+        order.push(guess);
+    }
     let percent = |z: usize| format!("{:.1}%", 100.0 * chances[z]);
     let rows: Vec<Vec<String>> = order.iter().map(|z| vec![percent(*z), asked.items[*z].clone()]).collect();
     let replies = &session.state().replies;
     let spent = replies.len();
     let mut text = format!(
-        "After {spent} question{} my answer is: {guess}\n{}",
+        "After {spent} question{} my answer is: {}\n{}",
         if spent == 1 { "" } else { "s" },
+        asked.items[guess],
         table(&rows, &[0])
     );
+    if ties > 1 && tied(&guess) {
+        text.push_str(&format!("{ties} items are as likely as each other: the answer is drawn from them\n"));
+    }
     let said = |r: &quadrat::select::Reply| {
         let word = r.reply.map_or("unknown", |y| if y > 0.5 { "yes" } else { "no" });
         json!({ "question": asked.questions[r.query], "reply": word })
@@ -235,7 +249,8 @@ fn conclusion(args: &Ask, asked: &Questions, file: &Table, session: &mut Session
         "noise": args.noise,
         "seed": session.state().seed,
         "asked": replies.iter().map(said).collect::<Vec<_>>(),
-        "guess": guess,
+        "guess": asked.items[guess],
+        "ties": ties,
         "best": order.iter().map(|z| json!({ "item": asked.items[*z], "chance": chances[*z] })).collect::<Vec<_>>(),
         "state": args.state,
     });

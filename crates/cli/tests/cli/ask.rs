@@ -62,6 +62,9 @@ fn answers_are_typed_taken_back_and_skipped() {
         "{said}"
     );
     assert!(said.contains("After 3 questions my answer is:"), "{said}");
+    // Before anything is known all items are as likely.
+    let (said, _) = typed(&folder, &["--in", "things.csv"], "q\n");
+    assert!(said.contains("7 items are as likely") && said.matches("14.3%").count() == 7, "{said}");
     let (said, aside) = typed(&folder, &["--in", "things.csv", "--json"], "y\n");
     let game: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(game["asked"].as_array().unwrap().len(), 1, "the end of the input ends the game");
