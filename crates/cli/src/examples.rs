@@ -9,6 +9,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
     ("data list", &["quadrat data list"]),
     ("data show", &["quadrat data show train.csv", "quadrat data show builtin:iris --json"]),
+    ("data convert", &["quadrat data convert --in train.csv --out train.parquet"]),
     (
         "select",
         &[

@@ -1,15 +1,15 @@
-//! `quadrat data`: the built-in sets, and what a file holds.
+//! `quadrat data`: the built-in sets, what a file holds, and the file in another format.
 
 use super::work;
-use crate::output::{Reply, count, figure, table, wrap};
+use crate::output::{Reply, check_out, count, figure, table, wrap};
 use crate::reading::Reading;
 use clap::Subcommand;
-use quadrat::data::{ColumnType, Missing, Table, builtin};
-use quadrat::{ColumnUse, Part, Result, Wish};
+use quadrat::data::{ColumnType, Missing, Table, builtin, write_selection};
+use quadrat::{ColumnUse, Error, Part, Result, Wish};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 #[derive(Subcommand, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, made once")]
 pub enum Data {
     /// The built-in data sets
     List {
@@ -27,14 +27,59 @@ pub enum Data {
         #[arg(long)]
         json: bool,
     },
+    /// A file in another format: all its rows and columns, as they were
+    Convert {
+        /// A file, or builtin:NAME
+        #[arg(long = "in", value_name = "FILE")]
+        input: String,
+        /// Output file, whose ending chooses the format; - is standard output in the input's format, -.jsonl in another
+        #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+        out: PathBuf,
+        /// Column that is to be predicted, for formats with a place for it (libsvm, KEEL)
+        #[arg(long, value_name = "COLUMN")]
+        target: Option<String>,
+        #[command(flatten)]
+        reading: Reading,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
-/// Lists the built-in sets, or describes a file.
+/// Lists the built-in sets, describes a file, or writes it in another format.
 pub fn run(args: &Data) -> Result<Reply> {
     match args {
         Data::List { .. } => Ok(list()),
         Data::Show { input, reading, .. } => show(input, reading),
+        Data::Convert { input, out, target, reading, .. } => convert(input, out, target.as_deref(), reading),
     }
+}
+
+/// Every row and column into another file; what its format cannot hold is refused beforehand.
+fn convert(input: &str, out: &Path, target: Option<&str>, reading: &Reading) -> Result<Reply> {
+    check_out(out)?;
+    if !reading.exclude.is_empty() || reading.missing.is_some() || reading.impute.is_some() {
+        let want = "nothing is left out and nothing filled in: leave it out";
+        return Err(Error::input("option", "--exclude, --missing or --impute", want));
+    }
+    let file = work::read(input, reading)?;
+    let file = match target {
+        Some(target) => file.with_target(target)?,
+        None => file,
+    };
+    work::check_output(&file, Some(out), &[])?;
+    write_selection(&file, &(0..file.rows()).collect::<Vec<_>>(), &[], out)?;
+    let (rows, columns) = (file.rows(), file.columns().len());
+    let text = format!("wrote {}: {} rows, {} columns\n", out.display(), count(rows), count(columns));
+    let value = json!({
+        "input": file.name(),
+        "format": file.format().to_string(),
+        "rows": rows,
+        "columns": columns,
+        "warnings": file.notes(),
+        "out": out,
+    });
+    Ok(Reply::new(text, value))
 }
 
 fn list() -> Reply {

@@ -67,7 +67,7 @@ pub enum Command {
     List(List),
     /// A method's card: what it does, parameters, cost, paper, last result of its claim
     Show(Show),
-    /// The built-in data sets, or what a file holds
+    /// The built-in data sets, what a file holds, or the file in another format
     #[command(subcommand)]
     Data(Data),
     /// Rows of a file -> a subset, with weights where the method defines them
@@ -138,7 +138,7 @@ impl Command {
         match self {
             Command::List(List { json, .. })
             | Command::Show(Show { json, .. })
-            | Command::Data(Data::List { json } | Data::Show { json, .. }) => *json,
+            | Command::Data(Data::List { json } | Data::Show { json, .. } | Data::Convert { json, .. }) => *json,
             Command::Apply(apply) => apply.json,
             Command::Holdout(holdout) => holdout.wants_json(),
             _ => self.shared().is_some_and(|run| run.json),

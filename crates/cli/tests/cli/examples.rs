@@ -2,11 +2,12 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "list",
     "show",
     "data list",
     "data show",
+    "data convert",
     "select",
     "balance",
     "sample",

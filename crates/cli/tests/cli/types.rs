@@ -62,3 +62,26 @@ fn a_folder_of_parquet_is_one_table() {
         assert_eq!(folder.json("quadrat data show all.arrow --json")["rows"], 9);
     }
 }
+
+#[test]
+fn a_file_is_converted_whole() {
+    let folder = Folder::new("types-convert");
+    let csv = "name,n,x,ok\n\"a, b\",1,0.5,true\nc,,-2.25,false\nd,3,,true\n";
+    folder.write("t.csv", csv);
+    for ending in ["jsonl", "parquet", "arrow", "csv.gz", "tsv"] {
+        folder.ok(&format!("quadrat data convert --in t.csv --out t.{ending}"));
+        let said = folder.json(&format!("quadrat data convert --in t.{ending} --out back.csv --json"));
+        assert_eq!((&said["rows"], &said["columns"]), (&3.into(), &4.into()), "{said}");
+        assert_eq!(folder.read("back.csv"), csv, "{ending}");
+    }
+    assert_eq!(folder.ok("quadrat data convert --in t.csv --out=-"), csv);
+    for (line, says) in [
+        ("--in t.csv --out t.libsvm", "--target"),
+        ("--in t.csv --target x --out t.libsvm", "`name`"),
+        ("--in t.csv --out t.xlsx", "xlsx"),
+        ("--in t.csv --missing drop --out u.csv", "nothing is left out"),
+    ] {
+        let message = folder.fails(&format!("quadrat data convert {line}"));
+        assert!(message.contains(says), "{line}\n{message}");
+    }
+}
