@@ -28,13 +28,21 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "perturbed-likelihood", run: crate::estimate::perturbed_likelihood::run },
     Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "weight-compander", run: crate::regularize::weight_compander::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "random-pruning", run: crate::regularize::random_pruning::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "random-sparse-search", run: crate::regularize::random_sparse_search::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "quantnas", run: crate::regularize::quantnas::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "self-tuning-network", run: crate::regularize::self_tuning_network::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "ticket-reprogramming", run: crate::regularize::ticket_reprogramming::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "sara", run: crate::regularize::sara::run },
 ];
 

@@ -7,6 +7,7 @@
 mod claim;
 pub mod estimate;
 mod record;
+#[cfg(feature = "networks")]
 pub mod regularize;
 pub mod robust;
 pub mod select;

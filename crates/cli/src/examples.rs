@@ -78,6 +78,8 @@ pub fn under(command: Command) -> Command {
 fn at(command: Command, path: &[&str], text: &str) -> Command {
     match path {
         [] => command.after_help(text.to_owned()),
+        // A build may lack some verbs.
+        [verb, ..] if command.find_subcommand(verb).is_none() => command,
         [verb, rest @ ..] => command.mut_subcommand(verb, |verb| at(verb, rest, text)),
     }
 }

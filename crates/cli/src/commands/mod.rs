@@ -6,24 +6,18 @@ mod balance;
 mod check;
 mod compare;
 mod data;
-mod enlarge;
 mod estimate;
-mod finetune;
 mod held_back;
 mod holdout;
-mod judgement;
-mod learned;
 mod list;
+#[cfg(feature = "networks")]
+mod networks;
 mod order;
-mod predict;
-mod quantise;
 mod roles;
 mod sample;
 mod select;
 mod show;
 mod split;
-mod tickets;
-mod train;
 mod work;
 
 use crate::args::Run;
@@ -36,22 +30,18 @@ use check::Check;
 use clap::{Parser, Subcommand};
 use compare::Compare;
 use data::Data;
-use enlarge::Enlarge;
 use estimate::Estimate;
-use finetune::Apply;
 use holdout::Holdout;
 use list::List;
+#[cfg(feature = "networks")]
+use networks::Networks;
 use order::Order;
-use predict::{Evaluate, Predict};
 use quadrat::Result;
-use quantise::Quantise;
 use sample::Sample;
 use select::Select;
 use show::Show;
 pub use show::parameters;
 use split::SplitFile;
-use tickets::Tickets;
-use train::Train;
 
 /// Choose, make and check samples.
 #[derive(Parser, Debug)]
@@ -91,20 +81,9 @@ pub enum Command {
     Estimate(Estimate),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
     Ask(Ask),
-    /// A labelled file or images -> a model, trained with any of the training methods
-    Train(Train),
-    /// A network pruned round by round: what that costs on its own task and on a new one
-    Tickets(Tickets),
-    /// Images -> a small network with few bits that enlarges such images
-    Quantise(Quantise),
-    /// Images -> larger ones, by a network that `quantise` made
-    Enlarge(Enlarge),
-    /// The small change of a fine-tuning, put on a model or taken off exactly
-    Apply(Apply),
-    /// Rows or images -> the same with what a model says of them
-    Predict(Predict),
-    /// How good a model is on labelled rows or images
-    Eval(Evaluate),
+    #[cfg(feature = "networks")]
+    #[command(flatten)]
+    Networks(Networks),
     /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
@@ -121,15 +100,11 @@ impl Command {
             Command::Allocate(args) => Some(&args.run),
             Command::Compare(args) => Some(&args.run),
             Command::Ask(args) => Some(&args.run),
-            Command::Train(args) => Some(&args.run),
-            Command::Tickets(args) => Some(&args.run),
-            Command::Quantise(args) => Some(&args.run),
-            Command::Enlarge(args) => Some(&args.run),
-            Command::Predict(args) => Some(&args.run),
-            Command::Eval(args) => Some(&args.run),
             Command::Check(args) => Some(&args.run),
+            #[cfg(feature = "networks")]
+            Command::Networks(networks) => networks.shared(),
             Command::Estimate(args) => Some(args.shared()),
-            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) | Command::Apply(_) => None,
+            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
         }
     }
 
@@ -139,7 +114,8 @@ impl Command {
             Command::List(List { json, .. })
             | Command::Show(Show { json, .. })
             | Command::Data(Data::List { json } | Data::Show { json, .. } | Data::Convert { json, .. }) => *json,
-            Command::Apply(apply) => apply.json,
+            #[cfg(feature = "networks")]
+            Command::Networks(networks) => networks.wants_json(),
             Command::Holdout(holdout) => holdout.wants_json(),
             _ => self.shared().is_some_and(|run| run.json),
         }
@@ -167,13 +143,8 @@ impl Command {
             Command::Estimate(args) => with_terminal(|terminal| estimate::run(args, terminal)),
             Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| ask::train(args, terminal)),
             Command::Ask(args) => ask::play(args),
-            Command::Train(args) => with_terminal(|terminal| train::run(args, parameters, terminal)),
-            Command::Tickets(args) => with_terminal(|terminal| tickets::run(args, terminal)),
-            Command::Quantise(args) => with_terminal(|terminal| quantise::run(args, terminal)),
-            Command::Enlarge(args) => with_terminal(|terminal| enlarge::run(args, terminal)),
-            Command::Apply(args) => finetune::apply(args),
-            Command::Predict(args) => with_terminal(|terminal| predict::run(args, terminal)),
-            Command::Eval(args) => with_terminal(|terminal| predict::evaluate(args, terminal)),
+            #[cfg(feature = "networks")]
+            Command::Networks(networks) => networks.run(parameters),
             Command::Check(args) => with_terminal(|terminal| check::run(args, terminal)),
         }
     }

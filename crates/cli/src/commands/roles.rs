@@ -3,7 +3,7 @@
 use crate::output::{count, wrap};
 use crate::report::Block;
 use quadrat::data::{Moment, Table};
-use quadrat::{ColumnUse, Encoder, LeftOut, Part, UsedColumn};
+use quadrat::{ColumnUse, LeftOut, Part, UsedColumn};
 use serde_json::{Value, json};
 
 /// Names that a line has room for; of more, only the first and the last are told.
@@ -21,30 +21,6 @@ pub fn tell(table: &Table, uses: &ColumnUse, text: &mut String, value: &mut Valu
     let mut warnings: Vec<Value> = value["warnings"].as_array().cloned().unwrap_or_default();
     warnings.extend(table.notes().iter().chain(&uses.warnings).map(|warning| json!(warning)));
     value["warnings"] = warnings.into();
-}
-
-/// What a model reads of a file; with `judged` also what it predicts.
-pub fn of_model(encoder: &Encoder, table: &Table, judged: bool) -> ColumnUse {
-    let mut uses = ColumnUse::default();
-    for (name, _, names) in encoder.blocks() {
-        let part = match table.column(name) {
-            _ if names => Part::Category,
-            Ok(_) => Part::Number,
-            Err(_) => Part::Indicator,
-        };
-        let moment = if part == Part::Number { table.moment(name).ok().flatten() } else { None };
-        uses.used.push(UsedColumn { moment, ..UsedColumn::new(name, part) });
-    }
-    let targets = encoder.targets.iter().filter(|_| judged);
-    uses.used.extend(targets.map(|name| UsedColumn::new(name, Part::Target)));
-    let others = table.columns().iter().filter(|column| uses.used.iter().all(|used| used.name != column.name));
-    let why = |name: &String| match (encoder.targets.contains(name), table.excluded().contains(name)) {
-        (true, _) => "what the model predicts",
-        (_, true) => "excluded",
-        _ => "the model did not learn from it",
-    };
-    uses.left_out = others.map(|c| LeftOut { name: c.name.clone(), why: why(&c.name).to_owned() }).collect();
-    uses
 }
 
 /// The same for a report.

@@ -42,17 +42,6 @@ pub fn method<A: Args>(verb: &str, name: &str, parameters: &[(String, String)]) 
     Ok(card)
 }
 
-/// NAME:KEY=VALUE,KEY=VALUE as a name and its parameters.
-pub fn named<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
-    let (name, typed) = text.split_once(':').unwrap_or((text, ""));
-    let pair = |pair: &str| {
-        let want = "write NAME:KEY=VALUE,KEY=VALUE, such as random-pruning:density=0.1";
-        let (key, value) = pair.split_once('=').ok_or_else(|| Error::input(option, format!("`{text}`"), want))?;
-        Ok((key.to_owned(), value.to_owned()))
-    };
-    Ok((name, typed.split(',').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_>>()?))
-}
-
 /// The method's parameters as its builder reads them.
 pub fn params(parameters: &[(String, String)]) -> Params {
     parameters.iter().cloned().collect()

@@ -190,6 +190,7 @@ pub fn scatter(layers: &[Layer]) -> Result<Drawing> {
 }
 
 /// Points against two axes, with a line where the second is zero: what is left over of predictions.
+#[cfg(feature = "networks")]
 pub fn residuals(points: &[[f64; 2]], x: &str, y: &str) -> Result<Drawing> {
     let x = Axis::around(points.iter().map(|p| p[0]), x, false);
     let y = Axis::around(points.iter().map(|p| p[1]).chain([0.0]), y, false);

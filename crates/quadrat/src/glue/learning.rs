@@ -3,7 +3,7 @@
 use super::columns::{ColumnUse, Part};
 use super::imputation::Imputation;
 use super::missing::first_gap;
-use super::target::{Target, TargetKind, places};
+use super::target::{Target, TargetKind};
 use crate::data::{Categories, Missing, Table};
 use crate::nn::{Samples, Targets};
 use crate::{Error, OnMissing, Progress, Result, Silent};
@@ -435,6 +435,18 @@ fn moments(values: &Array1<f64>) -> (f64, f64) {
     (mean, if variance > 0.0 { variance.sqrt() } else { 1.0 })
 }
 
+/// The place of each of `names` among `classes`: by name, or by the number that both spell.
+fn places(names: &[String], classes: &[String]) -> Vec<Option<u32>> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().map(|v| (v + 0.0).to_bits());
+    let by_name: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+    let by_number: HashMap<u64, u32> = classes.iter().zip(0..).filter_map(|(c, i)| Some((number(c)?, i))).collect();
+    let place = |name: &String| {
+        let spelt = || by_number.get(&number(name)?).copied();
+        by_name.get(name.as_str()).copied().or_else(spelt)
+    };
+    names.iter().map(place).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::columns::Wish;
@@ -443,6 +455,13 @@ mod tests {
 
     fn table(csv: &str) -> Table {
         Table::from_bytes("t.csv", csv.as_bytes().to_vec(), &[]).unwrap()
+    }
+
+    #[test]
+    fn classes_are_found_by_name_or_by_the_number_they_spell() {
+        let known = ["1".to_owned(), "0.0".to_owned(), "x".to_owned()];
+        let asked = ["0", "1.00", "x", "2", "y"].map(str::to_owned);
+        assert_eq!(places(&asked, &known), [Some(1), Some(0), Some(2), None, None]);
     }
 
     fn fit(table: &Table, target: &str, named: &[String], wanted: Option<TargetKind>) -> Result<Encoder> {

@@ -139,18 +139,6 @@ pub(super) fn spelt_alike(categories: Categories, numbers: Option<&[f64]>) -> Ca
     Categories { codes: codes.into_iter().map(|code| places[code as usize]).collect(), names: merged }
 }
 
-/// The place of each of `names` among `classes`: by name, or by the number that both spell.
-pub(super) fn places(names: &[String], classes: &[String]) -> Vec<Option<u32>> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().map(|v| (v + 0.0).to_bits());
-    let by_name: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
-    let by_number: HashMap<u64, u32> = classes.iter().zip(0..).filter_map(|(c, i)| Some((number(c)?, i))).collect();
-    let place = |name: &String| {
-        let spelt = || by_number.get(&number(name)?).copied();
-        by_name.get(name.as_str()).copied().or_else(spelt)
-    };
-    names.iter().map(place).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +178,5 @@ mod tests {
         let target = Target::of(&column(["1", "0.0", "1.0", "0", "1"].map(str::to_owned)), "y", None).unwrap();
         assert_eq!(target.classes.names, ["0", "1"]);
         assert_eq!(target.classes.codes, [1, 0, 1, 0, 1]);
-        let known = ["1".to_owned(), "0.0".to_owned(), "x".to_owned()];
-        let asked = ["0", "1.00", "x", "2", "y"].map(str::to_owned);
-        assert_eq!(places(&asked, &known), [Some(1), Some(0), Some(2), None, None]);
     }
 }

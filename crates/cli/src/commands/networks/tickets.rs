@@ -1,9 +1,9 @@
 //! `quadrat tickets`: a network pruned round by round, what that costs on its own task and on a new one.
 
 use super::judgement::Judgement;
-use super::learned::{Source, WEIGHTS, What, complete, read_images};
-use super::roles;
+use super::learned::{Source, WEIGHTS, What, columns_of, complete, read_images};
 use crate::args::Run;
+use crate::commands::roles;
 use crate::output::{Reply, count, figure, seconds, table};
 use clap::Args;
 use ndarray::Array2;
@@ -101,7 +101,7 @@ pub fn run(args: &Tickets, progress: &dyn Progress) -> Result<Reply> {
     });
     let mut reply = reply(args, &states, [train.len(), test.len()], note, started.elapsed().as_secs_f64())?;
     if let (Source::Table(encoder), Some(table)) = (&source, &seen.table) {
-        roles::tell(table, &roles::of_model(encoder, table, true), &mut reply.text, &mut reply.json);
+        roles::tell(table, &columns_of(encoder, table, true), &mut reply.text, &mut reply.json);
     }
     Ok(reply)
 }

@@ -2,7 +2,7 @@
 
 use super::rows::Rows;
 use super::{Fall, Kind, Optimiser, Train};
-use crate::commands::learned::Source;
+use crate::commands::networks::learned::Source;
 use crate::output::figure;
 use quadrat::nn::{
     Activation, ConvNet, Loss, Mlp, Model, Optimizer, Parameters, ResNet, Samples, Schedule, Trainer, Vit,

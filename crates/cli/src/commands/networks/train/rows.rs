@@ -1,10 +1,10 @@
 //! The rows: read, held back in part, weighed and balanced.
 
-use super::Train;
-use crate::commands::finetune::check_target;
+use super::{Train, with_parameters};
 use crate::commands::held_back::{HoldBack, How};
-use crate::commands::learned::{Source, complete, read_images, see};
-use crate::commands::{roles, work};
+use crate::commands::networks::finetune::check_target;
+use crate::commands::networks::learned::{Source, columns_of, complete, read_images, see};
+use crate::commands::work;
 use crate::output::count;
 use quadrat::data::{Missing, Table};
 use quadrat::nn::{Samples, Targets};
@@ -88,7 +88,7 @@ impl Rows {
         let line = |row| format!("line {}", table.line(row));
         let mut rows = Rows::begun(train, held, known.clone(), kind, split, line)?;
         rows.warnings.splice(0..0, gaps);
-        let uses = roles::of_model(encoder, &table, true);
+        let uses = columns_of(encoder, &table, true);
         rows.columns = Some((table, uses));
         Ok(rows)
     }
@@ -219,7 +219,7 @@ impl Rows {
     /// Balance the training rows by the resampler named.
     fn balance(&mut self, args: &Train, progress: &dyn Progress) -> Result<()> {
         let Some(text) = &args.balance else { return Ok(()) };
-        let (name, given) = work::named("--balance", text)?;
+        let (name, given) = with_parameters("--balance", text)?;
         let card = work::method::<()>("balance", name, &given)?;
         let resampler = quadrat::robust::build(card.slug, &given.into_iter().collect::<Params>())?;
         let names: Vec<String> = (0..self.train.inputs.ncols()).map(|pixel| format!("pixel {pixel}")).collect();

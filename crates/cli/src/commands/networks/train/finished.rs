@@ -2,7 +2,7 @@
 
 use super::Train;
 use super::rows::Rows;
-use crate::commands::judgement::Judgement;
+use crate::commands::networks::judgement::Judgement;
 use crate::commands::roles;
 use crate::output::{Reply, count, figure, seconds, table, wrap};
 use crate::report::{Block, Page, svg};

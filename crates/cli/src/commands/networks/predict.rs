@@ -1,9 +1,9 @@
 //! `quadrat predict` and `quadrat eval`: what a model says of rows or images, and how good that is.
 
 use super::judgement::Judgement;
-use super::learned::{Seen, Source, What};
-use super::{roles, work};
+use super::learned::{Seen, Source, What, columns_of};
 use crate::args::Run;
+use crate::commands::{roles, work};
 use crate::output::{Reply, check_out, check_place, count};
 use crate::report::{Block, Page};
 use clap::Args;
@@ -68,7 +68,7 @@ impl Said {
     /// Says which columns the model read; with `judged` also what it is compared with.
     fn columns_used(&self, judged: bool) -> Option<(&Table, ColumnUse)> {
         let (Source::Table(encoder), Some(table)) = (&self.source, &self.seen.table) else { return None };
-        let mut uses = roles::of_model(encoder, table, judged);
+        let mut uses = columns_of(encoder, table, judged);
         uses.warnings.extend(self.seen.notes.iter().cloned());
         Some((table, uses))
     }

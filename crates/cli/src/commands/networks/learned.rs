@@ -1,13 +1,15 @@
 //! What `train`, `predict` and `eval` share: a model's folder, and images as samples.
 
-use super::work;
+use crate::commands::work;
 use crate::reading::Reading;
 use clap::Args;
 use ndarray::Array2;
 use quadrat::data::Table;
 use quadrat::data::images::{self, Images};
 use quadrat::nn::{Model, Parameters, Samples, Targets, load_model};
-use quadrat::{Encoder, Error, OnMissing, Progress, Result, Silent, Wanted, without_gaps};
+use quadrat::{
+    ColumnUse, Encoder, Error, LeftOut, OnMissing, Part, Progress, Result, Silent, UsedColumn, Wanted, without_gaps,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -176,4 +178,28 @@ fn of_images(read: Images, classes: Option<&Vec<String>>) -> Result<(Samples, So
     let inputs = flat.map_err(|e| Error::numeric("images", e.to_string()))?;
     let targets = if labels.len() == n { Targets::Classes { labels, classes: names.len() } } else { unknown(n) };
     Ok((Samples::new(inputs, targets), Source::Images { shape: [c, h, w], classes: names }))
+}
+
+/// What a model reads of a file; with `judged` also what it predicts.
+pub fn columns_of(encoder: &Encoder, table: &Table, judged: bool) -> ColumnUse {
+    let mut uses = ColumnUse::default();
+    for (name, _, names) in encoder.blocks() {
+        let part = match table.column(name) {
+            _ if names => Part::Category,
+            Ok(_) => Part::Number,
+            Err(_) => Part::Indicator,
+        };
+        let moment = if part == Part::Number { table.moment(name).ok().flatten() } else { None };
+        uses.used.push(UsedColumn { moment, ..UsedColumn::new(name, part) });
+    }
+    let targets = encoder.targets.iter().filter(|_| judged);
+    uses.used.extend(targets.map(|name| UsedColumn::new(name, Part::Target)));
+    let others = table.columns().iter().filter(|column| uses.used.iter().all(|used| used.name != column.name));
+    let why = |name: &String| match (encoder.targets.contains(name), table.excluded().contains(name)) {
+        (true, _) => "what the model predicts",
+        (_, true) => "excluded",
+        _ => "the model did not learn from it",
+    };
+    uses.left_out = others.map(|c| LeftOut { name: c.name.clone(), why: why(&c.name).to_owned() }).collect();
+    uses
 }

@@ -7,8 +7,8 @@ mod rows;
 use super::finetune;
 use super::judgement::Judgement;
 use super::learned::{Source, WEIGHTS};
-use super::work;
 use crate::args::Run;
+use crate::commands::work;
 use crate::output::Reply;
 use crate::reading::Reading;
 use clap::{Args, ValueEnum};
@@ -261,7 +261,7 @@ fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Methods> {
     }
     let (mut search, mut hooks) = (None, Vec::new());
     for text in &args.method {
-        let (name, own) = work::named("--method", text)?;
+        let (name, own) = with_parameters("--method", text)?;
         let given: Vec<(String, String)> = parameters.iter().cloned().chain(own).collect();
         let card = work::method::<Train>("train", name, &given)?;
         let given: Params = given.into_iter().collect();
@@ -297,3 +297,14 @@ fn smaller(
 
 /// Rows that sub-networks are judged by.
 const PROBE: usize = 1024;
+
+/// NAME:KEY=VALUE,KEY=VALUE as a name and its parameters.
+fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
+    let (name, typed) = text.split_once(':').unwrap_or((text, ""));
+    let pair = |pair: &str| {
+        let want = "write NAME:KEY=VALUE,KEY=VALUE, such as random-pruning:density=0.1";
+        let (key, value) = pair.split_once('=').ok_or_else(|| Error::input(option, format!("`{text}`"), want))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    Ok((name, typed.split(',').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_>>()?))
+}
