@@ -45,6 +45,22 @@ pub enum Loss {
     Nothing,
 }
 
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Loss::CrossEntropy => "cross-entropy",
+            Loss::Focal { .. } => "the focal loss",
+            Loss::Tokens { .. } => "the loss of tokens",
+            Loss::Binary => "the loss of labels",
+            Loss::SquaredError => "the squared error",
+            Loss::AbsoluteError => "the absolute error",
+            Loss::Huber { .. } => "Huber's loss",
+            Loss::Quantile { .. } => "the pinball loss",
+            Loss::Nothing => "no loss",
+        })
+    }
+}
+
 impl Loss {
     /// One value for each row of outputs and targets.
     pub fn rows(self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {

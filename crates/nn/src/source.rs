@@ -74,8 +74,7 @@ impl Source for Samples {
     fn check(&self, loss: Loss) -> Result<()> {
         crate::Rows::from(self).check_finite()?;
         if loss != Loss::Nothing && loss.is_classification() != self.labels().is_some() {
-            let got = format!("{loss:?}");
-            return Err(Error::input("loss", got, "a loss of classes for classes, of numbers for numbers"));
+            return Err(Error::input("loss", loss, "a loss of classes for classes, of numbers for numbers"));
         }
         if let (Loss::Binary, Targets::Values(values)) = (loss, &self.targets)
             && let Some(v) = values.iter().find(|v| !(0.0..=1.0).contains(*v))
@@ -158,7 +157,7 @@ impl Source for TokenWindows {
     fn check(&self, loss: Loss) -> Result<()> {
         match loss {
             Loss::Tokens { .. } | Loss::Nothing => Ok(()),
-            other => Err(Error::input("loss", format!("{other:?}"), "the loss of tokens")),
+            other => Err(Error::input("loss", other, "the loss of tokens")),
         }
     }
 }
