@@ -1,6 +1,5 @@
 //! A file's bytes in memory.
 
-use crate::pages;
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -76,12 +75,13 @@ fn read_on(mut from: impl Read, what: &str, progress: &dyn Progress) -> Result<s
 /// All threads write them. Touching memory for the first time takes longer than filling it, and `vec![0; n]` does that in
 /// one thread where the allocator does not know its memory to be zero.
 pub(crate) fn zeros<T: Copy + Default + Send + Sync>(n: usize) -> Option<Vec<T>> {
-    const BLOCK: usize = 512;
-    let mut blocks: Vec<[T; BLOCK]> = pages::with_room(n.div_ceil(BLOCK))?;
-    rayon::iter::repeat_n([T::default(); BLOCK], n.div_ceil(BLOCK)).collect_into_vec(&mut blocks);
-    let mut values = blocks.into_flattened();
-    values.truncate(n);
-    Some(values)
+    const PAGE: usize = 512;
+    room_for::<T>(n.checked_next_multiple_of(PAGE)?).then(|| {
+        let pages: Vec<[T; PAGE]> = rayon::iter::repeat_n([T::default(); PAGE], n.div_ceil(PAGE)).collect();
+        let mut values = pages.into_flattened();
+        values.truncate(n);
+        values
+    })
 }
 
 /// Whether there is memory for so many values.

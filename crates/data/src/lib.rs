@@ -124,7 +124,6 @@ mod libsvm;
 mod moments;
 mod numpy;
 mod origin;
-mod pages;
 mod parquet_file;
 mod parquet_sink;
 mod plain;
