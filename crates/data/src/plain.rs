@@ -26,17 +26,28 @@ impl Plain {
     /// The number that `bytes` start with, up to `separator` or their end: of at most 18 digits, without zeros before it.
     pub(crate) fn at_start(bytes: &[u8], separator: u8) -> Option<Plain> {
         let start = usize::from(bytes.first() == Some(&b'-'));
-        let (whole, digits) = digits_of(bytes, start, 0);
-        let mut at = start + whole;
-        let mut found = Plain { negative: start == 1, digits, count: whole, fraction: None, length: at };
-        if separator != b'.' && bytes.get(at) == Some(&b'.') {
-            let (fraction, digits) = digits_of(bytes, at + 1, digits);
-            at += 1 + fraction;
-            found = Plain { digits, count: whole + fraction, fraction: Some(fraction), length: at, ..found };
+        let mut at = start;
+        let mut digits = 0_u64;
+        let mut point = None;
+        while let Some(&byte) = bytes.get(at) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit));
+            } else if byte == b'.' && point.is_none() && separator != b'.' {
+                point = Some(at);
+            } else if byte == separator {
+                break;
+            } else {
+                return None;
+            }
+            at += 1;
         }
-        let ends = bytes.get(at).is_none_or(|byte| *byte == separator);
+        let fraction = point.map(|point| at - point - 1);
+        let count = at - start - usize::from(point.is_some());
+        let whole = count - fraction.unwrap_or(0);
         let zeros = whole > 1 && bytes[start] == b'0';
-        (ends && whole > 0 && found.count <= 18 && !zeros).then_some(found)
+        let plain = whole > 0 && count <= 18 && !zeros;
+        plain.then_some(Plain { negative: start == 1, digits, count, fraction, length: at })
     }
 
     pub(crate) fn look(&self) -> Look {
@@ -62,44 +73,6 @@ impl Plain {
         Some(if self.negative { -size } else { size })
     }
 }
-
-/// How many digits `bytes` have from `at` on, and the number that `before` becomes with them behind it.
-///
-/// Eight bytes at a time as one word: a carry marks the first that is no digit, and three products put the others
-/// together (Lemire, "Quickly parsing eight digits", 2022).
-fn digits_of(bytes: &[u8], at: usize, before: u64) -> (usize, u64) {
-    let (mut count, mut number) = (0, before);
-    while let Some(eight) = bytes.get(at + count..).and_then(<[u8]>::first_chunk) {
-        let values = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
-        // A carry out of a byte above 9 goes to later bytes only.
-        let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
-        let more = others.trailing_zeros() as usize / 8;
-        if more == 0 {
-            return (count, number);
-        }
-        // Digits to the end of the word, zeros before them.
-        let values = values << (64 - 8 * more);
-        let pairs = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
-        let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-        let eight = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
-        number = number.wrapping_mul(TENS[more]).wrapping_add(eight);
-        count += more;
-        if more < 8 {
-            return (count, number);
-        }
-    }
-    for digit in bytes[(at + count).min(bytes.len())..].iter().map(|byte| byte.wrapping_sub(b'0')) {
-        if digit > 9 {
-            break;
-        }
-        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-        count += 1;
-    }
-    (count, number)
-}
-
-/// Powers of ten for up to eight digits.
-const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 #[cfg(test)]
 mod tests {
