@@ -1,6 +1,7 @@
 //! The list of claims.
 
-use quadrat_core::{Error, Evidence, Result, Trial};
+use crate::Trial;
+use quadrat_core::{Error, Evidence, Result};
 
 /// A method's claim.
 #[derive(Clone, Copy)]

@@ -1,11 +1,11 @@
-//! What a run leaves behind: one JSON file a method and scale, a summary of them all, and the table people read.
+//! What a run leaves behind: one JSON file a method and scale, a summary of them all, and the pages people read.
 
-use quadrat_core::{Environment, Error, Evidence, Finding, Relation, Result, Scale, Verdict, write_atomic_bytes};
+use crate::{Scale, pages};
+use quadrat_core::{Environment, Error, Evidence, Finding, Result, Role, Verdict, write_atomic_bytes};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::path::Path;
 
-/// A claim's run: where, what was measured, what follows.
+/// A claim's run: where, what was planned and measured, what follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The method.
@@ -24,28 +24,62 @@ pub struct Record {
     pub findings: Vec<Finding>,
     /// All figures.
     pub evidence: Evidence,
+    /// The same run from other seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replications: Vec<Replication>,
+}
+
+/// What a run of the same claim from another seed said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replication {
+    /// The seed.
+    pub seed: u64,
+    /// What followed.
+    pub verdict: Option<Verdict>,
+    /// Each expectation that decides, with what was measured.
+    pub findings: Vec<Finding>,
 }
 
 impl Record {
-    /// Judges `evidence` and puts it on record.
+    /// Judges `evidence` and puts it on record, its figures to six significant digits.
     pub fn new(slug: &str, scale: Scale, seed: u64, seconds: f64, evidence: Evidence) -> Self {
+        let evidence = evidence.rounded();
         let (verdict, findings) = evidence.judge();
         let verdict = (scale != Scale::Smoke).then_some(verdict);
-        let environment = Environment::here();
-        Record { slug: slug.to_owned(), scale, seed, seconds, environment, verdict, findings, evidence }
+        let (slug, environment, replications) = (slug.to_owned(), Environment::here(), Vec::new());
+        Record { slug, scale, seed, seconds, environment, verdict, findings, evidence, replications }
     }
 
-    /// Writes `DIR/<slug>.<scale>.json` and brings `DIR/summary.json` and `DIR/CLAIMS.md` up to date with all records
-    /// in the folder, which must exist.
+    /// Writes `DIR/<slug>.<scale>.json` and brings `DIR/summary.json`, `DIR/CLAIMS.md` and the method's page up to date
+    /// with all records in the folder, which must exist. Where the folder has a run of the same experiment from another
+    /// seed, this one is put beside it as a replication.
     pub fn write(&self, dir: &Path) -> Result<()> {
         let path = dir.join(format!("{}.{}.json", self.slug, self.scale));
-        // Tens of thousands of measurements: without white space a third less.
-        let text = serde_json::to_vec(self).map_err(|e| Error::numeric("writing JSON", e.to_string()))?;
-        write_atomic_bytes(&path, &text)?;
+        let before = if path.exists() { read(&path).ok() } else { None };
+        let kept = match before {
+            Some(before) if before.is_repeated_by(self) => before.beside(self),
+            _ => self.clone(),
+        };
+        write_atomic_bytes(&path, &to_json(&kept)?)?;
         let records = read_all(dir)?;
         let summaries: Vec<Summary> = records.iter().map(Summary::of).collect();
         write_atomic_bytes(&dir.join("summary.json"), &to_json(&summaries)?)?;
-        write_atomic_bytes(&dir.join("CLAIMS.md"), claims_markdown(&records).as_bytes())
+        pages::write(dir, &records)
+    }
+
+    /// Whether `other` ran the same experiment, expecting the same.
+    fn is_repeated_by(&self, other: &Record) -> bool {
+        let same = |a: &Evidence, b: &Evidence| a.experiment == b.experiment && a.expectations == b.expectations;
+        self.seed != other.seed && same(&self.evidence, &other.evidence)
+    }
+
+    fn beside(mut self, other: &Record) -> Self {
+        let decides = |f: &&Finding| f.expectation.role != Role::Reported;
+        let findings = other.findings.iter().filter(decides).cloned().collect();
+        self.replications.retain(|r| r.seed != other.seed);
+        self.replications.push(Replication { seed: other.seed, verdict: other.verdict, findings });
+        self.replications.sort_by_key(|r| r.seed);
+        self
     }
 }
 
@@ -58,9 +92,11 @@ pub struct Summary {
     pub scale: Scale,
     /// What follows.
     pub verdict: Option<Verdict>,
+    /// How many runs from other seeds there are, and how many of them say the same.
+    pub replications: (usize, usize),
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// One line for each expectation: what was expected, what was measured.
+    /// One line for each expectation that decides: what was expected, what was measured.
     pub findings: Vec<String>,
     /// The machine and the build.
     pub environment: String,
@@ -68,19 +104,24 @@ pub struct Summary {
 
 impl Summary {
     fn of(record: &Record) -> Self {
+        let line = |f: &Finding| format!("{}: {} ({})", f.expectation.says, pages::measured(f), f.verdict);
+        let decides = |f: &&Finding| f.expectation.role != Role::Reported;
         Summary {
             slug: record.slug.clone(),
             scale: record.scale,
             verdict: record.verdict,
+            replications: agreement(record),
             seconds: record.seconds.round(),
-            findings: record
-                .findings
-                .iter()
-                .map(|f| format!("{}: {} ({})", f.expectation.says, measured(f), f.verdict))
-                .collect(),
+            findings: record.findings.iter().filter(decides).map(line).collect(),
             environment: record.environment.to_string(),
         }
     }
+}
+
+/// How many runs from other seeds there are, and how many of them say the same.
+pub(crate) fn agreement(record: &Record) -> (usize, usize) {
+    let same = record.replications.iter().filter(|r| r.verdict == record.verdict).count();
+    (record.replications.len(), same)
 }
 
 /// The recorded runs of a method that this build knows of, the largest scale first.
@@ -105,79 +146,22 @@ pub fn read_all(dir: &Path) -> Result<Vec<Record>> {
         if !name.ends_with(".json") || name == "summary.json" {
             continue;
         }
-        let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let record: Record = serde_json::from_slice(&text).map_err(|e| {
-            Error::data(path.display().to_string(), e.line() as u64, format!("not a claim's record: {e}"))
-        })?;
-        records.push(record);
+        records.push(read(&path)?);
     }
     records.sort_by(|a, b| (&a.slug, a.scale).cmp(&(&b.slug, b.scale)));
     Ok(records)
 }
 
-/// The table people read: for each method what the paper says, what was expected, what was measured, what follows.
-pub fn claims_markdown(records: &[Record]) -> String {
-    let mut out = String::from(
-        "# Claims\n\nWritten by `quadrat check --record`; do not edit. A verdict comes from the interval of the measured \
-         difference over repetitions (95% t interval; 90% for an equivalence): *holds* when the interval lies inside what \
-         was expected beforehand, *does not hold* when it lies outside, *inconclusive* when it has both. Expectations in \
-         brackets are reported but do not decide.\n\n| method | scale | verdict | seconds |\n|---|---|---|---|\n",
-    );
-    for r in records {
-        let verdict = r.verdict.map_or_else(|| "-".to_owned(), |v| v.to_string());
-        let _ = writeln!(out, "| [{0}](#{0}) | {1} | **{verdict}** | {2:.0} |", r.slug, r.scale, r.seconds);
-    }
-    let mut last = "";
-    for r in records {
-        if r.slug != last {
-            let _ = write!(out, "\n## {}\n\n**The paper.** {}\n", r.slug, r.evidence.paper);
-            last = &r.slug;
-        }
-        let _ = write!(out, "\n### {} scale\n\n**Here.** {}\n\n", r.scale, r.evidence.experiment);
-        out.push_str("| expected | metric | measured | pairs | verdict |\n|---|---|---|---|---|\n");
-        for f in &r.findings {
-            let says =
-                if f.expectation.decides { f.expectation.says.clone() } else { format!("({})", f.expectation.says) };
-            let _ =
-                writeln!(out, "| {says} | {} | {} | {} | {} |", f.expectation.metric, measured(f), f.pairs, f.verdict);
-        }
-        let held = r.evidence.exact.iter().filter(|e| e.holds()).count();
-        if !r.evidence.exact.is_empty() {
-            let _ = writeln!(out, "\nIdentities: {held} of {} hold.", r.evidence.exact.len());
-            for e in r.evidence.exact.iter().filter(|e| !e.holds()) {
-                let _ =
-                    writeln!(out, "- broken: {}: {} against {} (tolerance {})", e.name, e.left, e.right, e.tolerance);
-            }
-        }
-        for note in &r.evidence.notes {
-            let _ = write!(out, "\n{note}\n");
-        }
-        let _ = write!(out, "\nSeed {}, {:.0} s on {}.\n", r.seed, r.seconds, r.environment);
-    }
-    out
-}
-
-/// A finding's figures, with what was expected of them.
-fn measured(f: &Finding) -> String {
-    let wanted = match f.expectation.relation {
-        Relation::Above(margin) => format!("> {margin}"),
-        Relation::Below(margin) => format!("< {margin}"),
-        Relation::Within(margin) => format!("within ±{margin}"),
-    };
-    format!("{} [{}, {}], expected {wanted}", figure(f.measured.mean), figure(f.measured.low), figure(f.measured.high))
-}
-
-/// Four significant digits.
-fn figure(v: f64) -> String {
-    if v == 0.0 || !v.is_finite() {
-        return v.to_string();
-    }
-    let decimals = (3 - v.abs().log10().floor() as i32).clamp(0, 12);
-    format!("{v:.*}", decimals as usize)
+fn read(path: &Path) -> Result<Record> {
+    let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let mut record: Record = serde_json::from_slice(&text)
+        .map_err(|e| Error::data(path.display().to_string(), e.line() as u64, format!("not a claim's record: {e}")))?;
+    record.evidence.expectations = record.findings.iter().map(|f| f.expectation.clone()).collect();
+    Ok(record)
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::numeric("writing JSON", e.to_string()))?;
+    let mut text = serde_json::to_vec(value).map_err(|e| Error::numeric("writing JSON", e.to_string()))?;
     text.push(b'\n');
     Ok(text)
 }
@@ -185,27 +169,51 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quadrat_core::Relation;
 
-    fn sample() -> Record {
-        let mut e = Evidence { paper: "Better by 2 points.".into(), ..Evidence::default() };
-        for seed in 0..4 {
-            e.measure("ours", "accuracy", seed, 0.9 + seed as f64 * 0.001);
-            e.measure("random", "accuracy", seed, 0.8);
+    fn sample(seed: u64) -> Record {
+        let mut e = Evidence::new("Better by 2 points.", "Four made-up figures.");
+        for i in 0..4 {
+            e.measure("ours", "accuracy", i, 0.9 + i as f64 * 0.001 + seed as f64 * 1e-4);
+            e.measure("random", "accuracy", i, 0.8);
         }
         e.expect("ours beats random", "accuracy", "ours", Some("random"), Relation::Above(0.0));
         e.identity("one is one", 1.0, 1.0, 0.0);
-        Record::new("sample", Scale::Quick, 1, 2.0, e)
+        Record::new("sample", Scale::Quick, seed, 2.0, e)
+    }
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let dir = std::env::temp_dir().join(format!("quadrat-record-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
     }
 
     #[test]
     fn records_survive_the_round_trip() {
-        let dir = std::env::temp_dir().join(format!("quadrat-record-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        sample().write(&dir).unwrap();
-        assert_eq!(read_all(&dir).unwrap(), [sample()]);
+        let dir = folder("round");
+        sample(1).write(&dir).unwrap();
+        assert_eq!(read_all(&dir).unwrap(), [sample(1)]);
         let table = std::fs::read_to_string(dir.join("CLAIMS.md")).unwrap();
-        assert!(table.contains("| [sample](#sample) | quick | **holds** | 2 |"), "{table}");
-        assert!(table.contains("0.1015 [0.09945, 0.1036], expected > 0"), "{table}");
+        assert!(table.contains("| [sample](claims/sample.md) | quick | **holds** | ours beats random |"), "{table}");
+        let page = std::fs::read_to_string(dir.join("claims/sample.md")).unwrap();
+        assert!(page.contains("0.1016 [0.09955, 0.1037], wanted > 0"), "{page}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn runs_from_other_seeds_stand_beside_the_first() {
+        let dir = folder("seeds");
+        for seed in [1, 3, 2, 3] {
+            sample(seed).write(&dir).unwrap();
+        }
+        let record = read_all(&dir).unwrap().remove(0);
+        assert_eq!((record.seed, record.replications.iter().map(|r| r.seed).collect::<Vec<_>>()), (1, vec![2, 3]));
+        assert_eq!(agreement(&record), (2, 2));
+        // Another design starts anew.
+        let mut other = sample(4);
+        other.evidence.experiment = "Five.".into();
+        other.write(&dir).unwrap();
+        assert_eq!(read_all(&dir).unwrap(), [other]);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
@@ -227,7 +235,11 @@ mod tests {
         for r in &records {
             let (verdict, _) = r.evidence.judge();
             assert_eq!(r.verdict, (r.scale != Scale::Smoke).then_some(verdict), "{}", r.slug);
+            assert_eq!(
+                std::fs::read_to_string(dir.join(pages::place(&r.slug))).unwrap(),
+                pages::page(&records, &r.slug)
+            );
         }
-        assert_eq!(std::fs::read_to_string(dir.join("CLAIMS.md")).unwrap(), claims_markdown(&records));
+        assert_eq!(std::fs::read_to_string(dir.join("CLAIMS.md")).unwrap(), pages::table(&records));
     }
 }

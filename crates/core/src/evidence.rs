@@ -1,56 +1,16 @@
 //! From measurements to a verdict.
 //!
-//! A claim is a program that measures and says beforehand what it expects ([`Expectation`]); it never judges. The one
-//! routine that judges is [`Evidence::judge`]: paired differences over seeds, a t interval (with a bootstrap interval
-//! beside it), the exact interval for a share of hits, an equivalence test for claims of "no difference".
+//! A claim is a program that measures and says beforehand what it expects ([`Expectation`]); it never judges. How many
+//! repetitions it takes follows from a pilot ([`Evidence::plan`]), and the one routine that judges is [`Evidence::judge`].
 
-use crate::stats::{self, Interval};
-use crate::{Progress, Seed};
+mod judge;
+mod plan;
+
+pub use judge::{Finding, Verdict};
+pub use plan::{Need, Plan};
+
+use crate::stats;
 use serde::{Deserialize, Serialize};
-
-/// How large a claim is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scale {
-    /// Seconds: proves that the program works, gives no verdict.
-    Smoke,
-    /// At most two minutes on two cores.
-    Quick,
-    /// At most fifteen minutes on two cores.
-    Full,
-}
-
-impl std::fmt::Display for Scale {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Scale::Smoke => "smoke",
-            Scale::Quick => "quick",
-            Scale::Full => "full",
-        })
-    }
-}
-
-/// What a claim's program is given.
-#[derive(Clone, Copy)]
-pub struct Trial<'a> {
-    /// All randomness comes from here.
-    pub seed: Seed,
-    /// How large to run.
-    pub scale: Scale,
-    /// Where to report.
-    pub progress: &'a dyn Progress,
-}
-
-impl Trial<'_> {
-    /// The value for this scale.
-    pub fn at<T>(&self, smoke: T, quick: T, full: T) -> T {
-        match self.scale {
-            Scale::Smoke => smoke,
-            Scale::Quick => quick,
-            Scale::Full => full,
-        }
-    }
-}
 
 /// One measured figure: `arm` is the method or baseline, `seed` numbers the repetition; figures with the same metric
 /// and seed are paired.
@@ -67,16 +27,45 @@ pub struct Measurement {
     pub value: f64,
 }
 
-/// What an expectation says of the difference between two arms (or of one arm's value).
+/// What an expectation says of the difference between two arms (or of one arm's value). The limit is in the figure's
+/// unit; where ratios are judged ([`By::Ratio`]) it is a factor, and `Within(f)` means from 1/f to f.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Relation {
-    /// Above the margin.
+    /// Above the limit. A limit below zero says "not worse by more": non-inferiority.
     Above(f64),
-    /// Below the margin.
+    /// Below the limit.
     Below(f64),
-    /// Inside +- the margin (an equivalence claim).
+    /// Inside +- the limit: equivalence, where both directions count.
     Within(f64),
+}
+
+/// What is judged of a figure that varies from repetition to repetition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The mean of the differences, by t: for figures that are about as often above as below, such as accuracies. An
+    /// arm's own values that are all 0 or 1 are judged as a share, by the exact interval.
+    #[default]
+    Mean,
+    /// The geometric mean of the ratios, by t on logarithms: for errors, distances and times, which are positive and
+    /// skewed.
+    Ratio,
+    /// The median of the differences, by the exact interval between order statistics: whatever the law, also where a run
+    /// may collapse. Needs 6 repetitions.
+    Median,
+}
+
+/// What an expectation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The verdict rests on it.
+    Primary,
+    /// It is only reported.
+    Reported,
+    /// What must be so for the claim to be testable at all, such as a model that works.
+    Gate,
 }
 
 /// What a claim expects, said before it is measured.
@@ -89,13 +78,40 @@ pub struct Expectation {
     /// The arm in question.
     pub arm: String,
     /// The arm it is compared with, pair by pair; `None` judges the arm's own value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
     /// What is expected.
     pub relation: Relation,
-    /// Whether the verdict rests on it (otherwise it is only reported).
-    pub decides: bool,
+    /// What is judged.
+    #[serde(default)]
+    pub by: By,
+    /// What it is for.
+    pub role: Role,
+    /// The smallest departure from the limit that matters (a factor for ratios): repetitions are planned to see it nine
+    /// times in ten. For an equivalence the limit itself is what matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matters: Option<f64>,
     /// Overlap of training rows between repetitions (see [`stats::t_interval`]); 0 when independent.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub overlap: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+impl Expectation {
+    /// Judges something else than the mean.
+    pub fn by(&mut self, by: By) -> &mut Self {
+        self.by = by;
+        self
+    }
+
+    /// Plans for this smallest departure from the limit.
+    pub fn matters(&mut self, departure: f64) -> &mut Self {
+        self.matters = Some(departure);
+        self
+    }
 }
 
 /// An identity that must hold to a tolerance: |left - right| <= tolerance.
@@ -146,6 +162,26 @@ pub struct Plot {
     pub series: Vec<Series>,
 }
 
+/// How an arm's parameter was chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    /// The arm.
+    pub arm: String,
+    /// The parameter.
+    pub parameter: String,
+    /// All values that were tried, each as often as every other, in ascending order.
+    pub tried: Vec<f64>,
+    /// The one that was best.
+    pub chosen: f64,
+}
+
+impl Tuned {
+    /// Whether the best value was at an end of those tried, so that a better one may lie beyond.
+    pub fn at_edge(&self) -> bool {
+        self.tried.len() > 1 && (self.tried.first() == Some(&self.chosen) || self.tried.last() == Some(&self.chosen))
+    }
+}
+
 /// What a claim's program returns.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Evidence {
@@ -154,9 +190,17 @@ pub struct Evidence {
     /// The experiment here, in a sentence or two.
     pub experiment: String,
     /// All figures.
+    #[serde(with = "rows")]
     pub rows: Vec<Measurement>,
-    /// What was expected beforehand.
+    /// What was expected beforehand. Not written with the rest: findings hold it.
+    #[serde(skip)]
     pub expectations: Vec<Expectation>,
+    /// How many repetitions were planned, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<Plan>,
+    /// What was tuned, for which arm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuned: Vec<Tuned>,
     /// Identities that must hold.
     pub exact: Vec<Exact>,
     /// Pictures.
@@ -165,69 +209,69 @@ pub struct Evidence {
     pub notes: Vec<String>,
 }
 
-/// The outcome of one expectation or of a whole claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The interval lies inside what was expected.
-    Holds,
-    /// The interval lies outside.
-    DoesNotHold,
-    /// The interval has both.
-    Inconclusive,
-}
-
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Verdict::Holds => "holds",
-            Verdict::DoesNotHold => "does not hold",
-            Verdict::Inconclusive => "inconclusive",
-        })
-    }
-}
-
-/// An expectation with what was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What was expected.
-    pub expectation: Expectation,
-    /// How many paired repetitions.
-    pub pairs: usize,
-    /// The difference (or value) with its interval: 95%, and 90% for an equivalence (two one-sided 5% tests). By t, but of
-    /// an arm's own values that are all 0 or 1 the exact one: 40 hits of 40 are no proof of certainty.
-    pub measured: Interval,
-    /// The percentile bootstrap interval beside it, at the same level.
-    pub bootstrap: Interval,
-    /// What follows.
-    pub verdict: Verdict,
-}
-
 impl Evidence {
+    /// What the paper says, and what is done here.
+    pub fn new(paper: impl Into<String>, experiment: impl Into<String>) -> Self {
+        Evidence { paper: paper.into(), experiment: experiment.into(), ..Evidence::default() }
+    }
+
     /// Adds a figure.
     pub fn measure(&mut self, arm: &str, metric: &str, seed: u64, value: f64) {
         self.rows.push(Measurement { arm: arm.into(), metric: metric.into(), seed, value });
     }
 
-    /// Expects `arm` to differ from `against` by `relation`, pair by pair; the verdict rests on it.
-    pub fn expect(&mut self, says: &str, metric: &str, arm: &str, against: Option<&str>, relation: Relation) {
-        self.expectations.push(Expectation {
-            says: says.into(),
-            metric: metric.into(),
-            arm: arm.into(),
-            against: against.map(str::to_owned),
-            relation,
-            decides: true,
-            overlap: 0.0,
-        });
+    /// Expects `arm` to differ from `against` by `relation`, pair by pair; the verdict rests on it. A claim has one such
+    /// expectation, or few: several are judged with Holm's correction.
+    pub fn expect(
+        &mut self,
+        says: &str,
+        metric: &str,
+        arm: &str,
+        against: Option<&str>,
+        relation: Relation,
+    ) -> &mut Expectation {
+        self.state(Role::Primary, says, metric, arm, against, relation)
     }
 
     /// Like [`Evidence::expect`], only reported: the verdict does not rest on it.
-    pub fn report(&mut self, says: &str, metric: &str, arm: &str, against: Option<&str>, relation: Relation) {
-        self.expect(says, metric, arm, against, relation);
-        if let Some(last) = self.expectations.last_mut() {
-            last.decides = false;
-        }
+    pub fn report(
+        &mut self,
+        says: &str,
+        metric: &str,
+        arm: &str,
+        against: Option<&str>,
+        relation: Relation,
+    ) -> &mut Expectation {
+        self.state(Role::Reported, says, metric, arm, against, relation)
+    }
+
+    /// Like [`Evidence::expect`], but what must be so for the claim to be testable here.
+    pub fn gate(
+        &mut self,
+        says: &str,
+        metric: &str,
+        arm: &str,
+        against: Option<&str>,
+        relation: Relation,
+    ) -> &mut Expectation {
+        self.state(Role::Gate, says, metric, arm, against, relation)
+    }
+
+    fn state(
+        &mut self,
+        role: Role,
+        says: &str,
+        metric: &str,
+        arm: &str,
+        against: Option<&str>,
+        relation: Relation,
+    ) -> &mut Expectation {
+        let (says, metric, arm, against) = (says.into(), metric.into(), arm.into(), against.map(str::to_owned));
+        let said =
+            Expectation { says, metric, arm, against, relation, by: By::Mean, role, matters: None, overlap: 0.0 };
+        let at = self.expectations.len();
+        self.expectations.push(said);
+        &mut self.expectations[at]
     }
 
     /// Adds an identity.
@@ -243,138 +287,67 @@ impl Evidence {
         found
     }
 
-    /// What follows for each expectation, and for the claim: a broken identity or a deciding expectation that does not
-    /// hold means that the claim does not hold here; it holds when all deciding expectations do.
-    pub fn judge(&self) -> (Verdict, Vec<Finding>) {
-        let findings: Vec<Finding> = self.expectations.iter().map(|e| self.find(e)).collect();
-        let deciding = || findings.iter().filter(|f| f.expectation.decides);
-        let broken = self.exact.iter().any(|e| !e.holds());
-        let verdict = if broken || deciding().any(|f| f.verdict == Verdict::DoesNotHold) {
-            Verdict::DoesNotHold
-        } else if deciding().count() + self.exact.len() > 0 && deciding().all(|f| f.verdict == Verdict::Holds) {
-            Verdict::Holds
-        } else {
-            Verdict::Inconclusive
-        };
-        (verdict, findings)
-    }
-
-    fn find(&self, expectation: &Expectation) -> Finding {
-        let own = self.values(&expectation.arm, &expectation.metric);
-        let values: Vec<f64> = match &expectation.against {
-            None => own.iter().map(|(_, v)| *v).collect(),
-            Some(rival) => {
-                let theirs: std::collections::BTreeMap<u64, f64> =
-                    self.values(rival, &expectation.metric).into_iter().collect();
-                own.iter().filter_map(|(seed, v)| theirs.get(seed).map(|t| v - t)).collect()
-            }
-        };
-        let level = if matches!(expectation.relation, Relation::Within(_)) { 0.90 } else { 0.95 };
-        let own_share = expectation.against.is_none() && expectation.overlap == 0.0;
-        let share = if own_share { stats::share_interval(&values, level) } else { None };
-        let measured = share.unwrap_or_else(|| stats::t_interval(&values, level, expectation.overlap));
-        let bootstrap = stats::bootstrap_interval(&values, level, 2000, Seed(0).stream("bootstrap"));
-        let verdict = decide(expectation.relation, measured);
-        Finding { expectation: expectation.clone(), pairs: values.len(), measured, bootstrap, verdict }
+    /// Figures and curves to six significant digits, as they are kept on record and judged.
+    pub fn rounded(mut self) -> Self {
+        self.rows.iter_mut().for_each(|row| row.value = six_digits(row.value));
+        let points = self.plots.iter_mut().flat_map(|plot| &mut plot.series).flat_map(|series| &mut series.points);
+        points.flatten().for_each(|v| *v = six_digits(*v));
+        self
     }
 }
 
-/// The verdict of an interval. NaN ends are inconclusive: nothing was measured.
-fn decide(relation: Relation, Interval { low, high, .. }: Interval) -> Verdict {
-    let (inside, outside) = match relation {
-        Relation::Above(margin) => (low > margin, high <= margin),
-        Relation::Below(margin) => (high < margin, low >= margin),
-        Relation::Within(margin) => (low > -margin && high < margin, low >= margin || high <= -margin),
-    };
-    match (inside, outside) {
-        (true, _) => Verdict::Holds,
-        (_, true) => Verdict::DoesNotHold,
-        _ => Verdict::Inconclusive,
+fn six_digits(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// Measurements as one list of values for each arm and metric.
+mod rows {
+    use super::Measurement;
+    use crate::stats;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// The values of the repetitions `seeds`, which are left out where they count from 0.
+    #[derive(Serialize, Deserialize)]
+    struct Group {
+        arm: String,
+        metric: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seeds: Option<Vec<u64>>,
+        #[serde(deserialize_with = "stats::numbers_or_nan")]
+        values: Vec<f64>,
+    }
+
+    pub fn serialize<S: Serializer>(rows: &[Measurement], to: S) -> Result<S::Ok, S::Error> {
+        let mut groups: Vec<(&str, &str, Vec<u64>, Vec<f64>)> = Vec::new();
+        let mut place = std::collections::HashMap::new();
+        for row in rows {
+            let at = *place.entry((&row.arm, &row.metric)).or_insert(groups.len());
+            if at == groups.len() {
+                groups.push((&row.arm, &row.metric, Vec::new(), Vec::new()));
+            }
+            groups[at].2.push(row.seed);
+            groups[at].3.push(row.value);
+        }
+        to.collect_seq(groups.into_iter().map(|(arm, metric, seeds, values)| {
+            let counted = seeds.iter().enumerate().all(|(i, seed)| *seed == i as u64);
+            Group { arm: arm.into(), metric: metric.into(), seeds: (!counted).then_some(seeds), values }
+        }))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Measurement>, D::Error> {
+        let mut rows = Vec::new();
+        for Group { arm, metric, seeds, values } in Vec::<Group>::deserialize(from)? {
+            let seeds = seeds.unwrap_or_else(|| (0..values.len() as u64).collect());
+            if seeds.len() != values.len() {
+                let wrong = format!("{arm}, {metric}: {} seeds for {} values", seeds.len(), values.len());
+                return Err(serde::de::Error::custom(wrong));
+            }
+            let row = |(seed, value)| Measurement { arm: arm.clone(), metric: metric.clone(), seed, value };
+            rows.extend(seeds.into_iter().zip(values).map(row));
+        }
+        Ok(rows)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn evidence(relation: Relation, differences: &[f64]) -> Evidence {
-        let mut e = Evidence::default();
-        for (seed, d) in differences.iter().enumerate() {
-            e.measure("ours", "accuracy", seed as u64, 0.5 + d);
-            e.measure("random", "accuracy", seed as u64, 0.5);
-        }
-        e.expect("ours is better", "accuracy", "ours", Some("random"), relation);
-        e
-    }
-
-    #[test]
-    fn verdicts_follow_the_interval() {
-        let up = [0.04, 0.05, 0.06, 0.05];
-        let down = up.map(|d: f64| -d);
-        let none = [0.001, -0.001, 0.0, 0.0];
-        let wide = [0.5, -0.4, 0.3, -0.2];
-        for (relation, differences, expected) in [
-            (Relation::Above(0.0), up, Verdict::Holds),
-            (Relation::Above(0.0), down, Verdict::DoesNotHold),
-            (Relation::Above(0.0), wide, Verdict::Inconclusive),
-            (Relation::Above(0.1), up, Verdict::DoesNotHold),
-            (Relation::Below(0.0), down, Verdict::Holds),
-            (Relation::Below(0.0), up, Verdict::DoesNotHold),
-            (Relation::Within(0.01), none, Verdict::Holds),
-            (Relation::Within(0.01), up, Verdict::DoesNotHold),
-            (Relation::Within(0.01), wide, Verdict::Inconclusive),
-        ] {
-            let (verdict, findings) = evidence(relation, &differences).judge();
-            assert_eq!(verdict, expected, "{relation:?} {differences:?}");
-            assert_eq!(findings[0].pairs, 4);
-        }
-    }
-
-    #[test]
-    fn shares_are_judged_by_exact_intervals() {
-        let judge = |hits: usize, n: usize, relation: Relation| {
-            let mut e = Evidence::default();
-            (0..n).for_each(|i| e.measure("ours", "covered", i as u64, if i < hits { 1.0 } else { 0.0 }));
-            e.expect("covers", "covered", "ours", None, relation);
-            e.judge()
-        };
-        let (verdict, findings) = judge(40, 40, Relation::Above(0.95));
-        assert_eq!(verdict, Verdict::Inconclusive);
-        let Interval { mean, low, high, .. } = findings[0].measured;
-        assert!(mean == 1.0 && (low - 0.911_903).abs() < 1e-6 && high == 1.0, "{:?}", findings[0].measured);
-        assert_eq!(judge(40, 40, Relation::Above(0.9)).0, Verdict::Holds);
-        assert_eq!(judge(100, 100, Relation::Above(0.95)).0, Verdict::Holds);
-        assert_eq!(judge(0, 40, Relation::Above(0.5)).0, Verdict::DoesNotHold);
-        assert_eq!(judge(0, 3, Relation::Below(0.5)).0, Verdict::Inconclusive);
-    }
-
-    #[test]
-    fn broken_identities_decide_and_reports_do_not() {
-        let mut e = evidence(Relation::Above(0.0), &[0.04, 0.05, 0.06]);
-        e.report("something else", "accuracy", "ours", Some("random"), Relation::Below(0.0));
-        assert_eq!(e.judge().0, Verdict::Holds);
-        e.identity("sum of leverages = rank", f64::NAN, 2.0, 1e-9);
-        assert_eq!(e.judge().0, Verdict::DoesNotHold);
-    }
-
-    #[test]
-    fn nothing_measured_is_inconclusive() {
-        assert_eq!(Evidence::default().judge().0, Verdict::Inconclusive);
-        let mut e = evidence(Relation::Above(0.0), &[0.1]);
-        assert_eq!(e.judge().0, Verdict::Inconclusive, "one pair gives no interval");
-        e.expect("absent arm", "accuracy", "nobody", None, Relation::Above(0.0));
-        assert_eq!(e.judge().1[1].pairs, 0);
-    }
-
-    /// The false-alarm rate of "holds" under no difference is 2.5%; 2,000 trials, four standard errors.
-    #[test]
-    fn verdicts_err_as_rarely_as_stated() {
-        let mut holds = 0;
-        for i in 0..2000 {
-            let mut rng = Seed(3).rng(i);
-            let d: Vec<f64> = (0..10).map(|_| rng.normal()).collect();
-            holds += usize::from(decide(Relation::Above(0.0), stats::t_interval(&d, 0.95, 0.0)) == Verdict::Holds);
-        }
-        assert!((22..=78).contains(&holds), "{holds}");
-    }
-}
+mod tests;

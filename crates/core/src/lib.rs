@@ -32,7 +32,9 @@ pub use card::{Area, Card, find, nearest, search};
 pub use declared::{Choice, Entry, Kind, Method, Named, Param, Settings};
 pub use environment::Environment;
 pub use error::{Error, Result};
-pub use evidence::{Evidence, Exact, Expectation, Finding, Measurement, Plot, Relation, Scale, Series, Trial, Verdict};
+pub use evidence::{
+    By, Evidence, Exact, Expectation, Finding, Measurement, Need, Plan, Plot, Relation, Role, Series, Tuned, Verdict,
+};
 pub use file::{check_vacant, write_atomic, write_atomic_bytes, write_atomic_folder};
 pub use lists::Lists;
 pub use params::Params;

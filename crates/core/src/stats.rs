@@ -77,6 +77,12 @@ pub(crate) fn number_or_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result
     Ok(<Option<f64> as serde::Deserialize>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
+/// [`number_or_nan`] for a list.
+pub(crate) fn numbers_or_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    let values = <Vec<Option<f64>> as serde::Deserialize>::deserialize(from)?;
+    Ok(values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+}
+
 /// The t interval of a mean at the given level (0.95 for 95%).
 ///
 /// `overlap` corrects for repetitions that share training rows, as the folds of a cross-validation do (Nadeau and
@@ -101,6 +107,25 @@ pub fn share_interval(values: &[f64], level: f64) -> Option<Interval> {
     let mean = hits as f64 / n as f64;
     let (low, high) = clopper_pearson(hits, n, level);
     Some(Interval { mean, se: (mean * (1.0 - mean) / n as f64).sqrt(), low, high })
+}
+
+/// The exact interval of a median between two order statistics, at least at the given level whatever the law (Thompson
+/// 1936): infinite for fewer values than that takes, 6 at 95%. `se` is what a normal law with such an interval would have.
+pub fn median_interval(values: &[f64], level: f64) -> Interval {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let n = sorted.len();
+    let tail = 0.5 - 0.5 * level;
+    // The most values that may be left out at either end.
+    let cut = (0..n.div_ceil(2)).take_while(|k| distributions::binomial(*k as u64, n as u64, 0.5).below <= tail).last();
+    let mean = median(values);
+    match cut {
+        Some(k) => {
+            let (low, high) = (sorted[k], sorted[n - 1 - k]);
+            Interval { mean, se: (high - low) / (2.0 * -normal_quantile(tail)), low, high }
+        }
+        None => Interval { mean, se: f64::INFINITY, low: f64::NEG_INFINITY, high: f64::INFINITY },
+    }
 }
 
 /// The percentile bootstrap interval of a mean, from `resamples` resamples.
@@ -228,6 +253,23 @@ mod tests {
                 assert!(covered > 0.95 - 1e-9 && (n < 300 || covered < 0.985), "{n} {p}: {covered}");
             }
         }
+    }
+
+    /// Coverage is exact for a continuous law: 1 - 2 P(B < cut) with B of n coin tosses.
+    #[test]
+    fn exact_intervals_of_a_median() {
+        let up_to = |n: u32| (1..=n).map(f64::from).collect::<Vec<f64>>();
+        // The ranks of tables of the sign test at 95%.
+        for (n, low, high) in
+            [(6, 1.0, 6.0), (8, 1.0, 8.0), (9, 2.0, 8.0), (10, 2.0, 9.0), (20, 6.0, 15.0), (60, 22.0, 39.0)]
+        {
+            let found = median_interval(&up_to(n), 0.95);
+            assert_eq!((found.low, found.high), (low, high), "{n}");
+        }
+        for n in [0, 1, 5] {
+            assert_eq!(median_interval(&up_to(n), 0.95).high, f64::INFINITY, "{n}");
+        }
+        assert_eq!(median_interval(&[2.0; 6], 0.95).low, 2.0);
     }
 
     #[test]

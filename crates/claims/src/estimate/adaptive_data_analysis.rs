@@ -6,10 +6,11 @@ mod forward_selection;
 mod freedman;
 mod votes;
 
+use crate::Trial;
 use finite_domain::finite_domain;
 use forward_selection::forward_selection;
 use freedman::freedman;
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_estimate::adaptive_data_analysis::{Ladder, Noise, Split, Thresholdout};
 use quadrat_estimate::adaptive_data_analysis::{Query, QueryMechanism};
@@ -211,7 +212,7 @@ fn expected(sizes: &Sizes) -> Evidence {
         }
         for (arm, budget, _) in insiders() {
             let metric = format!("B error/k={k}");
-            match budget {
+            let _ = match budget {
                 Some(budget) => e.expect(
                     &format!("whoever knows the training labels gains less than 0.1 from a budget of {budget}"),
                     &metric,
@@ -226,7 +227,7 @@ fn expected(sizes: &Sizes) -> Evidence {
                     None,
                     Relation::Above(0.15),
                 ),
-            }
+            };
         }
         e.expect(
             &format!("plain means are more than 0.3 off after {k} votes"),

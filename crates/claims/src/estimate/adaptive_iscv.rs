@@ -3,9 +3,10 @@
 
 mod indices;
 
+use crate::Trial;
 use indices::{pick_freeze, rivals, score, sobol};
 use ndarray::{Array2, ArrayView1, ArrayView2};
-use quadrat_core::{Evidence, Relation, Result, Rng, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Relation, Result, Rng, Seed, Series, Silent, checkpoint, stats};
 use quadrat_estimate::functions::{Benchmark, beam_candidate, beam_model};
 use quadrat_estimate::{
     AdaptiveIscv, Expectations, Family, Inputs, MultiEstimate, NormalMixture, Problem, ln_densities,
@@ -42,7 +43,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     );
     moments(trial, &mut evidence)?;
     identities(trial, &mut evidence)?;
-    if trial.scale == quadrat_core::Scale::Full {
+    if trial.scale >= crate::Scale::Full {
         candidate_laws(trial, &mut evidence)?;
         pick_freeze(trial, &mut evidence)?;
     }
@@ -60,7 +61,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
          expected the former to cover more than 97%, in place of the 93 to 97% that is asked of an interval of 95%."
             .into(),
     );
-    if trial.scale == quadrat_core::Scale::Quick {
+    if trial.scale == crate::Scale::Quick {
         evidence.notes.push(
             "Coverage is judged on 400 repetitions: a first run with 60 had left it open between 90.8% and 95.9%."
                 .into(),

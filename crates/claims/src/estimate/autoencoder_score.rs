@@ -5,9 +5,10 @@ mod identities;
 mod sets;
 
 use super::{Figure, add, rank_correlation, slope};
+use crate::Trial;
 use baselines::{by_bic, kernels, normals};
 use ndarray::{Array2, ArrayView2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint, stats};
 use quadrat_estimate::Generator;
 use quadrat_estimate::autoencoder_score::{AutoencoderGenerator, Criterion, Penalty, ScoreAutoencoder, choose_noise};
 use quadrat_estimate::chains::{Chains, Kernel};

@@ -4,9 +4,10 @@ mod cnn;
 mod identities;
 
 use super::{Figure, add, rank_correlation};
+use crate::Trial;
 use cnn::{Cnn, SIDE};
 use ndarray::{Array2, ArrayView2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_estimate::inductive_bias::{
     Fit, GpPosterior, HypothesisSampler, Kernel, Law, Retrain, Rows, Unit, median_distance, reference_error,

@@ -4,8 +4,9 @@ mod identities;
 mod sets;
 
 use super::{Figure, add, slope};
+use crate::Trial;
 use ndarray::{Array2, ArrayView2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, checkpoint, stats};
 use quadrat_estimate::GenerativeModel;
 use quadrat_estimate::perturbed_likelihood::{Bound, Fitted, Noise, PerturbedMle, Sigma, choose};
 use quadrat_numeric::linalg::{gram, symmetric_eigen};

@@ -6,7 +6,8 @@ mod factors;
 mod identities;
 
 use super::{Figure, add, slope};
-use quadrat_core::{Evidence, Plot, Result, Series, Trial, checkpoint, stats};
+use crate::Trial;
+use quadrat_core::{Evidence, Plot, Result, Series, checkpoint, stats};
 use quadrat_numeric::learners::Penalty;
 use rayon::prelude::*;
 

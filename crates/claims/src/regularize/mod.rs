@@ -9,8 +9,9 @@ pub mod self_tuning_network;
 pub mod ticket_reprogramming;
 pub mod weight_compander;
 
+use crate::Trial;
 use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Result, Seed, Trial};
+use quadrat_core::{Error, Result, Seed};
 use quadrat_data::builtin;
 use quadrat_nn::{Network, Parameters, Samples, predict};
 use quadrat_numeric::calibration::{self, Scheme};

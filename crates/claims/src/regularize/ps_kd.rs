@@ -1,8 +1,9 @@
 //! Targets softened by the network's own earlier predictions: fewer errors, and above all better probabilities?
 
 use super::{Quiet, figures, split};
+use crate::Trial;
 use ndarray::array;
-use quadrat_core::{Evidence, Relation, Result, Seed, Silent, Trial};
+use quadrat_core::{Evidence, Relation, Result, Seed, Silent};
 use quadrat_nn::{
     At, ConvNet, Loss, Mlp, Network, Optimizer, Samples, Schedule, TrainMethod, Trainer, initialise, predict,
 };

@@ -1,7 +1,8 @@
 //! Operations and bit widths found against noise: better images for as many bit operations?
 
+use crate::Trial;
 use ndarray::{Array2, s};
-use quadrat_core::{Evidence, Relation, Result, Seed, Trial, stats};
+use quadrat_core::{Evidence, Relation, Result, Seed, stats};
 use quadrat_data::builtin::photographs;
 use quadrat_nn::Samples;
 use quadrat_regularize::{Genotype, Mode, Noise, Op, QuantNas, Space, psnr_y, resize};

@@ -1,7 +1,8 @@
 //! Random pruning at initialisation: does the gap to dense training close as networks grow?
 
 use super::{accuracy, split};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
+use crate::Trial;
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_nn::{Mlp, Optimizer, Samples, Schedule, TrainMethod, Trainer};
 use quadrat_regularize::{FixedMask, Layer, RandomPruning, Rule, densities, global_masks};
 

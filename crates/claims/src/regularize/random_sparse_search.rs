@@ -1,7 +1,8 @@
 //! Random search for a sparse network before training: does it find better networks than drawing one?
 
 use super::{accuracy, split};
-use quadrat_core::{Evidence, Relation, Result, Seed, Silent, Trial, stats};
+use crate::Trial;
+use quadrat_core::{Evidence, Relation, Result, Seed, Silent, stats};
 use quadrat_nn::{Mlp, Optimizer, Samples, Schedule, Trainer, initialise};
 use quadrat_regularize::{RandomSparseSearch, Sparsity, subnetwork, weights};
 

@@ -4,10 +4,11 @@ mod diffusion;
 mod judge;
 
 use super::resized;
+use crate::Trial;
 use diffusion::{Noising, STEPS, denoiser, rows_of, sample};
 use judge::{Judge, Setting, frechet};
 use ndarray::{Array2, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint, stats};
 use quadrat_nn::{At, Loss, Mlp, Optimizer, Parameters, Role, Samples, Schedule, TrainMethod, Trainer};
 use quadrat_regularize::{Lora, Pick, Sara, Select, classes_of, nuclear_subgradient};
 

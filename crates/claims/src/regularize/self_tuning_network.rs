@@ -1,8 +1,9 @@
 //! Strengths tuned while training: one run against a search of many, from any start, and is the schedule worth keeping?
 
 use super::split;
+use crate::Trial;
 use ndarray::{Array1, Array2};
-use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial};
+use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent};
 use quadrat_nn::{
     At, Batch, EpochEnd, Mlp, Optimizer, Parameters, Samples, Schedule, TrainMethod, Trainer, mean_loss, predict,
 };

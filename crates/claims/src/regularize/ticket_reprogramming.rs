@@ -3,9 +3,10 @@
 mod adaptation;
 
 use super::{figures, resized, split};
+use crate::Trial;
 use adaptation::{few_of_each, fine_tune, probe, prompt, reshuffled, textures};
 use ndarray::{Array2, Axis, concatenate};
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_nn::{At, ConvNet, Samples, Trainer};
 use quadrat_numeric::calibration::{self, Scheme};
 use quadrat_regularize::{FixedMask, Prompt, Rewind, Ticket, TicketMaker, VisualPrompt, classes_of, upstream_accuracy};

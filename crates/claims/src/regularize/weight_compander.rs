@@ -1,7 +1,8 @@
 //! Weights as bounded functions of free variables: smaller extremes, fewer zeros, and better networks?
 
 use super::{accuracy, split};
-use quadrat_core::{Evidence, Relation, Result, Seed, Silent, Trial};
+use crate::Trial;
+use quadrat_core::{Evidence, Relation, Result, Seed, Silent};
 use quadrat_nn::{Mlp, Optimizer, Parameters, Samples, Schedule, TrainMethod, Trainer, initialise};
 use quadrat_regularize::{Compander, WeightCompander};
 

@@ -3,8 +3,9 @@
 mod checks;
 mod repetition;
 
+use crate::Trial;
 use checks::check_synthetic_rows;
-use quadrat_core::{Evidence, Plot, Progress, Relation, Result, Seed, Series, Trial};
+use quadrat_core::{Evidence, Plot, Progress, Relation, Result, Seed, Series};
 use quadrat_data::{Missing, builtin};
 use quadrat_numeric::learners::{Learner, Softmax, Tree};
 use quadrat_numeric::metrics::{Split, stratified_folds};
@@ -126,10 +127,10 @@ impl Plan {
             for (rival, words) in RIVALS {
                 let says = format!("{}: {smote} and under-sampling above {words}", table.name);
                 let relation = Relation::Above(0.0);
-                match rival {
+                let _ = match rival {
                     "under" => evidence.expect(&says, &metric, &smote, Some(rival), relation),
                     _ => evidence.report(&says, &metric, &smote, Some(rival), relation),
-                }
+                };
             }
             let says = format!("{}: SMOTE leaves the ranking of logistic regression as it is", table.name);
             let metric = format!("rank auc/{}", table.name);
@@ -308,11 +309,12 @@ impl Progress for Quiet<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quadrat_core::{Scale, Silent};
+    use crate::Scale;
+    use quadrat_core::Silent;
 
     #[test]
     fn a_small_run_works_and_its_identities_hold() {
-        let run = || run(&Trial { seed: Seed(1), scale: Scale::Smoke, progress: &Silent }).unwrap();
+        let run = || run(&Trial { seed: Seed(1), scale: Scale::Smoke, progress: &Silent, checkpoint: None }).unwrap();
         let evidence = run();
         assert!(evidence.exact.iter().all(|e| e.holds()), "{:?}", evidence.exact);
         assert!(evidence.rows.iter().all(|row| (0.0..=1.0).contains(&row.value)));

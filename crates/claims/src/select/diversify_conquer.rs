@@ -1,9 +1,9 @@
 //! "Junk filter": does reweighting clusters by what a judge says of the rows drawn so far keep junk out, and does the
 //! model trained on the choice gain from it?
 
-use super::repetitions;
+use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, Trial, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Classifier, Learner, Mlp, Softmax};
@@ -22,7 +22,7 @@ const OUTLIERS: f64 = 0.05;
 /// The size of the experiment.
 struct Plan {
     data: &'static str,
-    repeats: u64,
+    repeats: usize,
     trusted: usize,
     pool: usize,
     /// Regions of the damage, clusters of the methods, rows to choose.
@@ -58,7 +58,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let mut evidence = plan.evidence();
     let (x, y, _) = builtin::labelled(plan.data)?;
     let one = |seed| plan.repetition(&x, &y, seed);
-    repetitions(trial, &mut evidence, ("junk-filter", plan.repeats), one)?;
+    trial.repeat(&mut evidence, Repetitions { part: "junk-filter", pilot: 4, most: plan.repeats }, one)?;
     evidence.plots = vec![junk_plot(&evidence), accuracy_plot(&evidence)];
     identities(&mut evidence)?;
     Ok(evidence)

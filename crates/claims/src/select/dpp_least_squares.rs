@@ -1,7 +1,8 @@
 //! Determinantal designs: as stable as independent ones with several times the points, and nearly the best fit.
 
+use crate::Trial;
 use ndarray::Array2;
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Trial, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, stats};
 use quadrat_data::{Missing, builtin};
 use quadrat_select::{
     Basis, DesignSampler, Family, FeatureSpace, FinitePool, PoolBasis, Sampler, WeightedFit, features_at,

@@ -1,7 +1,8 @@
 //! Splits by similarity: a random test set measures interpolation, and extrapolation is another matter.
 
+use crate::Trial;
 use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::learners::{Forest, KNearest, Learner, Mlp, Softmax, Standard};
 use quadrat_numeric::{Metric, metrics};

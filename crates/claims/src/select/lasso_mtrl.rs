@@ -3,8 +3,9 @@
 mod corrupted;
 mod theory;
 
+use crate::Trial;
 use ndarray::{Array1, Array2};
-use quadrat_core::{Evidence, Result, Seed, Trial};
+use quadrat_core::{Evidence, Result, Seed};
 use quadrat_numeric::lasso::{basis_pursuit, lasso_path};
 use quadrat_numeric::linalg;
 use quadrat_select::{Penalty, Rule, TaskAllocator};

@@ -1,8 +1,9 @@
 //! A policy learnt against an adversary, against search rules: is it as good at every level of hardness as the policy made
 //! for that level, and better than rules whose noise is mis-set?
 
+use crate::Trial;
 use ndarray::Array2;
-use quadrat_core::{Error, Evidence, Plot, Progress, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Plot, Progress, Relation, Result, Seed, Series, Silent, checkpoint, stats};
 use quadrat_data::{Missing, builtin};
 use quadrat_select::{
     AnswerTable, Classical, QueryPolicy, QueryProblem, QueryRule, Trained, Trainer, mean_losses, play, worst_loss,

@@ -1,9 +1,9 @@
 //! "Tagged pool": from a skewed pool with wrong labels, does information gain on a label graph choose rows from which
 //! more is learnt than from random rows, and as much as from facility location with quality?
 
-use super::repetitions;
+use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, Trial, stats};
+use quadrat_core::{Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Learner, Mlp, Softmax};
@@ -25,7 +25,7 @@ const SEPARATION: f64 = 1.466;
 /// The size of the experiment.
 struct Plan {
     data: &'static str,
-    repeats: u64,
+    repeats: usize,
     /// Clean test rows of each class.
     test: usize,
     /// Clusters whose numbers are the tags: coarse and fine.
@@ -58,7 +58,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let mut evidence = plan.evidence();
     let (x, y, classes) = builtin::labelled(plan.data)?;
     let one = |seed| plan.repetition(&x, &y, classes.len(), seed);
-    repetitions(trial, &mut evidence, ("tagged-pool", plan.repeats), one)?;
+    trial.repeat(&mut evidence, Repetitions { part: "tagged-pool", pilot: 4, most: plan.repeats }, one)?;
     evidence.plots = vec![plan.accuracy_plot(&evidence), balance_plot(&evidence)];
     identities(&mut evidence)?;
     Ok(evidence)

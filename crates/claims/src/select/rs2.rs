@@ -1,8 +1,8 @@
 //! Fresh random subsets against subsets chosen once: at the same number of steps, does the freshness beat the choice?
 
-use super::repetitions;
+use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Classifier, Learner, Mlp};
@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// The size of the experiment.
 struct Plan {
     data: &'static str,
-    repeats: u64,
+    repeats: usize,
     /// Share of the rows that only measure.
     test: f64,
     /// Rounds X, each over a share r of the rows.
@@ -41,7 +41,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let mut evidence = plan.evidence();
     let (x, y, classes) = builtin::labelled(plan.data)?;
     let one = |seed| plan.repetition(&x, &y, classes.len(), seed, trial);
-    repetitions(trial, &mut evidence, ("rs2", plan.repeats), one)?;
+    trial.repeat(&mut evidence, Repetitions { part: "rs2", pilot: 4, most: plan.repeats }, one)?;
     evidence.plots = vec![plan.plot(&evidence)];
     identities(&mut evidence)?;
     Ok(evidence)

@@ -3,10 +3,11 @@
 mod cases;
 mod probe;
 
+use crate::Trial;
 use cases::{Case, METHODS, approximate, cases, drawn_by, gaussian, heavy_tailed, samplers};
 use ndarray::{Array1, Array2, Axis, concatenate};
 use probe::Probe;
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Series, Silent, checkpoint, stats};
 use quadrat_select::{Leverage, LewisWeights, RowScores, Sensitivity, inclusion_probabilities, lp_regress};
 use rayon::prelude::*;
 

@@ -4,8 +4,8 @@ use crate::args::Run;
 use crate::output::{self, Reply, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
-use quadrat::{Error, Finding, Progress, Relation, Result, Seed, Trial, Verdict, catalogue, find};
-use quadrat_claims::{CLAIMS, Claim, Record};
+use quadrat::{Error, Finding, Plan, Progress, Result, Role, Seed, Verdict, catalogue, find};
+use quadrat_claims::{CLAIMS, Checkpoint, Claim, Record, Trial, limit};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,7 +18,7 @@ pub struct Check {
     /// Run every claim
     #[arg(long)]
     pub all: bool,
-    /// How large: `smoke` takes seconds and gives no verdict, `quick` up to 2 minutes, `full` up to 15
+    /// How large: `smoke` takes seconds and gives no verdict, `quick` up to 2 minutes, `full` up to 15, `overnight` hours
     #[arg(long, value_enum, default_value_t = Scale::Quick)]
     pub scale: Scale,
     #[command(flatten)]
@@ -29,6 +29,9 @@ pub struct Check {
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Keep finished repetitions in FILE, and go on from there if it exists
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub checkpoint: Option<PathBuf>,
     /// Keep each record as FOLDER/METHOD.SCALE.json and rewrite FOLDER/CLAIMS.md
     #[arg(long, value_name = "FOLDER")]
     pub record: Option<PathBuf>,
@@ -39,14 +42,16 @@ pub enum Scale {
     Smoke,
     Quick,
     Full,
+    Overnight,
 }
 
-impl From<Scale> for quadrat::Scale {
+impl From<Scale> for quadrat_claims::Scale {
     fn from(scale: Scale) -> Self {
         match scale {
-            Scale::Smoke => quadrat::Scale::Smoke,
-            Scale::Quick => quadrat::Scale::Quick,
-            Scale::Full => quadrat::Scale::Full,
+            Scale::Smoke => quadrat_claims::Scale::Smoke,
+            Scale::Quick => quadrat_claims::Scale::Quick,
+            Scale::Full => quadrat_claims::Scale::Full,
+            Scale::Overnight => quadrat_claims::Scale::Overnight,
         }
     }
 }
@@ -63,9 +68,12 @@ pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
         Some(method) => vec![quadrat_claims::find(find(&catalogue(), method)?.slug)?],
         None => CLAIMS.to_vec(),
     };
+    let scale = args.scale.into();
     let mut records = Vec::with_capacity(claims.len());
     for claim in claims {
-        let trial = Trial { seed: Seed(args.run.seed), scale: args.scale.into(), progress };
+        let kept = args.checkpoint.as_ref().map(|path| Checkpoint::new(path, claim.slug, scale, args.run.seed));
+        let kept = kept.transpose()?;
+        let trial = Trial { seed: Seed(args.run.seed), scale, progress, checkpoint: kept.as_ref() };
         let started = Instant::now();
         let evidence = (claim.run)(&trial)?;
         let record = Record::new(claim.slug, trial.scale, args.run.seed, started.elapsed().as_secs_f64(), evidence);
@@ -78,7 +86,7 @@ pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
         records.push(record);
     }
     let value = serde_json::json!({
-        "scale": quadrat::Scale::from(args.scale),
+        "scale": scale,
         "seed": args.run.seed,
         "holds": records.iter().all(holds),
         "records": json(&records)?,
@@ -107,30 +115,59 @@ fn verdict(record: &Record) -> String {
 
 /// What was expected, what was measured, what follows: one row a finding.
 fn findings(record: &Record) -> Vec<Vec<String>> {
-    let head = ["expected", "metric", "wanted", "measured", "interval", "pairs", "verdict"];
+    let head = ["expected", "metric", "wanted", "measured", "interval", "sees", "pairs", "verdict"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for f in &record.findings {
-        let Finding { expectation, pairs, measured, .. } = f;
+        let Finding { expectation, pairs, measured, sees, .. } = f;
         let says = &expectation.says;
         rows.push(vec![
-            if expectation.decides { says.clone() } else { format!("({says})") },
-            expectation.metric.clone(),
-            match expectation.relation {
-                Relation::Above(margin) => format!("> {margin}"),
-                Relation::Below(margin) => format!("< {margin}"),
-                Relation::Within(margin) => format!("within ±{margin}"),
+            match expectation.role {
+                Role::Primary => says.clone(),
+                Role::Gate => format!("first of all: {says}"),
+                Role::Reported => format!("({says})"),
             },
+            expectation.metric.clone(),
+            limit(expectation),
             figure(measured.mean),
-            if measured.se.is_finite() {
+            if measured.low.is_finite() && measured.high.is_finite() {
                 format!("{} .. {}", figure(measured.low), figure(measured.high))
             } else {
-                "needs two pairs".to_owned()
+                "too few pairs".to_owned()
             },
+            figure(*sees),
             pairs.to_string(),
             if record.verdict.is_some() { f.verdict.to_string() } else { "no verdict".to_owned() },
         ]);
     }
     rows
+}
+
+/// How many repetitions were planned, and for what.
+fn planned(plan: &Plan) -> String {
+    let Plan { name, pilot, most, repetitions, needs } = plan;
+    let mut text = format!("{name}: {repetitions} repetitions, of at most {most}, after a pilot of {pilot}");
+    for need in needs {
+        let wanted = need.repetitions.map_or_else(|| "over a million".to_owned(), |n| n.to_string());
+        let _ = write!(
+            text,
+            "; to see {} beyond the limit nine times in ten takes {wanted}, these see it in {:.0}% ({})",
+            figure(need.matters),
+            100.0 * need.power,
+            need.says
+        );
+    }
+    text
+}
+
+/// What was tuned, and how.
+fn tuned(record: &Record) -> Vec<Vec<String>> {
+    let head = ["tuned for", "parameter", "chosen", "tried", "at the edge"];
+    let rows = record.evidence.tuned.iter().map(|t| {
+        let tried: Vec<String> = t.tried.iter().map(|v| figure(*v)).collect();
+        let edge = if t.at_edge() { "YES" } else { "no" };
+        vec![t.arm.clone(), t.parameter.clone(), figure(t.chosen), tried.join(", "), edge.to_owned()]
+    });
+    std::iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect()
 }
 
 /// Identities with both sides.
@@ -149,22 +186,32 @@ fn describe(record: &Record) -> String {
     for (heading, body) in [("paper", &record.evidence.paper), ("here", &record.evidence.experiment)] {
         let _ = write!(text, "\n{heading}\n{}", wrap(body, 2, 100));
     }
+    if !record.evidence.plans.is_empty() {
+        text.push_str("\nplanned\n");
+    }
+    for plan in &record.evidence.plans {
+        text.push_str(&wrap(&planned(plan), 2, 100));
+    }
     if !record.findings.is_empty() {
         text.push_str("\nexpected beforehand, and measured");
-        text.push_str(if record.findings.iter().all(|f| f.expectation.decides) {
+        text.push_str(if record.findings.iter().all(|f| f.expectation.role != Role::Reported) {
             "\n"
         } else {
             " (in brackets: not part of the verdict)\n"
         });
     }
     for row in findings(record).iter().skip(1) {
-        if let [says, metric, wanted, measured, interval, pairs, verdict] = row.as_slice() {
-            let found = format!("{metric} {wanted}: {measured} [{interval}], {pairs} pairs: {verdict}");
+        if let [says, metric, wanted, measured, interval, sees, pairs, verdict] = row.as_slice() {
+            let open = if verdict == "holds" { String::new() } else { format!(" (sees {sees} beyond the limit)") };
+            let found = format!("{metric} {wanted}: {measured} [{interval}], {pairs} pairs: {verdict}{open}");
             let _ = write!(text, "{}{}", wrap(says, 2, 100), wrap(&found, 6, 100));
         }
     }
     if !record.evidence.exact.is_empty() {
         let _ = write!(text, "\n{}", table(&identities(record), &[1, 2, 3]));
+    }
+    if !record.evidence.tuned.is_empty() {
+        let _ = write!(text, "\n{}", table(&tuned(record), &[2]));
     }
     for note in &record.evidence.notes {
         let _ = write!(text, "\n{}", wrap(note, 2, 100));
@@ -193,7 +240,7 @@ fn report(records: &[Record]) -> Result<Page> {
         let good = record.verdict.and_then(|v| match v {
             Verdict::Holds => Some(true),
             Verdict::DoesNotHold => Some(false),
-            Verdict::Inconclusive => None,
+            Verdict::Inconclusive | Verdict::NotTestable => None,
         });
         let mut blocks = vec![
             Block::Verdict { word: verdict(record), good },
@@ -203,8 +250,12 @@ fn report(records: &[Record]) -> Result<Page> {
                 (format!("Measured here, in {}", seconds(record.seconds)), evidence.experiment.clone()),
             ]),
         ];
+        blocks.extend(evidence.plans.iter().map(|plan| Block::Text(format!("Planned: {}.", planned(plan)))));
         if !record.findings.is_empty() {
-            blocks.push(Block::Table { rows: findings(record), right: vec![2, 3, 4, 5] });
+            blocks.push(Block::Table { rows: findings(record), right: vec![2, 3, 4, 5, 6] });
+        }
+        if !evidence.tuned.is_empty() {
+            blocks.push(Block::Table { rows: tuned(record), right: vec![2] });
         }
         if !evidence.exact.is_empty() {
             blocks.push(Block::Table { rows: identities(record), right: vec![1, 2, 3] });

@@ -2,7 +2,8 @@
 
 use super::votes::{Votes, random_bits};
 use super::{DOMAIN, Found};
-use quadrat_core::{Result, Seed, Trial, checkpoint};
+use crate::Trial;
+use quadrat_core::{Result, Seed, checkpoint};
 use quadrat_estimate::adaptive_data_analysis::{
     Bits, Mechanism, Naive, Noise, NoiseAddition, Pmw, QueryMechanism, Reading,
 };

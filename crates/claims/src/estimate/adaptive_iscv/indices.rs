@@ -1,8 +1,9 @@
 //! Sobol' indices, by this and the usual ways.
 
 use super::{LN_2PI, N, PUBLISHED, REPLICATED, column_means, errors_by_calls, repeat, squared_error};
+use crate::Trial;
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Rng, Seed, Silent, Trial, stats};
+use quadrat_core::{Error, Evidence, Plot, Relation, Result, Rng, Seed, Silent, stats};
 use quadrat_estimate::Problem;
 use quadrat_estimate::functions::{Benchmark, beam, g_function, ishigami};
 use quadrat_estimate::sobol::{DesignPoints, Factors, Saltelli, SobolEstimate, SobolIscv};
@@ -67,9 +68,9 @@ pub(super) fn pick_freeze(trial: &Trial, evidence: &mut Evidence) -> Result<()> 
 pub(super) fn sobol(trial: &Trial, evidence: &mut Evidence) -> Result<()> {
     let calls = 14_000;
     let models = match trial.scale {
-        quadrat_core::Scale::Smoke => vec![],
-        quadrat_core::Scale::Quick => vec![ishigami()],
-        quadrat_core::Scale::Full => vec![ishigami(), g_function(), beam()?],
+        crate::Scale::Smoke => vec![],
+        crate::Scale::Quick => vec![ishigami()],
+        crate::Scale::Full | crate::Scale::Overnight => vec![ishigami(), g_function(), beam()?],
     };
     let repeats = trial.at(0, 400, 1000);
     let mut curve = Vec::new();

@@ -1,8 +1,9 @@
 //! What must hold whatever the data.
 
 use super::{ring, rows_of};
+use crate::Trial;
 use ndarray::{Array2, Axis, array};
-use quadrat_core::{Evidence, Result, Seed, Trial};
+use quadrat_core::{Evidence, Result, Seed};
 use quadrat_estimate::autoencoder_score::{Criterion, Penalty, ScoreAutoencoder};
 use quadrat_estimate::chains::Chains;
 use quadrat_estimate::score::{Quadrature, ScoreModel};

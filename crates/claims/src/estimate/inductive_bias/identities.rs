@@ -1,7 +1,8 @@
 //! What must hold whatever the data.
 
+use crate::Trial;
 use ndarray::{Array2, Axis, s};
-use quadrat_core::{Evidence, Result, Seed, Trial};
+use quadrat_core::{Evidence, Result, Seed};
 use quadrat_estimate::inductive_bias::{GpPosterior, Kernel, QuadraticForm, Rows, Unit};
 use quadrat_numeric::linalg::cholesky;
 use quadrat_numeric::special::{log_noncentral_chi_square_cdf, log_noncentral_chi_square_pdf};

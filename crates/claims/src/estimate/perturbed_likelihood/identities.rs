@@ -2,8 +2,9 @@
 
 use super::super::slope;
 use super::Set;
+use crate::Trial;
 use ndarray::{Array2, Axis};
-use quadrat_core::{Evidence, Result, Seed, Silent, Trial, stats};
+use quadrat_core::{Evidence, Result, Seed, Silent, stats};
 use quadrat_estimate::perturbed_likelihood::{Bound, InstanceNoise, Noise, PerturbedMle};
 use quadrat_numeric::linalg::{gram, symmetric_eigen};
 use quadrat_numeric::transport::wasserstein1;

@@ -1,8 +1,9 @@
 //! Experiment D: handwritten digits.
 
 use super::{Figure, LOGISTIC, curve, plot};
+use crate::{Scale, Trial};
 use ndarray::{Array2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Scale, Seed, Silent, Trial, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Silent, stats};
 use quadrat_data::builtin;
 use quadrat_estimate::pretrain_mle_erm::{FactorAnalysis, GaussianMixture, Head, Latent, Ppca, Target};
 

@@ -1,8 +1,9 @@
 //! Experiments A and C, and the counter-check: factor models whose excess risk is known in closed form.
 
 use super::{Figure, LEAST_SQUARES, OLS, ORACLE, RIDGE, curve, log_slope, plot, pretrained};
+use crate::Trial;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
-use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Trial};
+use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed};
 use quadrat_estimate::pretrain_mle_erm::{Contrastive, FactorModel, Latent, Pairs, Ppca};
 use quadrat_numeric::learners::{Penalty, Ridge};
 use quadrat_numeric::linalg::solve;

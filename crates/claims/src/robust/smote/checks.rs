@@ -1,8 +1,9 @@
 //! What must hold of every synthetic row.
 
 use super::{Quiet, load};
+use crate::Trial;
 use ndarray::Axis;
-use quadrat_core::{Evidence, Result, Trial, stats};
+use quadrat_core::{Evidence, Result, stats};
 use quadrat_robust::{Labelled, Origin, Resampler, Smote, Strategy};
 
 /// What must be true of SMOTE's rows exactly, or up to the chance of a known distribution (four standard errors).

@@ -1,7 +1,8 @@
 //! Real images under eight corruptions: each corruption and digit is a task, one digit against the rest.
 
+use crate::Trial;
 use ndarray::{Array2, ArrayView1, Axis, concatenate, s};
-use quadrat_core::{Error, Evidence, Relation, Result, Rng, Seed, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Error, Evidence, Relation, Result, Rng, Seed, Silent, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::linalg::Pca;
 use quadrat_numeric::metrics::auc;

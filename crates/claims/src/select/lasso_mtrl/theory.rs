@@ -1,8 +1,9 @@
 //! Data as the theory has it: what a purchase is worth, against what the formulas say.
 
 use super::{exact, l1, squares};
+use crate::Trial;
 use ndarray::{Array1, Array2};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, Trial, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint, stats};
 use quadrat_numeric::linalg;
 use quadrat_select::{LinearMtl, Rule, Task, TaskAllocator};
 use rayon::prelude::*;

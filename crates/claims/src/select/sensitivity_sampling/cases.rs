@@ -1,7 +1,8 @@
 //! The matrices, and the scores that are compared on them.
 
+use crate::Trial;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use quadrat_core::{Error, Progress, Result, Seed, Silent, Trial};
+use quadrat_core::{Error, Progress, Result, Seed, Silent};
 use quadrat_data::{Missing, builtin};
 use quadrat_select::{
     LevSens, Leverage, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores, Sensitivity,
