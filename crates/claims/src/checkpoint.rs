@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// The finished repetitions of one claim's run.
+#[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     kept: Mutex<Kept>,
 }
 
+#[derive(Debug)]
 struct Kept {
     file: File,
     parts: HashMap<String, (String, Vec<Expectation>)>,

@@ -27,7 +27,8 @@ pub(crate) fn table(records: &[Record]) -> String {
         "# Claims\n\nWritten by `quadrat check --record`; do not edit. Each method's page says what its paper reports, what was \
          done here, what was planned, and all that was measured. A verdict comes from the interval of what was expected \
          beforehand: *holds*, *does not hold*, *inconclusive* (the interval has both), *not testable here* (what the claim \
-         stands on was not shown to work). The last columns: repetitions, how many runs from other seeds say the same, and \
+         stands on was not shown to work). Intervals are at 95%, of an equivalence at 90%, and wider where several decide (Holm). The \
+         last columns: repetitions, how many runs from other seeds say the same, and \
          seconds on two cores.\n\n\
          | method | scale | verdict | claimed | measured | runs | other seeds | s |\n|---|---|---|---|---|---|---|---|\n",
     );

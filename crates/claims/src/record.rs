@@ -173,10 +173,8 @@ mod tests {
 
     fn sample(seed: u64) -> Record {
         let mut e = Evidence::new("Better by 2 points.", "Four made-up figures.");
-        for i in 0..4 {
-            e.measure("ours", "accuracy", i, 0.9 + i as f64 * 0.001 + seed as f64 * 1e-4);
-            e.measure("random", "accuracy", i, 0.8);
-        }
+        (0..4).for_each(|i| e.measure("ours", "accuracy", i, 0.9 + i as f64 * 0.001 + seed as f64 * 1e-4));
+        (0..4).for_each(|i| e.measure("random", "accuracy", i, 0.8));
         e.expect("ours beats random", "accuracy", "ours", Some("random"), Relation::Above(0.0));
         e.identity("one is one", 1.0, 1.0, 0.0);
         Record::new("sample", Scale::Quick, seed, 2.0, e)
