@@ -4,6 +4,7 @@
 //! leaves the verdict to the statistics in `quadrat-core`. [`CLAIMS`] lists them all; [`Record`] is what a run leaves
 //! behind under `results/`.
 
+pub mod certify;
 mod checkpoint;
 mod claim;
 pub mod estimate;

@@ -8,6 +8,7 @@ mod commands;
 mod examples;
 mod output;
 mod parameters;
+mod process;
 mod reading;
 mod report;
 mod terminal;

@@ -1,36 +1,29 @@
 //! An external program as a model: one run a point, its standard output one number or more.
 
+use crate::process::{CommandLine, TICK, kill};
 use quadrat::estimate::sobol::Input;
 use quadrat::{Error, Progress, Result, checkpoint};
 use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A command line with places for the inputs.
 #[derive(Debug)]
 pub struct Program {
-    /// The words; with a shell, the whole line as one.
-    words: Vec<String>,
-    shell: bool,
+    line: CommandLine,
     inputs: Vec<String>,
 }
 
 impl Program {
-    /// Splits the command into words as a shell does; a shell is called only for what words cannot say.
+    /// The program of a command line that has a place for every input.
     pub fn parse(command: &str, inputs: &[Input]) -> Result<Program> {
         let inputs: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
         if let Some(absent) = inputs.iter().find(|name| !command.contains(&place(name))) {
             let want = format!("write {} where the input goes, or take it out of the problem", place(absent));
             return Err(Error::input("--command", format!("nothing for the input `{absent}`"), want));
         }
-        let shell = needs_shell(command);
-        let words = if shell { Some(vec![command.to_owned()]) } else { shlex::split(command) };
-        match words {
-            Some(words) if words.first().is_some_and(|first| !first.is_empty()) => Ok(Program { words, shell, inputs }),
-            Some(_) => Err(Error::input("--command", "nothing to run", "name a program")),
-            None => Err(Error::input("--command", format!("`{command}`"), "close its quotes")),
-        }
+        Ok(Program { line: CommandLine::parse("--command", command)?, inputs })
     }
 
     /// One run, which is ended after `limit` if there is one, or when the user stops the job.
@@ -38,22 +31,11 @@ impl Program {
     /// # Errors
     /// A program that does not start; a job that was stopped. A run that fails is no error: it ends with a reason.
     pub fn once(&self, x: &[f64], limit: Option<Duration>, progress: &dyn Progress) -> Result<Ended> {
-        let filled: Vec<String> = self.words.iter().map(|word| self.fill(word, x)).collect();
-        let mut command = if self.shell {
-            let mut shell = Command::new("sh");
-            shell.arg("-c").args(&filled);
-            shell
-        } else {
-            let mut command = Command::new(&filled[0]);
-            command.args(&filled[1..]);
-            command
-        };
-        // A group of its own: what the program starts ends with it, and Ctrl-C reaches us first.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut command = self.line.command(|word| self.fill(word, x));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let name = command.get_program().display().to_string();
         let not_run = |e: std::io::Error| {
-            let got = format!("`{}` did not start: {e}", filled[0]);
+            let got = format!("`{name}` did not start: {e}");
             Error::input(self.point(x), got, "name a program that runs here")
         };
         let mut child = command.spawn().map_err(not_run)?;
@@ -101,9 +83,6 @@ impl Program {
 
 /// The numbers that a run printed, or why there are none.
 pub type Ended = std::result::Result<Vec<f64>, String>;
-
-/// Between two looks at the clock.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Waits until the program has closed its output and ended: its status with what it printed and complained, or none if
 /// time was up.
@@ -155,37 +134,8 @@ fn wait(
     }
 }
 
-/// Ends a program and all it has started.
-fn kill(child: &mut Child) {
-    #[cfg(unix)]
-    if let Ok(id) = i32::try_from(child.id()) {
-        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
 fn place(name: &str) -> String {
     format!("{{{name}}}")
-}
-
-/// Whether the command has something outside quotes that only a shell understands.
-fn needs_shell(command: &str) -> bool {
-    let mut quote = None;
-    let mut escaped = false;
-    for c in command.chars() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (None | Some('"'), '\\') => escaped = true,
-            (None, '\'' | '"') => quote = Some(c),
-            (Some(open), _) if open == c => quote = None,
-            (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '#' | '~') => return true,
-            // Expansions work inside double quotes as well.
-            (None | Some('"'), '$' | '`') => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -198,30 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_is_called_only_where_words_do_not_do() {
-        for (command, shell) in [
-            ("./model {a} {b}", false),
-            ("./model '{a};' \"a|b\" {b}", false),
-            ("awk 'BEGIN {print $1 * {a} + {b}}'", false),
-            ("echo {a} {b} | cut -d' ' -f1", true),
-            ("echo \"$HOME\" {a} {b}", true),
-            ("echo \\$ {a} {b}", false),
-        ] {
-            assert_eq!(Program::parse(command, &inputs()).unwrap().shell, shell, "{command}");
-        }
-    }
-
-    #[test]
     fn numbers_take_their_places() {
         let program = Program::parse("model --a={a} '{b} {a}'", &inputs()).unwrap();
         let x = [1e-9, 2.5];
-        let words: Vec<String> = program.words.iter().map(|word| program.fill(word, &x)).collect();
+        let words: Vec<String> = program.line.words.iter().map(|word| program.fill(word, &x)).collect();
         assert_eq!(words, ["model", "--a=1e-9", "2.5 1e-9"]);
     }
 
     #[test]
-    fn commands_that_cannot_run_are_refused() {
-        for (command, part) in [("./model {a}", "`b`"), ("'{a}{b}", "close its quotes"), ("", "`a`")] {
+    fn every_input_has_a_place() {
+        for (command, part) in [("./model {a}", "`b`"), ("", "`a`")] {
             let error = Program::parse(command, &inputs()).unwrap_err().to_string();
             assert!(error.contains(part), "{command}: {error}");
         }

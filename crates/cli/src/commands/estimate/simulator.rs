@@ -2,6 +2,7 @@
 
 use super::program::{Ended, Program};
 use crate::output::count;
+use crate::process;
 use clap::Args;
 use ndarray::{Array2, ArrayView2};
 use quadrat::estimate::runs::{Outcome, Runs};
@@ -78,12 +79,7 @@ impl<'a> Simulator<'a> {
     /// A program and the runs that were kept of it.
     pub fn open(external: &External, command: &str, inputs: &[Input], progress: &'a dyn Progress) -> Result<Self> {
         let program = Program::parse(command, inputs)?;
-        let limit = match external.timeout {
-            Some(seconds) if !(seconds > 0.0 && seconds < 1e9) => {
-                return Err(Error::input("--timeout", seconds, "use a positive number of seconds"));
-            }
-            limit => limit.map(Duration::from_secs_f64),
-        };
+        let limit = external.timeout.map(|seconds| process::limit("--timeout", seconds)).transpose()?;
         let runs = match &external.runs {
             Some(path) => Runs::open(path, command, program.inputs())?,
             None => Runs::in_memory(command, program.inputs()),
