@@ -3,7 +3,8 @@
 
 use clap::Command;
 
-/// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps.
+/// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
+/// `choose.sh` is a program of theirs.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -63,7 +64,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("predict", &["quadrat predict --model model --in builtin:iris --out predicted.csv"]),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),
-    ("check", &["quadrat check smote --scale smoke", "quadrat check smote --scale smoke --out record.json"]),
+    (
+        "check",
+        &[
+            "quadrat check smote --scale smoke",
+            "quadrat check smote --scale smoke --out record.json",
+            "quadrat check --certify \"sh choose.sh\" --as selector --report certificate.html",
+        ],
+    ),
 ];
 
 /// The command line with the examples under each verb's help.

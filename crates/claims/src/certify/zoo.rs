@@ -437,7 +437,7 @@ fn no_alarm(certificates: u64) {
 
 #[test]
 fn no_sound_subject_is_refused() {
-    no_alarm(if cfg!(debug_assertions) { 60 } else { 200 });
+    no_alarm(if cfg!(debug_assertions) { 150 } else { 200 });
 }
 
 /// `cargo test --release -p quadrat-claims --no-default-features certify -- --include-ignored --nocapture`

@@ -1,5 +1,6 @@
 //! `quadrat check`: runs the claims of papers again.
 
+use super::certify::{self, Certify};
 use crate::args::Run;
 use crate::output::{self, Reply, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
@@ -13,7 +14,7 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct Check {
     /// The method whose claim to run
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present_any = ["all", "certify"], conflicts_with = "all")]
     pub method: Option<String>,
     /// Run every claim
     #[arg(long)]
@@ -22,8 +23,10 @@ pub struct Check {
     #[arg(long, value_enum, default_value_t = Scale::Quick)]
     pub scale: Scale,
     #[command(flatten)]
+    pub certify: Certify,
+    #[command(flatten)]
     pub run: Run,
-    /// Write the records as JSON
+    /// Write the records, or the certificate, as JSON
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Write a self-contained HTML page about the run
@@ -60,6 +63,10 @@ impl From<Scale> for quadrat_claims::Scale {
 pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
     for path in [&args.out, &args.report].into_iter().flatten() {
         output::check_place(path)?;
+    }
+    if let (Some(command), Some(kind)) = (&args.certify.certify, args.certify.kind) {
+        let files = [args.out.as_deref(), args.report.as_deref()];
+        return certify::run(&args.certify, command, kind, &args.run, files, progress);
     }
     if let Some(folder) = &args.record {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;

@@ -3,6 +3,7 @@
 mod allocate;
 mod ask;
 mod balance;
+mod certify;
 mod check;
 mod compare;
 mod data;
@@ -84,7 +85,7 @@ pub enum Command {
     #[cfg(feature = "networks")]
     #[command(flatten)]
     Networks(Networks),
-    /// Re-run the claim of a method's paper; exit code 0: holds, 1: does not hold or inconclusive, 2: error
+    /// Re-run the claim of a method's paper, or certify a program; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
 }
 

@@ -30,6 +30,7 @@ fn the_examples_of_every_verb_run() {
         train.push_str(&format!("{age},{},{}\n", ["Oslo", "Rome"][i % 2], if i % 4 == 0 { "rare" } else { "common" }));
     }
     folder.write("train.csv", &train);
+    folder.write("choose.sh", crate::certify::CHOOSE);
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));
         let lines: Vec<&str> = help.split("Examples:").nth(1).unwrap_or_default().lines().map(str::trim).collect();
@@ -37,7 +38,10 @@ fn the_examples_of_every_verb_run() {
         assert!(!lines.is_empty(), "{verb}: no example\n{help}");
         for line in lines {
             assert!(line.starts_with(&format!("quadrat {verb}")), "{line}");
-            folder.ok(line);
+            // Elsewhere there is no `sh`.
+            if cfg!(unix) || !line.contains("sh choose.sh") {
+                folder.ok(line);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod allocate;
 mod ask;
+mod certify;
 mod choose;
 mod columns;
 mod common;
