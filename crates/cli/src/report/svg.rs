@@ -262,6 +262,7 @@ mod tests {
             assert!(histogram(&values, "weight").is_ok());
         }
         assert!(scatter(&[]).is_ok());
+        #[cfg(feature = "networks")]
         for points in [vec![], vec![[1.0, 0.0]; 3], vec![[1.0, 2.0], [f64::NAN, f64::INFINITY]]] {
             assert!(residuals(&points, "predicted", "left over").is_ok());
         }
