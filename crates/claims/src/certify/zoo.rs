@@ -6,7 +6,9 @@ use ndarray::Array2;
 use quadrat_core::{Rng, Seed, Silent};
 use quadrat_numeric::Points;
 use quadrat_robust::{Labelled, Resampler, Smote};
-use quadrat_select::{D2, FacilityLocation, KCenter, Leverage, Pool, Random, ScoreSampler, Selector, Stratified};
+use quadrat_select::{
+    D2, FacilityLocation, Herding, KCenter, Leverage, Pool, Random, ScoreSampler, Selector, Stratified,
+};
 use rayon::prelude::*;
 use std::time::Instant;
 
@@ -373,11 +375,14 @@ const DEFECTS: &[Exhibit] = &[
     ),
 ];
 
-const SOUND: &[(&str, Kind, fn() -> Closure)] = &[
+/// Name, kind, and how it is made.
+type Sound = (&'static str, Kind, fn() -> Closure);
+
+const SOUND: &[Sound] = &[
     ("random", Kind::Selector, || ours(Random)),
     ("d2", Kind::Selector, || ours(D2)),
     ("k-center", Kind::Selector, || ours(KCenter)),
-    ("facility location", Kind::Selector, || ours(FacilityLocation::default())),
+    ("herding", Kind::Selector, || ours(Herding::default())),
     ("random", Kind::Weighted, || ours(Random)),
     ("stratified", Kind::Weighted, || ours(Stratified::default())),
     ("leverage", Kind::Weighted, || {
@@ -502,6 +507,15 @@ fn faults_are_laws_that_are_broken() {
         assert!(item.measured.contains(part), "{item:?}");
         assert!(certificate.items.iter().any(|item| item.status == Status::NotReached));
     }
+}
+
+/// Two rows that stand for each other gain the same, whatever their values are: facility location takes the one that
+/// comes first.
+#[test]
+fn ties_that_go_to_the_first_row_are_found() {
+    let certificate = certificate(|| ours(FacilityLocation::default()), Kind::Selector, 5);
+    let broken: Vec<Law> = certificate.broken().map(|item| item.law).collect();
+    assert_eq!(broken, [Law::Order]);
 }
 
 /// Weights that single rows carry beyond what can be vouched for.
