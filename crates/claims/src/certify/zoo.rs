@@ -447,7 +447,7 @@ fn no_sound_subject_is_refused() {
 
 /// `cargo test --release -p quadrat-claims --no-default-features certify -- --include-ignored --nocapture`
 #[test]
-#[ignore = "a minute in release mode"]
+#[ignore = "half a minute of processor time"]
 fn no_sound_subject_of_a_thousand_is_refused() {
     no_alarm(1000);
 }
