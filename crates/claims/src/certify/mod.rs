@@ -26,6 +26,7 @@
 //! # Ok::<(), quadrat_core::Error>(())
 //! ```
 
+mod averages;
 mod book;
 mod choice;
 mod examiner;

@@ -172,6 +172,7 @@ fn order(x: &mut Examiner, base: &Request) -> Result<(), Halt> {
         put(&mut request, base, &order);
         request.seed = x.new_seed();
         let (answer, lie) = valid(x, &mut request)?;
+        x.book.agrees(Law::NoCopies);
         made += lie.len() as u64;
         copies += lie.iter().filter(|new| new.from_end <= ROUNDING).count() as u64;
         let labels = answer.labels.iter().skip(request.rows.len());

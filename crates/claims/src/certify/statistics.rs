@@ -24,9 +24,9 @@ pub fn frequency_finds(n: u64, p: f64, alpha: f64) -> Option<f64> {
 }
 
 /// The repetitions after which a relative deviation `by` from a probability `p` is found with probability [`POWER`]: as
-/// the normal law has it, and a tenth more, since the exact test at so small a level wants some.
+/// the normal law has it, and some more, which the exact test needs at so small a level.
 pub fn frequency_repetitions(p: f64, by: f64, alpha: f64) -> f64 {
-    1.1 * reach(alpha).powi(2) * (1.0 - p) / (p * by * by)
+    1.15 * reach(alpha).powi(2) * (1.0 - p) / (p * by * by)
 }
 
 /// The repetitions after which a deviation `by` of a mean is found with probability [`POWER`] by betting, where values

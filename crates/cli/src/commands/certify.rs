@@ -101,7 +101,7 @@ fn holds(item: &Item) -> &'static str {
     match item.status {
         Status::Holds => "yes",
         Status::Broken => "NO",
-        Status::NotReached => "not reached",
+        Status::NotReached => "not judged",
     }
 }
 
