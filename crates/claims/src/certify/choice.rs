@@ -14,11 +14,13 @@ pub fn examine(x: &mut Examiner) -> Result<(), Halt> {
     base.seed = x.new_seed();
     let first = valid(x, &mut base)?;
     x.same(&mut base, &first, "at once")?;
-    for (_, mut edge) in choice_edges(x.seed) {
+    for (about, mut edge) in choice_edges(x.seed) {
+        x.about = about;
         edge.seed = x.new_seed();
         let answer = valid(x, &mut edge)?;
         x.same(&mut edge, &answer, "at once")?;
     }
+    x.about = "";
     let too_many = Request { k: Some(ROWS + 1), ..base.clone() };
     x.impossible(too_many, "k = n + 1", x.book.kind == Kind::Weighted)?;
     if matches!(x.book.kind, Kind::Weighted | Kind::Design) {

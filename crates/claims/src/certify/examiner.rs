@@ -25,6 +25,8 @@ pub struct Examiner<'a> {
     pub book: Book,
     /// Where the data come from.
     pub seed: Seed,
+    /// What is special about the rows that are asked about, where something is.
+    pub about: &'static str,
     seeds: Rng,
     requests: u64,
 }
@@ -35,7 +37,7 @@ const SEEDS: usize = 32;
 
 impl<'a> Examiner<'a> {
     pub fn new(subject: &'a mut dyn Subject, book: Book, seed: Seed, progress: &'a dyn Progress) -> Self {
-        Examiner { subject, progress, book, seed, seeds: seed.stream("seeds").rng(0), requests: 0 }
+        Examiner { subject, progress, book, seed, about: "", seeds: seed.stream("seeds").rng(0), requests: 0 }
     }
 
     pub fn finish(self, seed: Seed) -> Certificate {
@@ -71,7 +73,7 @@ impl<'a> Examiner<'a> {
 
     /// A law is broken by the answer to this request, and the examination cannot go on.
     pub fn broken(&mut self, law: Law, request: &Request, how: &str) -> Halt {
-        self.book.breaks(law, format!("{} {how}", describe(request)));
+        self.book.breaks(law, format!("{} {how}", self.describe(request)));
         Halt::Broken
     }
 
@@ -82,7 +84,7 @@ impl<'a> Examiner<'a> {
         if again == *first {
             self.book.agrees(Law::SameSeed);
         } else {
-            let measured = format!("{} has another answer {when} than as request {asked}", describe(request));
+            let measured = format!("{} has another answer {when} than as request {asked}", self.describe(request));
             self.book.breaks(Law::SameSeed, measured);
         }
         Ok(())
@@ -128,9 +130,11 @@ impl<'a> Examiner<'a> {
         }
         Ok(())
     }
-}
 
-pub fn describe(request: &Request) -> String {
-    let k = request.k.map_or_else(String::new, |k| format!(", k = {k}"));
-    format!("request {} ({} rows{k})", request.id, request.rows.len())
+    /// A request in words.
+    fn describe(&self, request: &Request) -> String {
+        let k = request.k.map_or_else(String::new, |k| format!(", k = {k}"));
+        let about = if self.about.is_empty() { String::new() } else { format!(", {}", self.about) };
+        format!("request {} ({} rows{k}{about})", request.id, request.rows.len())
+    }
 }

@@ -17,7 +17,7 @@ pub fn choice(seed: Seed, n: usize, k: usize) -> Request {
     Request { id: 0, seed: 0, k: Some(k), rows, labels: labels(n, &[2, 1, 3]) }
 }
 
-/// Choices at the edges of what can be asked, each with a name.
+/// Choices at the edges of what can be asked, each with what is special about its rows.
 pub fn choice_edges(seed: Seed) -> Vec<(&'static str, Request)> {
     let ask = |k| choice(seed.stream("edges"), ROWS, k);
     let mut copies = ask(2 * ROWS / 3);
@@ -27,19 +27,19 @@ pub fn choice_edges(seed: Seed) -> Vec<(&'static str, Request)> {
     let mut one_column = ask(CHOSEN);
     one_column.rows.iter_mut().for_each(|row| row.truncate(1));
     vec![
-        ("k = 1", ask(1)),
-        ("k = 2", ask(2)),
-        ("k = 3", ask(3)),
-        ("k = n - 1", ask(ROWS - 1)),
-        ("k = n", ask(ROWS)),
-        ("one row", choice(seed, 1, 1)),
+        ("", ask(1)),
+        ("", ask(2)),
+        ("", ask(3)),
+        ("", ask(ROWS - 1)),
+        ("", ask(ROWS)),
+        ("", choice(seed, 1, 1)),
         ("every row twice", copies),
         ("a constant column", constant),
         ("one column", one_column),
     ]
 }
 
-/// Rows of each class of the table that resamplers grow; odd numbers and no multiples of each other.
+/// Rows of each class of the table that resamplers grow: more in each than SMOTE's usual five neighbours.
 pub const CLASSES: [usize; 3] = [14, 8, 7];
 
 /// A request to grow the smaller of three classes, or of those that have rows in `classes`.
@@ -53,7 +53,7 @@ pub fn unbalanced(seed: Seed, classes: &[usize]) -> Request {
     Request { id: 0, seed: 0, k: None, rows, labels }
 }
 
-/// Tables at the edges of what a resampler can be asked to grow.
+/// Tables at the edges of what a resampler can be asked to grow, each with what is special about it.
 pub fn unbalanced_edges(seed: Seed) -> Vec<(&'static str, Request)> {
     let ask = |classes: &[usize]| unbalanced(seed.stream("edges"), classes);
     let mut constant = ask(&CLASSES);

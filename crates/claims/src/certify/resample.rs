@@ -20,11 +20,13 @@ pub fn examine(x: &mut Examiner) -> Result<(), Halt> {
     base.seed = x.new_seed();
     let (first, _) = valid(x, &mut base)?;
     x.same(&mut base, &first, "at once")?;
-    for (_, mut edge) in unbalanced_edges(x.seed) {
+    for (about, mut edge) in unbalanced_edges(x.seed) {
+        x.about = about;
         edge.seed = x.new_seed();
         let (answer, _) = valid(x, &mut edge)?;
         x.same(&mut edge, &answer, "at once")?;
     }
+    x.about = "";
     let mut short = base.clone();
     short.labels.pop();
     x.impossible(short, "a request with one label too few", false)?;
