@@ -184,7 +184,7 @@ pub(super) fn limit(e: &Expectation) -> f64 {
 fn share_sees(limit: f64, n: usize, relation: Relation, level: f64) -> f64 {
     let room = if matches!(relation, Relation::Below(_)) { limit } else { 1.0 - limit };
     let enough = |d: f64| super::plan::share_power(limit, d, n, relation, level) >= 0.9;
-    if !(room > 0.0) || !enough(room) {
+    if room.is_nan() || room <= 0.0 || !enough(room) {
         return f64::INFINITY;
     }
     let (mut low, mut high) = (0.0, room);
