@@ -3,7 +3,6 @@
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
-use memchr::memchr_iter;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::fs::File;
@@ -90,31 +89,6 @@ pub(crate) fn room_for<T>(n: usize) -> bool {
     let there_is = trial.try_reserve_exact(n).is_ok();
     std::hint::black_box(&trial);
     there_is
-}
-
-/// Long texts are searched for lines in blocks of about this size at once.
-pub(crate) const LINES_BLOCK: usize = 1 << 22;
-
-/// Where each line of a text starts from `at` on, and its end; nothing if one of them is blank. Blocks are searched in
-/// parallel.
-pub(crate) fn lines_of(text: &[u8], at: usize, progress: &dyn Progress) -> Result<Option<Vec<usize>>> {
-    let borders: Vec<usize> = (at..text.len()).step_by(LINES_BLOCK).chain([text.len()]).collect();
-    let lines = |pair: &[usize]| -> Result<Option<Vec<usize>>> {
-        checkpoint(progress)?;
-        // The first line of a block is the one after a line end in it.
-        let mut starts = Vec::with_capacity((pair[1] - pair[0]) / 64);
-        starts.extend((pair[0] == at).then_some(at));
-        starts.extend(memchr_iter(b'\n', &text[pair[0]..pair[1]]).map(|n| pair[0] + n + 1));
-        let blank = |start: &usize| matches!(text.get(*start), Some(b'\n' | b'\r' | b' ' | b'\t'));
-        Ok((!starts.iter().any(blank)).then_some(starts))
-    };
-    let blocks: Vec<Option<Vec<usize>>> = borders.par_windows(2).map(lines).collect::<Result<_>>()?;
-    let Some(blocks) = blocks.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
-    let mut starts = blocks.concat();
-    if starts.last() != Some(&text.len()) {
-        starts.push(text.len());
-    }
-    Ok((starts.len() > 1).then_some(starts))
 }
 
 #[cfg(test)]

@@ -28,29 +28,21 @@ pub(crate) enum Builder {
 
 impl Cells<'_> {
     /// Appends the next field, if it is a number for this column that is spelt plainly.
+    #[inline]
     pub(crate) fn push_plain(&mut self, fields: &mut Fields) -> bool {
-        if self.marks.is_some() {
+        if self.marks.is_some() || !matches!(self.builder, Builder::Float(_) | Builder::Integer(_)) {
             return false;
         }
-        match &mut self.builder {
-            Builder::Float(b) => {
-                let (at, value) = (fields.clone(), fields.next_plain().and_then(|number| number.float()));
-                match value {
-                    Some(value) => b.append_value(value),
-                    None => *fields = at,
-                }
-                value.is_some()
-            }
-            Builder::Integer(b) => {
-                let (at, value) = (fields.clone(), fields.next_plain().and_then(|number| number.integer()));
-                match value {
-                    Some(value) => b.append_value(value),
-                    None => *fields = at,
-                }
-                value.is_some()
-            }
-            _ => false,
+        let Some(number) = fields.plain() else { return false };
+        let fits = match &mut self.builder {
+            Builder::Float(b) => number.float().map(|value| b.append_value(value)),
+            Builder::Integer(b) => number.integer().map(|value| b.append_value(value)),
+            _ => None,
+        };
+        if fits.is_some() {
+            fields.pass(&number);
         }
+        fits.is_some()
     }
 
     /// Appends a field; the error is the cell that does not fit.
@@ -86,13 +78,13 @@ impl Cells<'_> {
 }
 
 impl Builder {
-    pub(crate) fn new(kind: ColumnType, form: Form) -> Self {
+    pub(crate) fn new(kind: ColumnType, form: Form, rows: usize) -> Self {
         match kind {
             ColumnType::Integer | ColumnType::Float | ColumnType::Boolean if form == Form::Text => {
                 Builder::Spelling(LargeStringBuilder::new())
             }
-            ColumnType::Integer => Builder::Integer(Int64Builder::new()),
-            ColumnType::Float => Builder::Float(Float64Builder::new()),
+            ColumnType::Integer => Builder::Integer(Int64Builder::with_capacity(rows)),
+            ColumnType::Float => Builder::Float(Float64Builder::with_capacity(rows)),
             ColumnType::Boolean => Builder::Boolean(BooleanBuilder::new()),
             _ => Builder::Text(LargeStringBuilder::new()),
         }

@@ -5,8 +5,9 @@
 
 use crate::cell::{self, Look};
 use crate::plain::Plain;
+use crate::rows::Wrong;
 use crate::{Format, Reading};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memrchr_iter};
 use quadrat_core::{Error, Result};
 use std::borrow::Cow;
 
@@ -133,7 +134,7 @@ impl Dialect {
         let mut rows = Vec::new();
         let mut at = 0;
         while at < sample.len() {
-            let Ok(next) = row_end("", sample.as_bytes(), self, at) else { return (rows, true) };
+            let Ok(Some(next)) = row_end(sample.as_bytes(), self, at, true) else { return (rows, true) };
             let row = content(&sample[at..next]);
             if !row.is_empty() {
                 rows.push(Fields::new(row, self).collect());
@@ -253,9 +254,9 @@ pub(crate) fn content(row: &str) -> &str {
     &row[..row.len() - ends]
 }
 
-/// Where the row that starts at `start` ends and the next one starts.
-pub(crate) fn row_end(file: &str, text: &[u8], dialect: &Dialect, start: usize) -> Result<usize> {
-    let error = |at: usize, why: &str| Err(Error::data(file, memchr_iter(b'\n', &text[..at]).count() as u64 + 1, why));
+/// Where the row that starts at `start` ends and the next one starts. Nothing if that is not in this text, which goes on
+/// unless it is `whole`.
+pub(crate) fn row_end(text: &[u8], dialect: &Dialect, start: usize, whole: bool) -> Result<Option<usize>, Wrong> {
     let Dialect { separator, quote, .. } = *dialect;
     let mut at = start;
     loop {
@@ -264,7 +265,8 @@ pub(crate) fn row_end(file: &str, text: &[u8], dialect: &Dialect, start: usize) 
             at += 1;
             loop {
                 let Some(closing) = memchr(quote, &text[at..]) else {
-                    return error(opened, "a quotation mark opens a field and is never closed");
+                    let why = "a quotation mark opens a field and is never closed";
+                    return if whole { Err(Wrong::new(opened, why)) } else { Ok(None) };
                 };
                 at += closing + 1;
                 if text.get(at) != Some(&quote) {
@@ -279,15 +281,13 @@ pub(crate) fn row_end(file: &str, text: &[u8], dialect: &Dialect, start: usize) 
                 || rest.starts_with(b"\r\n")
                 || rest == b"\r";
             if !ends {
-                return error(
-                    at,
-                    "text after a closing quotation mark; write a quotation mark inside a quoted field twice",
-                );
+                let why = "text after a closing quotation mark; write a quotation mark inside a quoted field twice";
+                return Err(Wrong::new(at, why));
             }
         }
         match memchr2(separator, b'\n', &text[at..]) {
-            None => return Ok(text.len()),
-            Some(n) if text[at + n] == b'\n' => return Ok(at + n + 1),
+            None => return Ok(Some(text.len())),
+            Some(n) if text[at + n] == b'\n' => return Ok(Some(at + n + 1)),
             Some(n) => at += n + 1,
         }
     }
@@ -308,30 +308,42 @@ impl<'a> Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The next field, if it is a number that is spelt plainly.
-    pub(crate) fn next_plain(&mut self) -> Option<Plain> {
+    /// The next field's number, if that is spelt plainly; [`Fields::pass`] goes on after it.
+    #[inline(always)]
+    pub(crate) fn plain(&self) -> Option<Plain> {
+        Plain::at_start(self.rest?.as_bytes(), self.separator)
+    }
+
+    #[inline]
+    pub(crate) fn pass(&mut self, number: &Plain) {
+        self.rest = self.rest.and_then(|rest| rest.get(number.length + 1..));
+    }
+
+    /// Whether there is no next field.
+    pub(crate) fn is_done(&self) -> bool {
+        self.rest.is_none()
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The field after `skipped` others, in a row where `after` follow it: it is searched from the nearer end.
+    pub(crate) fn skip_to(&mut self, skipped: usize, after: usize) -> Option<&'a str> {
         let rest = self.rest?;
-        let plain = Plain::at_start(rest.as_bytes(), self.separator)?;
-        self.rest = rest.get(plain.length + 1..);
-        Some(plain)
+        if skipped < 3 || memchr(self.quote, rest.as_bytes()).is_some() {
+            return self.nth(skipped);
+        }
+        let separator = if after < skipped {
+            memrchr_iter(self.separator, rest.as_bytes()).nth(after)
+        } else {
+            memchr_iter(self.separator, rest.as_bytes()).nth(skipped - 1)
+        };
+        self.rest = separator.map(|at| &rest[at + 1..]);
+        self.next()
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = &'a str;
-
-    fn nth(&mut self, n: usize) -> Option<&'a str> {
-        let rest = self.rest?;
-        if n < 3 || memchr(self.quote, rest.as_bytes()).is_some() {
-            for _ in 0..n {
-                self.next()?;
-            }
-        } else {
-            let last = memchr_iter(self.separator, rest.as_bytes()).nth(n - 1);
-            self.rest = last.map(|at| &rest[at + 1..]);
-        }
-        self.next()
-    }
 
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.rest?;

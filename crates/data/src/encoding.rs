@@ -4,6 +4,7 @@
 //! byte for byte. UTF-16 is recognised by its mark or its zeros. Which of the dozens of one-byte encodings a file is in
 //! cannot be told from its bytes, so that is asked for.
 
+use crate::content::Content;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::memchr_iter;
 use quadrat_core::{Error, Result};
@@ -37,6 +38,27 @@ impl Charset {
                 self.0.name()
             ))),
         }
+    }
+}
+
+/// Whether a text is UTF-8 by what is said of it, unless its bytes show otherwise.
+pub(crate) fn is_utf8(told: Option<&str>) -> bool {
+    told.is_none_or(|label| Encoding::for_label(label.as_bytes()) == Some(UTF_8))
+}
+
+/// [`decode`] for a reader that takes its text piece by piece, in UTF-8: what is on disk stays there.
+pub(crate) fn decode_rows(
+    file: &str,
+    content: Content,
+    told: Option<&str>,
+    notes: &mut Vec<String>,
+) -> Result<(Content, Charset)> {
+    match content {
+        Content::Memory(bytes) => {
+            let (text, charset) = decode(file, bytes, told, notes)?;
+            Ok((Content::Memory(text.into_bytes()), charset))
+        }
+        disk => Ok((disk, Charset::UTF8)),
     }
 }
 
@@ -98,13 +120,16 @@ fn utf8(file: &str, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         let line = memchr_iter(b'\n', &e.as_bytes()[..at]).count() as u64 + 1;
-        let byte = e.as_bytes()[at];
-        let why = format!(
-            "byte 0x{byte:02X} is not UTF-8; name the file's encoding: --encoding windows-1252 for most files of Western \
-             Europe, windows-1250 for Central Europe, windows-1251 for Cyrillic, shift_jis, gbk, big5, euc-kr"
-        );
-        Error::data(file, line, why)
+        Error::data(file, line, not_utf8(e.as_bytes()[at]))
     })
+}
+
+/// What is said of a byte that no text in UTF-8 has.
+pub(crate) fn not_utf8(byte: u8) -> String {
+    format!(
+        "byte 0x{byte:02X} is not UTF-8; name the file's encoding: --encoding windows-1252 for most files of Western \
+         Europe, windows-1250 for Central Europe, windows-1251 for Cyrillic, shift_jis, gbk, big5, euc-kr"
+    )
 }
 
 #[cfg(test)]

@@ -29,6 +29,13 @@ pub(crate) struct Malformed {
     pub(crate) why: &'static str,
 }
 
+impl Malformed {
+    /// What is said of a row that is no object.
+    pub(crate) fn no_object(self) -> String {
+        format!("not a JSON object: {} (at character {})", self.why, self.at + 1)
+    }
+}
+
 type Scan<T> = std::result::Result<T, Malformed>;
 
 /// Takes the members of an object.

@@ -1,15 +1,16 @@
 //! JSON: one object a line, or an array of objects.
 //!
-//! As with CSV the file stays in memory as it is, with the place of each object. Opening looks at every one once, so that
-//! a malformed one is found before any work is done, and every key becomes a column even when it comes late. Where lines
-//! are long it also notes where each value starts, so that a question about one key does not search the texts of the
-//! others again.
+//! As with CSV, opening looks at every object once and keeps where it starts, so that a malformed one is found before any
+//! work is done, and every key becomes a column even when it comes late. Where lines are long it also notes where each
+//! value starts, so that a question about one key does not search the texts of the others again. Objects a line stay on
+//! disk; other shapes are known only from a look at the whole text and are in memory.
 
 use crate::cell::Codes;
-use crate::delimited::{line_of, parts};
+use crate::content::Content;
 use crate::encoding::{self, Charset};
 use crate::json::{self, Malformed, Value, unescape};
-use crate::shape::{self, Shape};
+use crate::rows::{self, Lines, OneByOne, PART_BYTES, Part, Read, Rows, Wrong};
+use crate::shape::Shape;
 use crate::source::{Form, Source, Visit};
 use crate::{Column, ColumnType, Format, Reading};
 use arrow_array::ArrayRef;
@@ -17,6 +18,7 @@ use arrow_array::builder::{
     BooleanBuilder, FixedSizeListBuilder, Float64Builder, Int64Builder, LargeStringBuilder, ListBuilder,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use memchr::memchr;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -26,13 +28,14 @@ use std::sync::Arc;
 
 pub(crate) struct Jsonl {
     file: String,
-    text: String,
+    content: Content,
     charset: Charset,
     codes: Codes,
     shape: Shape,
+    rows: Rows,
+    frame: [String; 3],
     columns: Vec<Column>,
     schema: SchemaRef,
-    parts: Vec<Range<usize>>,
     /// One a part; `None` where looking again is cheaper than remembering.
     places: Vec<Option<Places>>,
 }
@@ -50,57 +53,85 @@ struct Places {
 /// work and finding them little.
 const PLACES_SHARE: usize = 8;
 
-/// Parts of about this many bytes are decoded at a time: they stay in a core's cache.
-const PART_BYTES: usize = 1 << 18;
-
-/// The keys with what their values look like, and the places of each part.
-type Inferred = (Vec<(String, Seen)>, Vec<Option<Places>>);
+/// Where the rows of a part are, and what they hold.
+type Looked = (Part, Keys, Option<Places>);
 
 impl Jsonl {
     /// Finds the lines, checks that each is an object, and infers the types of its keys.
     pub(crate) fn parse(
         file: &str,
-        bytes: Vec<u8>,
+        content: Content,
         format: Format,
         reading: &Reading,
         notes: &mut Vec<String>,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let (text, charset) = encoding::decode(file, bytes, reading.encoding.as_deref(), notes)?;
-        let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        let shape = Shape::of(&text, at, format == Format::Jsonl).map_err(|Malformed { at, why }| {
-            let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-            let why = format!("not JSON: {why} (at character {})", text[start..at].chars().count() + 1);
-            Error::data(file, line_of(&text, at), why)
-        })?;
-        if shape.starts.len() < 2 {
+        Jsonl::in_parts(file, content, format, reading, notes, progress, PART_BYTES)
+    }
+
+    fn in_parts(
+        file: &str,
+        content: Content,
+        format: Format,
+        reading: &Reading,
+        notes: &mut Vec<String>,
+        progress: &dyn Progress,
+        size: usize,
+    ) -> Result<Self> {
+        let (mut content, charset) = encoding::decode_rows(file, content, reading.encoding.as_deref(), notes)?;
+        let at = if content.head().starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+        let shape = loop {
+            let text = content.head_text();
+            let whole = text.len() == content.len();
+            match Shape::of(text, at, format == Format::Jsonl, whole) {
+                Ok(Some(shape)) => break shape,
+                Ok(None) => content = Content::Memory(content.into_memory(progress)?),
+                Err(Malformed { at, why }) => {
+                    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+                    let why = format!("not JSON: {why} (at character {})", text[start..at].chars().count() + 1);
+                    return Err(Error::data(file, content.line_of(at), why));
+                }
+            }
+        };
+        let codes = Codes::new(&reading.missing_codes);
+        let looked = match &shape {
+            Shape::Lines => {
+                let find = |lines: Lines| look_at_lines(lines, &codes).map(Some);
+                let found = rows::scan(file, &content, at, size, progress, find)?;
+                let part = |(at, (starts, keys, places))| (Part::new(at, starts, Vec::new()), keys, places);
+                found.into_iter().map(part).collect()
+            }
+            Shape::Array { starts, .. } | Shape::Objects { starts } => {
+                look_at_objects(file, &content, &shape, starts, &codes, progress)?
+            }
+        };
+        let (rows, keys, places) = merge(looked);
+        if rows.count() == 0 {
             return Err(Error::data(file, None, "the file is empty: there must be one JSON object a row"));
         }
-        if let Some(member) = &shape.member {
-            notes.push(format!("{file}: its rows are the objects in `{member}`"));
-        } else if shape.starts.len() == 2
-            && (shape.form == shape::Form::Objects || format == Format::Json)
-            && shape.form != shape::Form::Array
-        {
-            let what = "it is one object, read as one row; a table is one object a line or an array of objects";
-            notes.push(format!("{file}: {what}"));
+        match &shape {
+            Shape::Array { member: Some(member), .. } => {
+                notes.push(format!("{file}: its rows are the objects in `{member}`"));
+            }
+            Shape::Array { .. } => {}
+            Shape::Lines if format != Format::Json => {}
+            Shape::Lines | Shape::Objects { .. } if rows.count() > 1 => {}
+            Shape::Lines | Shape::Objects { .. } => {
+                let what = "it is one object, read as one row; a table is one object a line or an array of objects";
+                notes.push(format!("{file}: {what}"));
+            }
         }
-        let parts = parts(&shape.starts, PART_BYTES);
-        let (schema, codes) = (Arc::new(Schema::empty()), Codes::new(&reading.missing_codes));
-        let (columns, places) = (Vec::new(), Vec::new());
-        let mut jsonl = Jsonl { file: file.to_owned(), text, charset, codes, shape, columns, schema, parts, places };
-        let (keys, places) = jsonl.infer(progress)?;
-        jsonl.places = places;
+        let mut columns = Vec::with_capacity(keys.len());
         for (name, seen) in keys {
             let kind = reading.types.iter().find(|(n, _)| *n == name).map_or_else(|| seen.kind(), |(_, kind)| *kind);
-            jsonl.columns.push(Column { name, kind });
+            columns.push(Column { name, kind });
         }
-        if jsonl.columns.is_empty() {
+        if columns.is_empty() {
             return Err(Error::data(file, 1, "the objects have no keys: each key is a column, and there is none"));
         }
-        let fields: Vec<Field> = jsonl.columns.iter().map(|c| Field::new(&c.name, data_type(c.kind), true)).collect();
-        jsonl.schema = Arc::new(Schema::new(fields));
-        Ok(jsonl)
+        let fields: Vec<Field> = columns.iter().map(|c| Field::new(&c.name, data_type(c.kind), true)).collect();
+        let (schema, frame) = (Arc::new(Schema::new(fields)), frame(&content, &shape));
+        Ok(Jsonl { file: file.to_owned(), content, charset, codes, shape, rows, frame, columns, schema, places })
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
@@ -111,136 +142,55 @@ impl Jsonl {
         self.charset
     }
 
-    /// The object's own bytes.
-    pub(crate) fn row(&self, row: usize) -> &str {
-        self.shape.row(&self.text, row)
+    /// The rows' own bytes, in any order; see [`Jsonl::object`] for their ends.
+    pub(crate) fn one_by_one(&self) -> OneByOne<'_> {
+        self.rows.one_by_one(&self.content)
+    }
+
+    /// The object's own bytes, in those up to the next one.
+    pub(crate) fn object<'a>(&self, row: &'a str) -> &'a str {
+        self.shape.object(row)
     }
 
     /// [`Format::Jsonl`] for an object a line.
     pub(crate) fn format(&self) -> Format {
-        if self.shape.form == shape::Form::Lines { Format::Jsonl } else { Format::Json }
+        if self.shape == Shape::Lines { Format::Jsonl } else { Format::Json }
     }
 
     /// What stands around the rows of an array, and between them: before the first, between two, after the last.
     pub(crate) fn frame(&self) -> [&str; 3] {
-        let (text, starts) = (self.text.as_str(), &self.shape.starts);
-        let end = |row: usize| starts[row] + self.row(row).len();
-        let last = starts.len() - 2;
-        let between = if last > 0 { &text[end(0)..starts[1]] } else { ",\n" };
-        match self.shape.form {
-            shape::Form::Array => [&text[..starts[0]], between, &text[end(last)..]],
-            _ => ["[\n", ",\n", "\n]\n"],
-        }
-    }
-
-    /// Every key, in the order of first appearance, with what its values look like, and the places of each part.
-    fn infer(&self, progress: &dyn Progress) -> Result<Inferred> {
-        progress.begin("looking at the lines", Some(self.parts.len() as u64));
-        let look = |part: &Range<usize>| {
-            checkpoint(progress)?;
-            progress.advance(1);
-            self.look_at(part.clone())
-        };
-        let looked: Vec<Result<(Keys, Option<Places>)>> = self.parts.par_iter().map(look).collect();
-        let mut keys: Vec<(String, Seen)> = Vec::new();
-        let mut column: HashMap<Cow<str>, u32> = HashMap::new();
-        let mut all_places = Vec::with_capacity(looked.len());
-        for part in looked {
-            let (part, mut places) = part?;
-            let mut columns = Vec::with_capacity(part.len());
-            for (key, seen) in part {
-                match column.get(&key) {
-                    Some(&at) => keys[at as usize].1.merge(seen),
-                    None => {
-                        column.insert(key.clone(), keys.len() as u32);
-                        keys.push((key.to_string(), seen));
-                    }
-                }
-                columns.push(column[&key]);
-            }
-            for (key, _) in places.iter_mut().flat_map(|places| &mut places.members) {
-                *key = columns[*key as usize];
-            }
-            all_places.push(places);
-        }
-        Ok((keys, all_places))
-    }
-
-    /// The keys of a part's lines and the places of their values, by the key's number in this part.
-    fn look_at(&self, rows: Range<usize>) -> Result<(Keys<'_>, Option<Places>)> {
-        let mut order = Order::default();
-        let mut seen: Vec<Seen> = Vec::new();
-        // The line that each key was last seen in, counted from 1.
-        let mut last: Vec<u32> = Vec::new();
-        let mut places = Places::default();
-        for (line, row) in (1..).zip(rows.clone()) {
-            order.next = 0;
-            let first = places.members.len();
-            places.lines.push(first as u32);
-            self.members(row, &mut |raw, start, value| {
-                let at = order.number(raw)?;
-                if at == seen.len() {
-                    seen.push(Seen::default());
-                    last.push(0);
-                }
-                seen[at].add(value, &self.codes);
-                let member = (at as u32, start as u32);
-                if last[at] == line {
-                    places.members[first..].iter_mut().filter(|m| m.0 == member.0).for_each(|m| *m = member);
-                } else {
-                    places.members.push(member);
-                    last[at] = line;
-                }
-                Ok(())
-            })?;
-        }
-        places.lines.push(places.members.len() as u32);
-        let bytes = self.shape.starts[rows.end] - self.shape.starts[rows.start];
-        let size = 4 * places.lines.len() + 8 * places.members.len();
-        let short = size <= bytes / PLACES_SHARE && u32::try_from(bytes).is_ok();
-        let places = short.then(|| {
-            places.members.shrink_to_fit();
-            places
-        });
-        Ok((order.keys.into_iter().zip(seen).collect(), places))
-    }
-
-    fn members<'a>(
-        &'a self,
-        row: usize,
-        visit: &mut dyn FnMut(&'a str, usize, Value<'a>) -> std::result::Result<(), Malformed>,
-    ) -> Result<()> {
-        json::members(self.row(row), visit).map_err(|Malformed { at, why }| {
-            Error::data(&self.file, self.line(row), format!("not a JSON object: {why} (at character {})", at + 1))
-        })
+        [&self.frame[0], &self.frame[1], &self.frame[2]]
     }
 
     /// Hands out the values of `columns` row by row, null where a row lacks the key: `each` gets the row's number.
-    fn values<'a>(
-        &'a self,
+    fn values(
+        &self,
         part: usize,
         rows: Option<&[usize]>,
         columns: &[usize],
-        each: &mut dyn FnMut(usize, &[Value<'a>]) -> Result<()>,
+        each: &mut dyn FnMut(usize, &[Value]) -> Result<()>,
     ) -> Result<()> {
         let mut of_column: Vec<Option<usize>> = vec![None; self.columns.len()];
         columns.iter().enumerate().for_each(|(at, &column)| of_column[column] = Some(at));
         let of_name = columns.iter().enumerate().map(|(at, &c)| (self.columns[c].name.as_str(), at)).collect();
-        let mut finder = Finder { jsonl: self, of_column, of_name, order: Order::default(), of_key: Vec::new() };
-        let mut values = vec![Value::Null; columns.len()];
-        let span = self.parts[part].clone();
-        let mut one = |row: usize| {
-            values.fill(Value::Null);
-            match &self.places[part] {
-                Some(places) => finder.look_up(row, places, row - span.start, &mut values),
-                None => finder.search(row, &mut values)?,
+        let span = self.rows.spans()[part].clone();
+        self.rows.read(&self.content, part, rows, |read| {
+            let (order, of_key) = (Order::default(), Vec::new());
+            let mut finder = Finder { jsonl: self, read, of_column, of_name, order, of_key };
+            let mut values = vec![Value::Null; columns.len()];
+            let mut one = |row: usize| {
+                values.fill(Value::Null);
+                match &self.places[part] {
+                    Some(places) => finder.look_up(row, places, row - span.start, &mut values),
+                    None => finder.search(row, &mut values)?,
+                }
+                each(row, &values)
+            };
+            match rows {
+                Some(rows) => rows.iter().try_for_each(|&row| one(row)),
+                None => span.clone().try_for_each(one),
             }
-            each(row, &values)
-        };
-        match rows {
-            Some(rows) => rows.iter().try_for_each(|&row| one(row)),
-            None => span.clone().try_for_each(one),
-        }
+        })
     }
 
     /// The texts of a column of a part: of each row the value's spelling, without the quotation marks and escapes of a
@@ -274,7 +224,7 @@ impl Source for Jsonl {
     }
 
     fn parts(&self) -> &[Range<usize>] {
-        &self.parts
+        self.rows.spans()
     }
 
     fn read(&self, part: usize, rows: Option<&[usize]>, columns: &[usize], form: Form, visit: Visit) -> Result<()> {
@@ -291,13 +241,146 @@ impl Source for Jsonl {
     }
 
     fn line(&self, row: usize) -> u64 {
-        line_of(&self.text, self.shape.starts[row])
+        self.content.line_of(self.rows.place(row).start)
     }
+}
+
+/// The lines of a piece of the text, and what they hold.
+fn look_at_lines(lines: Lines, codes: &Codes) -> std::result::Result<(usize, (Vec<u32>, Keys, Option<Places>)), Wrong> {
+    let bytes = lines.text.as_bytes();
+    let (mut starts, mut at) = (Vec::new(), 0);
+    while at < lines.limit.min(bytes.len()) {
+        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
+        if !lines.text[at..end].trim_matches([' ', '\t', '\n', '\r']).is_empty() {
+            starts.push(at as u32);
+        }
+        at = end;
+    }
+    starts.push(at as u32);
+    let (keys, places) = look(&starts, |row| Shape::Lines.object(row), lines.text, codes)?;
+    Ok((at, (starts, keys, places)))
+}
+
+/// The objects that start at `starts`, and what they hold.
+fn look_at_objects(
+    file: &str,
+    content: &Content,
+    shape: &Shape,
+    starts: &[usize],
+    codes: &Codes,
+    progress: &dyn Progress,
+) -> Result<Vec<Looked>> {
+    let mut parts = Vec::new();
+    let mut first = 0;
+    for row in 1..starts.len() {
+        if starts[row] - starts[first] >= PART_BYTES || row + 1 == starts.len() {
+            parts.push(&starts[first..=row]);
+            first = row;
+        }
+    }
+    progress.begin("looking at the rows", Some(parts.len() as u64));
+    let look = |starts: &&[usize]| -> Result<Looked> {
+        checkpoint(progress)?;
+        progress.advance(1);
+        let (at, end) = (starts[0], starts[starts.len() - 1]);
+        let local: Vec<u32> = starts.iter().map(|start| (start - at) as u32).collect();
+        content.with(at..end, |bytes| {
+            let (keys, places) = look(&local, |row| shape.object(row), rows::text(bytes)?, codes)
+                .map_err(|wrong| Wrong { at: at + wrong.at, ..wrong }.error(file, content))?;
+            Ok((Part::new(at, local.clone(), Vec::new()), keys, places))
+        })
+    };
+    let looked: Vec<Result<Looked>> = parts.par_iter().map(look).collect();
+    looked.into_iter().collect()
+}
+
+/// The keys of rows and the places of their values, by the key's number among these.
+fn look<'a>(
+    starts: &[u32],
+    object: impl Fn(&'a str) -> &'a str,
+    text: &'a str,
+    codes: &Codes,
+) -> std::result::Result<(Keys, Option<Places>), Wrong> {
+    let mut order = Order::default();
+    let mut seen: Vec<Seen> = Vec::new();
+    // The line that each key was last seen in, counted from 1.
+    let mut last: Vec<u32> = Vec::new();
+    let mut places = Places::default();
+    for (line, span) in (1..).zip(starts.windows(2)) {
+        order.next = 0;
+        let first = places.members.len();
+        places.lines.push(first as u32);
+        let row = object(&text[span[0] as usize..span[1] as usize]);
+        json::members(row, &mut |raw, start, value| {
+            let at = order.number(raw)?;
+            if at == seen.len() {
+                seen.push(Seen::default());
+                last.push(0);
+            }
+            seen[at].add(value, codes);
+            let member = (at as u32, start as u32);
+            if last[at] == line {
+                places.members[first..].iter_mut().filter(|m| m.0 == member.0).for_each(|m| *m = member);
+            } else {
+                places.members.push(member);
+                last[at] = line;
+            }
+            Ok(())
+        })
+        .map_err(|malformed| Wrong::new(span[0] as usize, malformed.no_object()))?;
+    }
+    places.lines.push(places.members.len() as u32);
+    let size = 4 * places.lines.len() + 8 * places.members.len();
+    let places = (size <= text.len() / PLACES_SHARE).then(|| {
+        places.members.shrink_to_fit();
+        places
+    });
+    Ok((order.keys.into_iter().map(Cow::into_owned).zip(seen).collect(), places))
+}
+
+/// All rows, every key in the order of first appearance with what its values look like, and the places of each part.
+fn merge(looked: Vec<Looked>) -> (Rows, Keys, Vec<Option<Places>>) {
+    let (mut keys, mut all_places, mut parts): (Keys, _, _) = (Vec::new(), Vec::new(), Vec::new());
+    let mut column: HashMap<String, u32> = HashMap::new();
+    for (part, of_part, mut places) in looked {
+        let mut columns = Vec::with_capacity(of_part.len());
+        for (key, seen) in of_part {
+            let next = keys.len() as u32;
+            let at = *column.entry(key.clone()).or_insert(next);
+            if at == next {
+                keys.push((key, seen))
+            } else {
+                keys[at as usize].1.merge(seen)
+            }
+            columns.push(at);
+        }
+        for (key, _) in places.iter_mut().flat_map(|places| &mut places.members) {
+            *key = columns[*key as usize];
+        }
+        if part.rows() > 0 {
+            all_places.push(places);
+            parts.push(part);
+        }
+    }
+    (Rows::new(parts), keys, all_places)
+}
+
+/// What stands around the rows of an array, and between them.
+fn frame(content: &Content, shape: &Shape) -> [String; 3] {
+    let (Shape::Array { starts, .. }, Content::Memory(bytes)) = (shape, content) else {
+        return ["[\n", ",\n", "\n]\n"].map(str::to_owned);
+    };
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let end = |row: usize| starts[row] + shape.object(&text[starts[row]..starts[row + 1]]).len();
+    let last = starts.len() - 2;
+    let between = if last > 0 { &text[end(0)..starts[1]] } else { ",\n" };
+    [&text[..starts[0]], between, &text[end(last)..]].map(str::to_owned)
 }
 
 /// Finds the wanted values of a line.
 struct Finder<'a> {
     jsonl: &'a Jsonl,
+    read: Read<'a>,
     /// The place among the wanted columns of each column, of each wanted name, and of each key met while searching.
     of_column: Vec<Option<usize>>,
     of_name: HashMap<&'a str, usize>,
@@ -307,21 +390,20 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     fn look_up(&self, row: usize, places: &Places, line: usize, values: &mut [Value<'a>]) {
-        // Only the value is touched: the row's start and end are far ends of memory.
-        let row = self.jsonl.shape.starts[row];
+        let row = self.read.row(row);
         let span = places.lines[line] as usize..places.lines[line + 1] as usize;
         for &(column, start) in &places.members[span] {
             if let Some(at) = self.of_column[column as usize] {
                 // The line has been scanned, so there is a value.
-                values[at] = json::value_at(&self.jsonl.text[row + start as usize..]).unwrap_or(Value::Null);
+                values[at] = json::value_at(&row[start as usize..]).unwrap_or(Value::Null);
             }
         }
     }
 
     fn search(&mut self, row: usize, values: &mut [Value<'a>]) -> Result<()> {
-        let Finder { jsonl, of_name, order, of_key, .. } = self;
+        let Finder { jsonl, read, of_name, order, of_key, .. } = self;
         order.next = 0;
-        jsonl.members(row, &mut |raw, _, value| {
+        json::members(jsonl.object(read.row(row)), &mut |raw, _, value| {
             let key = order.number(raw)?;
             if key == of_key.len() {
                 of_key.push(of_name.get(order.keys[key].as_ref()).copied());
@@ -331,6 +413,7 @@ impl<'a> Finder<'a> {
             }
             Ok(())
         })
+        .map_err(|malformed| Error::data(&jsonl.file, jsonl.line(row), malformed.no_object()))
     }
 }
 
@@ -376,7 +459,7 @@ impl<'a> Order<'a> {
 }
 
 /// Keys in the order of first appearance, with what their values looked like.
-type Keys<'a> = Vec<(Cow<'a, str>, Seen)>;
+type Keys = Vec<(String, Seen)>;
 
 /// What the values of a key looked like.
 #[derive(Debug, Clone, Default)]
@@ -561,6 +644,7 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::tests::on_disk;
     use crate::{Missing, Table};
     use proptest::prelude::*;
 
@@ -578,8 +662,42 @@ mod tests {
         prop::collection::vec(prop::collection::vec((key, value), 1..5), 1..30)
     }
 
+    /// All that a reader says of a text: columns, rows, spellings, lines; or the error.
+    fn read(input: Content, size: usize) -> std::result::Result<String, String> {
+        let mut notes = Vec::new();
+        let reading = Reading::default();
+        let jsonl = Jsonl::in_parts("a", input, Format::Jsonl, &reading, &mut notes, &quadrat_core::Silent, size);
+        let jsonl = jsonl.map_err(|e| e.to_string())?;
+        let mut said = format!("{notes:?} {:?}", jsonl.columns);
+        let mut rows = jsonl.one_by_one();
+        for row in (0..jsonl.rows.count()).rev() {
+            said += &format!("{:?} {}", jsonl.object(rows.row(row).unwrap()), jsonl.line(row));
+        }
+        for (column, part) in (0..jsonl.columns.len()).flat_map(|c| (0..jsonl.parts().len()).map(move |p| (c, p))) {
+            let take = &mut |text: Option<Cow<str>>| {
+                said += &format!("{text:?}");
+                Ok(())
+            };
+            jsonl.texts(part, column, take).map_err(|e| e.to_string())?;
+        }
+        Ok(said)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn parts_change_no_answer(rows in lines(), size in 1..120_usize, odd in "( \n|\n|\r\n|\\{\n|☃\n){0,2}") {
+            let line = |members: &Vec<(&str, String)>| {
+                let members: Vec<String> = members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                format!("{{{}}}\n", members.join(","))
+            };
+            let text = rows.iter().map(line).collect::<String>() + &odd + &line(&rows[0]);
+            let whole = read(Content::Memory(text.clone().into_bytes()), text.len());
+            prop_assert_eq!(&whole, &read(Content::Memory(text.clone().into_bytes()), size));
+            let (_folder, disk) = on_disk(text.trim_end().as_bytes(), text.trim_end().len() - 1);
+            prop_assert_eq!(whole, read(disk, size));
+        }
 
         // The same values among short lines, whose places are hardly ever kept, and among long ones, whose places are.
         #[test]
@@ -592,7 +710,7 @@ mod tests {
                 };
                 rows.iter().map(line).collect()
             };
-            let parse = |filler| Jsonl::parse("a.jsonl", text(filler).into_bytes(), Format::Jsonl, &Reading::default(), &mut Vec::new(), &quadrat_core::Silent).unwrap();
+            let parse = |filler| Jsonl::parse("a.jsonl", Content::Memory(text(filler).into_bytes()), Format::Jsonl, &Reading::default(), &mut Vec::new(), &quadrat_core::Silent).unwrap();
             prop_assert!(parse(300).places[0].is_some());
             let (short, long) = [0, 300]
                 .map(|filler| Table::from_bytes("a.jsonl", text(filler).into_bytes(), &[]).unwrap())

@@ -29,8 +29,8 @@
 //!
 //! | ending | columns | where it lives |
 //! |---|---|---|
-//! | `csv`, `tsv`, `tab` | RFC 4180 and its dialects, see below | in memory as it is |
-//! | `jsonl`, `ndjson` | the keys of one object a line | in memory as it is |
+//! | `csv`, `tsv`, `tab` | RFC 4180 and its dialects, see below | on disk, read again part by part |
+//! | `jsonl`, `ndjson` | the keys of one object a line | on disk, read again part by part |
 //! | `json` | the keys of the objects of an array, also of one inside an object (`{"data": [...]}`) | in memory as it is |
 //! | `parquet`, `pq` | the top-level fields; a folder or a pattern (`part-*.parquet`) is one table | on disk, streamed by row group |
 //! | `arrow`, `feather`, `ipc` | the fields of an Arrow IPC file | on disk, streamed by batch |
@@ -107,6 +107,7 @@ mod bytes;
 mod cell;
 mod cells;
 mod column;
+mod content;
 mod delimited;
 mod dialect;
 mod encoding;
@@ -129,6 +130,7 @@ mod parquet_sink;
 mod plain;
 mod reading;
 mod refused;
+mod rows;
 mod shape;
 mod shuffle;
 mod sink;

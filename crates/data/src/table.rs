@@ -8,6 +8,7 @@ pub use names::{Categories, Labels};
 
 use crate::arrow_file::ArrowFile;
 use crate::cell::Codes;
+use crate::content::Content;
 use crate::delimited::Delimited;
 use crate::format::Format;
 use crate::held::Held;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 
 /// A file of samples: one row a sample, columns decoded when they are asked for.
 ///
-/// Decoded columns come in the order of the file's rows; the file itself is kept (text formats) or read again
-/// (Parquet), so that the user's rows can be written as they were. See the [crate](crate) for the formats.
+/// Decoded columns come in the order of the file's rows; the file itself stays open and is read again, or is kept where
+/// it is short or had to be unpacked, so that the user's rows can be written as they were. See the [crate](crate) for
+/// the formats.
 #[derive(Clone)]
 pub struct Table {
     name: String,
@@ -86,7 +88,8 @@ impl Table {
         }
         refused::by_name(name)?;
         if name == bytes::STANDARD {
-            return Table::parse("standard input", bytes::read(Path::new(name), &*progress)?, reading, progress);
+            let content = Content::Memory(bytes::read(Path::new(name), &*progress)?);
+            return Table::parse("standard input", content, reading, progress);
         }
         if let Some(files) = parquet_file::files(name)? {
             let origins = files.into_iter().map(|path| (path.display().to_string(), Origin::Path(path))).collect();
@@ -100,7 +103,8 @@ impl Table {
             let body = Body::columnar(name, format, origin, overrides)?;
             return Table::new(name, format, body, reading, Vec::new(), progress);
         }
-        Table::parse(name, bytes::read(path, &*progress)?, reading, progress)
+        let content = Content::open(path, reading.encoding.as_deref(), &*progress)?;
+        Table::parse(name, content, reading, progress)
     }
 
     /// Opens another file, which reports to the same progress as this one.
@@ -116,25 +120,29 @@ impl Table {
     /// # Errors
     /// As [`Table::open`].
     pub fn from_bytes(name: &str, bytes: Vec<u8>, overrides: &[(String, ColumnType)]) -> Result<Table> {
-        Table::parse(name, bytes, &Reading::typed(overrides), Arc::new(Silent))
+        Table::parse(name, Content::Memory(bytes), &Reading::typed(overrides), Arc::new(Silent))
     }
 
-    fn parse(name: &str, bytes: Vec<u8>, reading: &Reading, progress: Arc<dyn Progress + Send>) -> Result<Table> {
+    fn parse(name: &str, content: Content, reading: &Reading, progress: Arc<dyn Progress + Send>) -> Result<Table> {
         let overrides = &reading.types;
-        let bytes = bytes::decompress(name, bytes, &*progress)?;
-        refused::by_content(name, &bytes)?;
-        if bytes.starts_with(b"PK\x03\x04")
+        let content = match content {
+            Content::Memory(bytes) => Content::Memory(bytes::decompress(name, bytes, &*progress)?),
+            disk => disk,
+        };
+        refused::by_content(name, content.head())?;
+        if let Content::Memory(bytes) = &content
+            && bytes.starts_with(b"PK\x03\x04")
             && Format::by_name(name) != Some(Format::Npz)
-            && let Some((inner, content)) = zip::only_file(name, &bytes)?
+            && let Some((inner, content)) = zip::only_file(name, bytes)?
         {
             let told = Reading { format: reading.format.or(Format::by_name(&inner)), ..reading.clone() };
-            return Table::parse(name, content, &told, progress);
+            return Table::parse(name, Content::Memory(content), &told, progress);
         }
         let mut notes = Vec::new();
         let mut format = match reading.format {
             Some(format) => format,
             None => {
-                let format = Format::of_content(name, &bytes)?;
+                let format = Format::of_content(name, content.head())?;
                 if Format::by_name(name).is_none() && format == Format::Csv {
                     notes.push(format!("{name} is read as {format}; say otherwise with --format"));
                 }
@@ -143,23 +151,28 @@ impl Table {
         };
         let body = match format {
             Format::Csv | Format::Tsv => {
-                Body::Delimited(Delimited::parse(name, bytes, format, reading, &mut notes, &*progress)?)
+                Body::Delimited(Delimited::parse(name, content, format, reading, &mut notes, &*progress)?)
             }
             Format::Jsonl | Format::Json => {
-                let jsonl = Jsonl::parse(name, bytes, format, reading, &mut notes, &*progress)?;
+                let jsonl = Jsonl::parse(name, content, format, reading, &mut notes, &*progress)?;
                 if Format::by_name(name).is_some_and(|promised| promised != jsonl.format()) {
                     notes.push(format!("{name} is read as {}", jsonl.format()));
                 }
                 format = jsonl.format();
                 Body::Jsonl(jsonl)
             }
-            Format::Parquet | Format::Arrow | Format::ArrowStream => {
-                Body::columnar(name, format, Origin::Memory(bytes.into()), overrides)?
+            other => {
+                let bytes = content.into_memory(&*progress)?;
+                match other {
+                    Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
+                    Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
+                    Format::Libsvm => Body::Held(libsvm::parse(name, bytes, reading, &mut notes, &*progress)?),
+                    Format::Arff | Format::Keel => {
+                        Body::Held(arff::parse(name, bytes, reading, &mut notes, &*progress)?)
+                    }
+                    _ => Body::columnar(name, format, Origin::Memory(bytes.into()), overrides)?,
+                }
             }
-            Format::Npy => Body::Numpy(Numpy::npy(name, bytes, overrides)?),
-            Format::Npz => Body::Numpy(Numpy::npz(name, &bytes, overrides)?),
-            Format::Arff | Format::Keel => Body::Held(arff::parse(name, bytes, reading, &mut notes, &*progress)?),
-            Format::Libsvm => Body::Held(libsvm::parse(name, bytes, reading, &mut notes, &*progress)?),
         };
         Table::new(name, format, body, reading, notes, progress)
     }

@@ -2,7 +2,7 @@
 
 use crate::bytes::STANDARD;
 use crate::delimited::Delimited;
-use crate::dialect::push_field;
+use crate::dialect::{content, push_field};
 use crate::encoding::Charset;
 use crate::fit::fit;
 use crate::format::{Compression, Encoder, Format};
@@ -298,8 +298,10 @@ fn delimited_rows(table: &Table, csv: &Delimited, rows: &Rows, new: &New, out: i
     for (array, (_, values)) in new.added.iter().zip(rows.added) {
         added.push(with_decimal(array, values, csv.decimal(None))?);
     }
+    let mut kept = csv.one_by_one();
     for (i, &row) in rows.kept.iter().enumerate() {
-        out.piece.extend_from_slice(csv.row(table.row(row)).as_bytes());
+        let row = kept.row(table.row(row)).map_err(std::io::Error::other)?;
+        out.piece.extend_from_slice(content(row).as_bytes());
         for array in &added {
             out.piece.push(separator);
             push_cell(&mut out.piece, array, i, dialect).map_err(unfit)?;
@@ -355,8 +357,10 @@ fn json_rows(
     let mut out = Pieces::new(out, jsonl.charset());
     out.piece.extend_from_slice(head.as_bytes());
     let mut compact = Vec::new();
+    let mut kept = jsonl.one_by_one();
     for (i, &row) in rows.kept.iter().enumerate() {
-        let mut object = jsonl.row(table.row(row));
+        let row = kept.row(table.row(row)).map_err(std::io::Error::other)?;
+        let mut object = jsonl.object(row);
         if broken {
             compact.clear();
             json::push_compact(&mut compact, object);

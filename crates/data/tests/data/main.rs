@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
 
 mod dialects;
+mod disk;
 mod formats;
 mod malformed;
 mod others;
