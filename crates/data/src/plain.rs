@@ -22,9 +22,66 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
+/// The digits that eight bytes start with.
+struct Digits {
+    count: usize,
+    /// Their values, the last digit in the highest byte and zeros below the first.
+    values: u64,
+}
+
+impl Digits {
+    #[inline]
+    fn of(bytes: [u8; 8]) -> Digits {
+        let each = |byte| u64::from_le_bytes([byte; 8]);
+        let values = u64::from_le_bytes(bytes) ^ each(b'0');
+        // The high bit of each byte above 9.
+        let others = (((values & each(0x7f)) + each(0x76)) | values) & each(0x80);
+        let count = others.trailing_zeros() as usize / 8;
+        Digits { count, values: values.unbounded_shl(64 - 8 * count as u32) }
+    }
+
+    /// The number: neighbours are joined to tens, those to hundreds, those to the whole.
+    #[inline]
+    fn number(&self) -> u64 {
+        let tens = (self.values.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+        let hundreds = (tens.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+        hundreds.wrapping_mul(1 + (10_000 << 32)) >> 32
+    }
+}
+
 impl Plain {
     /// The number that `bytes` start with, up to `separator` or their end: of at most 18 digits, without zeros before it.
+    #[inline(always)]
     pub(crate) fn at_start(bytes: &[u8], separator: u8) -> Option<Plain> {
+        let negative = bytes.first() == Some(&b'-');
+        let start = usize::from(negative);
+        let eight = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|eight| Digits::of(*eight));
+        // Most numbers have at most eight digits.
+        let Some(whole) = eight(start).filter(|whole| whole.count < 8) else {
+            return Plain::byte_by_byte(bytes, separator);
+        };
+        let end = start + whole.count;
+        let zeros = whole.count > 1 && bytes[start] == b'0';
+        if whole.count == 0 || zeros {
+            return None;
+        }
+        if bytes[end] == separator {
+            return Some(Plain { negative, digits: whole.number(), count: whole.count, fraction: None, length: end });
+        }
+        if bytes[end] != b'.' {
+            return None;
+        }
+        let Some(part) = eight(end + 1).filter(|part| whole.count + part.count <= 8) else {
+            return Plain::byte_by_byte(bytes, separator);
+        };
+        let length = end + 1 + part.count;
+        let all = Digits { count: whole.count + part.count, values: part.values | whole.values >> (8 * part.count) };
+        let plain = Plain { negative, digits: all.number(), count: all.count, fraction: Some(part.count), length };
+        (bytes[length] == separator).then_some(plain)
+    }
+
+    /// [`Plain::at_start`] for numbers of many digits, and at the end of a row.
+    fn byte_by_byte(bytes: &[u8], separator: u8) -> Option<Plain> {
         let start = usize::from(bytes.first() == Some(&b'-'));
         let mut at = start;
         let mut digits = 0_u64;
@@ -70,7 +127,8 @@ impl Plain {
             return None;
         }
         let size = self.digits as f64 / POWERS.get(self.fraction.unwrap_or(0))?;
-        Some(if self.negative { -size } else { size })
+        // Signs come in no order that a processor could foresee, so there is no branch.
+        Some(f64::from_bits(size.to_bits() | u64::from(self.negative) << 63))
     }
 }
 
@@ -97,6 +155,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn eight_bytes_at_once_are_as_good_as_one(cell in "-?[0-9]{0,10}[.]?[0-9]{0,10}[x,.]?[ -~]{0,12}") {
+            let shown = |plain: Option<Plain>| plain.map(|p| (p.negative, p.digits, p.count, p.fraction, p.length));
+            for separator in [b',', b'.', b'x'] {
+                let slow = Plain::byte_by_byte(cell.as_bytes(), separator);
+                prop_assert_eq!(shown(Plain::at_start(cell.as_bytes(), separator)), shown(slow));
+            }
+        }
+
         #[test]
         fn the_short_way_is_the_long_way(cell in "-?[0-9]{0,19}[.]?[0-9]{0,19}") {
             if let Some(plain) = Plain::at_start(cell.as_bytes(), b',') {
