@@ -304,16 +304,16 @@ impl Source for Delimited {
         self.rows.read(&self.content, part, rows, |read| {
             for block in wanted.chunks(SIDE_BY_SIDE) {
                 let fields = |&row: &usize| (row, Fields::new(content(read.row(row)), &self.dialect));
-                let mut rows: Vec<(usize, Fields)> = block.iter().map(fields).collect();
+                let mut side_by_side: Vec<(usize, Fields)> = block.iter().map(fields).collect();
                 let mut next = 0;
                 for (&column, cells) in columns.iter().zip(&mut builders) {
                     let skipped = column - std::mem::replace(&mut next, column + 1);
                     let after = self.columns.len() - next;
-                    for (row, fields) in &mut rows {
+                    for (row, fields) in &mut side_by_side {
                         if skipped == 0 && cells.push_plain(fields) {
                             continue;
                         }
-                        let Some(field) = fields.skip_to(skipped, after) else { break };
+                        let field = fields.skip_to(skipped, after).ok_or_else(rows::changed)?;
                         cells.push(field).map_err(|cell| self.wrong(*row, column, &cell))?;
                     }
                 }

@@ -53,6 +53,9 @@ struct Places {
 /// work and finding them little.
 const PLACES_SHARE: usize = 8;
 
+/// Where the lines of a piece start, then where the last one ends; and what they hold.
+type Found = (Vec<u32>, Keys, Option<Places>);
+
 /// Where the rows of a part are, and what they hold.
 type Looked = (Part, Keys, Option<Places>);
 
@@ -78,14 +81,17 @@ impl Jsonl {
         progress: &dyn Progress,
         size: usize,
     ) -> Result<Self> {
-        let (mut content, charset) = encoding::decode_rows(file, content, reading.encoding.as_deref(), notes)?;
+        let (mut content, mut charset) = encoding::decode_rows(file, content, reading.encoding.as_deref(), notes)?;
         let at = if content.head().starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
         let shape = loop {
             let text = content.head_text();
             let whole = text.len() == content.len();
             match Shape::of(text, at, format == Format::Jsonl, whole) {
                 Ok(Some(shape)) => break shape,
-                Ok(None) => content = Content::Memory(content.into_memory(progress)?),
+                Ok(None) => {
+                    let memory = Content::Memory(content.into_memory(progress)?);
+                    (content, charset) = encoding::decode_rows(file, memory, reading.encoding.as_deref(), notes)?;
+                }
                 Err(Malformed { at, why }) => {
                     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
                     let why = format!("not JSON: {why} (at character {})", text[start..at].chars().count() + 1);
@@ -246,7 +252,7 @@ impl Source for Jsonl {
 }
 
 /// The lines of a piece of the text, and what they hold.
-fn look_at_lines(lines: Lines, codes: &Codes) -> std::result::Result<(usize, (Vec<u32>, Keys, Option<Places>)), Wrong> {
+fn look_at_lines(lines: Lines, codes: &Codes) -> std::result::Result<(usize, Found), Wrong> {
     let bytes = lines.text.as_bytes();
     let (mut starts, mut at) = (Vec::new(), 0);
     while at < lines.limit.min(bytes.len()) {
@@ -395,7 +401,7 @@ impl<'a> Finder<'a> {
         for &(column, start) in &places.members[span] {
             if let Some(at) = self.of_column[column as usize] {
                 // The line has been scanned, so there is a value.
-                values[at] = json::value_at(&row[start as usize..]).unwrap_or(Value::Null);
+                values[at] = row.get(start as usize..).and_then(json::value_at).unwrap_or(Value::Null);
             }
         }
     }

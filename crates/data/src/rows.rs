@@ -182,7 +182,7 @@ impl<'a> Read<'a> {
     /// The row by its number in the file, with what follows up to the next one.
     pub(crate) fn row(&self, row: usize) -> &'a str {
         let span = self.part.span(row - self.first);
-        &self.text[span.start - self.at..span.end - self.at]
+        self.text.get(span.start - self.at..span.end - self.at).unwrap_or_default()
     }
 }
 
@@ -282,5 +282,10 @@ pub(crate) fn utf8(bytes: &[u8]) -> std::result::Result<&str, Wrong> {
 
 /// A piece of a text that has been looked at before.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|_| Error::data("the input", None, "it was changed while it was read"))
+    std::str::from_utf8(bytes).map_err(|_| changed())
+}
+
+/// What was found on the first look is there no more.
+pub(crate) fn changed() -> Error {
+    Error::data("the input", None, "it was changed while it was read; start again once nothing writes to it")
 }

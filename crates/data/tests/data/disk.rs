@@ -42,3 +42,19 @@ fn a_long_text_is_read_and_written_from_disk() {
         assert!(write_selection(&disk, &[0], &[], &path).is_err());
     }
 }
+
+#[test]
+fn a_long_array_comes_into_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    let [_, (_, lines)] = texts();
+    let mut array = format!("[{}]", lines.trim_end().replace('\n', ",\n")).into_bytes();
+    std::fs::write(&path, &array).unwrap();
+    let table = Table::open(path.to_str().unwrap(), &[]).unwrap();
+    assert_eq!(table.strings("t").unwrap()[59_999], format!("59999 ☃ {}", "long ".repeat(59_999 % 20)));
+    let last = array.len() - 10;
+    array[last] = 0xff;
+    std::fs::write(&path, &array).unwrap();
+    let error = Table::open(path.to_str().unwrap(), &[]).map(drop).unwrap_err().to_string();
+    assert!(error.contains(":60000: byte 0xFF is not UTF-8"), "{error}");
+}
