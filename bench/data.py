@@ -31,9 +31,10 @@ THREADS = 2
 # What a profile (`perf record -e cpu-clock`, two threads) says of the rows below 1, and how they were measured.
 NOTES = [
     "The rows `read-jsonl` and `read-csv` above are from before long texts stayed on disk; since then the machine was too busy "
-    "(20 jobs for 2 cores) for a clock. Processor time, least of four runs in turn, of files a fifth as long: CSV 1.27 s "
-    "before, 0.59 s now, polars 0.85 s; JSON Lines 0.81 s before, 0.34 s now, polars 0.38 s. Peak memory 398 MiB before, 223 MiB "
-    "now, polars 445 MiB; and 451 MiB, 260 MiB, 451 MiB.",
+    "(20 jobs for 2 cores) for a clock. Processor time of these files, least of two runs in turn: CSV 7.2 s before, 4.9 s now "
+    "(3.5 s without large pages), polars 3.6 s; JSON Lines 4.1 s before, 3.3 s now (2.2 s without large pages), polars 1.8 s. "
+    "Peak memory: CSV 1886 MiB before, 964 MiB now, polars 1755 MiB; JSON Lines 2144 MiB, 1189 MiB, 2003 MiB. Of files a fifth "
+    "as long, least of four: CSV 1.27 s, 0.59 s, polars 0.85 s; JSON Lines 0.81 s, 0.34 s, polars 0.38 s.",
     "Texts: a part is read into one buffer a thread and forgotten, so that the file is no memory that has to be cleared; what "
     "is asked for again (a column, rows to write) is read again. polars maps the file. We do not: a file that another program "
     "cuts short while it is mapped ends the process. Every question reads the file once: JSON Lines, where the columns asked for "
@@ -44,7 +45,7 @@ NOTES = [
     "the numbers of the first look instead of parsing them again would double the memory, which costs as much as parsing.",
     "Large pages: the allocator asks for them by itself. On a machine whose memory is in pieces, as here after hours of builds, the "
     "kernel then moves and clears pages for longer than all else takes: 1 GB of JSON Lines took 2.6 s of the kernel's time, and "
-    "1.2 s with MIMALLOC_ALLOW_THP=0. On the same machine freshly started large pages were faster.",
+    "1.2 s with MIMALLOC_ALLOW_THP=0; CSV 1.9 s and 0.9 s. On the same machine freshly started large pages were faster.",
 ]
 WORKLOADS = {"read-parquet": "pool.parquet", "read-jsonl": "pool.jsonl", "read-csv": "pool.csv"}
 

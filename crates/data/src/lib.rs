@@ -40,6 +40,9 @@
 //! | `arff`, KEEL's `dat` | attributes; nominal ones are categories with all their levels; sparse rows too | decoded in memory |
 //! | `libsvm`, `svmlight`, `svm` | `label`, `qid` if there is one, `x1`, `x2`, ... | decoded in memory |
 //!
+//! Texts of less than 2 MiB, compressed ones and those in another encoding than UTF-8 are in memory. One on disk may be
+//! renamed or replaced while it is in use; when it is written to, reading ends with an error.
+//!
 //! gzip, Zstandard, bzip2 and xz around a file, and a zip of one file, are seen by its first bytes when reading; the
 //! first four are asked for by `.gz`, `.zst`, `.bz2` or `.xz` when writing. `-` is standard input, whose format its
 //! first bytes tell, and standard output, in the input's format (`-.jsonl` and the like say another). Names that promise

@@ -50,9 +50,9 @@ struct Piece<T> {
     found: Found<T>,
 }
 
-/// Looks at all rows from `from` on, in parts of `size` bytes: each part's place, and what `find` found in it. That gets
-/// a piece of the text and gives, counted from its start, the place where the row after its rows starts, or nothing where
-/// the last row does not end in it.
+/// Looks at all rows from `from` on, in parts of `size` bytes: each part's place, and what `find` found in it. `find` gets
+/// a piece of the text and gives what it holds with the place, counted from the piece's start, where the next row starts;
+/// or nothing where the last row does not end in the piece.
 pub(crate) fn scan<T: Send>(
     file: &str,
     content: &Content,
