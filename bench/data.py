@@ -31,7 +31,7 @@ THREADS = 2
 # What a profile (`perf record -e cpu-clock`, two threads) says of the rows below 1, and how they were measured.
 NOTES = [
     "The rows `read-jsonl` and `read-csv` above are from before long texts stayed on disk; since then the machine was too busy "
-    "(20 jobs for 2 cores) for a clock. Processor time of these files, least of two runs in turn: CSV 7.2 s before, 4.9 s now "
+    "(20 jobs for 2 cores) for a clock. Processor time of these files, least of one to three runs: CSV 7.2 s before, 4.9 s now "
     "(3.5 s without large pages), polars 3.6 s; JSON Lines 4.1 s before, 3.3 s now (2.2 s without large pages), polars 1.8 s. "
     "Peak memory: CSV 1886 MiB before, 964 MiB now, polars 1755 MiB; JSON Lines 2144 MiB, 1189 MiB, 2003 MiB. Of files a fifth "
     "as long, least of four: CSV 1.27 s, 0.59 s, polars 0.85 s; JSON Lines 0.81 s, 0.34 s, polars 0.38 s.",
