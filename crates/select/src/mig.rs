@@ -5,6 +5,9 @@
 //! information spreads along its edges, (3) what a sample brings to each label, (4) the information of a set, (5) the
 //! greedy choice. The graph, the spreading and the sampler follow the authors' code; whether the paper's formula
 //! divides by column sums (the code, our default) or by row sums was not verified, so both are offered.
+//!
+//! What the claim found: better than random rows and than facility location with quality, in a hundredth of the latter's
+//! time; spreading information along edges, the part that the paper adds, gained nothing over tags alone.
 
 mod information;
 mod labels;

@@ -3,7 +3,7 @@
 
 use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, stats};
+use quadrat_core::{By, Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Learner, Mlp, Softmax};
@@ -14,6 +14,7 @@ use quadrat_select::{
     Allocation, ClusterSelector, Clusters, Deita, Gain, KCenter, LabelGraph, Mig, Normalise, Partition, Phi, Pool,
     Qdit, Random, Selector, TopScore, Within, labels_from_clusters,
 };
+use std::time::Instant;
 
 /// Share of the rows that get a wrong label.
 const WRONG: f64 = 0.2;
@@ -25,7 +26,7 @@ const SEPARATION: f64 = 1.466;
 /// The size of the experiment.
 struct Plan {
     data: &'static str,
-    repeats: usize,
+    most: usize,
     /// Clean test rows of each class.
     test: usize,
     /// Clusters whose numbers are the tags: coarse and fine.
@@ -35,10 +36,11 @@ struct Plan {
     epochs: usize,
 }
 
+const SECONDS: &str = "seconds to choose";
 const LEARNERS: [&str; 2] = ["softmax", "network"];
 
 /// Every arm and what it is, the method first.
-const ARMS: [(&str, &str); 9] = [
+const ARMS: [(&str, &str); 8] = [
     ("mig", "all defaults: phi (x + 1e-6)^0.8, receiver-normalised propagation, first-order gains"),
     ("random", "uniform"),
     ("top score", "the highest scores"),
@@ -46,21 +48,20 @@ const ARMS: [(&str, &str); 9] = [
     ("qdit", "facility location and score, alpha 0.7"),
     ("kmq", "static clusters (as many as fine tags), by size, rows inside in proportion to their score"),
     ("mig without propagation", "prop-weight 0"),
-    ("mig linear", "phi linear (beta 1) and sender-normalised: the top scores in another guise"),
     ("deita", "descending score, cosine distance to the nearest row kept at least 0.1"),
 ];
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let digits = |repeats, epochs| Plan { data: "digits", repeats, test: 40, tags: [20, 60], budgets: &[0.08], epochs };
-    let letter = Plan { data: "letter", repeats: 10, test: 100, tags: [30, 120], budgets: &[0.02, 0.05], epochs: 300 };
-    let plan = trial.at(digits(2, 20), digits(10, 300), letter);
+    let digits = |epochs| Plan { data: "digits", most: 60, test: 40, tags: [20, 60], budgets: &[0.08], epochs };
+    let letter = Plan { data: "letter", most: 60, test: 100, tags: [30, 120], budgets: &[0.02, 0.05], epochs: 100 };
+    let plan = trial.at(digits(5), digits(100), letter);
     let mut evidence = plan.evidence();
     let (x, y, classes) = builtin::labelled(plan.data)?;
     let one = |seed| plan.repetition(&x, &y, classes.len(), seed);
-    trial.repeat(&mut evidence, Repetitions { part: "tagged-pool", pilot: 4, most: plan.repeats }, one)?;
-    evidence.plots = vec![plan.accuracy_plot(&evidence), balance_plot(&evidence)];
-    identities(&mut evidence)?;
+    trial.repeat(&mut evidence, Repetitions { part: "tagged-pool", pilot: 6, most: plan.most }, one)?;
+    evidence.plots = vec![plan.accuracy_plot(&evidence)];
+    identities(&mut evidence, trial)?;
     Ok(evidence)
 }
 
@@ -68,17 +69,16 @@ impl Plan {
     /// What the paper says, what is done here, and what is expected: written down before anything is measured.
     fn evidence(&self) -> Evidence {
         let percent = |share: &f64| format!("{}%", 100.0 * share);
-        let mut evidence = Evidence {
-            paper: "Llama-3.1-8B trained on 50,000 rows of the Tulu 3 mixture (5.3%) chosen by MIG averages 55.32 over \
-                    eight benchmarks; on random rows 51.81, on the best rival's (QDIT) 53.12, on the whole mixture 53.59."
-                .into(),
-            experiment: format!(
+        let mut evidence = Evidence::new(
+            "Llama-3.1-8B trained on 50,000 rows of the Tulu 3 mixture (5.3%) chosen by MIG averages 55.32 over eight \
+             benchmarks; on random rows 51.81, on the best rival's (QDIT) 53.12, on the whole mixture 53.59.",
+            format!(
                 "`{}`: {} clean rows of each class are the test; of the rest, half of the classes keep {} of their rows, \
                  and {} of all rows get a wrong label. A row's quality score is a clipped noisy guess whether its label \
                  is right (AUC about 0.85); its two tags are its k-means clusters out of {} and of {}, found without the \
                  classes; tags are joined from a cosine of 0.9 of their centroids. Each arm chooses {} of the pool; \
-                 softmax regression and a network with one hidden layer of 64 ({} epochs) learn from the chosen rows. \
-                 {} repetitions with new splits, damage and seeds, which all arms share.",
+                 softmax regression and a network with one hidden layer of 64 ({} epochs, rate from 0.005 to 0) learn from \
+                 the chosen rows. All arms share splits, damage and seeds.",
                 self.data,
                 self.test,
                 percent(&KEPT),
@@ -87,25 +87,30 @@ impl Plan {
                 self.tags[1],
                 self.budgets.iter().map(percent).collect::<Vec<_>>().join(" and "),
                 self.epochs,
-                self.repeats
             ),
-            ..Evidence::default()
-        };
+        );
         let all = "accuracy";
-        evidence.expect(
-            "two points better than random rows, on average over learners and budgets",
-            all,
-            "mig",
-            Some("random"),
-            Relation::Above(0.02),
-        );
-        evidence.expect(
-            "not worse than QDIT by more than half a point",
-            all,
-            "mig",
-            Some("qdit"),
-            Relation::Above(-0.005),
-        );
+        evidence
+            .expect(
+                "two points better than random rows, on average over learners and budgets",
+                all,
+                "mig",
+                Some("random"),
+                Relation::Above(0.02),
+            )
+            .matters(0.02);
+        evidence
+            .expect(
+                "not worse than QDIT by more than half a point",
+                all,
+                "mig",
+                Some("qdit"),
+                Relation::Above(-0.005),
+            )
+            .matters(0.015);
+        evidence
+            .report("in a tenth of QDIT's time", SECONDS, "mig", Some("qdit"), Relation::Below(0.1))
+            .by(By::Ratio);
         evidence.report(
             "at most five points better than random rows",
             all,
@@ -125,7 +130,6 @@ impl Plan {
             ("k-center", "better than greedy k-center"),
             ("kmq", "better than clusters weighted by score"),
             ("deita", "better than the highest scores without near-duplicates"),
-            ("mig linear", "better than without saturation"),
         ] {
             evidence.report(says, all, "mig", Some(rival), Relation::Above(0.0));
         }
@@ -148,11 +152,11 @@ impl Plan {
              (principal components, at most 32) where it reads them."
                 .into(),
             "Classification of small tables stands in for instruction tuning of a language model. Accuracy is the mean \
-             over learners and budgets; the single ones are recorded beside it."
+             over learners and budgets; the single ones are recorded beside it. The gain over random rows may be larger \
+             than the paper's, because here a fifth of the pool is wrong and the score knows much of it."
                 .into(),
-            "The gain over random rows may be larger than the paper's, because here a fifth of the pool is wrong and the \
-             score knows much of it. Scores are clipped at 1, so the highest are tied: `top score` takes the first of \
-             them, `mig linear` breaks the ties by rounding and so may take others."
+            "Changed after the first records: the number of repetitions is planned, the network learns in a third of the \
+             steps at a higher rate that falls, and the linear form is left to an identity."
                 .into(),
             "Tags joined from a cosine of 0.9 are mostly a coarse cluster and fine ones inside it, so propagation spreads \
              a row's mass to tags that it nearly has anyway."
@@ -180,14 +184,16 @@ impl Plan {
         let mut figures = vec![("pool", "rows".to_owned(), pool.rows as f64)];
         figures.push(("pool", "auc of the scores".to_owned(), auc(&tagged.right, scores)?));
         for (arm, method) in self.arms() {
-            let mut accuracies = Vec::new();
+            let (mut accuracies, mut seconds) = (Vec::new(), 0.0);
             for share in self.budgets {
                 let budget = (share * pool.rows as f64).round() as usize;
+                let clock = Instant::now();
                 let rows = method.select(pool, budget, seed.stream("select"), &Silent)?.indices;
+                seconds += clock.elapsed().as_secs_f64();
                 let mut record = |metric: &str, value| figures.push((arm, format!("{metric}/{share}"), value));
                 let chosen_y: Vec<u32> = rows.iter().map(|row| labels[*row]).collect();
                 let chosen_x = points.select(Axis(0), &rows);
-                let network = Mlp { epochs: self.epochs, ..Mlp::default() };
+                let network = Mlp { epochs: self.epochs, learning_rate: 5e-3, anneal: true, ..Mlp::default() };
                 let learners: [&dyn Learner; 2] = [&Softmax::default(), &network];
                 for (name, learner) in LEARNERS.iter().zip(learners) {
                     let model = learner.fit(chosen_x.view(), &chosen_y, classes, None, seed.stream("fit"))?;
@@ -199,6 +205,7 @@ impl Plan {
                 record("mean score", mean_over(&rows, |row| scores[row]));
                 record("right labels", mean_over(&rows, |row| f64::from(u8::from(tagged.right[row]))));
             }
+            figures.push((arm, SECONDS.to_owned(), seconds));
             figures.push((arm, "accuracy".to_owned(), stats::mean(&accuracies)));
             for metric in ["tags covered", "mean score", "right labels"] {
                 let over_budgets: Vec<f64> = figures
@@ -215,8 +222,7 @@ impl Plan {
     fn arms(&self) -> Vec<(&'static str, Box<dyn Selector>)> {
         let partition = Partition { clusters: Clusters::Fixed(self.tags[1]), ..Partition::default() };
         let kmq = ClusterSelector { partition, allocation: Allocation::Proportional, within: Within::Proportional };
-        let linear = Phi::Pow { a: 1e-6, beta: 1.0 };
-        let methods: [Box<dyn Selector>; 9] = [
+        let methods: [Box<dyn Selector>; 8] = [
             Box::new(Mig::default()),
             Box::new(Random),
             Box::new(TopScore),
@@ -224,7 +230,6 @@ impl Plan {
             Box::new(Qdit::default()),
             Box::new(kmq),
             Box::new(Mig { prop_weight: 0.0, ..Mig::default() }),
-            Box::new(Mig { phi: linear, normalise: Normalise::Sender, ..Mig::default() }),
             Box::new(Deita::default()),
         ];
         ARMS.iter().map(|(arm, _)| *arm).zip(methods).collect()
@@ -312,41 +317,26 @@ fn interval(evidence: &Evidence, arm: &str, metric: &str) -> stats::Interval {
     stats::t_interval(&values, 0.95, 0.0)
 }
 
-fn balance_plot(evidence: &Evidence) -> Plot {
-    let series = ARMS.map(|(arm, _)| {
-        let found = interval(evidence, arm, "accuracy");
-        let covered = interval(evidence, arm, "tags covered").mean;
-        Series { name: arm.into(), points: vec![[covered, found.mean, found.low, found.high]] }
-    });
-    Plot {
-        title: "Tags covered and accuracy reached".into(),
-        x: "share of the tags with a chosen row".into(),
-        y: "test accuracy (mean and 95% interval)".into(),
-        log_x: false,
-        log_y: false,
-        series: series.into(),
-    }
-}
-
 /// Identities of the method on pools of their own.
-fn identities(evidence: &mut Evidence) -> Result<()> {
+fn identities(evidence: &mut Evidence, trial: &Trial) -> Result<()> {
+    let seed = trial.seed.stream("identities");
     let labels = vec![vec![0], vec![0, 1], vec![2], vec![3], vec![1, 2], vec![0, 3]];
     let pool = Pool::of_rows(6).with_labels(labels).with_scores(vec![1.0, 1.0, 2.0, 0.6, 0.8, 0.6]);
     let graph = LabelGraph::from_edges(4, &[(0, 1, 0.95), (1, 2, 0.9)])?;
-    let golden = Mig { graph: Some(graph), ..Mig::default() }.select(&pool, 4, Seed(0), &Silent)?;
+    let golden = Mig { graph: Some(graph), ..Mig::default() }.select(&pool, 4, seed, &Silent)?;
     // Six decimals in the worked example, and vectors in single precision.
     for (pick, (got, want)) in golden.scores.iter().flatten().zip([21.354350, 7.607487, 6.827142, 0.739353]).enumerate()
     {
         evidence.identity(&format!("worked example, gain of pick {}", pick + 1), *got, want, 2e-6);
     }
 
-    let mut rng = Seed(11).stream("identities").rng(0);
+    let mut rng = seed.rng(0);
     let labels = (0..400).map(|_| (0..1 + rng.below(3)).map(|_| rng.below(25) as u32).collect()).collect();
     let scores: Vec<f64> = (0..400).map(|_| rng.uniform()).collect();
     let pool = Pool::of_rows(400).with_labels(labels).with_scores(scores.clone());
     let edges: Vec<(u32, u32, f64)> = (0..24).map(|label| (label, label + 1, 0.9 + 0.004 * f64::from(label))).collect();
     let mig = Mig { graph: Some(LabelGraph::from_edges(25, &edges)?), ..Mig::default() };
-    let choose = |mig: &Mig| mig.select(&pool, 100, Seed(0), &Silent);
+    let choose = |mig: &Mig| mig.select(&pool, 100, seed, &Silent);
 
     let cut = choose(&Mig { prop_weight: 0.0, ..mig.clone() })?;
     let none = choose(&Mig { graph: Some(LabelGraph::identity(25)), ..mig.clone() })?;
@@ -355,13 +345,13 @@ fn identities(evidence: &mut Evidence) -> Result<()> {
 
     let exact = choose(&Mig { gain: Gain::Exact, ..mig.clone() })?;
     let gained: f64 = exact.scores.iter().flatten().sum();
-    let nothing = mig.information(&pool, &[], Seed(0), &Silent)?;
-    let reached = mig.information(&pool, &exact.indices, Seed(0), &Silent)?;
+    let nothing = mig.information(&pool, &[], seed, &Silent)?;
+    let reached = mig.information(&pool, &exact.indices, seed, &Silent)?;
     evidence.identity("exact gains add up to the information", gained, reached - nothing, 1e-9);
 
     let linear = Mig { phi: Phi::Pow { a: 1e-6, beta: 1.0 }, normalise: Normalise::Sender, ..mig };
     let total = |rows: &[usize]| rows.iter().map(|row| scores[*row]).sum::<f64>();
-    let top = TopScore.select(&pool, 100, Seed(0), &Silent)?;
+    let top = TopScore.select(&pool, 100, seed, &Silent)?;
     // Mass is conserved, so the linear form ranks by score; single precision may swap scores that agree to 1e-7.
     evidence.identity("linear phi takes the top scores", total(&choose(&linear)?.indices), total(&top.indices), 1e-5);
     Ok(())
