@@ -11,6 +11,10 @@
 //! constants of the paper's theorems were not used. Boosting (Haberstich, Nouy and Perrin, Mathematics of Computation
 //! 2022), a rival of the repeated DPP, goes on top of any sampler: of several designs the one with G nearest to the
 //! identity, and of its points only those that stability needs.
+//!
+//! What the claim found: as promised against independent points; but where the error is mostly noise in the labels and
+//! little of it misfit, as on the diabetes table, rows chosen greedily for the largest determinant and fitted without
+//! weights had a third of the excess error for as many labels.
 
 mod design;
 mod pool_basis;
