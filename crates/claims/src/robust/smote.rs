@@ -78,7 +78,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let mut evidence = plan.evidence(repeats);
     let data = tables.iter().map(|table| load(table.name, table.positive)).collect::<Result<Vec<_>>>()?;
     let one = |seed: Seed| {
-        let table = |(table, data): (&Table, &Labelled)| plan.figures(table, data, seed.stream(table.name), trial.progress);
+        let table =
+            |(table, data): (&Table, &Labelled)| plan.figures(table, data, seed.stream(table.name), trial.progress);
         let found = tables.par_iter().zip(&data).map(table).collect::<Result<Vec<_>>>()?;
         Ok(found.concat())
     };
@@ -122,9 +123,7 @@ impl Plan {
         for (rival, words) in RIVALS {
             let says = format!("SMOTE and under-sampling, on average over tables: a larger area than {words}");
             let _ = match rival {
-                "under" => {
-                    evidence.expect(&says, AREA, SMOTE, Some(rival), Relation::Above(0.0)).matters(0.005)
-                }
+                "under" => evidence.expect(&says, AREA, SMOTE, Some(rival), Relation::Above(0.0)).matters(0.005),
                 _ => evidence.report(&says, AREA, SMOTE, Some(rival), Relation::Above(0.0)),
             };
         }
@@ -173,7 +172,8 @@ impl Plan {
         let repetition = RandomOverSampling { strategy: Strategy::Percent(table.level), ..Default::default() };
         let smote = Family { name: SMOTE.into(), ..RocSweep::smote(table.level) };
         let repeated = Family { name: "repetition".into(), over: Some(Box::new(repetition)) };
-        let sweep = RocSweep { families: vec![RocSweep::under_alone(), smote, repeated], under_levels: self.under.clone() };
+        let sweep =
+            RocSweep { families: vec![RocSweep::under_alone(), smote, repeated], under_levels: self.under.clone() };
         let tree = Tree::default();
         let unpruned = Tree { confidence: None, laplace: true, ..tree };
         let mut curves = sweep.run(&tree, data, splits, seed, &Quiet(progress))?;
@@ -195,7 +195,8 @@ impl Plan {
 
     /// The mean of each table over its cross-validations, as one repetition.
     fn by_table(&self, evidence: &mut Evidence) {
-        let mut arms: Vec<(String, &str, &str)> = RIVALS.iter().map(|(arm, _)| ((*arm).to_owned(), "area", AREA)).collect();
+        let mut arms: Vec<(String, &str, &str)> =
+            RIVALS.iter().map(|(arm, _)| ((*arm).to_owned(), "area", AREA)).collect();
         arms.extend([(SMOTE.to_owned(), "area", AREA), (SMOTE.to_owned(), HULL, HULL)]);
         arms.extend(["logistic", "logistic, SMOTE"].map(|arm| (arm.to_owned(), RANKS, RANKS)));
         for (at, table) in (0..).zip(self.tables) {

@@ -37,7 +37,8 @@ const JUDGED_EPOCHS: usize = 5;
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let digits = |budget| Plan { data: "digits", most: 60, trusted: 100, pool: 1200, regions: 20, clusters: 24, budget };
+    let digits =
+        |budget| Plan { data: "digits", most: 60, trusted: 100, pool: 1200, regions: 20, clusters: 24, budget };
     let mnist = Plan { data: "mnist", most: 40, trusted: 300, pool: 9700, regions: 40, clusters: 64, budget: 728 };
     let plan = trial.at(digits(60), digits(150), mnist);
     let mut evidence = plan.evidence();

@@ -51,7 +51,13 @@ fn expected(trial: &Trial) -> Evidence {
     );
     let stable = |multiple| stable(LEGENDRE, multiple);
     evidence
-        .expect("4 m points of repeated DPPs are stable more often than not", &stable(4), "repeated-dpp", None, Relation::Above(0.5))
+        .expect(
+            "4 m points of repeated DPPs are stable more often than not",
+            &stable(4),
+            "repeated-dpp",
+            None,
+            Relation::Above(0.5),
+        )
         .matters(0.15);
     evidence
         .expect("6 m points of the Christoffel density are not", &stable(6), "christoffel", None, Relation::Below(0.5))
@@ -143,7 +149,8 @@ fn stability(spaces: &[(&'static str, Basis)], seed: Seed) -> Result<Vec<(&'stat
             for (arm, sampler, boost) in ARMS.into_iter().filter(|a| a.2 == 1 || metric == stable(LEGENDRE, 4)) {
                 let sampler =
                     DesignSampler { sampler, condition: None, max_tries: 1, boost, ..DesignSampler::default() };
-                let design = sampler.design(space, multiple * space.len(), seed.stream(&metric).stream(arm), &Silent)?;
+                let design =
+                    sampler.design(space, multiple * space.len(), seed.stream(&metric).stream(arm), &Silent)?;
                 found.push((arm, metric.clone(), f64::from(u8::from(design.lambda_min >= 0.5))));
             }
         }
@@ -266,7 +273,11 @@ impl Table {
             Series { name: arm.into(), points: LABELS.map(point).into() }
         });
         Plot {
-            title: format!("Excess error on all {} rows of a fit from few ({} features)", self.y.len(), self.space.len()),
+            title: format!(
+                "Excess error on all {} rows of a fit from few ({} features)",
+                self.y.len(),
+                self.space.len()
+            ),
             x: "labelled rows a function".into(),
             y: "excess squared error, geometric mean".into(),
             log_x: false,
@@ -310,12 +321,18 @@ fn identities(evidence: &mut Evidence, trial: &Trial) -> Result<()> {
         let coefficients: Vec<f64> = (0..m).map(|_| rng.normal()).collect();
         let y = phi.dot(&ndarray::Array1::from(coefficients.clone())).to_vec();
         let fit = WeightedFit::new(phi.view(), &design.weights, &y)?;
-        interpolates = fit.coefficients.iter().zip(&coefficients).fold(interpolates, |most, (a, b)| most.max((a - b).abs()));
+        interpolates =
+            fit.coefficients.iter().zip(&coefficients).fold(interpolates, |most, (a, b)| most.max((a - b).abs()));
         for (row, w) in phi.outer_iter().zip(&design.weights) {
             weights = weights.max((w * row.dot(&row) / m as f64 - 1.0).abs());
         }
     }
-    evidence.identity("functions of the space are found exactly: largest error of a coefficient", interpolates, 0.0, 1e-8);
+    evidence.identity(
+        "functions of the space are found exactly: largest error of a coefficient",
+        interpolates,
+        0.0,
+        1e-8,
+    );
     evidence.identity("w |phi|^2 = m at every point: largest relative difference", weights, 0.0, 1e-12);
     let table = Table::new()?;
     let gram = table.all.t().dot(&table.all) / table.y.len() as f64;

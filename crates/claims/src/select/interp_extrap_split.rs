@@ -1,214 +1,210 @@
-//! Splits by similarity: a random test set measures interpolation, and extrapolation is another matter.
+//! Splits by similarity: do models that see a query as one vector lose more far from their training queries than models
+//! that match words?
 
-use crate::Trial;
+mod glosses;
+
+use crate::tune::tune;
+use crate::{Figure, Repetitions, Trial};
+use glosses::Glosses;
 use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, checkpoint, stats};
+use quadrat_core::{Evidence, Plot, Progress, Relation, Result, Seed, Series, checkpoint, stats};
 use quadrat_data::builtin;
 use quadrat_numeric::learners::{Forest, KNearest, Learner, Mlp, Softmax, Standard};
 use quadrat_numeric::{Metric, metrics};
 use quadrat_select::{Buckets, ReSTTest, ReSTrain, SimilarityKFold, Sizes, Split, nn_similarity};
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 
-const SETS: [&str; 2] = ["letter", "mnist"];
 const FOLDS: usize = 5;
+/// Columns that words are hashed to.
+const COLUMNS: usize = 256;
+/// A class counts in a fold where both its tests have so many rows of it.
+const LEAST: usize = 5;
+/// Test rows over training rows of a fold.
+const OVERLAP: f64 = 1.0 / 3.0;
 
-fn learners() -> [Box<dyn Learner>; 4] {
-    [Box::new(KNearest::default()), Box::new(Softmax::default()), Box::new(Mlp::default()), Box::new(Forest::default())]
+const VECTOR: &str = "representation";
+const MATCH: &str = "interaction";
+const NEAR: &str = "balanced accuracy, interpolation";
+const FAR: &str = "balanced accuracy, extrapolation";
+const DROP: &str = "balanced accuracy lost by extrapolation";
+
+/// The size of the experiment.
+struct Plan {
+    /// Glosses of a repetition, of those of the larger topics.
+    texts: usize,
+    most: usize,
+    /// Rows and repetitions on `letter`.
+    rows: usize,
+    letters: usize,
 }
 
-/// Random folds, similarity folds and folds by embeddings that mean nothing, on two sets and four learners.
+/// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let mut evidence = Evidence {
-        paper: "Benchmarks are dominated by interpolation: test queries mostly repeat training queries. Models that are \
-                close on such a test differ when they must extrapolate, and all score lower there."
-            .into(),
-        experiment: "The ordinary-data form of the claim. Disjoint blocks of letter and mnist are the repetitions. Each block \
-                     is cut three ways into five folds of the same sizes (60% training, 20% for each test): at random; by \
-                     similarity (balanced k-means buckets); and by random normal embeddings, the placebo. Accuracy of k \
-                     nearest neighbours, softmax regression, a small neural network and a random forest, averaged over \
-                     folds; the verdict rests on the mean of the four."
-            .into(),
-        ..Evidence::default()
-    };
-    // Said before anything is measured.
-    for set in SETS {
-        let metric = format!("accuracy/{set}");
-        evidence.expect(
-            "extrapolation scores at least 5 points below interpolation",
-            &metric,
-            "interpolation",
-            Some("extrapolation"),
-            Relation::Above(0.05),
-        );
-        evidence.expect(
-            "a random test is nearer to interpolation than to extrapolation",
-            &metric,
-            "random",
-            Some("halfway"),
-            Relation::Above(0.0),
-        );
-        evidence.expect(
-            "the placebo shows no gap: within 2 points",
-            &metric,
-            "placebo interpolation",
-            Some("placebo extrapolation"),
-            Relation::Within(0.02),
-        );
-        for learner in learners() {
-            let metric = format!("{metric}/{}", learner.name());
-            let says = format!("{} drops too", learner.name());
-            evidence.report(&says, &metric, "interpolation", Some("extrapolation"), Relation::Above(0.0));
-        }
-        evidence.report(
-            "k nearest neighbours drop by more than softmax regression",
-            &format!("gap/{set}"),
-            "k nearest",
-            Some("softmax regression"),
-            Relation::Above(0.0),
-        );
-    }
-    for set in SETS {
-        accuracies(trial, set, &mut evidence)?;
-    }
-    identities(trial, &mut evidence)?;
-    evidence.notes.push(
-        "All learners run with their defaults in every cut, so that none is tuned to one. The retrieval experiment of the \
-         paper (BM25 against learned encoders) is not repeated here: this is its claim on ordinary data. It was tried \
-         with word vectors learned from 720 of 1,200 pairs of WordNet examples and definitions: their MRR@10 stayed at \
-         0.02 (one vector a text) and 0.04 (late interaction) where BM25 had 0.07, so that a drop between the tests \
-         could not be told from chance (-3 [-74, +67] points between the two). It needs encoders worth the name."
-            .into(),
+    let plan = trial.at(
+        Plan { texts: 300, most: 2, rows: 100, letters: 2 },
+        Plan { texts: 1500, most: 12, rows: 500, letters: 2 },
+        Plan { texts: 3000, most: 20, rows: 800, letters: 4 },
     );
+    let mut evidence = plan.evidence();
+    let glosses = Glosses::new()?;
+    let texts = Repetitions { part: "glosses", pilot: 4, most: plan.most };
+    let mut tuned = |arm| {
+        let seed = trial.seed.stream("tuning");
+        tune(&mut evidence, (arm, "penalty"), &[0.03, 0.3, 3.0], |l2| glosses.loss(arm, l2, plan.texts, seed))
+    };
+    let penalties = [tuned(VECTOR)?, tuned(MATCH)?];
+    trial.repeat(&mut evidence, texts, |seed| glosses.repetition(plan.texts, penalties, seed, trial.progress))?;
+    let (x, y, classes) = builtin::labelled("letter")?;
+    let letters = Repetitions { part: "letter", pilot: 0, most: plan.letters };
+    trial.repeat(&mut evidence, letters, |seed| {
+        let rows = seed.stream("rows").rng(0).sample(y.len(), plan.rows);
+        let part = x.select(Axis(0), &rows);
+        let part = Standard::fit(part.view(), &vec![1.0; rows.len()]).apply(part.view());
+        let y: Vec<u32> = rows.iter().map(|row| y[*row]).collect();
+        letter(&part, &y, classes.len(), seed, trial.progress)
+    })?;
+    evidence.plots = vec![plot(&evidence)];
+    identities(trial, &mut evidence)?;
     Ok(evidence)
 }
 
-/// The rows of a set in disjoint blocks, drawn at random; columns of different units are standardised.
-fn blocks(trial: &Trial, set: &str, rows: usize, count: usize) -> Result<Vec<(Array2<f64>, Vec<u32>)>> {
-    let (x, y, _) = builtin::labelled(set)?;
-    let mut order: Vec<usize> = (0..x.nrows()).collect();
-    trial.seed.stream(set).stream("blocks").rng(0).shuffle(&mut order);
-    if order.len() < rows * count {
-        return Err(Error::input(set, order.len(), format!("{count} blocks of {rows} rows are wanted")));
-    }
-    let block = |rows: &[usize]| {
-        let part = x.select(Axis(0), rows);
-        let part = if set == "mnist" {
-            part / 255.0
-        } else {
-            Standard::fit(part.view(), &vec![1.0; rows.len()]).apply(part.view())
-        };
-        (part, rows.iter().map(|row| y[*row]).collect())
-    };
-    Ok(order.chunks_exact(rows).take(count).map(block).collect())
-}
-
-/// Folds of random rows with the sizes of balanced similarity folds; both tests are random.
-fn random_folds(rows: usize, seed: Seed) -> Vec<Split> {
-    let mut order = seed.rng(0).sample(rows, rows);
-    let size = rows / FOLDS;
-    (0..FOLDS)
-        .map(|fold| {
-            order.rotate_left(size);
-            let part = |from: usize, to: usize| order[from..to].to_vec();
-            Split {
-                fold,
-                interpolation: part(0, size),
-                extrapolation: part(size, 2 * size),
-                train: part(2 * size, rows),
-            }
-        })
-        .collect()
-}
-
-fn similarity_folds() -> SimilarityKFold {
-    let buckets = Buckets { k: FOLDS, metric: Metric::Euclidean, balanced: true, ..Buckets::default() };
-    SimilarityKFold { buckets, purge: None }
-}
-
-fn accuracies(trial: &Trial, set: &str, evidence: &mut Evidence) -> Result<()> {
-    let (rows, count) = trial.at((100, 2), (1000, 6), if set == "mnist" { (2000, 6) } else { (2000, 10) });
-    let learners = learners();
-    let mut gaps = vec![Vec::new(); learners.len()];
-    for (block, (x, y)) in blocks(trial, set, rows, count)?.into_iter().enumerate() {
-        checkpoint(trial.progress)?;
-        let seed = Seed(trial.seed.stream(set).rng(block as u64).next_u64());
-        let mut rng = seed.stream("placebo").rng(0);
-        let nothing = Array2::from_shape_simple_fn((rows, 16), || rng.normal() as f32);
-        let cuts = [
-            random_folds(rows, seed.stream("random")),
-            similarity_folds().split(x.mapv(|v| v as f32).view(), seed, trial.progress)?,
-            similarity_folds().split(nothing.view(), seed, trial.progress)?,
+impl Plan {
+    /// What the paper says, what is done here, and what is expected: written down before anything is measured.
+    fn evidence(&self) -> Evidence {
+        let mut evidence = Evidence::new(
+            "Benchmarks are dominated by interpolation: test queries mostly repeat training queries. Models that see a query \
+             as one vector match those that let query and document interact word by word in interpolation, and fall behind \
+             in extrapolation.",
+            format!(
+                "A query is a gloss of `glosses`, what is wanted is its topic ({TOPICS} or more glosses). Of {} glosses, drawn \
+                 for each repetition, five folds are cut by similarity (balanced k-means of LSA directions, which no model \
+                 sees): 60% training, 20% each for the test inside the other buckets and the one in a bucket of its own. \
+                 Representation: the gloss's words, hashed to {COLUMNS} columns, are one vector, multiplied with a learned \
+                 vector for each topic (softmax regression). Interaction: each word of the gloss meets the training \
+                 glosses of each topic (BM25 with the nearest and the five nearest, share of words known, naive Bayes), and \
+                 logistic regression weighs the four. Accuracy is the mean over topics with {LEAST} rows in both tests of a \
+                 fold, so that both tests are of the same topics with the same weights. The placebo cuts by random normal \
+                 vectors. And on {} rows of `letter` the accuracy of four learners in random and in similarity folds.",
+                self.texts, self.rows
+            ),
+        );
+        for arm in [VECTOR, MATCH] {
+            let says = format!("{arm} finds the topic of a fifth of the glosses inside (chance: about a fifteenth)");
+            evidence.gate(&says, NEAR, arm, None, Relation::Above(0.2)).matters(0.1);
+        }
+        let says = "inside, the two are alike, within 10 points";
+        evidence.gate(says, NEAR, VECTOR, Some(MATCH), Relation::Within(0.1));
+        evidence.gate("the placebo loses nothing, within 3 points", PLACEBO, "both", None, Relation::Within(0.03));
+        evidence
+            .expect(
+                "representation loses more by extrapolation than interaction",
+                DROP,
+                VECTOR,
+                Some(MATCH),
+                Relation::Above(0.0),
+            )
+            .matters(0.05);
+        evidence.report("outside, interaction is better", FAR, MATCH, Some(VECTOR), Relation::Above(0.0));
+        for arm in [VECTOR, MATCH] {
+            let says = format!("{arm} loses five points or more by extrapolation");
+            evidence.report(&says, DROP, arm, None, Relation::Above(0.05));
+        }
+        for (says, against) in [
+            ("letter: four learners lose five points or more by extrapolation, on average", "extrapolation"),
+            ("letter: random folds are five points or more above extrapolation", "extrapolation"),
+        ] {
+            let arm = if says.contains("random") { "random folds" } else { "interpolation" };
+            evidence.report(says, "accuracy/letter", arm, Some(against), Relation::Above(0.05));
+        }
+        for expectation in evidence.expectations.iter_mut().filter(|e| !e.metric.ends_with("letter")) {
+            expectation.overlap = OVERLAP;
+        }
+        evidence.notes = vec![
+            "Repetitions draw from the same glosses, so intervals are widened by the ratio of test to training rows. Both \
+             penalties were tuned on random folds."
+                .into(),
+            "Changed after the first records, which had only the gap of learners on letter and mnist and left the paper's own \
+             comparison out. Word vectors learned from pairs of texts had failed there for want of data (MRR@10 of 0.02 to \
+             0.04 where BM25 had 0.07). Naming the topic of a gloss is a task that both kinds of model can learn from a few \
+             thousand texts; documents are topics."
+                .into(),
         ];
-        // Of every learner and cut the mean accuracy over folds, near and far.
-        let jobs: Vec<(usize, usize, &Split)> = (0..learners.len())
-            .flat_map(|l| {
-                cuts.iter().enumerate().flat_map(move |(c, folds)| folds.iter().map(move |fold| (l, c, fold)))
-            })
-            .collect();
-        let scored = jobs
-            .into_par_iter()
-            .map(|(learner, cut, fold)| {
-                let classes = y.iter().max().map_or(1, |top| *top as usize + 1);
-                let of = |rows: &[usize]| -> (Array2<f64>, Vec<u32>) {
-                    (x.select(Axis(0), rows), rows.iter().map(|row| y[*row]).collect())
-                };
-                let (train, labels) = of(&fold.train);
-                let model = learners[learner].fit(train.view(), &labels, classes, None, seed)?;
-                let accuracy = |rows: &[usize]| {
-                    let (x, y) = of(rows);
-                    metrics::accuracy(&y, &model.predict(x.view()))
-                };
-                Ok((learner, cut, [accuracy(&fold.interpolation)?, accuracy(&fold.extrapolation)?]))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mean = |learner: Option<usize>, cut: usize, side: usize| {
-            let own = scored.iter().filter(|(l, c, _)| learner.is_none_or(|wanted| *l == wanted) && *c == cut);
-            stats::mean(&own.map(|(_, _, sides)| sides[side]).collect::<Vec<_>>())
-        };
-        for learner in std::iter::once(None).chain((0..learners.len()).map(Some)) {
-            let name = learner.map_or(String::new(), |l| format!("/{}", learners[l].name()));
-            let metric = format!("accuracy/{set}{name}");
-            let (near, far) = (mean(learner, 1, 0), mean(learner, 1, 1));
-            for (arm, value) in [
-                ("random", 0.5 * (mean(learner, 0, 0) + mean(learner, 0, 1))),
-                ("interpolation", near),
-                ("extrapolation", far),
-                ("halfway", 0.5 * (near + far)),
-                ("placebo interpolation", mean(learner, 2, 0)),
-                ("placebo extrapolation", mean(learner, 2, 1)),
-            ] {
-                evidence.measure(arm, &metric, block as u64, value);
-            }
-            if let Some(l) = learner {
-                evidence.measure(learners[l].name(), &format!("gap/{set}"), block as u64, near - far);
-                gaps[l].push([near, far]);
-            }
+        evidence
+    }
+}
+
+const PLACEBO: &str = "accuracy lost by the placebo";
+/// Glosses that a topic must have to take part.
+const TOPICS: usize = 150;
+
+fn folds(x: ndarray::ArrayView2<f32>, metric: Metric, seed: Seed, progress: &dyn Progress) -> Result<Vec<Split>> {
+    let buckets = Buckets { k: FOLDS, metric, balanced: true, ..Buckets::default() };
+    SimilarityKFold { buckets, purge: None }.split(x, seed, progress)
+}
+
+/// Accuracy of four learners, in random and in similarity folds.
+fn letter(x: &Array2<f64>, y: &[u32], classes: usize, seed: Seed, progress: &dyn Progress) -> Result<Vec<Figure>> {
+    let learners: [Box<dyn Learner>; 4] = [
+        Box::new(KNearest::default()),
+        Box::new(Softmax::default()),
+        Box::new(Mlp { epochs: 40, learning_rate: 3e-3, ..Mlp::default() }),
+        Box::new(Forest::default()),
+    ];
+    let mut order: Vec<usize> = (0..y.len()).collect();
+    seed.stream("random folds").rng(0).shuffle(&mut order);
+    let mut found = Vec::new();
+    let mut sides: [Vec<f64>; 3] = Default::default();
+    for split in folds(x.mapv(|v| v as f32).view(), Metric::Euclidean, seed, progress)? {
+        let size = split.extrapolation.len();
+        order.rotate_left(size);
+        for learner in &learners {
+            checkpoint(progress)?;
+            let mut score = |train: &[usize], tests: &[(usize, &[usize])]| -> Result<()> {
+                let of = |rows: &[usize]| -> Vec<u32> { rows.iter().map(|row| y[*row]).collect() };
+                let model = learner.fit(x.select(Axis(0), train).view(), &of(train), classes, None, seed)?;
+                for (side, test) in tests {
+                    sides[*side].push(metrics::accuracy(&of(test), &model.predict(x.select(Axis(0), test).view()))?);
+                }
+                Ok(())
+            };
+            score(&split.train, &[(0, &split.interpolation), (1, &split.extrapolation)])?;
+            // The sizes of a similarity fold: a fifth of the rows measures, another is left out.
+            score(&order[2 * size..], &[(2, &order[..size])])?;
         }
     }
-    let series = learners.iter().zip(&gaps).map(|(learner, gaps)| {
-        let point = |side: usize| {
-            let i = stats::t_interval(&gaps.iter().map(|sides| sides[side]).collect::<Vec<_>>(), 0.95, 0.0);
+    for (arm, side) in ["interpolation", "extrapolation", "random folds"].into_iter().zip(&sides) {
+        found.push((arm.to_owned(), "accuracy/letter".to_owned(), stats::mean(side)));
+    }
+    Ok(found)
+}
+
+fn plot(evidence: &Evidence) -> Plot {
+    let series = [VECTOR, MATCH].map(|arm| {
+        let sides = [NEAR, FAR];
+        let point = |(side, metric): (usize, &str)| {
+            let values: Vec<f64> = evidence.values(arm, metric).into_iter().map(|(_, v)| v).collect();
+            let i = stats::t_interval(&values, 0.95, OVERLAP);
             [side as f64, i.mean, i.low, i.high]
         };
-        Series { name: learner.name().into(), points: vec![point(0), point(1)] }
+        Series { name: arm.into(), points: sides.into_iter().enumerate().map(point).collect() }
     });
-    evidence.plots.push(Plot {
-        title: format!("Accuracy near the training rows and far from them: {set}"),
+    Plot {
+        title: "The topic of a gloss, near the training glosses and far from them".into(),
         x: "0: interpolation, 1: extrapolation".into(),
-        y: "accuracy".into(),
+        y: "balanced accuracy".into(),
         log_x: false,
         log_y: false,
-        series: series.collect(),
-    });
-    Ok(())
+        series: series.into(),
+    }
 }
 
 /// What must hold exactly, counted on a block of letter: everything counted is a violation.
 fn identities(trial: &Trial, evidence: &mut Evidence) -> Result<()> {
-    let rows = trial.at(600, 3000, 3000);
-    let (x, _) = blocks(trial, "letter", rows, 1)?.remove(0);
-    let x = x.mapv(|v| v as f32);
+    let rows = trial.at(600, 2000, 2000);
+    let (x, ..) = builtin::labelled("letter")?;
+    let chosen = trial.seed.stream("identities").rng(0).sample(x.nrows(), rows);
+    let x = x.select(Axis(0), &chosen);
+    let x = Standard::fit(x.view(), &vec![1.0; rows]).apply(x.view()).mapv(|v| v as f32);
     let (train, test) = x.view().split_at(Axis(0), rows - rows / 5);
     let buckets = Buckets { k: FOLDS, ..Buckets::default() };
     let splits = ReSTTest { buckets, purge: None }.split(train, test, trial.seed, trial.progress)?;
@@ -222,7 +218,7 @@ fn identities(trial: &Trial, evidence: &mut Evidence) -> Result<()> {
 
     // Mann and Whitney's test that extrapolation tests are farther from the training rows, fold by fold.
     let mut near_ones = 0;
-    for split in similarity_folds().split(x.view(), trial.seed, trial.progress)? {
+    for split in folds(x.view(), Metric::Euclidean, trial.seed, trial.progress)? {
         let near = |test: &[usize]| {
             let rows = |rows: &[usize]| x.select(Axis(0), rows);
             nn_similarity(rows(&split.train).view(), rows(test).view(), Metric::Euclidean, trial.progress)

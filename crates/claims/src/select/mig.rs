@@ -100,17 +100,9 @@ impl Plan {
             )
             .matters(0.02);
         evidence
-            .expect(
-                "not worse than QDIT by more than half a point",
-                all,
-                "mig",
-                Some("qdit"),
-                Relation::Above(-0.005),
-            )
+            .expect("not worse than QDIT by more than half a point", all, "mig", Some("qdit"), Relation::Above(-0.005))
             .matters(0.015);
-        evidence
-            .report("in a tenth of QDIT's time", SECONDS, "mig", Some("qdit"), Relation::Below(0.1))
-            .by(By::Ratio);
+        evidence.report("in a tenth of QDIT's time", SECONDS, "mig", Some("qdit"), Relation::Below(0.1)).by(By::Ratio);
         evidence.report(
             "at most five points better than random rows",
             all,

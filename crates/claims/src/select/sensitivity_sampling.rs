@@ -3,269 +3,208 @@
 mod cases;
 mod probe;
 
-use crate::Trial;
-use cases::{Case, METHODS, approximate, cases, drawn_by, gaussian, heavy_tailed, samplers};
-use ndarray::{Array1, Array2, Axis, concatenate};
+use crate::{Repetitions, Trial};
+use cases::{approximate, coherent, drawn_by, gaussian, heavy_tailed, samplers};
+use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use probe::Probe;
-use quadrat_core::{Error, Evidence, Plot, Relation, Result, Series, Silent, checkpoint, stats};
+use quadrat_core::{By, Error, Evidence, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_select::{Leverage, LewisWeights, RowScores, Sensitivity, inclusion_probabilities, lp_regress};
-use rayon::prelude::*;
 
 /// The distortion that a sample must not exceed.
 const EPS: f64 = 0.3;
 /// Directions tried: half random, half towards the rows with the largest Lewis weights.
 const DIRECTIONS: usize = 200;
 /// Of these, how many are followed uphill, and for how many steps.
-const CLIMBERS: usize = 2;
-const STEPS: usize = 6;
+const CLIMBERS: usize = 3;
+const STEPS: usize = 25;
+
+type Figures = Vec<(&'static str, String, f64)>;
+
+/// The size of the experiment.
+struct Plan {
+    rows: usize,
+    columns: usize,
+    /// Numbers of columns by which rows needed grow.
+    widths: &'static [usize],
+    most: usize,
+    /// Repetitions of what is only reported.
+    reported: usize,
+}
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let repeats: u64 = trial.at(2, 10, 20);
-    let (n, d) = trial.at((300, 3), (3000, 8), (20_000, 10));
-    let cases = cases(trial, n, d)?;
-    let mut evidence = expected(trial, n, d, repeats, &cases);
-    let steps = cases.iter().map(|case| case.powers.len() as u64 * METHODS).sum();
-    trial.progress.begin("samples", Some(steps));
-    for case in &cases {
-        for &p in &case.powers {
-            measure(&mut evidence, trial, case, p, repeats)?;
+    let plan = trial.at(
+        Plan { rows: 300, columns: 3, widths: &[2, 4], most: 2, reported: 2 },
+        Plan { rows: 1000, columns: 5, widths: &[4, 8, 16], most: 12, reported: 3 },
+        Plan { rows: 3000, columns: 6, widths: &[4, 8, 16], most: 32, reported: 10 },
+    );
+    let mut evidence = plan.evidence();
+    let repetitions = |part, most| Repetitions { part, pilot: 6.min(most), most };
+    let heavy = |seed| plan.needed("heavy-tailed", 1.5, seed);
+    trial.repeat(&mut evidence, repetitions("heavy-tailed rows", plan.most), heavy)?;
+    trial.repeat(&mut evidence, repetitions("width", plan.most), |seed| plan.width(seed))?;
+    let others = Repetitions { part: "reported", pilot: 0, most: plan.reported };
+    trial.repeat(&mut evidence, others, |seed| {
+        let mut found = plan.regression(seed)?;
+        for (case, p) in [("heavy-tailed", 1.0), ("coherent", 1.0), ("coherent", 1.5), ("heavy-tailed", 4.0)] {
+            found.extend(plan.needed(case, p, seed.stream(case).stream(&p.to_string()))?);
         }
-    }
-    tracking(&mut evidence, trial, repeats)?;
-    regression(&mut evidence, trial, n, d, repeats)?;
+        Ok(found)
+    })?;
+    evidence.plots = vec![plan.plot(&evidence)];
     identities(&mut evidence, trial)?;
     Ok(evidence)
 }
 
-fn expected(trial: &Trial, n: usize, d: usize, repeats: u64, cases: &[Case]) -> Evidence {
-    let mut evidence = Evidence {
-        paper: "Sampling rows by their l_p sensitivities, which sum to S, needs about S^(2/p) rows for 1 <= p < 2 and \
-                S^(2 - 2/p) for p > 2, far fewer than the S d of earlier analyses; root leverage needs about d rows; \
-                leverage and sensitivity together d^(2/p) S^(2 - 4/p)."
-            .into(),
-        experiment: format!(
-            "Rows of {n} x {d} matrices (heavy-tailed: Pareto lengths of index 1.5; coherent: unit vectors on small rows; \
-             gaussian) and of real tables are drawn by each score in systematic samples of d rows and doublings of it. \
-             Distortion is the largest | ||SAx||_p^p / ||Ax||_p^p - 1 | over {DIRECTIONS} directions, {CLIMBERS} of them \
-             followed uphill; the rows needed are where it falls to {EPS}, interpolated. {repeats} seeds."
-        ),
-        ..Evidence::default()
-    };
-    let p1 = |name: &str| needed_metric(name, 1.0);
-    let two = 2_f64.log10();
-    evidence.expect(
-        "heavy-tailed rows, p = 1: uniform samples need ten times the rows",
-        &p1("heavy-tailed"),
-        "uniform",
-        Some("sensitivity"),
-        Relation::Above(1.0),
-    );
-    for case in cases.iter().filter(|case| case.name != "diabetes") {
-        for p in [1.0, 1.5].into_iter().filter(|p| case.powers.contains(p)) {
-            evidence.expect(
-                &format!(
-                    "{}, p = {p}: Lewis weights and sensitivities need the same rows within a factor of 2",
-                    case.name
-                ),
-                &needed_metric(case.name, p),
-                "Lewis",
-                Some("sensitivity"),
-                Relation::Within(two),
-            );
-        }
-        evidence.expect(
-            &format!("{}, p = 1: sensitivities need fewer rows than S d / eps^2", case.name),
-            &format!("log10 of rows needed over S d/eps^2/{} p=1", case.name),
-            "sensitivity",
-            None,
-            Relation::Below(0.0),
+fn needed_metric(name: &str, p: f64) -> String {
+    format!("rows needed/{name} p={p}")
+}
+
+fn over_bound(name: &str, p: f64) -> String {
+    format!("rows needed over S d/eps^2/{name} p={p}")
+}
+
+const EXPONENT: &str = "exponent of d";
+const EXCESS: &str = "excess of the l_1 objective";
+
+impl Plan {
+    /// What the paper says, what is done here, and what is expected: written down before anything is measured.
+    fn evidence(&self) -> Evidence {
+        let Plan { rows, columns, widths, .. } = self;
+        let mut evidence = Evidence::new(
+            "Sampling rows by their l_p sensitivities, which sum to S, needs about S^(2/p) rows for 1 <= p < 2 and \
+             S^(2 - 2/p) for p > 2, far fewer than the S d of earlier analyses; root leverage needs about d rows; leverage \
+             and sensitivity together d^(2/p) S^(2 - 4/p).",
+            format!(
+                "Rows of random {rows} x {columns} matrices (heavy-tailed: Pareto lengths of index 1.5; coherent: unit \
+                 vectors on small rows) are drawn by each score in systematic samples of d rows and doublings of it. \
+                 Distortion is the largest | ||SAx||_p^p / ||Ax||_p^p - 1 | over {DIRECTIONS} directions, {CLIMBERS} of \
+                 them followed uphill; the rows needed are where it falls to {EPS}, interpolated. And Gaussian matrices of \
+                 {widths:?} columns at p = 1, whose S is near the root of d: the exponent of d in the rows needed is 1 by \
+                 S^(2/p), 1.5 by S d. Each repetition has matrices of its own.",
+            ),
         );
-        if case.powers.contains(&4.0) {
-            evidence.report(
-                &format!("{}, p = 4: leverage and sensitivity together need no more than a tenth more", case.name),
-                &needed_metric(case.name, 4.0),
+        evidence
+            .expect(
+                "heavy-tailed rows, p = 1.5: uniform samples need ten times the rows",
+                &needed_metric("heavy-tailed", 1.5),
+                "uniform",
+                Some("sensitivity"),
+                Relation::Above(10.0),
+            )
+            .by(By::Ratio)
+            .matters(1.5);
+        evidence
+            .expect(
+                "p = 1: rows needed grow with d with an exponent nearer to 1 than to 1.5",
+                EXPONENT,
+                "sensitivity",
+                None,
+                Relation::Below(1.25),
+            )
+            .matters(0.1);
+        evidence
+            .report(
+                "heavy-tailed rows, p = 1: uniform samples need ten times the rows",
+                &needed_metric("heavy-tailed", 1.0),
+                "uniform",
+                Some("sensitivity"),
+                Relation::Above(10.0),
+            )
+            .by(By::Ratio);
+        for (case, p) in [("heavy-tailed", 1.0), ("heavy-tailed", 1.5), ("coherent", 1.0), ("coherent", 1.5)] {
+            let says = format!("{case}, p = {p}: Lewis weights need the rows of sensitivities within a factor of 2");
+            let metric = needed_metric(case, p);
+            evidence.report(&says, &metric, "Lewis", Some("sensitivity"), Relation::Within(2.0)).by(By::Ratio);
+            let says = format!("{case}, p = {p}: sensitivities need half of S d / eps^2 rows or fewer");
+            evidence.report(&says, &over_bound(case, p), "sensitivity", None, Relation::Below(0.5)).by(By::Ratio);
+        }
+        for rival in ["row norm", "leverage", "root leverage"] {
+            let says = format!("heavy-tailed rows, p = 1.5: {rival} needs more rows than sensitivity");
+            let metric = needed_metric("heavy-tailed", 1.5);
+            evidence.report(&says, &metric, rival, Some("sensitivity"), Relation::Above(1.0)).by(By::Ratio);
+        }
+        evidence
+            .report(
+                "heavy-tailed rows, p = 4: leverage and sensitivity together need no more than a tenth more",
+                &needed_metric("heavy-tailed", 4.0),
                 "leverage and sensitivity",
                 Some("sensitivity"),
-                Relation::Below(1.1_f64.log10()),
-            );
-        }
+                Relation::Below(1.1),
+            )
+            .by(By::Ratio);
+        evidence
+            .report(
+                "l_1 regression with 10% gross errors on 20 (d + 1) rows: half the excess over the whole table's optimum of \
+                 a uniform sample",
+                EXCESS,
+                "sensitivity",
+                Some("uniform"),
+                Relation::Below(0.5),
+            )
+            .by(By::Ratio);
+        evidence.report("and below 5%", EXCESS, "sensitivity", None, Relation::Below(0.05)).by(By::Ratio);
+        evidence.notes = vec![
+            "Maximising over directions by search gives a lower bound of the distortion, the more so the wider the matrix; \
+             all scores are judged by the same directions. Sensitivities are approximate (denominators over a sample of \
+             rows drawn by Lewis weights), as one has them in practice."
+                .into(),
+            "No score has anything to tune. All are drawn by the same systematic sampler with the same seeds; root leverage \
+             in its rounds. Leverage scores are used as they are at every p. No column of ones is added to a matrix. A score \
+             that does not reach the distortion with all rows but one drawn counts with all rows, and no sample has fewer \
+             rows than columns."
+                .into(),
+            "Changed after the first records: what decides is p = 1.5 on heavy-tailed rows, since at p = 1 the ratio to \
+             uniform samples lies too near to ten to be told from it; matrices are drawn anew for each repetition; and the \
+             growth with d stands for the growth with S at a fixed d, by which the new bound cannot be told from the old. \
+             Real tables are left out."
+                .into(),
+        ];
+        evidence
     }
-    for rival in ["row norm", "leverage", "root leverage"] {
-        evidence.report(
-            &format!("heavy-tailed rows, p = 1: {rival} needs more rows than sensitivity"),
-            &p1("heavy-tailed"),
-            rival,
-            Some("sensitivity"),
-            Relation::Above(0.0),
-        );
-    }
-    if trial.at(false, true, true) {
-        evidence.expect(
-            "p = 1: rows needed grow with S with an exponent of at most 2/p + 0.2",
-            "exponent of S",
-            "sensitivity",
-            None,
-            Relation::Below(2.2),
-        );
-    }
-    evidence.expect(
-        "l_1 regression with 10% gross errors on 20 (d + 1) rows: a smaller excess over the whole table's optimum than \
-         from a uniform sample",
-        "relative excess of the l_1 objective",
-        "sensitivity",
-        Some("uniform"),
-        Relation::Below(0.0),
-    );
-    evidence.report("and below 5%", "relative excess of the l_1 objective", "sensitivity", None, Relation::Below(0.05));
-    evidence.notes = vec![
-        "Maximising over directions by search gives a lower bound of the distortion; all scores are judged by the same \
-         directions."
-            .into(),
-        "No score has anything to tune. All are drawn by the same systematic sampler with the same seeds; root leverage \
-         in its rounds. Leverage scores are used as they are at every p."
-            .into(),
-        "Where a score does not reach the distortion with all rows but one drawn, all rows count as needed. Fewer rows \
-         than columns span too little, so sizes start at d, the number of columns: where two scores reach the distortion \
-         there, they need the same rows and their difference is exactly 0."
-            .into(),
-        "Changed after the first recorded runs, whose sizes began at 2 d and met that floor at p = 1.5 on the coherent \
-         matrix: sizes begin at d, and sensitivities are found once for both scores made of them instead of once for \
-         each. Expectations are as they were."
-            .into(),
-        "Sensitivities are approximate (denominators over a sample of rows drawn by Lewis weights), except on diabetes, \
-         where they are exact. Of the sheet's tables spambase is left out: with 58 columns its sensitivities take too long."
-            .into(),
-    ];
-    evidence
-}
 
-fn needed_metric(name: &str, p: f64) -> String {
-    format!("log10 of rows needed/{name} p={p}")
-}
-
-/// All methods on one matrix at one power.
-fn measure(evidence: &mut Evidence, trial: &Trial, case: &Case, p: f64, repeats: u64) -> Result<()> {
-    let probe = Probe::new(case.a.view(), p, trial.seed.stream("directions"))?;
-    let (n, rank) = (case.a.nrows(), probe.u.ncols());
-    let mut curves = Vec::new();
-    let scored = trial.seed.stream("scores");
-    for (name, sampler) in samplers(case.a.view(), p, scored)? {
-        checkpoint(trial.progress)?;
-        trial.progress.advance(1);
-        let seed = trial.seed.stream(name);
-        let one = |repeat: u64| probe.curve(&sampler, case.a.view(), seed.stream("draws").stream(&repeat.to_string()));
-        let runs = (0..repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-        for (repeat, run) in (0..).zip(&runs) {
-            let needed = needed(run, n);
-            evidence.measure(name, &needed_metric(case.name, p), repeat, needed.log10());
+    /// The rows that every score needs on one matrix.
+    fn needed(&self, case: &'static str, p: f64, seed: Seed) -> Result<Figures> {
+        let make = if case == "coherent" { coherent } else { heavy_tailed };
+        let a = make(self.rows, self.columns, seed.stream("matrix"));
+        let probe = Probe::new(a.view(), p, seed.stream("directions"))?;
+        let (n, rank) = (a.nrows(), probe.u.ncols());
+        let mut found = Figures::new();
+        for (name, sampler) in samplers(a.view(), p, seed.stream("scores"))? {
+            let needed = probe.needed(&sampler, a.view(), seed.stream("draws").stream(name))?;
+            found.push((name, needed_metric(case, p), needed.min(n as f64)));
             if name == "sensitivity" {
-                let scores = sampler.scores.scores(case.a.view(), scored, &Silent)?;
-                let bound = scores.total() * rank as f64 / (EPS * EPS);
-                let metric = format!("log10 of rows needed over S d/eps^2/{} p={p}", case.name);
-                evidence.measure(name, &metric, repeat, (needed / bound).log10());
+                let total = sampler.scores.scores(a.view(), seed, &Silent)?.total();
+                found.push((name, over_bound(case, p), needed / (total * rank as f64 / (EPS * EPS))));
             }
         }
-        curves.push(Series { name: name.to_owned(), points: median_curve(&runs) });
+        Ok(found)
     }
-    evidence.plots.push(Plot {
-        title: format!("{}, p = {p}: distortion by rows drawn", case.name),
-        x: "rows drawn".into(),
-        y: "distortion (median, 10% and 90% over seeds)".into(),
-        log_x: true,
-        log_y: true,
-        series: curves,
-    });
-    Ok(())
-}
 
-fn median_curve(runs: &[Vec<(usize, f64)>]) -> Vec<[f64; 4]> {
-    let longest = runs.iter().map(Vec::len).min().unwrap_or(0);
-    let at = |i: usize| {
-        let values: Vec<f64> = runs.iter().map(|run| run[i].1.max(1e-6)).collect();
-        let q = |share| stats::quantile(&values, share);
-        [runs[0][i].0 as f64, q(0.5), q(0.1), q(0.9)]
-    };
-    (0..longest).map(at).collect()
-}
-
-/// Where the distortion falls to `EPS`, by interpolation in logarithms; all rows where it never does.
-fn needed(curve: &[(usize, f64)], n: usize) -> f64 {
-    let Some(at) = curve.iter().position(|(_, distortion)| *distortion <= EPS) else { return n as f64 };
-    if at == 0 {
-        return curve[0].0 as f64;
-    }
-    let ((m0, d0), (m1, d1)) = (curve[at - 1], curve[at]);
-    let (d0, d1) = (d0.max(1e-12).ln(), d1.max(1e-12).ln());
-    let share = ((d0 - EPS.ln()) / (d0 - d1)).clamp(0.0, 1.0);
-    (m0 as f64) * (m1 as f64 / m0 as f64).powf(share)
-}
-
-/// |r|^p, without a logarithm for the powers used here.
-fn power(r: f64, p: f64) -> f64 {
-    let r = r.abs();
-    match p {
-        1.0 => r,
-        1.5 => r * r.sqrt(),
-        2.0 => r * r,
-        3.0 => r * r * r,
-        4.0 => (r * r) * (r * r),
-        _ => r.powf(p),
-    }
-}
-
-/// p = 1: matrices whose S varies while d stays, with part of the columns on axes of their own (share 1 of S each) and the
-/// others Gaussian (about the root of their number together). The exponent is the slope of log rows on log S.
-fn tracking(evidence: &mut Evidence, trial: &Trial, repeats: u64) -> Result<()> {
-    let (n, d) = trial.at((240, 4), (960, 8), (4800, 16));
-    let mut logs: Vec<(f64, Vec<f64>)> = Vec::new();
-    for axes in [0, d / 4, d / 2, 3 * d / 4, d] {
-        let seed = trial.seed.stream("tracking").stream(&axes.to_string());
-        let mut a = gaussian(n, d, seed);
-        for (i, mut row) in a.axis_iter_mut(Axis(0)).enumerate() {
-            let group = i % d;
-            let own = row[group];
-            row.iter_mut().enumerate().for_each(|(j, v)| *v = if group < axes || j < axes { 0.0 } else { *v });
-            if group < axes {
-                row[group] = own;
-            }
+    /// Rows needed on Gaussian matrices by the number of columns, and the slope of their logarithms.
+    fn width(&self, seed: Seed) -> Result<Figures> {
+        let mut found = Figures::new();
+        let (mut x, mut y, mut total) = (Vec::new(), Vec::new(), Vec::new());
+        for &d in self.widths {
+            let seed = seed.stream(&d.to_string());
+            let a = gaussian(self.rows.min(1500), d, seed.stream("matrix"));
+            let scores = approximate(1.0).scores(a.view(), seed, &Silent)?;
+            total.push(scores.total().ln());
+            let probe = Probe::new(a.view(), 1.0, seed.stream("directions"))?;
+            let needed = probe.needed(&drawn_by(1.0, scores), a.view(), seed.stream("draws"))?;
+            found.push(("sensitivity", format!("rows needed/gaussian d={d} p=1"), needed));
+            x.push((d as f64).ln());
+            y.push(needed.ln());
         }
-        let probe = Probe::new(a.view(), 1.0, seed)?;
-        let scores = approximate(1.0).scores(a.view(), seed, &Silent)?;
-        let total = scores.total();
-        let sampler = drawn_by(1.0, scores);
-        let one = |repeat: u64| probe.curve(&sampler, a.view(), seed.stream(&repeat.to_string()));
-        let runs = (0..repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-        logs.push((total.ln(), runs.iter().map(|run| needed(run, n).ln()).collect()));
+        found.push(("sensitivity", EXPONENT.to_owned(), slope(&x, &y)));
+        found.push(("total sensitivity", EXPONENT.to_owned(), slope(&x, &total)));
+        Ok(found)
     }
-    for repeat in 0..repeats as usize {
-        let (x, y): (Vec<f64>, Vec<f64>) = logs.iter().map(|(s, m)| (*s, m[repeat])).unzip();
-        let (mx, my) = (stats::mean(&x), stats::mean(&y));
-        let cross: f64 = x.iter().zip(&y).map(|(x, y)| (x - mx) * (y - my)).sum();
-        let slope = cross / x.iter().map(|x| (x - mx).powi(2)).sum::<f64>();
-        evidence.measure("sensitivity", "exponent of S", repeat as u64, slope);
-    }
-    let points = logs.iter().map(|(s, m)| {
-        let rows: Vec<f64> = m.iter().map(|m| m.exp()).collect();
-        [s.exp(), stats::median(&rows), stats::quantile(&rows, 0.1), stats::quantile(&rows, 0.9)]
-    });
-    evidence.plots.push(Plot {
-        title: format!("p = 1, d = {d}: rows needed by total sensitivity"),
-        x: "S".into(),
-        y: "rows needed (median, 10% and 90% over seeds)".into(),
-        log_x: true,
-        log_y: true,
-        series: vec![Series { name: "sensitivity".into(), points: points.collect() }],
-    });
-    Ok(())
-}
 
-/// The end use: l_1 regression on heavy-tailed rows with gross errors, from 20 (d + 1) rows scored on [A b].
-fn regression(evidence: &mut Evidence, trial: &Trial, n: usize, d: usize, repeats: u64) -> Result<()> {
-    let n = n.min(trial.at(300, 1000, 4000));
-    let one = |repeat: u64| -> Result<Vec<(&'static str, f64)>> {
-        let seed = trial.seed.stream("regression").stream(&repeat.to_string());
-        let a = heavy_tailed(n, d, seed);
+    /// The end use: l_1 regression on heavy-tailed rows with gross errors, from 20 (d + 1) rows scored on [A b].
+    fn regression(&self, seed: Seed) -> Result<Figures> {
+        let (n, d) = (self.rows.min(4000), self.columns);
+        let a = heavy_tailed(n, d, seed.stream("regression"));
         let mut rng = seed.stream("errors").rng(0);
         let truth = Array1::from_shape_simple_fn(d, || rng.normal());
         let b: Vec<f64> =
@@ -274,23 +213,54 @@ fn regression(evidence: &mut Evidence, trial: &Trial, n: usize, d: usize, repeat
         let both =
             concatenate(Axis(1), &[a.view(), column.view()]).map_err(|e| Error::numeric("[A b]", e.to_string()))?;
         let best = lp_regress(a.view(), &b, 1.0, None)?.norm;
-        let mut found = Vec::new();
-        for (name, sampler) in samplers(both.view(), 1.0, seed)? {
-            let chosen = sampler.sample(both.view(), 20 * (d + 1), seed, &Silent)?;
-            let part: Vec<f64> = chosen.indices.iter().map(|i| b[*i]).collect();
-            let fit = lp_regress(a.select(Axis(0), &chosen.indices).view(), &part, 1.0, chosen.weights.as_deref())?;
+        let excess = |of: ArrayView2<f64>, part: &[f64], weights: Option<&[f64]>| -> Result<f64> {
+            let fit = lp_regress(of, part, 1.0, weights)?;
             let left = a.dot(&Array1::from(fit.x)).iter().zip(&b).map(|(fit, b)| (fit - b).abs()).sum::<f64>();
-            found.push((name, left / best - 1.0));
-        }
-        Ok(found)
-    };
-    let runs = (0..repeats).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    for (repeat, run) in (0..).zip(runs) {
-        for (name, excess) in run {
-            evidence.measure(name, "relative excess of the l_1 objective", repeat, excess);
+            // An excess of 0 has no logarithm.
+            Ok((left / best - 1.0).max(1e-9))
+        };
+        let one = |(name, sampler): (&'static str, quadrat_select::ScoreSampler)| {
+            let chosen = sampler.sample(both.view(), (20 * (d + 1)).min(n / 2), seed.stream("rows"), &Silent)?;
+            let part: Vec<f64> = chosen.indices.iter().map(|i| b[*i]).collect();
+            let of = a.select(Axis(0), &chosen.indices);
+            Ok((name, EXCESS.to_owned(), excess(of.view(), &part, chosen.weights.as_deref())?))
+        };
+        samplers(both.view(), 1.0, seed.stream("scores"))?.into_iter().map(one).collect()
+    }
+
+    fn plot(&self, evidence: &Evidence) -> Plot {
+        let point = |d: &usize| {
+            let metric = format!("rows needed/gaussian d={d} p=1");
+            let rows: Vec<f64> = evidence.values("sensitivity", &metric).into_iter().map(|(_, v)| v).collect();
+            [*d as f64, stats::median(&rows), stats::quantile(&rows, 0.1), stats::quantile(&rows, 0.9)]
+        };
+        Plot {
+            title: "p = 1, Gaussian rows: rows needed by the number of columns".into(),
+            x: "d".into(),
+            y: "rows needed (median, 10% and 90% over repetitions)".into(),
+            log_x: true,
+            log_y: true,
+            series: vec![Series { name: "sensitivity".into(), points: self.widths.iter().map(point).collect() }],
         }
     }
-    Ok(())
+}
+
+/// The slope of the least-squares line.
+fn slope(x: &[f64], y: &[f64]) -> f64 {
+    let (mx, my) = (stats::mean(x), stats::mean(y));
+    let cross: f64 = x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum();
+    cross / x.iter().map(|x| (x - mx).powi(2)).sum::<f64>()
+}
+
+/// |r|^p, without a logarithm for the powers used here.
+fn power(r: f64, p: f64) -> f64 {
+    let r = r.abs();
+    match p {
+        1.0 => r,
+        1.5 => r * r.sqrt(),
+        4.0 => (r * r) * (r * r),
+        _ => r.powf(p),
+    }
 }
 
 /// Sums, Lewis' fixed point, the golden total, and unbiasedness over all outcomes.

@@ -1,12 +1,11 @@
 //! Data as the theory has it: what a purchase is worth, against what the formulas say.
 
 use super::{exact, l1, squares};
-use crate::Trial;
+use crate::{Figure, Repetitions, Trial};
 use ndarray::{Array1, Array2};
-use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint, stats};
+use quadrat_core::{By, Evidence, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_numeric::linalg;
 use quadrat_select::{LinearMtl, Rule, Task, TaskAllocator};
-use rayon::prelude::*;
 
 const COLUMNS: usize = 40;
 const RANK: usize = 5;
@@ -17,16 +16,13 @@ const STRENGTHS: [f64; 3] = [1.0, 2.0, 4.0];
 const ARMS: [&str; 5] = ["uniform", "l2 known", "l1 known", "l2", "l1"];
 
 pub(super) struct Plan {
-    seeds: u64,
+    most: usize,
     budgets: &'static [usize],
 }
 
 /// What is known of a purchase beforehand or found afterwards.
-#[derive(Clone)]
 struct Outcome {
     arm: &'static str,
-    strength: f64,
-    budget: usize,
     /// Of the best head on the representation.
     representation: f64,
     /// Of the head from the target's labels.
@@ -35,158 +31,123 @@ struct Outcome {
     predicted: f64,
 }
 
-fn metric(what: &str, strength: f64, budget: usize) -> String {
-    format!("{what}/strength {strength}/N={budget}")
+const REPRESENTATION: &str = "excess risk of the representation";
+const RATIO: &str = "risk of l2 over l1, measured over exact formula";
+const BOUNDS: &str = "risk of l2 over l1, measured over the bounds' ratio";
+
+fn at(what: &str, budget: usize) -> String {
+    format!("{what}/N={budget}")
 }
 
 impl Plan {
     pub fn of(trial: &Trial) -> Self {
         trial.at(
-            Plan { seeds: 2, budgets: &[2000] },
-            Plan { seeds: 5, budgets: &[2000, 20_000] },
-            Plan { seeds: 20, budgets: &[500, 2000, 5000, 20_000] },
+            Plan { most: 2, budgets: &[2000] },
+            Plan { most: 24, budgets: &[20_000] },
+            Plan { most: 60, budgets: &[20_000, 40_000] },
         )
     }
 
-    fn largest(&self) -> usize {
-        self.budgets.last().copied().unwrap_or_default()
+    /// The budget that decides: 20,000 rows.
+    fn decides(&self) -> usize {
+        self.budgets.iter().copied().filter(|n| *n <= 20_000).max().unwrap_or_default()
     }
 
     pub fn describe(&self) -> String {
         format!(
             "A: {SOURCES} sources in {COLUMNS} Gaussian columns with a shared representation of {RANK} dimensions, noise 1; \
-             heads are Gaussian, those of two sources 1, 2 or 4 times as large; the target is their sum and a tenth of \
-             something else, with {TARGET_ROWS} labels. N up to {} rows are bought: with the heads known (at least {RANK} \
-             rows of every source), or with a quarter of N bought from all sources alike to estimate them. The \
-             representation's excess risk is that of the best head on it. {} seeds.",
-            self.largest(),
-            self.seeds
+             heads are Gaussian, those of two sources 1, 2 or 4 times as large (a repetition is one world of each, and the \
+             geometric mean over them); the target is their sum and a tenth of something else, with {TARGET_ROWS} labels. N \
+             of {:?} rows are bought: with the heads known (at least {RANK} rows of every source), or with a quarter of N \
+             bought from all sources alike to estimate them. The representation's excess risk is that of the best head on it.",
+            self.budgets,
         )
     }
 
     /// Said before anything is measured.
     pub fn expect(&self, evidence: &mut Evidence) {
-        let mean = format!("log excess risk of the representation/mean of strengths/N={}", self.largest());
-        for (says, arm, rival) in [
-            ("with the heads known, a better representation than by the l2 rule", "l1 known", "l2 known"),
-            ("with estimated heads, a better representation than by the l2 rule", "l1", "l2"),
-            ("with estimated heads, a better representation than from all sources alike", "l1", "uniform"),
-        ] {
-            evidence.expect(says, &mean, arm, Some(rival), Relation::Below(0.0));
+        let metric = at(REPRESENTATION, self.decides());
+        let says = "with estimated heads, a better representation than by the l2 rule";
+        evidence.expect(says, &metric, "l1", Some("l2"), Relation::Below(1.0)).by(By::Ratio).matters(1.15);
+        let says = "with estimated heads, half the excess risk of buying from all sources alike";
+        evidence.expect(says, &metric, "l1", Some("uniform"), Relation::Below(0.5)).by(By::Ratio).matters(1.25);
+        let says = "with the heads known, a better representation than by the l2 rule";
+        evidence.report(says, &metric, "l1 known", Some("l2 known"), Relation::Below(1.0)).by(By::Ratio);
+        for budget in self.budgets.iter().filter(|n| **n != self.decides()) {
+            let says = format!("N = {budget}: with estimated heads, a better representation than by the l2 rule");
+            let metric = at(REPRESENTATION, *budget);
+            evidence.report(&says, &metric, "l1", Some("l2"), Relation::Below(1.0)).by(By::Ratio);
         }
-        let within = 1.5_f64.ln();
-        for strength in STRENGTHS {
-            let at = |what| metric(what, strength, self.largest());
-            evidence.report(
-                &format!(
-                    "strength {strength}: excess risk of l2 over l1 follows M |nu2|_2^2 / |nu1|_1^2 within a factor 1.5"
-                ),
-                &at("log of measured ratio / bounds' ratio"),
-                "l2 known over l1 known",
-                None,
-                Relation::Within(within),
-            );
-            evidence.report(
-                &format!(
-                    "strength {strength}: it follows the exact formula, the least sum nu_m^2 / n_m, within a factor 1.5"
-                ),
-                &at("log of measured ratio / exact ratio"),
-                "l2 known over l1 known",
-                None,
-                Relation::Within(within),
-            );
-            evidence.report(
-                &format!(
-                    "strength {strength}: with the target's labels counted in, the risk of l1 is below that of l2"
-                ),
-                &at("log excess risk"),
-                "l1",
-                Some("l2"),
-                Relation::Below(0.0),
-            );
+        let says = "N as decides: with the target's labels counted in, the risk of l1 is below that of l2";
+        evidence.report(says, &at("excess risk", self.decides()), "l1", Some("l2"), Relation::Below(1.0)).by(By::Ratio);
+        for (says, what) in [
+            ("heads known: risk of l2 over l1 follows M |nu2|_2^2 / |nu1|_1^2 within a factor 1.5", BOUNDS),
+            ("heads known: it follows the exact formula, the least sum nu_m^2 / n_m, within a factor 1.5", RATIO),
+        ] {
+            evidence.report(says, &at(what, self.decides()), "known", None, Relation::Within(1.5)).by(By::Ratio);
         }
         evidence.notes.push(
             "A: the ratio M |nu2|_2^2 / |nu1|_1^2 compares two upper bounds. The risk of an allocation is the least sum \
              nu_m^2 / n_m over all mixtures, w^T (W diag(n) W^T)^-1 w, which the l1 allocation minimises and attains; for the \
-             l2 allocation it is less than M |nu2|_2^2 / N. So we expected, before measuring, that l1 wins by less than the \
-             bounds' ratio, and put the exact ratio beside it. The head from the target's 50 labels adds about 5/50 to \
-             every arm's risk."
+             l2 allocation it is less than M |nu2|_2^2 / N. So l1 wins by less than the bounds' ratio, and the exact ratio \
+             stands beside it. The head from the target's 50 labels adds about 5/50 to every arm's risk, which hides most of \
+             what a better representation gains."
                 .into(),
         );
     }
 
     pub fn run(&self, trial: &Trial, evidence: &mut Evidence) -> Result<()> {
-        let cases: Vec<(u64, f64)> =
-            (0..self.seeds).flat_map(|seed| STRENGTHS.map(|strength| (seed, strength))).collect();
-        trial.progress.begin("tasks from the model", Some(cases.len() as u64));
-        let one = |(seed, strength): &(u64, f64)| {
-            checkpoint(trial.progress)?;
-            let world = World::new(trial.seed.stream("theory").stream(&seed.to_string()), *strength)?;
-            let outcomes = self.budgets.iter().map(|budget| world.purchases(*budget)).collect::<Result<Vec<_>>>()?;
-            trial.progress.advance(1);
-            Ok((*seed, world, outcomes.concat()))
-        };
-        let found = cases.par_iter().map(one).collect::<Result<Vec<_>>>()?;
-        for (seed, world, outcomes) in &found {
-            for o in outcomes {
-                let mut measure = |what, value: f64| {
-                    evidence.measure(o.arm, &metric(what, o.strength, o.budget), *seed, value.ln());
-                };
-                measure("log excess risk of the representation", o.representation);
-                measure("log excess risk", o.risk);
-                measure("log of measured / exact formula", o.representation / o.predicted);
-            }
-            let of = |arm: &str| outcomes.iter().find(|o| o.arm == arm && o.budget == self.largest());
-            if let (Some(l1_arm), Some(l2_arm)) = (of("l1 known"), of("l2 known")) {
-                let ratio = l2_arm.representation / l1_arm.representation;
-                let bounds = SOURCES as f64 * squares(&world.nu(Rule::L2)?) / l1(&world.nu(Rule::L1)?).powi(2);
-                let exact = l2_arm.predicted / l1_arm.predicted;
-                let mut measure = |what, value: f64| {
-                    let metric = metric(what, world.strength, self.largest());
-                    evidence.measure("l2 known over l1 known", &metric, *seed, value.ln());
-                };
-                measure("log of measured ratio / bounds' ratio", ratio / bounds);
-                measure("log of measured ratio / exact ratio", ratio / exact);
-                measure("log of bounds' ratio", bounds);
-                measure("log of exact ratio", exact);
-            }
-        }
-        for arm in ARMS {
-            for seed in 0..self.seeds {
-                let logs: Vec<f64> = found
-                    .iter()
-                    .filter(|(of, _, _)| *of == seed)
-                    .flat_map(|(_, _, outcomes)| outcomes)
-                    .filter(|o| o.arm == arm && o.budget == self.largest())
-                    .map(|o| o.representation.ln())
-                    .collect();
-                let metric = format!("log excess risk of the representation/mean of strengths/N={}", self.largest());
-                evidence.measure(arm, &metric, seed, stats::mean(&logs));
-            }
-        }
-        for strength in [STRENGTHS[0], STRENGTHS[2]] {
-            let plot = self.plot(evidence, strength);
-            evidence.plots.push(plot);
-        }
+        let worlds = Repetitions { part: "worlds", pilot: 6, most: self.most };
+        trial.repeat(evidence, worlds, |seed| self.repetition(seed))?;
+        let plot = self.plot(evidence);
+        evidence.plots.push(plot);
         Ok(())
     }
 
-    fn plot(&self, evidence: &Evidence, strength: f64) -> Plot {
+    /// Geometric means over the strengths.
+    fn repetition(&self, seed: Seed) -> Result<Vec<Figure>> {
+        let mut logs: Vec<(&str, String, f64)> = Vec::new();
+        for strength in STRENGTHS {
+            let world = World::new(seed.stream("world"), strength)?;
+            for &budget in self.budgets {
+                let outcomes = world.purchases(budget)?;
+                for o in &outcomes {
+                    logs.push((o.arm, at(REPRESENTATION, budget), o.representation.ln()));
+                    logs.push((o.arm, at("excess risk", budget), o.risk.ln()));
+                }
+                let of = |arm: &str| outcomes.iter().find(|o| o.arm == arm);
+                if let (Some(l1_arm), Some(l2_arm)) = (of("l1 known"), of("l2 known")) {
+                    let ratio = l2_arm.representation / l1_arm.representation;
+                    let bounds = SOURCES as f64 * squares(&world.nu(Rule::L2)?) / l1(&world.nu(Rule::L1)?).powi(2);
+                    logs.push(("known", at(BOUNDS, budget), (ratio / bounds).ln()));
+                    logs.push(("known", at(RATIO, budget), (ratio * l1_arm.predicted / l2_arm.predicted).ln()));
+                }
+            }
+        }
+        let mut found: Vec<Figure> = Vec::new();
+        for (arm, metric, _) in &logs {
+            if !found.iter().any(|(a, m, _)| a == arm && m == metric) {
+                let same = logs.iter().filter(|(a, m, _)| a == arm && m == metric).map(|(_, _, v)| *v);
+                found.push(((*arm).to_owned(), metric.clone(), stats::mean(&same.collect::<Vec<_>>()).exp()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn plot(&self, evidence: &Evidence) -> Plot {
         let series = ARMS.map(|arm| {
             let point = |budget: &usize| {
-                let metric = metric("log excess risk of the representation", strength, *budget);
-                let logs: Vec<f64> = evidence.values(arm, &metric).into_iter().map(|(_, v)| v).collect();
+                let logs: Vec<f64> =
+                    evidence.values(arm, &at(REPRESENTATION, *budget)).into_iter().map(|(_, v)| v.ln()).collect();
                 let interval = stats::t_interval(&logs, 0.95, 0.0);
                 [*budget as f64, interval.mean.exp(), interval.low.exp(), interval.high.exp()]
             };
             Series { name: arm.to_owned(), points: self.budgets.iter().map(point).collect() }
         });
         Plot {
-            title: format!(
-                "Excess risk of the best head on the representation, two sources {strength} times as strong"
-            ),
+            title: "Excess risk of the best head on the representation".into(),
             x: "rows bought from all sources".into(),
-            y: "excess risk".into(),
+            y: "excess risk (geometric mean over strengths)".into(),
             log_x: true,
             log_y: true,
             series: series.into(),
@@ -196,7 +157,6 @@ impl Plan {
 
 /// A representation, heads and the rows that can be bought.
 struct World {
-    strength: f64,
     b: Array2<f64>,
     heads: Array2<f64>,
     target: Vec<f64>,
@@ -216,7 +176,7 @@ impl World {
         for source in 0..2 {
             heads.column_mut(source).mapv_inplace(|v| v * strength);
         }
-        Ok(World { strength, b, heads, target: target.to_vec(), seed })
+        Ok(World { b, heads, target: target.to_vec(), seed })
     }
 
     fn nu(&self, rule: Rule) -> Result<Vec<f64>> {
@@ -269,8 +229,6 @@ impl World {
             let found = Array1::from(fit.head(&target)?.coefficients) - &truth;
             Ok(Outcome {
                 arm,
-                strength: self.strength,
-                budget,
                 representation: missed.dot(&missed),
                 risk: found.dot(&found),
                 predicted: self.predicted(&rows)?,

@@ -1,43 +1,11 @@
 //! The matrices, and the scores that are compared on them.
 
-use crate::Trial;
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use quadrat_core::{Error, Progress, Result, Seed, Silent};
-use quadrat_data::{Missing, builtin};
+use ndarray::{Array2, ArrayView2, Axis};
+use quadrat_core::{Progress, Result, Seed, Silent};
 use quadrat_select::{
     LevSens, Leverage, LewisWeights, RootLeverage, RowNorm, RowScores, ScoreSampler, Scores, Sensitivity,
     SensitivityMode, Uniform,
 };
-
-/// A matrix by name and the powers it is tried with.
-pub(super) struct Case {
-    pub name: &'static str,
-    pub a: Array2<f64>,
-    pub powers: Vec<f64>,
-}
-
-pub(super) fn cases(trial: &Trial, n: usize, d: usize) -> Result<Vec<Case>> {
-    let seed = trial.seed.stream("matrices");
-    let all = |powers: &[f64]| powers.to_vec();
-    let synthetic = |name, a| Case {
-        name,
-        a,
-        powers: trial.at(all(&[1.0]), all(&[1.0, 1.5, 4.0]), all(&[1.0, 1.5, 2.0, 3.0, 4.0])),
-    };
-    let mut cases = vec![
-        synthetic("heavy-tailed", heavy_tailed(n, d, seed.stream("heavy"))),
-        synthetic("coherent", coherent(n, d, seed.stream("coherent"))),
-    ];
-    if trial.at(false, true, true) {
-        let gaussian = gaussian(n, d, seed.stream("gaussian"));
-        cases.push(Case { name: "gaussian", a: gaussian, powers: trial.at(vec![], vec![1.0], vec![1.0, 1.5, 4.0]) });
-        cases.push(Case { name: "diabetes", a: table("diabetes")?, powers: vec![1.0] });
-    }
-    if trial.at(false, false, true) {
-        cases.push(Case { name: "magic", a: table("magic")?, powers: vec![1.0] });
-    }
-    Ok(cases)
-}
 
 pub(super) fn gaussian(n: usize, d: usize, seed: Seed) -> Array2<f64> {
     let mut rng = seed.rng(0);
@@ -57,16 +25,6 @@ pub(super) fn coherent(n: usize, d: usize, seed: Seed) -> Array2<f64> {
     let mut a = gaussian(n, d, seed) / n as f64;
     a.slice_mut(ndarray::s![..d, ..]).assign(&Array2::eye(d));
     a
-}
-
-/// The numeric columns of a built-in set (without its target) and an intercept.
-pub(super) fn table(name: &str) -> Result<Array2<f64>> {
-    let set = builtin::find(name)?;
-    let table = set.table(&[])?;
-    let columns: Vec<&str> = table.numeric_columns().into_iter().filter(|column| *column != set.target).collect();
-    let x = table.numeric(&columns, Missing::Error)?;
-    let ones = Array2::ones((x.nrows(), 1));
-    concatenate(Axis(1), &[x.view(), ones.view()]).map_err(|e| Error::numeric(name, e.to_string()))
 }
 
 /// Sensitivities on a sample of rows, as one has them in practice; exact where that sample would be all rows.
@@ -100,11 +58,8 @@ impl RowScores for Known {
 }
 
 pub(super) fn drawn_by(p: f64, scores: Scores) -> ScoreSampler {
-    ScoreSampler { scores: Box::new(Known { p, scores }), ..ScoreSampler::default() }
+    ScoreSampler { scores: Box::new(Known { p, scores }), intercept: false, ..ScoreSampler::default() }
 }
-
-/// Methods that are compared at any power; root leverage, for p <= 2 only, is one more.
-pub(super) const METHODS: u64 = 6;
 
 /// The samplers that are compared. Leverage at p != 2 is drawn by as it is, and weighted for p. Sensitivities are found
 /// once and serve both scores that are made of them; root leverage scores anew in each of its rounds.
@@ -122,7 +77,7 @@ pub(super) fn samplers(a: ArrayView2<f64>, p: f64, seed: Seed) -> Result<Vec<(&'
     ];
     if p <= 2.0 {
         let scores = Box::new(RootLeverage { p, rounds: None });
-        all.push(("root leverage", ScoreSampler { scores, ..ScoreSampler::default() }));
+        all.push(("root leverage", ScoreSampler { scores, intercept: false, ..ScoreSampler::default() }));
     }
     Ok(all)
 }

@@ -37,23 +37,26 @@ impl Probe {
         Ok(Probe { p, u, directions, norms })
     }
 
-    /// Distortions for d rows and doublings of it, up to 200 d rows and on until the distortion is low enough.
-    pub fn curve(&self, sampler: &ScoreSampler, a: ArrayView2<f64>, seed: Seed) -> Result<Vec<(usize, f64)>> {
+    /// Where the distortion of d rows and doublings of it falls to [`EPS`], by interpolation in logarithms; all rows where it
+    /// never does.
+    pub fn needed(&self, sampler: &ScoreSampler, a: ArrayView2<f64>, seed: Seed) -> Result<f64> {
         let (n, d) = (self.u.nrows(), self.u.ncols());
-        let mut curve = Vec::new();
+        let mut before: Option<f64> = None;
         let mut m = d;
         while m < n {
             let chosen = sampler.sample(a, m, seed.stream(&m.to_string()), &Silent)?;
             let weights =
                 chosen.weights.ok_or_else(|| Error::input("selection", "no weights", "a sampler of weights"))?;
             let distortion = self.distortion(&chosen.indices, &weights);
-            curve.push((m, distortion));
-            if m > 100 * d && distortion <= EPS {
-                break;
+            if distortion <= EPS {
+                let Some(above) = before else { return Ok(m as f64) };
+                let share = ((above / EPS).ln() / (above / distortion.max(1e-12)).ln()).clamp(0.0, 1.0);
+                return Ok(m as f64 * 2.0_f64.powf(share - 1.0));
             }
+            before = Some(distortion);
             m *= 2;
         }
-        Ok(curve)
+        Ok(n as f64)
     }
 
     /// The largest distortion found.
