@@ -121,8 +121,13 @@ impl Glosses {
     fn by_vector(&self, l2: f64, train: &[usize], tests: [&[usize]; 2], seed: Seed) -> Result<[Vec<u32>; 2]> {
         let y: Vec<u32> = train.iter().map(|row| self.y[*row]).collect();
         let x = self.x.select(Axis(0), train);
-        let model =
-            Softmax { l2, standardise: false, iterations: 30, ..Softmax::default() }.fit(x.view(), &y, self.topics, None, seed)?;
+        let model = Softmax { l2, standardise: false, iterations: 30, ..Softmax::default() }.fit(
+            x.view(),
+            &y,
+            self.topics,
+            None,
+            seed,
+        )?;
         Ok(tests.map(|rows| model.predict(self.x.select(Axis(0), rows).view())))
     }
 

@@ -42,7 +42,7 @@ impl Plan {
             budget: 8000,
             targets,
         };
-        trial.at(digits, mnist(6), mnist(20))
+        trial.at(digits, mnist(4), mnist(12))
     }
 
     pub fn describe(&self) -> String {

@@ -44,7 +44,7 @@ impl Plan {
         trial.at(
             Plan { most: 2, budgets: &[2000] },
             Plan { most: 24, budgets: &[20_000] },
-            Plan { most: 60, budgets: &[20_000, 40_000] },
+            Plan { most: 40, budgets: &[20_000, 40_000] },
         )
     }
 
