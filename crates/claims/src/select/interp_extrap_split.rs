@@ -15,8 +15,6 @@ use quadrat_select::{Buckets, ReSTTest, ReSTrain, SimilarityKFold, Sizes, Split,
 use std::collections::BTreeSet;
 
 const FOLDS: usize = 5;
-/// Columns that words are hashed to.
-const COLUMNS: usize = 256;
 /// A class counts in a fold where both its tests have so many rows of it.
 const LEAST: usize = 5;
 /// Test rows over training rows of a fold.
@@ -50,7 +48,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let texts = Repetitions { part: "glosses", pilot: 4, most: plan.most };
     let mut tuned = |arm| {
         let seed = trial.seed.stream("tuning");
-        tune(&mut evidence, (arm, "penalty"), &[0.03, 0.3, 3.0], |l2| glosses.loss(arm, l2, plan.texts, seed))
+        tune(&mut evidence, (arm, "penalty"), &[0.1, 0.5, 2.5], |l2| glosses.loss(arm, l2, plan.texts, seed))
     };
     let penalties = [tuned(VECTOR)?, tuned(MATCH)?];
     trial.repeat(&mut evidence, texts, |seed| glosses.repetition(plan.texts, penalties, seed, trial.progress))?;
@@ -79,8 +77,8 @@ impl Plan {
                 "A query is a gloss of `glosses`, what is wanted is its topic ({TOPICS} or more glosses). Of {} glosses, drawn \
                  for each repetition, five folds are cut by similarity (balanced k-means of LSA directions, which no model \
                  sees): 60% training, 20% each for the test inside the other buckets and the one in a bucket of its own. \
-                 Representation: the gloss's words, hashed to {COLUMNS} columns, are one vector, multiplied with a learned \
-                 vector for each topic (softmax regression). Interaction: each word of the gloss meets the training \
+                 Representation: the gloss's words, weighted by rarity, are one vector, multiplied with a learned vector for each \
+                 topic (ridge regression). Interaction: each word of the gloss meets the training \
                  glosses of each topic (BM25 with the nearest and the five nearest, share of words known, naive Bayes), and \
                  logistic regression weighs the four. Accuracy is the mean over topics with {LEAST} rows in both tests of a \
                  fold, so that both tests are of the same topics with the same weights. The placebo cuts by random normal \

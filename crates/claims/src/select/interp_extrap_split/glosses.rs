@@ -1,22 +1,22 @@
 //! Topics of glosses, called by a vector and by matching words.
 
-use super::{COLUMNS, DROP, FAR, LEAST, MATCH, NEAR, PLACEBO, TOPICS, VECTOR, folds};
+use super::{DROP, FAR, LEAST, MATCH, NEAR, PLACEBO, TOPICS, VECTOR, folds};
 use crate::Figure;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Progress, Result, Seed, Silent, checkpoint, stats};
 use quadrat_data::text::{Lsa, TextEncoder};
 use quadrat_data::{Missing, builtin};
-use quadrat_numeric::Metric;
 use quadrat_numeric::learners::{Learner, Softmax};
+use quadrat_numeric::{Metric, linalg};
 use std::collections::{BTreeSet, HashMap};
 
 /// Glosses of the larger topics.
 pub(super) struct Glosses {
-    /// Words hashed to columns with a sign, weighted by rarity, of length 1.
-    x: Array2<f64>,
     /// LSA coordinates, by which folds are cut.
     similar: Array2<f32>,
     words: Vec<Vec<String>>,
+    /// Of each word, by its rarity; a gloss has length 1.
+    weights: Vec<Vec<f64>>,
     y: Vec<u32>,
     topics: usize,
 }
@@ -35,7 +35,7 @@ impl Glosses {
                 y.push(topic as u32);
             }
         }
-        // The directions and the hashing belong to the data: fixed, as an encoder would be.
+        // The directions belong to the data: fixed, as an encoder would be.
         let similar = Lsa::default().encode(&kept, Seed(0), &Silent)?;
         let split = |text: &String| {
             let words = text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 1).map(str::to_lowercase);
@@ -45,17 +45,13 @@ impl Glosses {
         let mut used: HashMap<&str, f64> = HashMap::new();
         words.iter().flatten().for_each(|word| *used.entry(word).or_default() += 1.0);
         let all = words.len() as f64;
-        let mut x: Array2<f64> = Array2::zeros((words.len(), COLUMNS));
-        for (words, mut row) in words.iter().zip(x.outer_iter_mut()) {
-            for word in words {
-                let mut rng = Seed(0).stream(word).rng(0);
-                let rarity = 1.0 + (all / used[word.as_str()]).ln();
-                row[rng.below(COLUMNS)] += if rng.below(2) == 0 { rarity } else { -rarity };
-            }
-            let length = row.dot(&row).sqrt().max(f64::MIN_POSITIVE);
-            row /= length;
-        }
-        Ok(Glosses { x, similar, words, y, topics: large.len() })
+        let weigh = |words: &Vec<String>| -> Vec<f64> {
+            let rarity: Vec<f64> = words.iter().map(|word| 1.0 + (all / used[word.as_str()]).ln()).collect();
+            let length = rarity.iter().map(|v| v * v).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+            rarity.into_iter().map(|v| v / length).collect()
+        };
+        let weights = words.iter().map(weigh).collect();
+        Ok(Glosses { similar, weights, words, y, topics: large.len() })
     }
 
     /// Random glosses that have a direction: one without cannot be cut by angle.
@@ -74,7 +70,7 @@ impl Glosses {
     }
 
     fn call(&self, arm: &str, l2: f64, train: &[usize], tests: [&[usize]; 2], seed: Seed) -> Result<[Vec<u32>; 2]> {
-        if arm == VECTOR { self.by_vector(l2, train, tests, seed) } else { self.by_match(l2, train, tests, seed) }
+        if arm == VECTOR { self.by_vector(l2, train, tests) } else { self.by_match(l2, train, tests, seed) }
     }
 
     pub fn repetition(
@@ -118,17 +114,42 @@ impl Glosses {
         Ok(found)
     }
 
-    fn by_vector(&self, l2: f64, train: &[usize], tests: [&[usize]; 2], seed: Seed) -> Result<[Vec<u32>; 2]> {
-        let y: Vec<u32> = train.iter().map(|row| self.y[*row]).collect();
-        let x = self.x.select(Axis(0), train);
-        let model = Softmax { l2, standardise: false, iterations: 30, ..Softmax::default() }.fit(
-            x.view(),
-            &y,
-            self.topics,
-            None,
-            seed,
-        )?;
-        Ok(tests.map(|rows| model.predict(self.x.select(Axis(0), rows).view())))
+    /// Ridge regression of the topics on the glosses' vectors, all topics with the same weight: a vector for each topic, by
+    /// which a gloss's is multiplied.
+    fn by_vector(&self, l2: f64, train: &[usize], tests: [&[usize]; 2]) -> Result<[Vec<u32>; 2]> {
+        let mut counts = vec![0.0_f64; self.topics];
+        train.iter().for_each(|row| counts[self.y[*row] as usize] += 1.0);
+        let mut products = self.products(train, train);
+        let mut wanted = Array2::zeros((train.len(), self.topics));
+        for (at, row) in train.iter().enumerate() {
+            let topic = self.y[*row] as usize;
+            products[[at, at]] += l2 * counts[topic] * self.topics as f64 / train.len() as f64;
+            wanted[[at, topic]] = 1.0;
+        }
+        let shares = linalg::solve(products.view(), wanted.view())?;
+        Ok(tests.map(|rows| {
+            let scores = self.products(rows, train).dot(&shares);
+            scores.outer_iter().map(|scores| largest(&scores.to_vec())).collect()
+        }))
+    }
+
+    /// Inner products of the vectors of glosses.
+    fn products(&self, rows: &[usize], with: &[usize]) -> Array2<f64> {
+        let mut places: HashMap<&str, Vec<(usize, f64)>> = HashMap::new();
+        for (at, row) in with.iter().enumerate() {
+            for (word, weight) in self.words[*row].iter().zip(&self.weights[*row]) {
+                places.entry(word).or_default().push((at, *weight));
+            }
+        }
+        let mut products = Array2::zeros((rows.len(), with.len()));
+        for (i, row) in rows.iter().enumerate() {
+            for (word, weight) in self.words[*row].iter().zip(&self.weights[*row]) {
+                for (at, other) in places.get(word.as_str()).map_or(&[][..], Vec::as_slice) {
+                    products[[i, *at]] += weight * other;
+                }
+            }
+        }
+        products
     }
 
     fn by_match(&self, l2: f64, train: &[usize], tests: [&[usize]; 2], seed: Seed) -> Result<[Vec<u32>; 2]> {
@@ -148,9 +169,7 @@ impl Glosses {
         let call = |rows: &[usize]| -> Result<Vec<u32>> {
             let features = rows.iter().flat_map(|row| index.features(&self.words[*row], None)).flatten().collect();
             let p = model.probabilities(table(features)?.view()).column(1).to_vec();
-            let best =
-                |p: &[f64]| (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b]).then(b.cmp(a))).unwrap_or(0) as u32;
-            Ok(p.chunks(self.topics).map(best).collect())
+            Ok(p.chunks(self.topics).map(largest).collect())
         };
         Ok([call(tests[0])?, call(tests[1])?])
     }
@@ -169,6 +188,11 @@ impl Glosses {
         }
         (!recalls[0].is_empty()).then(|| recalls.map(|r| stats::mean(&r)))
     }
+}
+
+/// The place of the largest, the first of those that tie.
+fn largest(values: &[f64]) -> u32 {
+    (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]).then(b.cmp(a))).unwrap_or(0) as u32
 }
 
 /// Where words stand in training glosses.
