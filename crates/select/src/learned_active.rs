@@ -25,6 +25,9 @@
 //!
 //! The paper's body was not available to us: the network, the particles' number, rates and grids are our choices, and each
 //! is stated where it is made.
+//!
+//! What the claim found: on noisy thresholds the learned policy's largest regret over the levels of hardness is far below that
+//! of every rule, but it is not within 0.03 of each level's best as it should be; in the zoo it gained nothing over rules.
 
 mod belief;
 mod classical;

@@ -6,8 +6,9 @@
 //! greedy choice. The graph, the spreading and the sampler follow the authors' code; whether the paper's formula
 //! divides by column sums (the code, our default) or by row sums was not verified, so both are offered.
 //!
-//! What the claim found: better than random rows and than facility location with quality, in a hundredth of the latter's
-//! time; spreading information along edges, the part that the paper adds, gained nothing over tags alone.
+//! What the claim found: better than random rows and no worse than facility location with quality, in a hundredth of the
+//! latter's time; spreading information along edges gained nothing over tags alone, and on letters the highest scores without
+//! near-duplicates ([`Deita`](crate::Deita)) were five points better.
 
 mod information;
 mod labels;
