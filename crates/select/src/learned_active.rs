@@ -27,7 +27,7 @@
 //! is stated where it is made.
 //!
 //! What the claim found: on noisy thresholds the learned policy's largest regret over the levels of hardness is far below that
-//! of every rule, but it is not within 0.03 of each level's best as it should be; in the zoo it gained nothing over rules.
+//! of every rule, but it is not within 0.03 of each level's best as it should be; in the zoo no gain over rules was shown.
 
 mod belief;
 mod classical;

@@ -3,7 +3,7 @@
 //! The rounds are the user's own ([`IterativeRefine`], by the interface [`AskTell`]), or one call makes them all with a
 //! judge at hand ([`DiversifyConquer`]).
 //!
-//! What the claim found: on images with wrong labels in whole regions the rounds were no clear gain over random rows, and
+//! What the claim found: on images with wrong labels in whole regions the rounds gained a point or so on random rows, and
 //! static kMQ with the same judge's scores ([`ClusterSelector`] with [`Within::Softmax`]) was better by more than ten points.
 
 mod ask_tell;
