@@ -7,7 +7,7 @@ pub mod inductive_bias;
 pub mod perturbed_likelihood;
 pub mod pretrain_mle_erm;
 
-use quadrat_core::{Evidence, stats};
+use quadrat_core::{Evidence, Plot, Series, stats};
 
 /// A figure: arm, metric and value.
 type Figure = (String, String, f64);
@@ -19,6 +19,25 @@ fn add(evidence: &mut Evidence, outcomes: Vec<(u64, Vec<Figure>)>) {
             evidence.measure(&arm, &metric, repeat, value);
         }
     }
+}
+
+/// A curve of means with their 95% intervals: `metric` gives the metric's name at each place.
+fn curve(evidence: &Evidence, arm: &str, places: &[f64], metric: impl Fn(f64) -> String) -> Series {
+    let point = |at: &f64| {
+        let values: Vec<f64> = evidence.values(arm, &metric(*at)).into_iter().map(|(_, v)| v).collect();
+        let interval = stats::t_interval(&values, 0.95, 0.0);
+        (!values.is_empty()).then_some([*at, interval.mean, interval.low, interval.high])
+    };
+    Series { name: arm.to_owned(), points: places.iter().filter_map(point).collect() }
+}
+
+/// A picture; `log` says which axes are logarithmic.
+fn plot(title: &str, x: &str, y: &str, log: (bool, bool), mut series: Vec<Series>) -> Plot {
+    if log.1 {
+        // An interval below 0 has no place on such an axis.
+        series.iter_mut().flat_map(|s| &mut s.points).for_each(|p| p[2] = p[2].max(1e-3 * p[1].abs()));
+    }
+    Plot { title: title.into(), x: x.into(), y: y.into(), log_x: log.0, log_y: log.1, series }
 }
 
 /// The slope of the least-squares line through y over x.

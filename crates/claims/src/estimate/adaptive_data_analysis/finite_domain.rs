@@ -51,13 +51,13 @@ pub(super) fn finite_domain(counts: &[usize], seed: Seed, trial: &Trial) -> Resu
                 votes.add(&query, if error > 0.0 { 1 } else { -1 });
             }
             largest = largest.max(ask(&votes.majority(), k)?.abs());
-            found.push((arm.to_owned(), format!("D largest error/k={k}"), largest));
+            found.push((arm.to_owned(), format!("domain/largest error, {k} questions"), largest));
             if arm == "pmw" {
-                found.push((arm.to_owned(), format!("D updates/k={k}"), f64::from(updates)));
+                found.push((arm.to_owned(), format!("domain/updates, {k} questions"), f64::from(updates)));
             }
             let first = *first.get_or_insert(largest);
             if Some(&k) == counts.last() {
-                found.push((arm.to_owned(), "D growth of the largest error".to_owned(), largest - first));
+                found.push((arm.to_owned(), "domain/growth of the largest error".to_owned(), largest - first));
             }
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn freedman(n: usize, signal: bool, seed: Seed) -> Result<Found> {
     };
     let (train, holdout) = (correlations(0), correlations(1));
     let unit = |correlation: f64| 0.5 + correlation / (2.0 * REACH);
-    let metric = |what: &str| format!("A {what}/n={n} {}", if signal { "signal" } else { "no signal" });
+    let metric = |what: &str| format!("freedman/{what}, {}", if signal { "signal" } else { "no signal" });
 
     let mut found = Vec::new();
     for arm in ["naive", "thresholdout", "gaussian planned"] {

@@ -50,18 +50,16 @@ fn vote(mechanism: Mechanism, labels: &Bits, k: usize, seed: Seed) -> Result<(f6
     Ok((agreement.mean(0..rows)?, holdout.ask(&agreement)?.value))
 }
 
+/// The attack on plain means, on noise, and on splitting where there is a row a question.
 pub(super) fn vote_everywhere(counts: &[usize], seed: Seed) -> Result<Found> {
     let n = VOTERS;
     let mut found = Vec::new();
     for &k in counts {
         let questions = k as u64 + 1;
-        let noisy = |s: f64| NoiseAddition::new(Noise::Gaussian, n, questions, s, 0.05);
+        let noisy = NoiseAddition::new(Noise::Gaussian, n, questions, 0.02, 0.05)?;
         let mut arms: Vec<(&str, Mechanism, Option<f64>)> = vec![
             ("naive", Naive::new(n).into(), Some(0.0)),
-            ("gaussian 0.01", noisy(0.01)?.into(), Some(0.01)),
-            ("gaussian 0.02", noisy(0.02)?.into(), Some(0.02)),
-            ("gaussian 0.03", noisy(0.03)?.into(), Some(0.03)),
-            ("gaussian 0.05", noisy(0.05)?.into(), Some(0.05)),
+            ("gaussian 0.02", noisy.into(), Some(0.02)),
             ("gaussian planned", NoiseAddition::planned(Noise::Gaussian, n, questions, 0.05)?.into(), None),
         ];
         if questions <= n as u64 {
@@ -71,35 +69,22 @@ pub(super) fn vote_everywhere(counts: &[usize], seed: Seed) -> Result<Found> {
             let seed = seed.stream(arm).stream(&k.to_string());
             let labels = random_bits(n, &mut seed.stream("labels").rng(0))?;
             let (gained, reported) = vote(mechanism, &labels, k, seed)?;
-            let mut figure = |what: &str, value: f64| found.push((arm.to_owned(), format!("B {what}/k={k}"), value));
-            figure("error", reported - 0.5);
+            let mut figure = |metric: String, value: f64| found.push((arm.to_owned(), metric, value));
+            figure(super::gain(k), reported - 0.5);
             if let Some(s) = s {
-                figure("gain minus formula", gained - formula(k, n, s));
+                figure(format!("gain minus formula/{k} questions"), gained - formula(k, n, s));
             }
-        }
-        for (arm, budget, margin) in insiders() {
-            let gained = insider(budget, k, margin, seed.stream(&arm).stream(&k.to_string()))?;
-            found.push((arm, format!("B error/k={k}"), gained - 0.5));
         }
     }
     Ok(found)
 }
 
-/// Thresholdout's arms: name, budget, and the insider's margin. The budget is the command line's.
-pub(super) fn insiders() -> Vec<(String, Option<u64>, f64)> {
-    let with_budget =
-        MARGINS.map(|margin| (format!("thresholdout, margin {margin}"), Some(VOTERS as u64 / 100), margin));
-    with_budget.into_iter().chain([("thresholdout without budget".to_owned(), None, 0.0)]).collect()
-}
-
-/// Margins of the insider, in standard deviations of the noise: of 0, 1.5 and 3 the last takes the longest and gains most.
-const MARGINS: [f64; 3] = [0.0, 1.5, 3.0];
-
 /// An analyst who knows the training labels, and so can give a question any training mean: `margin` deviations of the
 /// noise below the one from which Thresholdout leaves the training rows. Then which rows answered tells on which side of
 /// 1/2 the hold-out mean of a random feature lies, and the answer tells more. Votes are weighed by what is expected of
-/// that mean, given both. Ends when the budget is spent. The vote's accuracy on the hold-out rows.
-fn insider(budget: Option<u64>, k: usize, margin: f64, seed: Seed) -> Result<f64> {
+/// that mean, given both. Ends when the budget is spent. What the vote has gained on the hold-out rows after each of
+/// `counts` questions.
+pub(super) fn insider(budget: Option<u64>, counts: &[usize], margin: f64, seed: Seed) -> Result<Vec<f64>> {
     let n = VOTERS;
     let mechanism = Thresholdout::experiment(n, n, budget)?;
     let (threshold, sd) = mechanism.constants();
@@ -116,24 +101,33 @@ fn insider(budget: Option<u64>, k: usize, margin: f64, seed: Seed) -> Result<f64
     let labels = random_bits(n, &mut seed.stream("labels").rng(0))?;
     let mut holdout = Holdout::new(mechanism, seed.stream("noise"));
     let mut votes = Votes(vec![0; n]);
-    for j in 0..k {
-        let feature = random_bits(n, &mut seed.stream("features").rng(j as u64))?;
-        let question = Bits::from_fn(2 * n, |row| match row.checked_sub(n) {
-            None => row < known,
-            Some(row) => feature.get(row) == labels.get(row),
-        });
-        let expected = match holdout.ask(&question) {
-            Ok(answer) if answer.source == Source::Holdout => {
-                let share = variance / (variance + noise);
-                side(share * (answer.value - 0.5), share * noise, true)
-            }
-            Ok(_) => side(0.0, variance, false),
-            Err(Error::Exhausted { .. }) => break,
-            Err(error) => return Err(error),
-        };
-        votes.add(&feature, (1e5 * expected).round() as i32);
+    let (mut gains, mut open) = (Vec::with_capacity(counts.len()), true);
+    for j in 0..counts.last().copied().unwrap_or(0) {
+        if open {
+            let feature = random_bits(n, &mut seed.stream("features").rng(j as u64))?;
+            let question = Bits::from_fn(2 * n, |row| match row.checked_sub(n) {
+                None => row < known,
+                Some(row) => feature.get(row) == labels.get(row),
+            });
+            let expected = match holdout.ask(&question) {
+                Ok(answer) if answer.source == Source::Holdout => {
+                    let share = variance / (variance + noise);
+                    side(share * (answer.value - 0.5), share * noise, true)
+                }
+                Ok(_) => side(0.0, variance, false),
+                Err(Error::Exhausted { .. }) => {
+                    open = false;
+                    0.0
+                }
+                Err(error) => return Err(error),
+            };
+            votes.add(&feature, (1e6 * expected).round() as i32);
+        }
+        if counts.contains(&(j + 1)) {
+            gains.push(Agreement::new(&votes.majority(), &labels)?.mean(0..n)? - 0.5);
+        }
     }
-    Agreement::new(&votes.majority(), &labels)?.mean(0..n)
+    Ok(gains)
 }
 
 /// The attack on a leaderboard.
