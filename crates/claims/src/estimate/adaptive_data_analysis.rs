@@ -58,7 +58,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = Plan {
         questions: trial.at(vec![101], vec![101, 501, 2001], vec![101, 501, 2001, 8001]),
         tuning: trial.at(1, 6, 12),
-        most: trial.at([2; 3], [60, 10, 200], [200, 30, 1000]),
+        most: trial.at([2; 3], [60, 10, 150], [200, 30, 300]),
         freedman: trial.at(300, 2000, 2000),
         submissions: trial.at(50, 400, 400),
         domain: trial.at(vec![100, 400], vec![500, 2000], vec![500, 5000]),
@@ -88,12 +88,13 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             freedman(plan.freedman, false, seed.stream("no signal"))?,
             freedman(plan.freedman, true, seed.stream("signal"))?,
             vote_everywhere(&plan.questions, seed.stream("votes"))?,
-            leaderboard(plan.submissions, seed.stream("board"))?,
             finite_domain(&plan.domain, seed.stream("domain"), trial)?,
         ]
         .concat())
     })?;
-    trial.repeat(&mut evidence, Repetitions { part: "coverage", pilot: 0, most: covered }, coverage)?;
+    trial.repeat(&mut evidence, Repetitions { part: "coverage", pilot: 0, most: covered }, |seed| {
+        Ok([coverage(seed.stream("noise"))?, leaderboard(plan.submissions, seed.stream("board"))?].concat())
+    })?;
     identities(&mut evidence, trial.seed.stream("identities"))?;
     evidence.plots = plan.plots(&evidence);
     Ok(evidence)
@@ -180,8 +181,9 @@ impl Plan {
         let attacks = attacks.chain(["naive", "gaussian 0.02", "gaussian planned", "split"]);
         let attacks = attacks.map(|arm| curve(evidence, arm, &numbers(&self.questions), |k| gain(k as usize)));
         let domain = ["naive", "gaussian planned", "pmw"].into_iter();
-        let domain = domain
-            .map(|arm| curve(evidence, arm, &numbers(&self.domain), |k| format!("domain/largest error, {k} questions")));
+        let domain = domain.map(|arm| {
+            curve(evidence, arm, &numbers(&self.domain), |k| format!("domain/largest error, {k} questions"))
+        });
         let title = format!("What attacks gain from {VOTERS} rows of coin flips");
         let over = format!("Largest error over 2^{} combinations, {} rows", DOMAIN.0, DOMAIN.1);
         vec![
