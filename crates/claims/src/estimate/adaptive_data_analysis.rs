@@ -56,9 +56,9 @@ fn gain(questions: usize) -> String {
 /// Runs the experiments.
 pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = Plan {
-        questions: trial.at(vec![101], vec![101, 501, 2001], vec![101, 501, 2001, 8001]),
-        tuning: trial.at(1, 6, 12),
-        most: trial.at([2; 3], [60, 10, 150], [200, 30, 300]),
+        questions: trial.at(vec![101], vec![101, 501, 2001], vec![101, 501, 2001]),
+        tuning: trial.at(1, 6, 10),
+        most: trial.at([2; 3], [60, 10, 150], [200, 20, 200]),
         freedman: trial.at(300, 2000, 2000),
         submissions: trial.at(50, 400, 400),
         domain: trial.at(vec![100, 400], vec![500, 2000], vec![500, 5000]),
