@@ -54,7 +54,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         dimensions: trial.at(&[5, 6, 8], &[4, 5, 6, 8], &[4, 5, 6, 7, 8]),
         draws: trial.at(500, 10_000, 10_000),
         most: trial.at(2, 30, 60),
-        networks: trial.at(Some((50, 60, 2, 1)), None, Some((20, 200, 20, 6))),
+        networks: trial.at(Some((50, 60, 2, 1)), None, Some((50, 100, 20, 6))),
     };
     let mut evidence = plan.evidence();
     trial.repeat(&mut evidence, Repetitions { part: "teacher", pilot: 8, most: plan.most }, |seed| {
@@ -124,7 +124,7 @@ impl Plan {
              target that loosens as the task hardens, so that information need not rise with it (measured: rank correlation \
              0.57). Functions that go through all rows exactly gave information up to millions of nats where they were \
              certain and wrong; a noise of 1% has ended that. MNIST by principal components, where information fell with \
-             their number for the same reason, is gone, and families are a fifth as large."
+             their number for the same reason, is gone, and families have a tenth of the images."
                 .into(),
         );
         e
