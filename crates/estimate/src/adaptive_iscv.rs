@@ -19,6 +19,9 @@
 //! the weights come from a multiplicative update with an optimality bound in place of SLSQP; a signed phi_j is fitted by
 //! |phi_j|, or split into its two parts ([`Signed`]), where the published code takes the root of negative numbers; a share
 //! of h_0 can be kept in every round against tails heavier than those of the normals (`defence`).
+//!
+//! What its claim measured: on the paper's beam, in twelve dimensions, 20,000 points leave a fourteenth of Monte Carlo's
+//! squared error, and 5,000 hardly less than all of it: full covariances take many points to adapt.
 
 mod normals;
 mod points;
