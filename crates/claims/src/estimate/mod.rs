@@ -9,18 +9,6 @@ pub mod pretrain_mle_erm;
 
 use quadrat_core::{Evidence, Plot, Series, stats};
 
-/// A figure: arm, metric and value.
-type Figure = (String, String, f64);
-
-/// Puts the figures of all repetitions on record.
-fn add(evidence: &mut Evidence, outcomes: Vec<(u64, Vec<Figure>)>) {
-    for (repeat, figures) in outcomes {
-        for (arm, metric, value) in figures {
-            evidence.measure(&arm, &metric, repeat, value);
-        }
-    }
-}
-
 /// A curve of means with their 95% intervals: `metric` gives the metric's name at each place.
 fn curve(evidence: &Evidence, arm: &str, places: &[f64], metric: impl Fn(f64) -> String) -> Series {
     let point = |at: &f64| {
@@ -48,6 +36,7 @@ fn slope(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Spearman's rank correlation, for values without ties.
+#[cfg(feature = "networks")]
 pub(crate) fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
     let ranks = |values: &[f64]| -> Vec<f64> {
         values.iter().map(|v| values.iter().filter(|other| *other < v).count() as f64).collect()
