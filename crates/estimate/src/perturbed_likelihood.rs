@@ -27,6 +27,9 @@
 //! - The generator that was validated is the one returned: it has not seen the rows held out (a fifth, at most 1,000).
 //! - A connected law of Z cannot become two separate pieces under a continuous f: a thin bridge of rows remains.
 //!
+//! What its claim measured, on a circle and a spiral: the chosen noise beats one fit without noise, but hardly as many
+//! starts without noise to choose from, and a kernel density is nearer still.
+//!
 //! ```
 //! use ndarray::Array2;
 //! use quadrat_core::{Seed, Silent};
