@@ -13,7 +13,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" -q install apricot-select==0.6.1 numpy==2.4.6 scikit-learn==1.8.0
+"$folder/venv/bin/pip" -q install apricot-select==0.6.1 numpy==2.4.6 scikit-learn==1.9.1
 
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'
 import numpy as np
