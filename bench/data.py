@@ -30,11 +30,13 @@ RESULTS = ROOT / "bench" / "results" / "data.json"
 THREADS = 2
 # What a profile (`perf record -e cpu-clock`, two threads) says of the rows below 1, and how they were measured.
 NOTES = [
-    "The rows `read-jsonl` and `read-csv` above are from before long texts stayed on disk; since then the machine was too busy "
-    "(20 jobs for 2 cores) for a clock. Processor time of these files, least of one to three runs: CSV 7.2 s before, 4.9 s now "
-    "(3.5 s without large pages), polars 3.6 s; JSON Lines 4.1 s before, 3.3 s now (2.2 s without large pages), polars 1.8 s. "
-    "Peak memory: CSV 1886 MiB before, 964 MiB now, polars 1755 MiB; JSON Lines 2144 MiB, 1189 MiB, 2003 MiB. Of files a fifth "
-    "as long, least of four: CSV 1.27 s, 0.59 s, polars 0.85 s; JSON Lines 0.81 s, 0.34 s, polars 0.38 s.",
+    "The rows `read-jsonl` and `read-csv` above are from before long texts stayed on disk. Since then, on the idle machine, "
+    "medians of six runs (polars: three): CSV 2.3 s and 1,011 MB against polars' 2.3 s and 1,880 MB (0.98 of its speed, "
+    "where 0.56 was; single runs 1.7 to 3.1 s and 1.9 to 2.3 s); JSON Lines 1.5 s and 1,245 MB against 0.89 s and 2,107 MB "
+    "(0.6, where 0.51 was; 1.2 to 2.2 s and 0.8 to 1.0 s). With `MIMALLOC_ALLOW_THP=0`, medians of three: CSV 1.84 s, JSON "
+    "Lines 1.20 s, with little spread. Processor time: CSV 7.2 s before, 3.6 s now, polars 3.9 s; JSON Lines 4.1 s, 2.5 s, "
+    "1.6 s. What is left in JSON Lines is the kernel's first touches of memory, and that each question reads the file "
+    "again.",
     "Texts: a part is read into one buffer a thread and forgotten, so that the file is no memory that has to be cleared; what "
     "is asked for again (a column, rows to write) is read again. polars maps the file. We do not: a file that another program "
     "cuts short while it is mapped ends the process. Every question reads the file once: JSON Lines, where the columns asked for "

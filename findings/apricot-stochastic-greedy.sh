@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# apricot 0.6.1: the optimizer "stochastic", left at its default, chooses hardly better than chance.
+# apricot 0.6.1: the optimizer "stochastic", left at its default, reaches half of what greedy gains over chance.
 #
 # Stochastic greedy looks at n/k * log(1/epsilon) random candidates a step and loses a fraction epsilon of the guarantee
 # (Mirzasoleiman et al. 2015, where epsilon is 0.1 or less). apricot's default is epsilon = 0.9, which its text calls one minus
 # a probability: 0.105 n/k candidates. Of 200 rows for 10 that are two, and for budgets above a tenth of the rows one, which is
 # uniform choice. `optimizer_kwds={"epsilon": 0.01}` is what a reader of the paper expects.
 #
-# Whoever measures stochastic greedy through apricot measures random choice.
+# Whoever measures stochastic greedy through apricot's default measures something near random choice.
 #
-# Seen: share of the gain of greedy over random choice that is reached, facility location on 200 normal rows, 10 chosen.
+# Seen on Python 3.11 with numpy 2.4.6: facility location (cosine) on 200 normal rows, 10 chosen, means of 20 seeds. Random choice
+# has 148.7, greedy 162.5; the default reaches 49% of the difference, epsilon 0.01 all of it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
