@@ -46,7 +46,11 @@ fn describe(card: &Card, claims: &[Summary]) -> String {
     }
     for claim in claims {
         let verdict = claim.verdict.map_or_else(|| "ran; this scale gives no verdict".to_owned(), |v| v.to_string());
-        let _ = writeln!(text, "\nclaim at {} scale: {verdict} ({})", claim.scale, seconds(claim.seconds));
+        let others = match claim.replications {
+            (0, _) => String::new(),
+            (runs, same) => format!("; {same} of {runs} runs from other seeds say the same"),
+        };
+        let _ = writeln!(text, "\nclaim at {} scale: {verdict} ({}{others})", claim.scale, seconds(claim.seconds));
         for finding in &claim.findings {
             text.push_str(&wrap(finding, 2, 100));
         }
