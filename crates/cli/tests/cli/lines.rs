@@ -140,5 +140,6 @@ fn check_all_claims_at_smoke_scale() {
     assert!(records.iter().all(|record| record["verdict"].is_null()), "smoke scale gives no verdict");
     assert_eq!(folder.files(), ["claims.html", "claims.json"]);
     assert!(folder.ok("quadrat check smote --scale smoke --record kept").contains("smote"));
-    assert!(folder.read("kept/CLAIMS.md").contains("## smote"));
+    assert!(folder.read("kept/CLAIMS.md").contains("[smote](claims/smote.md)"));
+    assert!(folder.read("kept/claims/smote.md").contains("# smote"));
 }
