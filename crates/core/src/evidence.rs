@@ -230,7 +230,11 @@ impl Evidence {
         against: Option<&str>,
         relation: Relation,
     ) -> &mut Expectation {
-        self.state(Role::Primary, says, metric, arm, against, relation)
+        let (says, metric, arm, against) = (says.into(), metric.into(), arm.into(), against.map(str::to_owned));
+        let (by, role, matters, overlap) = (By::Mean, Role::Primary, None, 0.0);
+        let at = self.expectations.len();
+        self.expectations.push(Expectation { says, metric, arm, against, relation, by, role, matters, overlap });
+        &mut self.expectations[at]
     }
 
     /// Like [`Evidence::expect`], only reported: the verdict does not rest on it.
@@ -242,7 +246,9 @@ impl Evidence {
         against: Option<&str>,
         relation: Relation,
     ) -> &mut Expectation {
-        self.state(Role::Reported, says, metric, arm, against, relation)
+        let said = self.expect(says, metric, arm, against, relation);
+        said.role = Role::Reported;
+        said
     }
 
     /// Like [`Evidence::expect`], but what must be so for the claim to be testable here.
@@ -254,24 +260,9 @@ impl Evidence {
         against: Option<&str>,
         relation: Relation,
     ) -> &mut Expectation {
-        self.state(Role::Gate, says, metric, arm, against, relation)
-    }
-
-    fn state(
-        &mut self,
-        role: Role,
-        says: &str,
-        metric: &str,
-        arm: &str,
-        against: Option<&str>,
-        relation: Relation,
-    ) -> &mut Expectation {
-        let (says, metric, arm, against) = (says.into(), metric.into(), arm.into(), against.map(str::to_owned));
-        let said =
-            Expectation { says, metric, arm, against, relation, by: By::Mean, role, matters: None, overlap: 0.0 };
-        let at = self.expectations.len();
-        self.expectations.push(said);
-        &mut self.expectations[at]
+        let said = self.expect(says, metric, arm, against, relation);
+        said.role = Role::Gate;
+        said
     }
 
     /// Adds an identity.
