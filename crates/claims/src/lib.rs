@@ -8,6 +8,7 @@ pub mod certify;
 mod checkpoint;
 mod claim;
 pub mod estimate;
+mod figures;
 mod pages;
 mod record;
 #[cfg(feature = "networks")]

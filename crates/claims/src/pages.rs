@@ -2,7 +2,7 @@
 
 use crate::Record;
 use crate::record::agreement;
-use quadrat_core::{By, Expectation, Finding, Relation, Result, Role, Verdict, write_atomic_bytes};
+use quadrat_core::{By, Expectation, Finding, Plan, Relation, Result, Role, Verdict, write_atomic_bytes};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -76,11 +76,15 @@ fn run(out: &mut String, r: &Record) {
     let verdict = r.verdict.map_or_else(|| "no verdict".to_owned(), |v| v.to_string());
     let _ = write!(out, "\n## {} scale: {verdict}\n\n**Here.** {}\n", r.scale, r.evidence.experiment);
     for plan in &r.evidence.plans {
-        let _ = write!(
-            out,
-            "\n**Planned** ({}): {} repetitions, of at most {}, from a pilot of {} on seeds of its own.",
-            plan.name, plan.repetitions, plan.most, plan.pilot
-        );
+        let Plan { name, pilot, most, repetitions, .. } = plan;
+        let _ = match pilot {
+            0 => write!(out, "\n**Fixed beforehand** ({name}): {repetitions} repetitions, without a pilot."),
+            _ => write!(
+                out,
+                "\n**Planned** ({name}): {repetitions} repetitions, of at most {most}, from a pilot of {pilot} on seeds of \
+                 its own."
+            ),
+        };
         for need in &plan.needs {
             let wanted = need.repetitions.map_or_else(|| "over a million".to_owned(), |n| n.to_string());
             let _ = write!(
@@ -146,8 +150,11 @@ pub fn measured(f: &Finding) -> String {
         By::Ratio => "geometric mean ",
         By::Median => "median ",
     };
-    let (mean, low, high) = (figure(f.measured.mean), figure(f.measured.low), figure(f.measured.high));
-    format!("{of}{mean} [{low}, {high}], wanted {}", limit(&f.expectation))
+    let (mean, wanted) = (figure(f.measured.mean), limit(&f.expectation));
+    if !(f.measured.low.is_finite() && f.measured.high.is_finite()) {
+        return format!("{of}{mean} (too few pairs for an interval), wanted {wanted}");
+    }
+    format!("{of}{mean} [{}, {}], wanted {wanted}", figure(f.measured.low), figure(f.measured.high))
 }
 
 /// What is wanted of a figure: "> 0.05", "within ±0.01", "within a factor of 2".

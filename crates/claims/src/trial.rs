@@ -48,6 +48,15 @@ pub struct Trial<'a> {
     pub checkpoint: Option<&'a Checkpoint>,
 }
 
+/// Passes the user's cancelling on, and nothing back: progress is counted in repetitions.
+pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
 /// A figure of one repetition: arm, metric and value.
 pub type Figure = (String, String, f64);
 

@@ -41,19 +41,9 @@ pub(crate) struct Delimited {
 const SIDE_BY_SIDE: usize = 16;
 
 impl Delimited {
-    /// Finds the rows, checks that each has as many fields as the header, and infers the types.
+    /// Finds the rows, checks that each has as many fields as the header, and infers the types, in
+    /// parts of about `size` bytes.
     pub(crate) fn parse(
-        file: &str,
-        content: Content,
-        format: Format,
-        reading: &Reading,
-        notes: &mut Vec<String>,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        Delimited::in_parts(file, content, format, reading, notes, progress, PART_BYTES)
-    }
-
-    fn in_parts(
         file: &str,
         content: Content,
         format: Format,
@@ -507,7 +497,7 @@ mod tests {
     /// All that a reader says of a text: notes, columns, rows, cells with their types, lines; or the error.
     fn read(input: Content, reading: &Reading, size: usize) -> std::result::Result<String, String> {
         let mut notes = Vec::new();
-        let csv = Delimited::in_parts("a", input, Format::Csv, reading, &mut notes, &Silent, size);
+        let csv = Delimited::parse("a", input, Format::Csv, reading, &mut notes, &Silent, size);
         let csv = csv.map_err(|e| e.to_string())?;
         let mut said = format!("{notes:?} {:?} {:?} {:?} {:?}", csv.columns, csv.marks, csv.head(), csv.line_end());
         let mut rows = csv.one_by_one();

@@ -60,19 +60,9 @@ type Found = (Vec<u32>, Keys, Option<Places>);
 type Looked = (Part, Keys, Option<Places>);
 
 impl Jsonl {
-    /// Finds the lines, checks that each is an object, and infers the types of its keys.
+    /// Finds the lines, checks that each is an object, and infers the types of its keys, in
+    /// parts of about `size` bytes.
     pub(crate) fn parse(
-        file: &str,
-        content: Content,
-        format: Format,
-        reading: &Reading,
-        notes: &mut Vec<String>,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        Jsonl::in_parts(file, content, format, reading, notes, progress, PART_BYTES)
-    }
-
-    fn in_parts(
         file: &str,
         content: Content,
         format: Format,
@@ -672,7 +662,7 @@ mod tests {
     fn read(input: Content, size: usize) -> std::result::Result<String, String> {
         let mut notes = Vec::new();
         let reading = Reading::default();
-        let jsonl = Jsonl::in_parts("a", input, Format::Jsonl, &reading, &mut notes, &quadrat_core::Silent, size);
+        let jsonl = Jsonl::parse("a", input, Format::Jsonl, &reading, &mut notes, &quadrat_core::Silent, size);
         let jsonl = jsonl.map_err(|e| e.to_string())?;
         let mut said = format!("{notes:?} {:?}", jsonl.columns);
         let mut rows = jsonl.one_by_one();
@@ -716,7 +706,7 @@ mod tests {
                 };
                 rows.iter().map(line).collect()
             };
-            let parse = |filler| Jsonl::parse("a.jsonl", Content::Memory(text(filler).into_bytes()), Format::Jsonl, &Reading::default(), &mut Vec::new(), &quadrat_core::Silent).unwrap();
+            let parse = |filler| Jsonl::parse("a.jsonl", Content::Memory(text(filler).into_bytes()), Format::Jsonl, &Reading::default(), &mut Vec::new(), &quadrat_core::Silent, PART_BYTES).unwrap();
             prop_assert!(parse(300).places[0].is_some());
             let (short, long) = [0, 300]
                 .map(|filler| Table::from_bytes("a.jsonl", text(filler).into_bytes(), &[]).unwrap())

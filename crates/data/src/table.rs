@@ -16,6 +16,7 @@ use crate::jsonl::Jsonl;
 use crate::numpy::Numpy;
 use crate::origin::Origin;
 use crate::parquet_file::{self, Parquet};
+use crate::rows::PART_BYTES;
 use crate::source::Source;
 use crate::view::View;
 use crate::{Column, ColumnType, Reading, arff, builtin, bytes, holds, libsvm, refused, zip};
@@ -151,10 +152,10 @@ impl Table {
         };
         let body = match format {
             Format::Csv | Format::Tsv => {
-                Body::Delimited(Delimited::parse(name, content, format, reading, &mut notes, &*progress)?)
+                Body::Delimited(Delimited::parse(name, content, format, reading, &mut notes, &*progress, PART_BYTES)?)
             }
             Format::Jsonl | Format::Json => {
-                let jsonl = Jsonl::parse(name, content, format, reading, &mut notes, &*progress)?;
+                let jsonl = Jsonl::parse(name, content, format, reading, &mut notes, &*progress, PART_BYTES)?;
                 if Format::by_name(name).is_some_and(|promised| promised != jsonl.format()) {
                     notes.push(format!("{name} is read as {}", jsonl.format()));
                 }

@@ -46,9 +46,6 @@ const COVERAGE: (usize, usize, f64) = (8000, 40, 0.05);
 /// Thresholdout's arms, with and without a budget.
 const INSIDERS: [(&str, Option<u64>); 2] = [("thresholdout", Some(BUDGET)), ("thresholdout without budget", None)];
 
-/// A figure: arm, metric, value.
-type Found = Vec<(String, String, f64)>;
-
 fn gain(questions: usize) -> String {
     format!("gain in accuracy/{questions} questions")
 }

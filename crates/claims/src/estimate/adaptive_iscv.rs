@@ -2,7 +2,7 @@
 //! Monte Carlo, and do its intervals cover?
 
 use super::{curve, plot};
-use crate::{Repetitions, Trial};
+use crate::{Figure, Repetitions, Trial};
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{By, Error, Evidence, Relation, Result, Rng, Seed, Silent};
 use quadrat_estimate::functions::{Benchmark, beam, ishigami};
@@ -23,9 +23,6 @@ const SOBOL: &str = "saltelli, sobol points";
 const INDEPENDENT: &str = "saltelli, independent points";
 /// Sobol' points in independent scrambles, whose scatter gives the intervals.
 const REPLICATED: &str = "saltelli, 8 scrambles";
-
-/// A figure: arm, metric, value.
-type Found = Vec<(String, String, f64)>;
 
 struct Plan {
     /// Points of every estimate of expectations.
@@ -120,7 +117,7 @@ impl Plan {
     }
 
     /// The paper's table of the beam's first-order indices: both methods with as many points of d + 1 runs.
-    fn pick_freeze(&self, model: &Benchmark, seed: Seed) -> Result<Found> {
+    fn pick_freeze(&self, model: &Benchmark, seed: Seed) -> Result<Vec<Figure>> {
         let d = model.inputs.len();
         let problem = Expectations {
             dim: 2 * d,
@@ -161,7 +158,7 @@ impl Plan {
     }
 
     /// Ten moments of a normal law, each weighted by its own square.
-    fn moments(&self, seed: Seed) -> Result<Found> {
+    fn moments(&self, seed: Seed) -> Result<Vec<Figure>> {
         let problem = Expectations {
             dim: 1,
             targets: MOMENTS,
@@ -187,7 +184,7 @@ impl Plan {
     }
 
     /// Errors along numbers of calls.
-    fn errors(&self, model: &Benchmark, seed: Seed) -> Result<Found> {
+    fn errors(&self, model: &Benchmark, seed: Seed) -> Result<Vec<Figure>> {
         let mut found = Vec::new();
         for calls in &self.calls {
             for (arm, method) in rivals(*calls, 0).into_iter().filter(|(arm, _)| *arm != REPLICATED) {
@@ -214,7 +211,7 @@ fn column_means(rows: ArrayView2<f64>) -> Vec<f64> {
 }
 
 /// One run of each method: its squared error, and whether one of its intervals, drawn at random, covers.
-fn intervals(model: &Benchmark, seed: Seed) -> Result<Found> {
+fn intervals(model: &Benchmark, seed: Seed) -> Result<Vec<Figure>> {
     let asked = seed.stream("interval").rng(0).below(model.first.len() + model.total.len());
     let mut found = Vec::new();
     for (arm, method) in rivals(CALLS, SobolIscv::default().resamples) {

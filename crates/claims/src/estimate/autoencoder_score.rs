@@ -3,7 +3,7 @@
 mod identities;
 
 use super::{curve, plot};
-use crate::{Repetitions, Trial, tune::tune};
+use crate::{Figure, Repetitions, Trial, tune::tune};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use quadrat_core::{By, Evidence, Relation, Result, Rng, Seed, Silent, stats};
 use quadrat_estimate::Generator;
@@ -13,9 +13,6 @@ use quadrat_estimate::score::{IsotropicMixture, Quadrature, ScoreModel};
 use quadrat_numeric::metrics::auc;
 use quadrat_numeric::mixture::{Covariance, GaussianMixture};
 use quadrat_numeric::transport::wasserstein1;
-
-/// A figure: arm, metric, value.
-type Found = Vec<(String, String, f64)>;
 
 struct Plan {
     steps: usize,
@@ -165,7 +162,7 @@ impl Plan {
     }
 
     /// Rows drawn against fresh ones.
-    fn draw(&self, noise: f64, width: f64, seed: Seed) -> Result<Found> {
+    fn draw(&self, noise: f64, width: f64, seed: Seed) -> Result<Vec<Figure>> {
         let (n, m) = self.rows;
         let nth = |what: &str, i: usize| spiral(m, seed.stream(what).stream(&i.to_string()));
         let [x, a, b, c, d, e, f, g, h] = standardised([
@@ -209,7 +206,7 @@ impl Plan {
     }
 
     /// Errors of the learnt score where it is known.
-    fn score(&self, seed: Seed) -> Result<Found> {
+    fn score(&self, seed: Seed) -> Result<Vec<Figure>> {
         let law = ring(0.5)?;
         let x = law.sample(self.ring, &mut seed.stream("rows").rng(0));
         let mut found = Vec::new();
@@ -223,7 +220,7 @@ impl Plan {
     }
 
     /// Rows near a mode and near a saddle whose curvatures have the same size.
-    fn energy(&self, seed: Seed) -> Result<Found> {
+    fn energy(&self, seed: Seed) -> Result<Vec<Figure>> {
         // Curvature -1 / v at the modes and (a^2 / v - 1) / v at the saddle along the axis: equal sizes at a^2 = 2 v.
         let (s, deviation) = (0.2, 0.6_f64);
         let a = (2.0 * (deviation * deviation + s * s)).sqrt();

@@ -4,7 +4,7 @@ mod cnn;
 mod identities;
 
 use super::{curve, plot};
-use crate::{Repetitions, Trial};
+use crate::{Figure, Repetitions, Trial};
 use cnn::{Cnn, SIDE};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{By, Evidence, Relation, Result, Seed, checkpoint, stats};
@@ -13,9 +13,6 @@ use quadrat_estimate::inductive_bias::{
     Fit, GpPosterior, HypothesisSampler, Kernel, Law, Retrain, Rows, Unit, median_distance, required_bias,
 };
 use quadrat_numeric::learners::{MlpRegressor, Standard};
-
-/// A figure: arm, metric, value.
-type Found = Vec<(String, String, f64)>;
 
 struct Plan {
     /// Training rows of the teacher's tasks, and as many test rows.
@@ -131,7 +128,7 @@ impl Plan {
     }
 
     /// One task in every dimension.
-    fn teacher(&self, seed: Seed, trial: &Trial) -> Result<Found> {
+    fn teacher(&self, seed: Seed, trial: &Trial) -> Result<Vec<Figure>> {
         let mut found = Vec::new();
         for &r in self.dimensions {
             checkpoint(trial.progress)?;
@@ -150,7 +147,7 @@ impl Plan {
     }
 
     /// The exact route and the fitted law, where samples reach and where they do not.
-    fn compare(&self, space: &GpPosterior, seed: Seed, trial: &Trial) -> Result<Found> {
+    fn compare(&self, space: &GpPosterior, seed: Seed, trial: &Trial) -> Result<Vec<Figure>> {
         let losses = space.sample_losses(self.draws, seed, trial.progress)?;
         let quantile = stats::quantile(&losses, 0.01);
         let law = Law::noncentral(&losses)?;
@@ -168,7 +165,12 @@ impl Plan {
 }
 
 /// Kernel, MLPs and CNNs on the same images.
-fn families(images: &Images, (count, rows, epochs): (usize, usize, usize), seed: Seed, trial: &Trial) -> Result<Found> {
+fn families(
+    images: &Images,
+    (count, rows, epochs): (usize, usize, usize),
+    seed: Seed,
+    trial: &Trial,
+) -> Result<Vec<Figure>> {
     let (x, y) = images.draw(2 * rows, seed);
     let scaled = Standard::fit(x.slice(s![..rows, ..]), &vec![1.0; rows]).apply(x.view());
     let ((train, test), (raw_train, raw_test)) = (halves(&scaled, &y), halves(&x, &y));
@@ -180,7 +182,7 @@ fn families(images: &Images, (count, rows, epochs): (usize, usize, usize), seed:
     let mlp_losses = mlps.sample_losses(count, seed.stream("MLP"), trial.progress)?;
     let cnn_losses = cnns.sample_losses(count, seed.stream("CNN"), trial.progress)?;
     let eps = stats::median(&mlp_losses);
-    let mut found: Found = Vec::new();
+    let mut found: Vec<Figure> = Vec::new();
     let mut figure = |arm: &str, metric: &str, value: f64| found.push((arm.to_owned(), metric.to_owned(), value));
     figure("kernel", FAMILIES, kernel.required_bias_exact(eps, Unit::Nats)?.value);
     for (arm, losses) in [("MLP", &mlp_losses), ("CNN", &cnn_losses)] {

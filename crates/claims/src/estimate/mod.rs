@@ -7,16 +7,13 @@ pub mod inductive_bias;
 pub mod perturbed_likelihood;
 pub mod pretrain_mle_erm;
 
-use quadrat_core::{Evidence, Plot, Series, stats};
+use crate::figures::point;
+use quadrat_core::{Evidence, Plot, Series};
 
 /// A curve of means with their 95% intervals: `metric` gives the metric's name at each place.
 fn curve(evidence: &Evidence, arm: &str, places: &[f64], metric: impl Fn(f64) -> String) -> Series {
-    let point = |at: &f64| {
-        let values: Vec<f64> = evidence.values(arm, &metric(*at)).into_iter().map(|(_, v)| v).collect();
-        let interval = stats::t_interval(&values, 0.95, 0.0);
-        (!values.is_empty()).then_some([*at, interval.mean, interval.low, interval.high])
-    };
-    Series { name: arm.to_owned(), points: places.iter().filter_map(point).collect() }
+    let points = places.iter().map(|at| point(evidence, arm, &metric(*at), *at, 0.0));
+    Series { name: arm.to_owned(), points: points.filter(|p| !p[1].is_nan()).collect() }
 }
 
 /// A picture; `log` says which axes are logarithmic.
@@ -26,13 +23,6 @@ fn plot(title: &str, x: &str, y: &str, log: (bool, bool), mut series: Vec<Series
         series.iter_mut().flat_map(|s| &mut s.points).for_each(|p| p[2] = p[2].max(1e-3 * p[1].abs()));
     }
     Plot { title: title.into(), x: x.into(), y: y.into(), log_x: log.0, log_y: log.1, series }
-}
-
-/// The slope of the least-squares line through y over x.
-fn slope(x: &[f64], y: &[f64]) -> f64 {
-    let (mx, my) = (stats::mean(x), stats::mean(y));
-    let across: f64 = x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum();
-    across / x.iter().map(|x| (x - mx) * (x - mx)).sum::<f64>()
 }
 
 /// Spearman's rank correlation, for values without ties.

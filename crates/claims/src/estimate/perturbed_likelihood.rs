@@ -4,7 +4,7 @@ mod identities;
 mod sets;
 
 use super::{curve, plot};
-use crate::{Repetitions, Trial};
+use crate::{Figure, Repetitions, Trial};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{By, Evidence, Relation, Result, Seed, Silent, checkpoint, stats};
 use quadrat_estimate::GenerativeModel;
@@ -12,9 +12,6 @@ use quadrat_estimate::perturbed_likelihood::{Bound, Fitted, Noise, PerturbedMle,
 use quadrat_numeric::linalg::{gram, symmetric_eigen};
 use quadrat_numeric::transport::wasserstein1;
 use sets::Set;
-
-/// A figure: arm, metric, value.
-type Found = Vec<(String, String, f64)>;
 
 struct Plan {
     /// Rows to learn from, a fifth of them held out to choose; and generated and fresh rows to judge by.
@@ -132,9 +129,9 @@ impl Plan {
     }
 
     /// Every set, fitted in every way; `model` 0 is the likelihood by quadrature, 1 the variational bound.
-    fn compare(&self, model: usize, seed: Seed, trial: &Trial) -> Result<Found> {
+    fn compare(&self, model: usize, seed: Seed, trial: &Trial) -> Result<Vec<Figure>> {
         let name = ["quadrature", "VAE"][model];
-        let mut found: Found = Vec::new();
+        let mut found: Vec<Figure> = Vec::new();
         let mut pooled: Vec<(String, f64)> = Vec::new();
         for set in SETS {
             let figures = self.distances(set, model, seed.stream(set.name()), trial)?;

@@ -9,9 +9,6 @@ use super::{curve, plot};
 use crate::{Repetitions, Trial};
 use quadrat_core::{By, Evidence, Relation, Result};
 
-/// A figure: arm, metric, value.
-type Found = Vec<(String, String, f64)>;
-
 struct Plan {
     factors: factors::Plan,
     clusters: clusters::Plan,

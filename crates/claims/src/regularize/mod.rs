@@ -9,7 +9,6 @@ pub mod self_tuning_network;
 pub mod ticket_reprogramming;
 pub mod weight_compander;
 
-use crate::Trial;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Result, Seed};
 use quadrat_data::builtin;
@@ -64,15 +63,6 @@ fn figures(p: &Array2<f32>, labels: &[u32]) -> Result<[(&'static str, f64); 5]> 
 fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Samples) -> Result<f64> {
     let scores = predict(network, parameters, test.inputs.view(), &[])?;
     Ok(quadrat_nn::accuracy(&scores, classes_of(test)?))
-}
-
-/// The claim's own progress is counted in repetitions; trainings only ask whether to stop.
-struct Quiet<'a>(&'a Trial<'a>);
-
-impl quadrat_core::Progress for Quiet<'_> {
-    fn cancelled(&self) -> bool {
-        self.0.progress.cancelled()
-    }
 }
 
 /// Square grey images of `from` pixels a side (one a row) at `to` pixels a side.

@@ -1,7 +1,8 @@
 //! Targets softened by the network's own earlier predictions: fewer errors, and above all better probabilities?
 
-use super::{Quiet, figures, split};
+use super::{figures, split};
 use crate::Trial;
+use crate::trial::Quiet;
 use ndarray::array;
 use quadrat_core::{Evidence, Relation, Result, Seed, Silent};
 use quadrat_nn::{
@@ -119,14 +120,14 @@ impl Setting {
             ("ps-kd, epoch's end", vec![&mut end]),
         ];
         for (arm, methods) in &mut arms {
-            let fit = trainer.fit(&*network, &train, None, methods, &Quiet(trial))?;
+            let fit = trainer.fit(&*network, &train, None, methods, &Quiet(trial.progress))?;
             let scores = predict(&*network, &fit.parameters, test.inputs.view(), &[])?;
             record(arm, &probabilities(scores.view(), 1.0))?;
         }
         let rows: Vec<u32> = (0..train.len() as u32).collect();
         let (held, rest) = rows.split_at(train.len() / 10);
         let (held, rest) = (train.select(held), train.select(rest));
-        let fit = trainer.fit(&*network, &rest, None, &mut [], &Quiet(trial))?;
+        let fit = trainer.fit(&*network, &rest, None, &mut [], &Quiet(trial.progress))?;
         let held_scores = predict(&*network, &fit.parameters, held.inputs.view(), &[])?;
         let heat = temperature(held_scores.view(), classes_of(&held)?)?;
         let scores = predict(&*network, &fit.parameters, test.inputs.view(), &[])?;

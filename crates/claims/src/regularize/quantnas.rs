@@ -142,7 +142,7 @@ impl Plan {
     fn repetition(&self, repeat: u64, seed: Seed, trial: &Trial, evidence: &mut Evidence) -> Result<()> {
         let train = patches(self.patches, false, seed.stream("train"))?;
         let test = patches(self.patches, true, seed.stream("test"))?;
-        let quiet = super::Quiet(trial);
+        let quiet = crate::trial::Quiet(trial.progress);
         let plain = resize(test.inputs.view(), 3, [LARGE / SCALE; 2], [LARGE; 2])?;
         evidence.measure("bicubic", "psnr", repeat, psnr(&plain, &test)?);
         let mut record = |arm: &str, search: &QuantNas, genotype: &Genotype, seed: Seed| -> Result<(f64, f64)> {

@@ -2,6 +2,7 @@
 
 use super::{accuracy, split};
 use crate::Trial;
+use crate::figures::point;
 use quadrat_core::{Evidence, Plot, Relation, Result, Seed, Series, Silent, stats};
 use quadrat_nn::{Mlp, Optimizer, Samples, Schedule, TrainMethod, Trainer};
 use quadrat_regularize::{FixedMask, Layer, RandomPruning, Rule, densities, global_masks};
@@ -173,12 +174,7 @@ impl Plan {
         let mut names = vec!["dense".to_owned()];
         names.extend(self.densities.iter().map(|d| arm("erk", *d)));
         let series = names.into_iter().map(|name| {
-            let point = |&width: &usize| {
-                let values: Vec<f64> =
-                    evidence.values(&name, &format!("accuracy/{width}")).into_iter().map(|(_, v)| v).collect();
-                let interval = stats::t_interval(&values, 0.95, 0.0);
-                [width as f64, interval.mean, interval.low, interval.high]
-            };
+            let point = |width: &usize| point(evidence, &name, &format!("accuracy/{width}"), *width as f64, 0.0);
             Series { points: self.widths.iter().map(point).collect(), name }
         });
         Plot {

@@ -4,6 +4,7 @@ mod adaptation;
 
 use super::{figures, resized, split};
 use crate::Trial;
+use crate::figures::point;
 use adaptation::{few_of_each, fine_tune, probe, prompt, reshuffled, textures};
 use ndarray::{Array2, Axis, concatenate};
 use quadrat_core::{Error, Evidence, Plot, Relation, Result, Seed, Series, Silent, stats};
@@ -335,12 +336,8 @@ impl Plan {
         arms.extend(self.states.iter().map(|&state| (ticket(state), density(state))));
         let series = TARGETS.into_iter().flat_map(|(target, _)| self.shots.iter().map(move |(s, _)| (target, *s)));
         let series = series.map(|(target, shots)| {
-            let point = |(arm, density): &(String, f64)| {
-                let values = evidence.values(arm, &cell("ece", target, method, shots));
-                let values: Vec<f64> = values.into_iter().map(|(_, v)| v).collect();
-                let interval = stats::t_interval(&values, 0.95, 0.0);
-                [*density, interval.mean, interval.low, interval.high]
-            };
+            let metric = cell("ece", target, method, shots);
+            let point = |(arm, density): &(String, f64)| point(evidence, arm, &metric, *density, 0.0);
             Series { name: format!("{target}, {shots} a class"), points: arms.iter().map(point).collect() }
         });
         Plot {

@@ -3,6 +3,7 @@
 mod checks;
 mod repetition;
 
+use crate::trial::Quiet;
 use crate::{Figure, Repetitions, Trial};
 use checks::check_synthetic_rows;
 use ndarray::Axis;
@@ -222,7 +223,7 @@ impl Plan {
         }
     }
 
-    /// Each table's gain over under-sampling alone, and over the best of the other rivals.
+    /// Each table's gain over each rival.
     fn gains(&self, evidence: &Evidence) -> Plot {
         let smote = evidence.values(SMOTE, AREA);
         let series = RIVALS.map(|(rival, _)| {
@@ -301,15 +302,6 @@ fn thinned(data: &Labelled, seed: Seed) -> Result<Labelled> {
     // The first test part of so many.
     let rows = &stratified_folds(&data.y, folds, seed.stream("thinned"))?[0].test;
     Ok(Labelled::new(data.x.select(Axis(0), rows), rows.iter().map(|row| data.y[*row]).collect()))
-}
-
-/// Passes the user's cancelling on, and nothing back: the sweeps inside a repetition are too many to report.
-struct Quiet<'a>(&'a dyn Progress);
-
-impl Progress for Quiet<'_> {
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! "Junk filter": does reweighting clusters by what a judge says of the rows drawn so far keep junk out, and does the
 //! model trained on the choice gain from it?
 
+use crate::figures::point;
 use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis, s};
 use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent, stats};
@@ -309,21 +310,10 @@ fn shuffle_pixels(images: &mut Array2<f64>, row: usize, rng: &mut Rng) {
     images.slice_mut(s![row, ..]).iter_mut().zip(pixels).for_each(|(to, pixel)| *to = pixel);
 }
 
-fn interval(evidence: &Evidence, arm: &str, metric: &str) -> (f64, f64, f64) {
-    let values: Vec<f64> = evidence.values(arm, metric).into_iter().map(|(_, v)| v).collect();
-    let found = stats::t_interval(&values, 0.95, 0.0);
-    (found.mean, found.low, found.high)
-}
-
 fn junk_plot(evidence: &Evidence) -> Plot {
     let series = ["iterative", "shuffled scores", "random"].map(|arm| Series {
         name: arm.into(),
-        points: (1..=ROUNDS)
-            .map(|round| {
-                let (mean, low, high) = interval(evidence, arm, &junk_metric(round));
-                [round as f64, mean, low, high]
-            })
-            .collect(),
+        points: (1..=ROUNDS).map(|round| point(evidence, arm, &junk_metric(round), round as f64, 0.0)).collect(),
     });
     Plot {
         title: "Junk among the rows of each round".into(),
@@ -337,9 +327,8 @@ fn junk_plot(evidence: &Evidence) -> Plot {
 
 fn accuracy_plot(evidence: &Evidence) -> Plot {
     let series = ARMS.map(|(arm, _)| {
-        let (junk, ..) = interval(evidence, arm, "junk share");
-        let (mean, low, high) = interval(evidence, arm, "accuracy");
-        Series { name: arm.into(), points: vec![[junk, mean, low, high]] }
+        let [_, junk, ..] = point(evidence, arm, "junk share", 0.0, 0.0);
+        Series { name: arm.into(), points: vec![point(evidence, arm, "accuracy", junk, 0.0)] }
     });
     Plot {
         title: "Junk chosen and accuracy reached".into(),

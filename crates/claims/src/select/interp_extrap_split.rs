@@ -3,6 +3,7 @@
 
 mod glosses;
 
+use crate::figures::point;
 use crate::tune::tune;
 use crate::{Figure, Repetitions, Trial};
 use glosses::Glosses;
@@ -179,12 +180,9 @@ fn letter(x: &Array2<f64>, y: &[u32], classes: usize, seed: Seed, progress: &dyn
 fn plot(evidence: &Evidence) -> Plot {
     let series = [VECTOR, MATCH].map(|arm| {
         let sides = [NEAR, FAR];
-        let point = |(side, metric): (usize, &str)| {
-            let values: Vec<f64> = evidence.values(arm, metric).into_iter().map(|(_, v)| v).collect();
-            let i = stats::t_interval(&values, 0.95, OVERLAP);
-            [side as f64, i.mean, i.low, i.high]
-        };
-        Series { name: arm.into(), points: sides.into_iter().enumerate().map(point).collect() }
+        let points = sides.into_iter().enumerate();
+        let points = points.map(|(side, metric)| point(evidence, arm, metric, side as f64, OVERLAP));
+        Series { name: arm.into(), points: points.collect() }
     });
     Plot {
         title: "The topic of a gloss, near the training glosses and far from them".into(),

@@ -1,6 +1,8 @@
 //! A policy learnt against an adversary, against search rules: how far is it, at its worst level of hardness, from the best
 //! that is known for that level?
 
+use crate::figures::point;
+use crate::trial::Quiet;
 use crate::{Repetitions, Trial};
 use ndarray::Array2;
 use quadrat_core::{Error, Evidence, Plot, Progress, Relation, Result, Seed, Series, Silent, checkpoint, stats};
@@ -109,13 +111,7 @@ fn train(
     progress: &dyn Progress,
 ) -> Result<Trained> {
     checkpoint(progress)?;
-    struct Stop<'a>(&'a dyn Progress);
-    impl Progress for Stop<'_> {
-        fn cancelled(&self) -> bool {
-            self.0.cancelled()
-        }
-    }
-    trainer.train(table, questions, seed.stream("train"), &Stop(progress))
+    trainer.train(table, questions, seed.stream("train"), &Quiet(progress))
 }
 
 /// Information gain with a belief that assumes other flip rates than the game's.
@@ -308,14 +304,7 @@ fn plot(evidence: &Evidence) -> Plot {
     metrics.dedup();
     let series = [LEARNED, SPECIALIST, TRUE_RATE, UNKNOWN, SURE, SOFT].map(|arm| Series {
         name: arm.to_owned(),
-        points: metrics
-            .iter()
-            .map(|(r, metric)| {
-                let values: Vec<f64> = evidence.values(arm, metric).into_iter().map(|(_, value)| value).collect();
-                let interval = stats::t_interval(&values, 0.95, 0.0);
-                [*r, interval.mean, interval.low, interval.high]
-            })
-            .collect(),
+        points: metrics.iter().map(|(r, metric)| point(evidence, arm, metric, *r, 0.0)).collect(),
     });
     Plot {
         title: "Worst-case loss by hardness, thresholds".into(),

@@ -1,6 +1,7 @@
 //! "Tagged pool": from a skewed pool with wrong labels, does information gain on a label graph choose rows from which
 //! more is learnt than from random rows, and as much as from facility location with quality?
 
+use crate::figures::point;
 use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis};
 use quadrat_core::{By, Error, Evidence, Lists, Plot, Relation, Result, Seed, Series, Silent, stats};
@@ -272,10 +273,7 @@ impl Plan {
                 points: self
                     .budgets
                     .iter()
-                    .map(|share| {
-                        let found = interval(evidence, arm, &format!("accuracy/{learner}/{share}"));
-                        [100.0 * share, found.mean, found.low, found.high]
-                    })
+                    .map(|share| point(evidence, arm, &format!("accuracy/{learner}/{share}"), 100.0 * share, 0.0))
                     .collect(),
             })
         });
@@ -302,11 +300,6 @@ struct Tagged {
 
 fn mean_over(rows: &[usize], value: impl Fn(usize) -> f64) -> f64 {
     rows.iter().map(|row| value(*row)).sum::<f64>() / rows.len() as f64
-}
-
-fn interval(evidence: &Evidence, arm: &str, metric: &str) -> stats::Interval {
-    let values: Vec<f64> = evidence.values(arm, metric).into_iter().map(|(_, v)| v).collect();
-    stats::t_interval(&values, 0.95, 0.0)
 }
 
 /// Identities of the method on pools of their own.

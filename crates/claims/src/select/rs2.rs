@@ -1,9 +1,10 @@
 //! Fresh random subsets against subsets chosen once: at the same number of steps, does the freshness beat the choice?
 
+use crate::figures::point;
 use crate::tune::tune;
 use crate::{Repetitions, Trial};
 use ndarray::{Array2, Axis};
-use quadrat_core::{By, Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint, stats};
+use quadrat_core::{By, Evidence, Plot, Relation, Result, Seed, Series, Silent, checkpoint};
 use quadrat_data::builtin;
 use quadrat_numeric::Points;
 use quadrat_numeric::learners::{Learner, Mlp, Standard};
@@ -251,12 +252,10 @@ impl Plan {
     fn plot(&self, evidence: &Evidence) -> Plot {
         let arms = ["rs2", "static random", "herding", "facility location", "k-center", "el2n", "margin"];
         let series = arms.map(|arm| {
-            let point = |rounds: &usize| {
-                let values: Vec<f64> = evidence.values(arm, &after(*rounds)).into_iter().map(|(_, v)| v).collect();
-                let interval = stats::t_interval(&values, 0.95, self.test / (1.0 - self.test));
-                [*rounds as f64, interval.mean, interval.low, interval.high]
-            };
-            Series { name: arm.to_owned(), points: self.rounds.iter().map(point).collect() }
+            let overlap = self.test / (1.0 - self.test);
+            let points =
+                self.rounds.iter().map(|rounds| point(evidence, arm, &after(*rounds), *rounds as f64, overlap));
+            Series { name: arm.to_owned(), points: points.collect() }
         });
         Plot {
             title: format!("Accuracy by rounds of {}% of {}", 100.0 * self.ratio, self.data),

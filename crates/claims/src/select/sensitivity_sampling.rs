@@ -3,6 +3,7 @@
 mod cases;
 mod probe;
 
+use crate::figures::slope;
 use crate::{Repetitions, Trial};
 use cases::{approximate, coherent, drawn_by, gaussian, heavy_tailed, samplers};
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
@@ -250,13 +251,6 @@ impl Plan {
             series: vec![Series { name: "sensitivity".into(), points: self.widths.iter().map(point).collect() }],
         }
     }
-}
-
-/// The slope of the least-squares line.
-fn slope(x: &[f64], y: &[f64]) -> f64 {
-    let (mx, my) = (stats::mean(x), stats::mean(y));
-    let cross: f64 = x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum();
-    cross / x.iter().map(|x| (x - mx).powi(2)).sum::<f64>()
 }
 
 /// |r|^p, without a logarithm for the powers used here.

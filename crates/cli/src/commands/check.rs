@@ -152,6 +152,9 @@ fn findings(record: &Record) -> Vec<Vec<String>> {
 /// How many repetitions were planned, and for what.
 fn planned(plan: &Plan) -> String {
     let Plan { name, pilot, most, repetitions, needs } = plan;
+    if *pilot == 0 {
+        return format!("{name}: {repetitions} repetitions, fixed beforehand without a pilot");
+    }
     let mut text = format!("{name}: {repetitions} repetitions, of at most {most}, after a pilot of {pilot}");
     for need in needs {
         let wanted = need.repetitions.map_or_else(|| "over a million".to_owned(), |n| n.to_string());

@@ -1,14 +1,14 @@
 //! Questions without end over a finite domain.
 
+use super::DOMAIN;
 use super::votes::{Votes, random_bits};
-use super::{DOMAIN, Found};
-use crate::Trial;
+use crate::{Figure, Trial};
 use quadrat_core::{Result, Seed, checkpoint};
 use quadrat_estimate::adaptive_data_analysis::{
     Bits, Mechanism, Naive, Noise, NoiseAddition, Pmw, QueryMechanism, Reading,
 };
 
-pub(super) fn finite_domain(counts: &[usize], seed: Seed, trial: &Trial) -> Result<Found> {
+pub(super) fn finite_domain(counts: &[usize], seed: Seed, trial: &Trial) -> Result<Vec<Figure>> {
     let (bits, n) = DOMAIN;
     let size = 1usize << bits;
     // A population of independent bits, and its sample.
@@ -21,7 +21,7 @@ pub(super) fn finite_domain(counts: &[usize], seed: Seed, trial: &Trial) -> Resu
     let truth = |query: &Bits| (0..size).filter(|x| query.get(*x)).map(|x| population[x]).sum::<f64>();
     let means = |query: &Bits| (0..size).filter(|x| query.get(*x)).map(|x| sample[x]).sum::<u64>() as f64 / n as f64;
 
-    let mut found: Found = Vec::new();
+    let mut found: Vec<Figure> = Vec::new();
     for arm in ["naive", "gaussian planned", "pmw"] {
         let mut first = None;
         for &k in counts {

@@ -1,6 +1,7 @@
 //! Freedman's paradox, as in the Science article.
 
-use super::{CHOSEN, Found, TRUE_VARIABLES};
+use super::{CHOSEN, TRUE_VARIABLES};
+use crate::Figure;
 use quadrat_core::distributions::normal;
 use quadrat_core::{Result, Seed};
 use quadrat_estimate::adaptive_data_analysis::{
@@ -23,7 +24,7 @@ pub(super) fn coin_flips(n: usize, seed: Seed) -> Vec<f64> {
 /// Products of a normal variable with a label lie well within +-8, so correlations are questions in this range.
 pub(super) const REACH: f64 = 8.0;
 
-pub(super) fn freedman(n: usize, signal: bool, seed: Seed) -> Result<Found> {
+pub(super) fn freedman(n: usize, signal: bool, seed: Seed) -> Result<Vec<Figure>> {
     let root = (n as f64).sqrt();
     let bias = if signal { TRUE_VARIABLES.1 / root } else { 0.0 };
     let parts = ["train", "holdout", "fresh"].map(|part| seed.stream(part));

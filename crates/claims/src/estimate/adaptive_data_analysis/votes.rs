@@ -1,6 +1,7 @@
 //! Experiment B, votes of random features, and the attack on a leaderboard.
 
-use super::{BOARD, COVERAGE, Found, VOTERS};
+use super::{BOARD, COVERAGE, VOTERS};
+use crate::Figure;
 use quadrat_core::distributions::normal;
 use quadrat_core::{Error, Result, Rng, Seed};
 use quadrat_estimate::adaptive_data_analysis::{
@@ -51,7 +52,7 @@ fn vote(mechanism: Mechanism, labels: &Bits, k: usize, seed: Seed) -> Result<(f6
 }
 
 /// The attack on plain means, on noise, and on splitting where there is a row a question.
-pub(super) fn vote_everywhere(counts: &[usize], seed: Seed) -> Result<Found> {
+pub(super) fn vote_everywhere(counts: &[usize], seed: Seed) -> Result<Vec<Figure>> {
     let n = VOTERS;
     let mut found = Vec::new();
     for &k in counts {
@@ -131,7 +132,7 @@ pub(super) fn insider(budget: Option<u64>, counts: &[usize], margin: f64, seed: 
 }
 
 /// The attack on a leaderboard.
-pub(super) fn leaderboard(k: usize, seed: Seed) -> Result<Found> {
+pub(super) fn leaderboard(k: usize, seed: Seed) -> Result<Vec<Figure>> {
     let n = BOARD;
     let wrong = |submission: &Bits, truth: &Bits| Bits::from_fn(n, |row| submission.get(row) != truth.get(row));
     let mut found = Vec::new();
@@ -165,7 +166,7 @@ pub(super) fn leaderboard(k: usize, seed: Seed) -> Result<Found> {
     Ok(found)
 }
 
-pub(super) fn coverage(seed: Seed) -> Result<Found> {
+pub(super) fn coverage(seed: Seed) -> Result<Vec<Figure>> {
     let (n, k, beta) = COVERAGE;
     let mechanism = NoiseAddition::planned(Noise::Gaussian, n, k as u64 + 1, beta)?;
     let width = mechanism.guarantee().half_width().unwrap_or(1.0);

@@ -1,8 +1,8 @@
 //! What must hold whatever the data.
 
-use super::super::slope;
 use super::Set;
 use crate::Trial;
+use crate::figures::slope;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Evidence, Result, Seed, Silent, stats};
 use quadrat_estimate::perturbed_likelihood::{Bound, InstanceNoise, Noise, PerturbedMle};
@@ -49,7 +49,7 @@ pub fn add(evidence: &mut Evidence, trial: &Trial) -> Result<()> {
         before = Some(bound);
     }
     let bound = stats::mean(&fit.log_lik(x.view(), 10_000, seed("draws"))?);
-    evidence.identity("(4) bound of 10,000 draws and quadrature, nats", bound, stats::mean(&exact), 0.02);
+    evidence.identity("(4) bound of 10,000 draws and quadrature, nats", bound, stats::mean(&exact), 0.01);
 
     // (5) Much noise.
     let method = PerturbedMle {

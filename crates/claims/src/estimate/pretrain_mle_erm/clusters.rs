@@ -1,7 +1,7 @@
 //! Clusters behind the classes.
 
-use super::{Found, LOGISTIC};
-use crate::Trial;
+use super::LOGISTIC;
+use crate::{Figure, Trial};
 use ndarray::Array2;
 use quadrat_core::{Result, Rng, Seed};
 use quadrat_estimate::pretrain_mle_erm::{Covariance, GaussianMixture, Head, Latent, Target};
@@ -69,7 +69,7 @@ impl Plan {
     }
 
     /// Errors over Bayes' rule with twenty labels.
-    pub fn excess(&self, seed: Seed, trial: &Trial) -> Result<Found> {
+    pub fn excess(&self, seed: Seed, trial: &Trial) -> Result<Vec<Figure>> {
         let mut rng = seed.rng(0);
         let truth = Truth::new(&mut rng);
         let (pool, _) = truth.rows(self.pool, &mut rng);

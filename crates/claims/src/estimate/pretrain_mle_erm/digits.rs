@@ -1,6 +1,7 @@
 //! Handwritten digits: a law that is no factor model.
 
-use super::{Found, LOGISTIC};
+use super::LOGISTIC;
+use crate::Figure;
 use ndarray::{Array2, Axis, s};
 use quadrat_core::{Result, Seed};
 use quadrat_data::builtin;
@@ -16,7 +17,7 @@ pub(super) fn metric(n: usize) -> String {
 }
 
 /// A split: factors of all rows to learn from, a logistic head on the first n of them, accuracy on the others.
-pub(super) fn accuracies(label_sizes: &[usize], seed: Seed) -> Result<Found> {
+pub(super) fn accuracies(label_sizes: &[usize], seed: Seed) -> Result<Vec<Figure>> {
     let (pixels, y, _) = builtin::labelled("digits")?;
     let mut order: Vec<usize> = (0..y.len()).collect();
     seed.rng(0).shuffle(&mut order);

@@ -1,7 +1,7 @@
 //! Factor models whose excess risk is known in closed form.
 
-use super::{Found, OLS, ORACLE, RIDGE, pretrained};
-use crate::Trial;
+use super::{OLS, ORACLE, RIDGE, pretrained};
+use crate::{Figure, Trial};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use quadrat_core::{Result, Rng, Seed, Silent};
 use quadrat_estimate::pretrain_mle_erm::{Contrastive, FactorModel, Kind, Latent, Pairs, Ppca};
@@ -113,7 +113,7 @@ impl Plan {
 
     /// Excess risk over m and n, and the counter-check with the same representation: y = u . x + noise with u orthogonal
     /// to all loadings, so that the latent says nothing of it.
-    pub fn excess(&self, seed: Seed) -> Result<Found> {
+    pub fn excess(&self, seed: Seed) -> Result<Vec<Figure>> {
         let mut rng = seed.rng(0);
         let truth = Truth::new(&mut rng)?;
         let [_, largest] = self.pool_sizes;
@@ -128,7 +128,7 @@ impl Plan {
         }
         let oracle = FactorModel { mean: vec![0.0; D], loadings: truth.b.clone(), noise: vec![1.0; D] };
         let tuned = Penalty::LeaveOneOut;
-        let mut found: Found = Vec::new();
+        let mut found: Vec<Figure> = Vec::new();
         for (arm, rank, _) in &models {
             found.push((arm.clone(), "factors by BIC".to_owned(), *rank as f64));
         }
@@ -176,7 +176,7 @@ impl Plan {
     }
 
     /// Pairs of rows with the same factors and independent noise.
-    pub fn contrastive(&self, seed: Seed, trial: &Trial) -> Result<Found> {
+    pub fn contrastive(&self, seed: Seed, trial: &Trial) -> Result<Vec<Figure>> {
         let mut rng = seed.rng(0);
         let truth = Truth::new(&mut rng)?;
         let z = Array2::from_shape_simple_fn((self.pairs, R), || rng.normal());

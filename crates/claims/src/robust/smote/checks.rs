@@ -1,7 +1,8 @@
 //! What must hold of every synthetic row.
 
-use super::{Quiet, load};
+use super::load;
 use crate::Trial;
+use crate::trial::Quiet;
 use ndarray::Axis;
 use quadrat_core::{Evidence, Result, stats};
 use quadrat_robust::{Labelled, Origin, Resampler, Smote, Strategy};
