@@ -13,7 +13,7 @@ use std::path::Path;
 pub(crate) const STANDARD: &str = "-";
 
 /// Bytes between two looks at the progress.
-const BLOCK: usize = 1 << 24;
+pub(crate) const BLOCK: usize = 1 << 24;
 
 /// The whole content of a file, read block by block by all threads: most of the time goes into touching the memory for
 /// the first time, which they share.

@@ -7,7 +7,8 @@
 use crate::bytes::{self, STANDARD};
 use crate::encoding;
 use memchr::{memchr, memchr_iter};
-use quadrat_core::{Error, Progress, Result};
+use quadrat_core::{Error, Progress, Result, checkpoint};
+use rayon::prelude::*;
 use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
@@ -20,7 +21,8 @@ pub(crate) enum Content {
     Disk(Disk),
 }
 
-/// A file that stays open: renamed or replaced it is still the one that was opened, written to it is refused.
+/// A file that stays open: renamed or replaced it is still the one that was opened; written to, by its length and time, it is
+/// refused.
 pub(crate) struct Disk {
     file: File,
     path: PathBuf,
@@ -59,7 +61,7 @@ impl Content {
     pub(crate) fn into_memory(self, progress: &dyn Progress) -> Result<Vec<u8>> {
         match self {
             Content::Memory(bytes) => Ok(bytes),
-            Content::Disk(disk) => bytes::read(&disk.path, progress),
+            Content::Disk(disk) => disk.read_whole(progress),
         }
     }
 
@@ -123,6 +125,20 @@ impl Content {
         }
     }
 
+    /// Where the first line that ends between two places ends; read bit by bit, since most lines are short.
+    pub(crate) fn line_end(&self, from: usize, until: usize) -> Result<Option<usize>> {
+        let mut at = from;
+        while at < until {
+            let block = at..until.min(at + SLACK.max(at - from));
+            let end = block.end;
+            if let Some(found) = self.with(block, |bytes| Ok(memchr(b'\n', bytes)))? {
+                return Ok(Some(at + found + 1));
+            }
+            at = end;
+        }
+        Ok(None)
+    }
+
     /// The line of a place; counts from 1. What can no longer be read has no lines.
     pub(crate) fn line_of(&self, at: usize) -> u64 {
         let count = |start: usize| {
@@ -173,9 +189,30 @@ impl Disk {
             buffer.resize(span.len(), 0);
         }
         let piece = &mut buffer[..span.len()];
+        self.fill(piece, span.start)?;
+        Ok(piece)
+    }
+
+    /// All of it, read side by side.
+    fn read_whole(&self, progress: &dyn Progress) -> Result<Vec<u8>> {
+        let Some(mut bytes) = bytes::zeros(self.length) else {
+            let why = format!("there is no memory for its {} bytes, which must be there as a whole", self.length);
+            return Err(Error::data(self.path.display().to_string(), None, why));
+        };
+        progress.begin("reading", Some(self.length.div_ceil(bytes::BLOCK) as u64));
+        bytes.par_chunks_mut(bytes::BLOCK).enumerate().try_for_each(|(i, block)| {
+            checkpoint(progress)?;
+            progress.advance(1);
+            self.fill(block, i * bytes::BLOCK)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Reads what stands from a place on, and makes sure that it is still what it was.
+    fn fill(&self, piece: &mut [u8], at: usize) -> Result<()> {
         let mut done = 0;
         while done < piece.len() {
-            match read_at(&self.file, &mut piece[done..], (span.start + done) as u64) {
+            match read_at(&self.file, &mut piece[done..], (at + done) as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
@@ -186,7 +223,7 @@ impl Disk {
         if done < piece.len() || about.len() != self.length as u64 || about.modified().ok() != self.modified {
             return Err(self.changed());
         }
-        Ok(piece)
+        Ok(())
     }
 
     fn changed(&self) -> Error {

@@ -279,6 +279,9 @@ fn look_at_objects(
         checkpoint(progress)?;
         progress.advance(1);
         let (at, end) = (starts[0], starts[starts.len() - 1]);
+        if u32::try_from(end - at).is_err() {
+            return Err(Wrong::new(at, rows::TOO_LONG).error(file, content));
+        }
         let local: Vec<u32> = starts.iter().map(|start| (start - at) as u32).collect();
         content.with(at..end, |bytes| {
             let (keys, places) = look(&local, |row| shape.object(row), rows::text(bytes)?, codes)

@@ -67,7 +67,8 @@ pub(crate) fn parse(
     let rows = lines.len();
     let from = usize::from(!cells.iter().any(|cell| cell.1 == 0));
     let width = cells.iter().map(|cell| cell.1 + 1).max().unwrap_or(from) - from;
-    let size = rows.checked_mul(width).filter(|size| *size <= MOST);
+    // A column takes some room of its own, however few its rows.
+    let size = rows.checked_mul(width).filter(|size| size.saturating_add(width.saturating_mul(COLUMN)) <= MOST);
     let Some(mut dense) = size.and_then(bytes::zeros::<f64>) else {
         let why = format!(
             "{rows} rows of {width} features are {:.0} GB when zeros are written out; keep fewer features",
@@ -91,6 +92,8 @@ pub(crate) fn parse(
 
 /// More cells than this (16 GB) are refused.
 const MOST: usize = 1 << 31;
+/// The name and the array of a column take about as much as so many cells.
+const COLUMN: usize = 25;
 
 /// Whole numbers, numbers, or texts where a row has several labels or other ones.
 fn label_column(labels: &[&str]) -> ArrayRef {

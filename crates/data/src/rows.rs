@@ -6,13 +6,15 @@
 
 use crate::content::Content;
 use crate::encoding::not_utf8;
-use memchr::memchr;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// The rows that start within so many bytes are a part: it stays in a core's cache.
 pub(crate) const PART_BYTES: usize = 1 << 18;
+
+/// Places in a part are counted in four bytes.
+pub(crate) const TOO_LONG: &str = "a row of more than 4 GiB";
 
 /// What is wrong with a text, and where.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ pub(crate) fn scan<T: Send>(
     let borders: Vec<usize> = (from..length).step_by(size).chain([length]).collect();
     let look = |start: usize, until: usize, bytes: &[u8], whole: bool| -> Option<Piece<T>> {
         let found = match utf8(bytes) {
-            _ if u32::try_from(bytes.len()).is_err() => Err(Wrong::new(0, "a row of more than 4 GiB")),
+            _ if u32::try_from(bytes.len()).is_err() => Err(Wrong::new(0, TOO_LONG)),
             text => text.and_then(|text| find(Lines { text, limit: until - start, whole })),
         };
         let found = match found {
@@ -85,10 +87,11 @@ pub(crate) fn scan<T: Send>(
         }
     };
     let from_line = |border: usize, until: usize| {
-        content.with_lines(border - 1, until, |bytes, whole| {
-            let start = memchr(b'\n', bytes).map_or(until, |n| border + n);
-            Ok((start < until).then(|| look(start, until, &bytes[start + 1 - border..], whole)).flatten())
-        })
+        // A piece within a long line is not read to that line's end.
+        match content.line_end(border - 1, until)?.filter(|start| *start < until) {
+            Some(start) => content.with_lines(start, until, |bytes, whole| Ok(look(start, until, bytes, whole))),
+            None => Ok(None),
+        }
     };
     progress.begin("looking at the rows", Some(borders.len() as u64 - 1));
     let first = |border: &[usize]| {

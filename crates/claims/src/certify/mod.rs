@@ -64,7 +64,7 @@ pub const HEAVIEST: f64 = 10.0;
 /// A subject that cannot be asked at all (a program that does not start), or a job that was stopped. Answers that are
 /// wrong, late or absent are no errors: they break a law.
 ///
-/// Cost: 2,000 to 12,000 requests of 12 rows (selectors, weights, designs), or 2,500 of 29 rows (resamplers).
+/// Cost: some 1,000 to 12,000 requests of 12 rows (selectors, weights, designs), or 2,800 of 29 rows (resamplers).
 pub fn certify(subject: &mut dyn Subject, kind: Kind, seed: Seed, progress: &dyn Progress) -> Result<Certificate> {
     progress.begin("asking", None);
     let mut examiner = Examiner::new(subject, Book::new(kind), seed.stream("certify"), progress);

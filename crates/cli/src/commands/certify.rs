@@ -17,7 +17,7 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct Certify {
     /// Put a program of yours through the laws of its kind: it reads a JSON request a line and prints an answer a line
-    #[arg(long, value_name = "COMMAND", requires = "kind", conflicts_with_all = ["method", "all", "scale", "record"])]
+    #[arg(long, value_name = "COMMAND", requires = "kind", conflicts_with_all = ["method", "all", "scale", "record", "checkpoint"])]
     pub certify: Option<String>,
     /// What the program of --certify is
     #[arg(long = "as", value_enum, value_name = "KIND", requires = "certify", conflicts_with_all = ["method", "all"])]
@@ -91,7 +91,7 @@ fn promise(certificate: &Certificate) -> String {
     format!(
         "A sound program is refused at most once in {} certificates. A row, place or total that deviates by as much as \
          stands under \"finds\", relative to what is due, is found {} times in 100; where it is blank, a single bad answer \
-         is.",
+         is. \"nothing\" is where none of these could be promised.",
         count((1.0 / certificate.false_alarms).round() as usize),
         figure(100.0 * certificate.power)
     )
@@ -107,7 +107,11 @@ fn holds(item: &Item) -> &'static str {
 
 /// Law, whether it holds, answers, p and what would have been found.
 fn row(item: &Item) -> Vec<String> {
-    let finds = item.finds.map_or_else(String::new, |by| format!("{:.1}%", 100.0 * by));
+    let finds = match (item.finds, item.p) {
+        (Some(by), _) => format!("{:.1}%", 100.0 * by),
+        (None, Some(_)) => "nothing".to_owned(),
+        (None, None) => String::new(),
+    };
     let p = item.p.map_or_else(String::new, figure);
     let answers = if item.repetitions > 0 { count(item.repetitions as usize) } else { String::new() };
     vec![item.name.clone(), holds(item).to_owned(), answers, p, finds]

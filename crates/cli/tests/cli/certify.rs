@@ -95,6 +95,8 @@ fn programs_that_do_not_answer_are_refused() {
         (format!("read -r x; {answer}; echo done; sleep 60"), 20, "`done`"),
         (format!("read -r x; {answer}; kill -9 $$"), 20, "it ended (signal: 9 (SIGKILL))"),
         ("exec >&-; sleep 60".to_owned(), 20, "it has closed its output"),
+        (format!("read -r x; {answer}; yes"), 20, "`y"),
+        ("read -r x; while :; do printf .; sleep 0.01; done".to_owned(), 1, "no whole line within 1 s"),
         ("head -c 300000 /dev/zero | tr '\\0' x; sleep 60".to_owned(), 2, "`xxx"),
     ] {
         let text = refused(&folder, &script, &format!("--as selector --timeout {seconds}"));

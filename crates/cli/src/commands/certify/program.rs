@@ -54,8 +54,9 @@ impl<'a> Program<'a> {
             let got = format!("`{}` did not start: {e}", command.get_program().display());
             Error::input("--certify", got, "name a program that runs here")
         })?;
-        let (send, output) = mpsc::channel();
-        // Both are read as they come, or a program that fills one would wait for ever.
+        // Both are read as they come, or a program that fills one would wait for ever; of what nobody has asked for only as
+        // much as the channel holds.
+        let (send, output) = mpsc::sync_channel(16);
         if let Some(pipe) = child.stdout.take() {
             std::thread::spawn(move || pump(pipe, |bytes| send.send(bytes.to_vec()).is_ok()));
         }
@@ -106,12 +107,11 @@ impl Subject for Program<'_> {
 
 impl Running {
     fn ask(&mut self, line: &str, limit: Duration, progress: &dyn Progress) -> Result<Heard> {
-        loop {
+        while self.heard.is_empty() {
             match self.output.try_recv() {
                 Ok(bytes) => self.heard.extend(bytes),
                 Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) if self.heard.is_empty() => return Ok(self.ended()),
-                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Disconnected) => return Ok(self.ended()),
             }
         }
         if !self.heard.is_empty() {
@@ -122,8 +122,9 @@ impl Running {
             return Ok(self.ended());
         }
         let deadline = Instant::now() + limit;
+        let mut searched = 0;
         loop {
-            if let Some(end) = self.heard.iter().position(|byte| *byte == b'\n') {
+            if let Some(end) = self.heard[searched..].iter().position(|byte| *byte == b'\n').map(|at| searched + at) {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
                 self.answered = true;
                 return Ok(Heard::Line(String::from_utf8_lossy(&line[..end]).into_owned()));
@@ -131,19 +132,19 @@ impl Running {
             if self.heard.len() > LONGEST {
                 return Ok(Heard::Fault(format!("its line is longer than {} MiB", LONGEST >> 20)));
             }
+            checkpoint(progress)?;
+            if Instant::now() >= deadline {
+                let so_far = match self.heard.is_empty() {
+                    true => self.last_words(),
+                    false => format!("; so far it has written {}", self.quoted()),
+                };
+                return Ok(Heard::Fault(format!("no whole line within {} s{so_far}", limit.as_secs_f64())));
+            }
+            searched = self.heard.len();
             match self.output.recv_timeout(TICK.min(deadline.saturating_duration_since(Instant::now()))) {
                 Ok(bytes) => self.heard.extend(bytes),
                 Err(RecvTimeoutError::Disconnected) => return Ok(self.ended()),
-                Err(RecvTimeoutError::Timeout) => {
-                    checkpoint(progress)?;
-                    if Instant::now() >= deadline {
-                        let so_far = match self.heard.is_empty() {
-                            true => self.last_words(),
-                            false => format!("; so far it has written {}", self.quoted()),
-                        };
-                        return Ok(Heard::Fault(format!("no whole line within {} s{so_far}", limit.as_secs_f64())));
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
