@@ -139,6 +139,7 @@ pub struct Forward<'a> {
     tuning: Option<&'a Tuning>,
     statistics: Vec<(usize, Vec<f32>)>,
     taps: Vec<(&'static str, Tensor<2>)>,
+    head: Option<String>,
     sites: Vec<String>,
 }
 
@@ -151,7 +152,7 @@ impl<'a> Forward<'a> {
     /// A pass in evaluation mode: no chance, running statistics.
     pub fn evaluation(vars: &'a Vars<'a>, tuning: Option<&'a Tuning>) -> Self {
         let (statistics, taps, sites) = (Vec::new(), Vec::new(), Vec::new());
-        Forward { vars, training: false, rng: Seed(0).rng(0), tuning, statistics, taps, sites }
+        Forward { vars, training: false, rng: Seed(0).rng(0), tuning, statistics, taps, head: None, sites }
     }
 
     /// Whether this is a training pass.
@@ -185,6 +186,26 @@ impl<'a> Forward<'a> {
     /// A representation that the network tapped.
     pub fn tapped(&self, name: &str) -> Option<Tensor<2>> {
         self.taps.iter().find(|(n, _)| *n == name).map(|(_, t)| t.clone())
+    }
+
+    /// The network's last layer, called `name`, on its features, which are tapped as `features`.
+    ///
+    /// # Errors
+    /// As [`Forward::linear`].
+    pub fn head(&mut self, name: &str, features: Tensor<2>) -> Result<Tensor<2>> {
+        self.tap("features", &features);
+        self.head = Some(name.to_owned());
+        self.linear(name, features)
+    }
+
+    /// The network's last layer once more, on other features, for a pass that has been through the network.
+    ///
+    /// # Errors
+    /// A network whose last layer is no [`Forward::head`].
+    pub fn head_again(&mut self, features: Tensor<2>) -> Result<Tensor<2>> {
+        let none = || quadrat_core::Error::input("network", "no last layer of its own", "a classifier on features");
+        let name = self.head.clone().ok_or_else(none)?;
+        self.linear(&name, features)
     }
 
     /// `x` `name.weight`ᵀ + `name.bias`, for rows of `x`; the bias may be absent, the kernel may be sparse. If the layer

@@ -57,7 +57,10 @@ impl Run<'_> {
     }
 
     /// What `look` finds in an evaluation pass of one row.
-    pub(crate) fn probe<T>(&self, parameters: &Parameters, look: impl FnOnce(Forward<'_>) -> T) -> Result<T> {
+    ///
+    /// # Errors
+    /// The network's own.
+    pub fn probe<T>(&self, parameters: &Parameters, look: impl FnOnce(Forward<'_>) -> T) -> Result<T> {
         let vars = Vars::new(parameters, false);
         let mut forward = Forward::evaluation(&vars, None);
         let batch = self.data.batch(At { epoch: 0, step: 0 }, &[0])?;

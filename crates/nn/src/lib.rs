@@ -37,7 +37,9 @@ pub use heads::TrainingHead;
 pub use inputs::{Entries, Input, Inputs, Others, Rows};
 pub use jet::Jet;
 pub use loss::Loss;
-pub use method::{At, Batch, BatchLoss, BatchTuning, EpochEnd, MethodState, Piece, Run, StepEnd, TrainMethod};
+pub use method::{
+    At, Batch, BatchLoss, BatchTuning, EpochEnd, MethodState, Piece, Run, StepEnd, Suspect, TrainMethod, hook,
+};
 pub use models::{ConvNet, Decoder, Feed, Mlp, Model, Norm, Output, ResNet, Style, Transformer, UNet, Vit};
 pub use optimizer::{Optimizer, Schedule};
 pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};

@@ -8,12 +8,13 @@ use crate::delta::Delta;
 use crate::forward::{Forward, Tuning, Vars};
 use crate::inputs::{Others, Rows};
 use crate::loss::Loss;
+use crate::ops;
 use crate::parameters::Parameters;
 use crate::samples::Samples;
 use crate::source::Source;
 use burn_tensor::Tensor;
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Error, Result, Seed};
+use quadrat_core::{Entry, Error, Method, Result, Seed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -52,6 +53,31 @@ impl Run<'_> {
     pub fn samples(&self, method: &str) -> Result<&Samples> {
         let lazy = || Error::input(method, "rows that are made batch by batch", "rows in memory");
         self.data.samples().ok_or_else(lazy)
+    }
+
+    /// That the target is classes, for a method that knows nothing else.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn needs_classes(&self, method: &str) -> Result<()> {
+        let got = match self.loss {
+            loss if loss.is_classification() => return Ok(()),
+            Loss::Binary => "a target of labels",
+            Loss::Tokens { .. } => "a target of tokens",
+            Loss::Nothing => "no target",
+            _ => "a target of numbers",
+        };
+        Err(Error::input(method, got, "it needs a target of classes"))
+    }
+
+    /// The class of every training row, for a method that must know them all.
+    ///
+    /// # Errors
+    /// The target is no class, or rows have none.
+    pub fn labels(&self, method: &str) -> Result<&[u32]> {
+        self.needs_classes(method)?;
+        let missing = || Error::input(method, "rows without classes", "a class for every training row");
+        self.data.labels().ok_or_else(missing)
     }
 
     /// That the network takes rows of numbers, for a method that changes them.
@@ -154,6 +180,34 @@ pub struct Piece<'a> {
     pub targets: Tensor<2>,
 }
 
+impl Piece<'_> {
+    /// A loss of each of the piece's rows, times the row's weight, by a function that knows its own gradient:
+    /// `of(row of the batch, scores, gradient)`, as [`ops::row_losses`].
+    pub fn losses(&self, outputs: &Tensor<2>, of: impl Fn(usize, &[f32], &mut [f32]) -> f32 + Sync) -> Tensor<1> {
+        let first = self.rows.start;
+        self.weigh(ops::row_losses(outputs.clone(), |row, scores, gradient| of(first + row, scores, gradient)))
+    }
+
+    /// Losses of the piece's rows, each times the row's weight.
+    pub fn weigh(&self, losses: Tensor<1>) -> Tensor<1> {
+        let tracked = losses.is_autodiff();
+        self.batch.weigh(losses, &self.rows, tracked)
+    }
+}
+
+/// A training row whose label a method doubts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suspect {
+    /// The row of the training data.
+    pub row: u32,
+    /// Its label.
+    pub given: u32,
+    /// The class that it is taken for.
+    pub proposed: u32,
+    /// How sure that is, from 0 to 1.
+    pub confidence: f32,
+}
+
 /// What a method must keep to go on after an interruption: numbers and arrays of numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MethodState {
@@ -189,9 +243,30 @@ pub trait TrainMethod: Sync {
         Ok(())
     }
 
+    /// Whether [`TrainMethod::row_losses`] takes the place of the run's loss; only one method's can.
+    fn replaces_loss(&self) -> bool {
+        false
+    }
+
+    /// The loss of each row, in training, in the place of the run's own; validation rows are judged by the run's.
+    fn row_losses(&self, piece: &Piece, outputs: &Tensor<2>) -> Result<Tensor<1>> {
+        Err(Error::input("method", self.name(), "one with a loss of its own"))
+    }
+
     /// After each pass: change the loss of each row, or add to it. The batch's loss is the mean over its rows.
     fn loss(&self, forward: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
         Ok(rows)
+    }
+
+    /// Whether rows of a batch must be in one pass, because they look at each other. Operations then share the threads.
+    fn whole_batch(&self) -> bool {
+        false
+    }
+
+    /// Other outputs for the piece's rows, in training, after the network's pass: the loss is then taken of both, and the mean
+    /// of the two counts.
+    fn second_outputs(&self, forward: &mut Forward, piece: &Piece) -> Result<Option<Tensor<2>>> {
+        Ok(None)
     }
 
     /// A loss of all rows of a batch together, such as one with the batch's other rows as negatives. It is added to the
@@ -245,6 +320,11 @@ pub trait TrainMethod: Sync {
         Vec::new()
     }
 
+    /// After a run: the rows whose labels it doubts, the surest first; none if it does not look for any.
+    fn suspects(&self) -> Option<Vec<Suspect>> {
+        None
+    }
+
     /// Whether it works on what a network has learnt before, so that fresh parameters leave it nothing to do.
     fn fine_tunes(&self) -> bool {
         false
@@ -264,6 +344,11 @@ pub trait TrainMethod: Sync {
     fn load(&mut self, state: MethodState, parameters: &mut Parameters) -> Result<()> {
         Ok(())
     }
+}
+
+/// The entry of a training method in an area's list of them.
+pub const fn hook<T: TrainMethod + Method + 'static>() -> Entry<dyn TrainMethod> {
+    Entry { card: &T::CARD, build: |params| Ok(Box::new(T::from_params(params)?)) }
 }
 
 /// A loss of a whole batch.

@@ -281,6 +281,10 @@ impl Source for Beside<'_> {
         format!("{labelled}; beside them {} times as many of {unlabelled}, seed {}", self.ratio, self.seed.0)
     }
 
+    fn labels(&self) -> Option<&[u32]> {
+        self.labelled.labels()
+    }
+
     fn check(&self, loss: Loss) -> Result<()> {
         if self.unlabelled.is_empty() && self.ratio > 0 {
             return Err(Error::input("unlabelled rows", "none", "at least one, or a ratio of 0"));

@@ -104,6 +104,10 @@ impl<'a, 'm> Training<'a, 'm> {
             let run = Run { network, data, loss: trainer.loss, epochs: trainer.epochs, steps, seed };
             method.begin(&run, &mut parameters)?;
         }
+        let replacing: Vec<&str> = methods.iter().filter(|m| m.replaces_loss()).map(|m| m.name()).collect();
+        if replacing.len() > 1 {
+            return Err(Error::input("methods", replacing.join(" and "), "only one that has a loss of its own"));
+        }
         if !parameters.iter().any(|p| p.trainable) {
             let want = "at least one that is trained: what the methods freeze together is the whole network";
             return Err(Error::input("parameters", "all of them frozen", want));

@@ -22,7 +22,11 @@ impl Workers {
     }
 
     /// `work(0)`, `work(1)`, … `work(n − 1)`, in that order, whoever computed them.
+    /// A single piece runs where the caller is, and its operations share the threads there.
     pub fn map<T: Send>(&self, n: usize, work: &(impl Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
+        if n == 1 {
+            return Ok(vec![work(0)?]);
+        }
         let next = AtomicUsize::new(0);
         let done: Vec<Mutex<Option<Result<T>>>> = (0..n).map(|_| Mutex::new(None)).collect();
         let labour = || {

@@ -1,7 +1,7 @@
 //! Label smoothing: a little of every target goes to all classes alike.
 
 use quadrat_core::{Area, Card, Error, Method, Result, Settings};
-use quadrat_nn::{Batch, Loss, Parameters, Run, TrainMethod};
+use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
 
 /// Label smoothing (Szegedy et al. 2016): s = (1 − ε) y + ε / K.
 #[derive(Debug, Clone, Copy, PartialEq, Settings)]
@@ -39,7 +39,7 @@ impl TrainMethod for LabelSmoothing {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(Error::input("rate", self.rate, "0 to below 1"));
         }
-        needs_classes("label-smoothing", run)
+        run.needs_classes("label-smoothing")
     }
 
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
@@ -47,16 +47,4 @@ impl TrainMethod for LabelSmoothing {
         batch.targets.mapv_inplace(|s| (1.0 - self.rate) * s + share);
         Ok(())
     }
-}
-
-/// That a run of this method has a target of classes.
-pub(crate) fn needs_classes(method: &str, run: &Run<'_>) -> Result<()> {
-    let got = match run.loss {
-        loss if loss.is_classification() => return Ok(()),
-        Loss::Binary => "a target of labels",
-        Loss::Tokens { .. } => "a target of tokens",
-        Loss::Nothing => "no target",
-        _ => "a target of numbers",
-    };
-    Err(Error::input(method, got, "it softens the targets of classes"))
 }

@@ -19,7 +19,6 @@
 //! softened is told where it is not all of them. With mixup take the teacher of the epoch's end, and name this method
 //! first.
 
-use crate::label_smoothing::needs_classes;
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Choice, Error, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, MethodState, Parameters, Run, TrainMethod};
@@ -148,7 +147,7 @@ impl TrainMethod for PsKd {
         if !(0.0..=1.0).contains(&self.alpha) {
             return Err(Error::input("alpha", self.alpha, "0 to 1"));
         }
-        needs_classes("ps-kd", run)?;
+        run.needs_classes("ps-kd")?;
         let classes = run.data.outputs();
         let table = vec![f32::NAN; run.data.len() * classes];
         self.memory = Predictions { table, classes, epochs: run.epochs, softened: 0, met: 0 };

@@ -2,7 +2,7 @@
 
 use crate::*;
 use quadrat_core::{Card, Entry, Error, Method, Params, Result, Settings};
-use quadrat_nn::TrainMethod;
+use quadrat_nn::{TrainMethod, hook};
 
 const METHODS: &[Entry<dyn TrainMethod>] = &[
     hook::<PsKd>(),
@@ -19,10 +19,6 @@ const METHODS: &[Entry<dyn TrainMethod>] = &[
     hook::<Augment>(),
     hook::<InputNoise>(),
 ];
-
-const fn hook<T: TrainMethod + Method + 'static>() -> Entry<dyn TrainMethod> {
-    Entry { card: &T::CARD, build: |params| Ok(Box::new(T::from_params(params)?)) }
-}
 
 /// A method that is not part of a training: only its card is listed.
 const fn no_hook<T: Method>() -> Entry<dyn TrainMethod> {

@@ -80,7 +80,6 @@ impl Network for ConvNet {
         }
         let x = activation::relu(forward.linear("fc1", rows(x))?);
         let x = forward.dropout("fc1", x, self.dropout);
-        forward.tap("features", &x);
-        forward.linear("fc2", x)
+        forward.head("fc2", x)
     }
 }

@@ -74,7 +74,6 @@ impl Network for Mlp {
             x = self.activation.apply(forward.linear(&name, x)?);
             x = forward.dropout(&name, x, self.dropout);
         }
-        forward.tap("features", &x);
-        forward.linear(&format!("fc{}", self.hidden.len() + 1), x)
+        forward.head(&format!("fc{}", self.hidden.len() + 1), x)
     }
 }

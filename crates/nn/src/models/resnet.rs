@@ -98,7 +98,6 @@ impl Network for ResNet {
         let x = activation::relu(forward.batch_norm("norm", x)?);
         let [n, c, h, w] = x.dims();
         let features = x.reshape([n, c, h * w]).mean_dim(2).reshape([n, c]);
-        forward.tap("features", &features);
-        forward.linear("fc", features)
+        forward.head("fc", features)
     }
 }

@@ -82,7 +82,6 @@ impl Network for Vit {
             x = self.block().apply(forward, &format!("block{i}"), x, Sight::whole(false, None))?;
         }
         let features = forward.layer_norm("norm", x)?.mean_dim(1).reshape([n, self.width]);
-        forward.tap("features", &features);
-        forward.linear("head", features)
+        forward.head("head", features)
     }
 }

@@ -125,6 +125,85 @@ pub fn token_cross_entropy(logits: Tensor<2>, tokens: Vec<u32>) -> Tensor<1> {
     })
 }
 
+/// A loss of each row of `scores` by a function that knows its own gradient: `of(row, scores, gradient)` returns the loss of a
+/// row and writes its gradient at the row's scores, all of them. One pass over the scores, which are not computed with again
+/// on the way back.
+///
+/// ```
+/// use quadrat_nn::{Tensor, ops};
+/// // -ln p of class 0.
+/// let loss = |_, z: &[f32], d: &mut [f32]| {
+///     ops::softmax_into(z, d);
+///     let loss = -d[0].ln();
+///     d[0] -= 1.0;
+///     loss
+/// };
+/// let losses = ops::row_losses(Tensor::from_data([[0.0_f32, 0.0]], &Default::default()), loss);
+/// assert!((losses.into_scalar::<f32>() - 2.0_f32.ln()).abs() < 1e-6);
+/// ```
+pub fn row_losses(scores: Tensor<2>, of: impl Fn(usize, &[f32], &mut [f32]) -> f32 + Sync) -> Tensor<1> {
+    let [rows, width] = scores.dims();
+    let wide = width.max(1);
+    let of_all = |z: &[f32]| {
+        let (mut losses, mut gradient) = (vec![0.0; rows], vec![0.0; rows * width]);
+        let piece = threads::piece(rows);
+        let outs = losses.chunks_mut(piece).zip(gradient.chunks_mut(piece * wide));
+        let items: Vec<_> = z.chunks(piece * wide).zip(outs).enumerate().collect();
+        threads::each(items, |(i, (z, (losses, gradient)))| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let rows = z.chunks_exact(wide).zip(losses).zip(gradient.chunks_exact_mut(wide));
+                    for (row, ((z, loss), gradient)) in rows.enumerate() {
+                        *loss = of(i * piece + row, z, gradient);
+                    }
+                },
+            );
+        });
+        (losses, gradient)
+    };
+    match take(&scores, scores.is_autodiff()) {
+        Some(z) => run([z], |[z]| {
+            let (losses, gradient) = of_all(values(&z));
+            let pull = move |g: &[f32], _: [bool; 1]| {
+                let mut pulled = gradient.clone();
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (d, g) in pulled.chunks_exact_mut(wide).zip(g) {
+                            d.iter_mut().for_each(|d| *d *= g);
+                        }
+                    },
+                );
+                [Some(tensor(pulled, [rows, width]))]
+            };
+            (tensor(losses, [rows]), pull)
+        }),
+        // On other devices the numbers go there and back: what has this value and this slope is a straight line.
+        None => {
+            let (losses, gradient) = of_all(&crate::tensors::values_of(scores.clone().reshape([-1])));
+            let device = scores.device();
+            let losses = Tensor::from_data(TensorData::new(losses, [rows]), &device);
+            let gradient = Tensor::from_data(TensorData::new(gradient, [rows, width]), &device);
+            let moved = scores.clone() - scores.detach();
+            losses + (moved * gradient).sum_dim(1).squeeze_dim(1)
+        }
+    }
+}
+
+/// The softmax of a row of scores, into `p` of the same length.
+#[inline(always)]
+pub fn softmax_into(scores: &[f32], p: &mut [f32]) {
+    let top = threads::top(scores);
+    for (p, z) in p.iter_mut().zip(scores) {
+        *p = scalar::exp(z - top);
+    }
+    let share = 1.0 / threads::sum_of(p, p, |p, _| p);
+    for p in p {
+        *p *= share;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::{differences, noise, same};
@@ -177,5 +256,23 @@ mod tests {
         let logits = Tensor::<2>::from_data([[1e4_f32, -1e4], [1e4, -1e4]], &device);
         let targets = Tensor::from_data([[1.0_f32, 0.0], [0.0, 1.0]], &device);
         assert_eq!(super::super::check::numbers(softmax_cross_entropy(logits, targets)), [0.0, 2e4]);
+    }
+
+    #[test]
+    fn a_loss_that_knows_its_gradient_is_one_of_the_graph() {
+        for (rows, classes) in [(1, 2), (7, 10), (64, 33)] {
+            let logits = [noise(rows * classes, 1).into_iter().map(|v| 4.0 * v).collect::<Vec<f32>>()];
+            let shaped = move |x: &[Tensor<1>]| x[0].clone().reshape([rows, classes]);
+            let ours = move |x: &[Tensor<1>]| {
+                row_losses(shaped(x), |row, z, d| {
+                    softmax_into(z, d);
+                    let loss = -d[row % classes].ln();
+                    d[row % classes] -= 1.0;
+                    loss
+                })
+            };
+            let tokens: Vec<u32> = (0..rows).map(|row| (row % classes) as u32).collect();
+            same("rows", &logits, ours, move |x| token_cross_entropy(shaped(x), tokens.clone()));
+        }
     }
 }

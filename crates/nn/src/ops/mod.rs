@@ -25,7 +25,7 @@ pub use attention::{attention, attention_weights, padding, self_attention, split
 pub use conv::{SPARSE_CONV_BELOW, conv2d, sparse_conv2d};
 pub use elementwise::{atan, gelu, silu, tanh};
 pub use linear::linear;
-pub use loss::{softmax_cross_entropy, token_cross_entropy};
+pub use loss::{row_losses, softmax_cross_entropy, softmax_into, token_cross_entropy};
 pub use norm::{batch_norm, group_norm, layer_norm, rms_norm};
 pub use pattern::Pattern;
 pub use rotary::{Pairing, Rotary, Turn};

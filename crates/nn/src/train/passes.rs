@@ -13,6 +13,7 @@ use crate::method::{Batch, Piece, TrainMethod};
 use crate::parameters::Parameters;
 use crate::tensors::values_of;
 use crate::workers::Workers;
+use burn_tensor::Tensor;
 use ndarray::{Array2, ArrayView2, s};
 use quadrat_core::{Error, Result, Seed};
 use rayon::prelude::*;
@@ -49,7 +50,8 @@ struct Pass {
 impl Work<'_> {
     /// All passes of the batch, side by side in at most so many pieces.
     pub fn run(&self, workers: &Workers, parts: usize) -> Result<Done> {
-        let pieces = pieces(self.batch.rows.len(), parts);
+        let together = self.methods.iter().any(|method| method.whole_batch());
+        let pieces = pieces(self.batch.rows.len(), if together { 1 } else { parts });
         let whole = self.whole(workers, &pieces)?;
         let passes = workers.map(pieces.len(), &|i| {
             let at_outputs = whole.as_ref().map(|(_, gradient)| gradient.slice(s![pieces[i].clone(), ..]));
@@ -100,10 +102,12 @@ impl Work<'_> {
             let want = format!("{:?}, as it says", [rows.len(), self.network.outputs()]);
             return Err(Error::input("outputs of the network", format!("{:?}", outputs.dims()), want));
         }
-        let mut losses = self.batch.weigh(self.loss.rows(outputs.clone(), targets.clone()), &rows, true);
         let piece = Piece { batch: self.batch, rows, targets };
+        let mut losses = self.losses(&mut forward, &piece, &outputs)?;
         for method in &self.methods {
-            losses = method.loss(&mut forward, &piece, &outputs, losses)?;
+            if let Some(second) = method.second_outputs(&mut forward, &piece)? {
+                losses = (losses + self.losses(&mut forward, &piece, &second)?) * 0.5;
+            }
         }
         let mean = losses.sum() / self.batch.rows.len() as f32;
         let loss = f64::from(values_of(mean.clone().inner()).first().copied().unwrap_or(f32::NAN));
@@ -121,6 +125,18 @@ impl Work<'_> {
         let observed = self.methods.iter().any(|method| method.observes());
         let outputs = if observed { values_of(outputs.inner().reshape([-1])) } else { Vec::new() };
         Ok(Pass { loss, outputs, gradients, statistics: forward.into_statistics() })
+    }
+
+    /// The loss of each row of a piece with these outputs.
+    fn losses(&self, forward: &mut Forward, piece: &Piece, outputs: &Tensor<2>) -> Result<Tensor<1>> {
+        let mut losses = match self.methods.iter().find(|method| method.replaces_loss()) {
+            Some(method) => method.row_losses(piece, outputs)?,
+            None => piece.weigh(self.loss.rows(outputs.clone(), piece.targets.clone())),
+        };
+        for method in &self.methods {
+            losses = method.loss(forward, piece, outputs, losses)?;
+        }
+        Ok(losses)
     }
 
     fn reparametrised<'v>(&self, mut vars: Vars<'v>) -> Result<Vars<'v>> {

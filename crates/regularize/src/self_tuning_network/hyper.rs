@@ -1,7 +1,6 @@
 //! Strengths that can be tuned, their ranges, and how they act on a batch.
 
 use crate::augment::{Augment, each_image, image_shape, move_plane};
-use crate::label_smoothing::needs_classes;
 use quadrat_core::{Error, Result, Rng};
 use quadrat_nn::{Batch, Run};
 use std::fmt;
@@ -53,7 +52,7 @@ impl Strength {
                 let want = format!("the network drops out at: {}", sites.join(", "));
                 Err(Error::input("dropout", format!("site `{site}`"), want))
             }
-            Strength::LabelSmoothing => needs_classes("label smoothing", run),
+            Strength::LabelSmoothing => run.needs_classes("label smoothing"),
             Strength::InputNoise => run.takes_numbers("input noise"),
             Strength::Shift(shape) | Strength::Cutout(shape) => {
                 run.takes_numbers(&self.to_string())?;
