@@ -87,10 +87,25 @@ pub fn catalogue() -> Vec<&'static Card> {
         select::cards(),
         #[cfg(feature = "robust")]
         robust::cards(),
+        #[cfg(all(feature = "robust", feature = "regularize"))]
+        robust::training::cards(),
         #[cfg(feature = "regularize")]
         regularize::cards(),
         #[cfg(feature = "estimate")]
         estimate::cards(),
     ];
     areas.concat()
+}
+
+/// The training method called `name` (slug or alias), of whichever area, with the given parameters.
+///
+/// # Errors
+/// An unknown method or parameter (the nearest names are offered), or a value that does not fit.
+#[cfg(feature = "regularize")]
+pub fn training_method(name: &str, params: &Params) -> Result<Box<dyn nn::TrainMethod>> {
+    #[cfg(feature = "robust")]
+    if robust::training::cards().iter().any(|card| card.is_called(name)) {
+        return robust::training::build(name, params);
+    }
+    regularize::build(name, params)
 }

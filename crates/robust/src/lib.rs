@@ -39,6 +39,8 @@ mod smote_nc;
 mod steps;
 mod strategy;
 mod tomek_links;
+#[cfg(feature = "networks")]
+pub mod training;
 mod votes;
 
 pub use adasyn::Adasyn;

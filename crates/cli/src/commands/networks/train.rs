@@ -3,6 +3,7 @@
 mod finished;
 mod network;
 mod rows;
+mod suspects;
 
 use super::finetune;
 use super::judgement::Judgement;
@@ -15,6 +16,7 @@ use clap::{Args, ValueEnum};
 use finished::Finished;
 use quadrat::nn::{Loss, Model, Parameters, Samples, TrainMethod, Training, initialise, predict, save_model};
 use quadrat::regularize::{self, RandomSparseSearch};
+use quadrat::training_method;
 use quadrat::{Error, Method, Params, Progress, Result, Seed, check_vacant, write_atomic_folder};
 use rows::Rows;
 use std::path::PathBuf;
@@ -124,6 +126,9 @@ pub struct Train {
     /// Folder for the model
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// With a method that doubts labels (elr): write the training rows whose labels look wrong, the surest first
+    #[arg(long, value_name = "FILE", conflicts_with = "balance")]
+    pub suspects: Option<PathBuf>,
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -177,6 +182,9 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         check_vacant(out)?;
     }
     let (search, mut methods) = methods(args, parameters)?;
+    if let Some(path) = &args.suspects {
+        suspects::check(path, &methods)?;
+    }
     let base = finetune::base(args.from.as_deref(), args.delta.as_deref(), &methods)?;
     let mut rows = Rows::read(args, base.as_ref().map(|(.., source)| source), progress)?;
     let mut network = match &base {
@@ -223,6 +231,9 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         let notes = crate::output::json(&rows.source)?;
         write_atomic_folder(out, |folder| save_model(&folder.join(WEIGHTS), &network, &fit.parameters, &notes))?;
     }
+    if let Some(path) = &args.suspects {
+        suspects::write(path, &methods, &rows, args.images.as_deref())?;
+    }
     let changed = match &base {
         Some((_, parameters, _)) => finetune::keep_delta(&methods, parameters, &fit.parameters, args.delta.as_deref())?,
         None => None,
@@ -268,7 +279,7 @@ fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Methods> {
         if card.slug == RandomSparseSearch::CARD.slug {
             search = Some(regularize::build_search(&given)?);
         } else {
-            hooks.push(regularize::build(card.slug, &given)?);
+            hooks.push(training_method(card.slug, &given)?);
         }
     }
     Ok((search, hooks))

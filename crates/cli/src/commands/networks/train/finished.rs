@@ -56,7 +56,7 @@ impl Finished<'_> {
         if let Some(changed) = self.changed {
             text.push_str(&format!("the delta holds {} numbers\n", count(changed)));
         }
-        for path in [&args.out, &args.delta, &args.report].into_iter().flatten() {
+        for path in [&args.out, &args.delta, &args.suspects, &args.report].into_iter().flatten() {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
         if args.out.is_none() && args.delta.is_none() {
@@ -83,6 +83,7 @@ impl Finished<'_> {
             "changed": self.changed,
             "delta": args.delta,
             "out": args.out,
+            "suspects": args.suspects,
             "report": args.report,
         });
         judgement.add_details(&mut value);

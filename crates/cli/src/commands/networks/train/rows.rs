@@ -28,11 +28,16 @@ pub struct Rows {
     pub notes: Vec<String>,
     /// What a user should know.
     pub warnings: Vec<String>,
+    /// The number in the file of each training row, before any balancing.
+    pub places: Vec<usize>,
     /// How rows were held back, for programs.
     pub split: Value,
     /// The file and what its columns are used as, where that was chosen.
     pub columns: Option<(Table, ColumnUse)>,
 }
+
+/// The number that the file gives to a row, and what to call the row.
+type Named<'a> = (&'a dyn Fn(usize) -> usize, &'a dyn Fn(usize) -> String);
 
 impl Rows {
     /// Reads a table or images as the options say, or as the model to go on from sees them.
@@ -66,7 +71,7 @@ impl Rows {
             Some((split, _)) => (take(&split.train), Some(take(&split.test))),
             None => (samples, None),
         };
-        Rows::begun(train, held, source, TargetKind::Classes, split, |row| format!("image {row}"))
+        Rows::begun(train, held, source, TargetKind::Classes, split, (&|row| row, &|row| format!("image {row}")))
     }
 
     /// Rows of a table as a model sees them that was trained before.
@@ -85,8 +90,8 @@ impl Rows {
         };
         let split = how(args).split(Some(&table), classes, table.rows())?;
         let (train, held) = parts(args, &table, encoder, split.as_ref().map(|(split, _)| split), progress)?;
-        let line = |row| format!("line {}", table.line(row));
-        let mut rows = Rows::begun(train, held, known.clone(), kind, split, line)?;
+        let named: Named = (&|row| table.row(row), &|row| format!("line {}", table.line(row)));
+        let mut rows = Rows::begun(train, held, known.clone(), kind, split, named)?;
         rows.warnings.splice(0..0, gaps);
         let uses = columns_of(encoder, &table, true);
         rows.columns = Some((table, uses));
@@ -124,8 +129,8 @@ impl Rows {
         if let (Some((_, names)), [target]) = (classes, &targets[..]) {
             uses.count_levels(target, names.len());
         }
-        let line = |row: usize| format!("line {}", table.line(row));
-        let mut rows = Rows::begun(train, held, Source::Table(encoder), goal.kind, split, line)?;
+        let named: Named = (&|row| table.row(row), &|row| format!("line {}", table.line(row)));
+        let mut rows = Rows::begun(train, held, Source::Table(encoder), goal.kind, split, named)?;
         rows.notes.splice(0..0, notes);
         rows.warnings.extend(gaps);
         rows.warnings.extend(goal.targets.into_iter().filter_map(|target| target.warning));
@@ -147,8 +152,12 @@ impl Rows {
         source: Source,
         kind: TargetKind,
         split: Option<(Split, How)>,
-        name: impl Fn(usize) -> String,
+        (place, name): Named,
     ) -> Result<Rows> {
+        let places = match &split {
+            Some((split, _)) => split.train.iter().map(|row| place(*row)).collect(),
+            None => (0..train.len()).map(place).collect(),
+        };
         let (mut notes, mut warnings, mut said) = (Vec::new(), Vec::new(), Value::Null);
         if let (Some((split, how)), Some(held)) = (&split, &held) {
             notes.push(how.note.clone());
@@ -180,7 +189,7 @@ impl Rows {
                 said["classes"] = Value::Object(each.collect::<Map<_, _>>());
             }
         }
-        Ok(Rows { train, held, source, kind, notes, warnings, split: said, columns: None })
+        Ok(Rows { train, held, source, kind, notes, warnings, places, split: said, columns: None })
     }
 
     /// Give rows the weights of their classes.

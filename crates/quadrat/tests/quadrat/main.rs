@@ -1,5 +1,5 @@
-//! Tests of the area as its users see it.
+//! Tests of what the areas make together.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
 
-mod checklist;
+mod training;

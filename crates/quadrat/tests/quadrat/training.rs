@@ -1,12 +1,16 @@
-//! Every training method of this area under the same conditions.
+//! Every training method, of whichever area, under the same conditions.
 
 use ndarray::Array2;
-use quadrat_core::{Error, Params, Seed, Silent};
-use quadrat_nn::{ConvNet, Mlp, Network, Samples, TrainMethod, Trainer, Training, initialise, predict};
-use quadrat_regularize::{build, cards};
+use quadrat::nn::{self, ConvNet, Mlp, Network, Samples, TrainMethod, Trainer, Training, initialise, predict};
+use quadrat::training_method as build;
+use quadrat::{Card, Error, Params, Seed, Silent, regularize, robust};
 
 /// What trains or searches networks of its own.
 const NO_HOOKS: [&str; 3] = ["random-sparse-search", "ticket-reprogramming", "quantnas"];
+
+fn cards() -> Vec<&'static Card> {
+    [robust::training::cards(), regularize::cards()].concat()
+}
 
 /// All others, each of which must be built.
 fn hooks() -> Vec<&'static str> {
@@ -88,7 +92,7 @@ fn every_hook_trains_every_network_to_plain_parameters() {
             let start = initialise(&*network, trainer().seed.stream("parameters")).unwrap();
             let fit = trainer().fit_from(&*network, start.clone(), &samples, None, &mut [&mut *method], &Silent);
             let fit = fit.unwrap_or_else(|e| panic!("{slug}: {e}"));
-            let names = |p: &quadrat_nn::Parameters| p.iter().map(|p| (p.name.clone(), p.len())).collect::<Vec<_>>();
+            let names = |p: &nn::Parameters| p.iter().map(|p| (p.name.clone(), p.len())).collect::<Vec<_>>();
             assert_eq!(names(&fit.parameters), names(&start), "{slug} leaves nothing behind");
             let scores = predict(&*network, &fit.parameters, samples.inputs.view(), &[]).unwrap();
             assert!(scores.iter().all(|v| v.is_finite()), "{slug}");
@@ -118,7 +122,7 @@ fn same_seed_same_bits_at_one_and_two_threads() {
 #[test]
 fn every_hook_goes_on_exactly_where_it_was_saved() {
     let samples = samples();
-    let path = std::env::temp_dir().join(format!("quadrat-regularize-{}.safetensors", std::process::id()));
+    let path = std::env::temp_dir().join(format!("quadrat-training-{}.safetensors", std::process::id()));
     for slug in hooks() {
         for network in networks() {
             let trainer = trainer();
@@ -186,6 +190,7 @@ fn every_parameter_shows_in_the_settings() {
     let other = |default: &str| match default {
         "true" => "false".to_owned(),
         "false" => "true".to_owned(),
+        "hard" => "soft".to_owned(),
         number => number.parse::<f64>().map(|v| (v / 2.0).to_string()).unwrap_or_default(),
     };
     for slug in hooks() {
@@ -223,4 +228,16 @@ fn unknown_names_and_parameters_are_refused() {
     assert!(build("lora", &Params::from([("rank", "0")])).is_err());
     assert!(build("sara", &Params::from([("threshold", "0.1"), ("budget", "5")])).is_err());
     assert!(build("weight-compander", &Params::from([("scale", "-1")])).is_err());
+    for (method, name, value) in [
+        ("elr", "beta", "1"),
+        ("elr", "lambda", "-1"),
+        ("generalised-cross-entropy", "q", "0"),
+        ("bootstrap", "share", "1.5"),
+        ("bootstrap", "kind", "medium"),
+        ("logit-adjustment", "tau", "-1"),
+        ("batchformer", "heads", "0"),
+        ("batchformer", "dropout", "1"),
+    ] {
+        assert!(build(method, &Params::from([(name, value)])).is_err(), "{method} {name}={value}");
+    }
 }

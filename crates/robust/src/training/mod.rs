@@ -1,0 +1,84 @@
+//! Training on labels that are wrong or rare: methods that hook into a [`Trainer`](quadrat_nn::Trainer).
+//!
+//! - **Wrong labels.** [`Elr`] holds a network to what it said of each row before it began to memorise, and lists the labels
+//!   that it doubts; [`GeneralisedCrossEntropy`] and [`Bootstrap`] are losses that a wrong label pulls less.
+//! - **Rare classes.** [`BatchFormer`] lets them learn from the other rows of a batch; [`LogitAdjustment`] (balanced softmax) and
+//!   [`ClassBalanced`] make up for classes of few rows.
+
+mod batchformer;
+mod bootstrap;
+mod class_balanced;
+mod elr;
+mod generalised_cross_entropy;
+mod logit_adjustment;
+
+pub use batchformer::BatchFormer;
+pub use bootstrap::{Bootstrap, Kind};
+pub use class_balanced::ClassBalanced;
+pub use elr::Elr;
+pub use generalised_cross_entropy::GeneralisedCrossEntropy;
+pub use logit_adjustment::LogitAdjustment;
+
+use quadrat_core::{Card, Entry, Params, Result};
+use quadrat_nn::{TrainMethod, hook};
+
+const METHODS: &[Entry<dyn TrainMethod>] = &[
+    hook::<Elr>(),
+    hook::<GeneralisedCrossEntropy>(),
+    hook::<Bootstrap>(),
+    hook::<BatchFormer>(),
+    hook::<LogitAdjustment>(),
+    hook::<ClassBalanced>(),
+];
+
+/// The cards of all training methods.
+pub fn cards() -> Vec<&'static Card> {
+    METHODS.iter().map(|method| method.card).collect()
+}
+
+/// The training method called `name` (slug or alias) with the given parameters; what is not given has its default.
+///
+/// ```
+/// use quadrat_core::Params;
+/// let hook = quadrat_robust::training::build("elr", &Params::from([("lambda", "1")]))?;
+/// assert_eq!(hook.name(), "elr");
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+///
+/// # Errors
+/// An unknown method or parameter (the nearest names are offered), or a value that does not fit.
+pub fn build(name: &str, params: &Params) -> Result<Box<dyn TrainMethod>> {
+    Entry::find(METHODS, "training methods", name, params)
+}
+
+/// How many training rows each class has.
+fn class_counts(run: &quadrat_nn::Run<'_>, method: &str) -> Result<Vec<usize>> {
+    let mut counts = vec![0; run.data.outputs()];
+    for label in run.labels(method)? {
+        counts[*label as usize] += 1;
+    }
+    Ok(counts)
+}
+
+/// That a loss and its gradient, in single precision, are those of `definition`.
+#[cfg(test)]
+fn slopes(
+    scores: &[f32],
+    definition: impl Fn(&[f64]) -> f64,
+    of: impl Fn(&[f32], &mut [f32]) -> f32,
+) -> std::result::Result<(), proptest::test_runner::TestCaseError> {
+    let mut gradient = vec![0.0; scores.len()];
+    let found = of(scores, &mut gradient);
+    let wide: Vec<f64> = scores.iter().map(|z| f64::from(*z)).collect();
+    proptest::prop_assert!((f64::from(found) - definition(&wide)).abs() < 1e-4);
+    for k in 0..scores.len() {
+        let at = |step: f64| {
+            let mut wide = wide.clone();
+            wide[k] += step;
+            definition(&wide)
+        };
+        let slope = (at(1e-6) - at(-1e-6)) / 2e-6;
+        proptest::prop_assert!((f64::from(gradient[k]) - slope).abs() < 1e-4, "{slope} {gradient:?}");
+    }
+    Ok(())
+}
