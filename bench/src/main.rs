@@ -13,6 +13,7 @@ mod calibration;
 mod data;
 mod designs;
 mod holdout;
+mod labels;
 mod nn_fit;
 mod nn_ops;
 mod nn_train;
@@ -113,6 +114,7 @@ fn run() -> Result<()> {
         data::workloads(),
         designs::workloads(),
         holdout::workloads(),
+        labels::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

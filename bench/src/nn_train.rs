@@ -2,7 +2,7 @@
 
 use crate::{Figures, Settings, Workload, measure};
 use ndarray::Array2;
-use quadrat_core::{Error, Result, Seed, Silent};
+use quadrat_core::{Error, Params, Result, Seed, Silent};
 use quadrat_nn::{
     Activation, ConvNet, Decoder, Forward, Inputs, Jet, Loss, Mlp, Network, Optimizer, Samples, Schedule, Spec, Tensor,
     Trainer, Training, Transformer, UNet, initialise,
@@ -106,7 +106,7 @@ fn decode(settings: &Settings) -> Result<Figures> {
     Ok(figures)
 }
 
-/// `net=NAME steps=N`: N steps of training after one epoch unmeasured; data are noise, one batch an epoch.
+/// `net=NAME steps=N method=NAME`: N steps of training, with a method of `robust` if one is named, after one epoch unmeasured; data are noise, one batch an epoch.
 fn train(settings: &Settings) -> Result<Figures> {
     let steps = settings.number("steps", 20)?;
     let name = settings.text("net", "mlp");
@@ -141,7 +141,12 @@ fn train(settings: &Settings) -> Result<Figures> {
     let mut pruning = RandomPruning { density: 0.05, ..RandomPruning::default() };
     // Without the penalty, whose decomposition of a matrix the peer does not do either.
     let mut sara = Sara { select: Select::Fraction(0.05), lambda: 0.0, progressive: None, ..Sara::default() };
+    let mut named = match settings.text("method", "") {
+        "" => None,
+        method => Some(quadrat_robust::training::build(method, &Params::none())?),
+    };
     let mut methods: Vec<&mut dyn quadrat_nn::TrainMethod> = Vec::new();
+    methods.extend(named.iter_mut().map(|method| &mut **method as &mut dyn quadrat_nn::TrainMethod));
     match name {
         "sparse" => methods.push(&mut pruning),
         "sara" => methods.push(&mut sara),

@@ -133,8 +133,7 @@ pub fn token_cross_entropy(logits: Tensor<2>, tokens: Vec<u32>) -> Tensor<1> {
 /// use quadrat_nn::{Tensor, ops};
 /// // -ln p of class 0.
 /// let loss = |_, z: &[f32], d: &mut [f32]| {
-///     ops::softmax_into(z, d);
-///     let loss = -d[0].ln();
+///     let loss = ops::softmax_into(z, d) - z[0];
 ///     d[0] -= 1.0;
 ///     loss
 /// };
@@ -191,17 +190,19 @@ pub fn row_losses(scores: Tensor<2>, of: impl Fn(usize, &[f32], &mut [f32]) -> f
     }
 }
 
-/// The softmax of a row of scores, into `p` of the same length.
+/// The softmax of a row of scores, into `p` of the same length; returns the logarithm of the sum of all e^score.
 #[inline(always)]
-pub fn softmax_into(scores: &[f32], p: &mut [f32]) {
+pub fn softmax_into(scores: &[f32], p: &mut [f32]) -> f32 {
     let top = threads::top(scores);
     for (p, z) in p.iter_mut().zip(scores) {
         *p = scalar::exp(z - top);
     }
-    let share = 1.0 / threads::sum_of(p, p, |p, _| p);
+    let sum = threads::sum_of(p, p, |p, _| p);
+    let share = 1.0 / sum;
     for p in p {
         *p *= share;
     }
+    top + sum.ln()
 }
 
 #[cfg(test)]
@@ -265,8 +266,7 @@ mod tests {
             let shaped = move |x: &[Tensor<1>]| x[0].clone().reshape([rows, classes]);
             let ours = move |x: &[Tensor<1>]| {
                 row_losses(shaped(x), |row, z, d| {
-                    softmax_into(z, d);
-                    let loss = -d[row % classes].ln();
+                    let loss = softmax_into(z, d) - z[row % classes];
                     d[row % classes] -= 1.0;
                     loss
                 })

@@ -57,8 +57,8 @@ const OUTER: &str = "batchformer.outer";
 const NORMS: [&str; 2] = ["batchformer.norm1", "batchformer.norm2"];
 
 impl BatchFormer {
-    /// The layer's parameters for so many features.
-    fn specs(width: usize) -> Vec<Spec> {
+    /// The layer's parameters for so many features, a multiple of the heads.
+    pub fn specs(width: usize) -> Vec<Spec> {
         let uniform = |name: &str, outputs: usize, bound: f32| {
             let weight = Spec::new(format!("{name}.weight"), &[outputs, width], Role::Weight, Init::Uniform(bound));
             [weight, Spec::bias(name, outputs)]
@@ -75,7 +75,10 @@ impl BatchFormer {
     }
 
     /// X' of the features X of a batch.
-    fn layer(self, forward: &mut Forward, x: Tensor<2>) -> Result<Tensor<2>> {
+    ///
+    /// # Errors
+    /// A pass without the layer's parameters.
+    pub fn layer(self, forward: &mut Forward, x: Tensor<2>) -> Result<Tensor<2>> {
         let [rows, width] = x.dims();
         let each = width / self.heads;
         let qkv = forward.linear(QKV, x.clone())?;

@@ -48,9 +48,8 @@ impl Bootstrap {
     fn of(self, targets: &[f32], scores: &[f32], p: &mut [f32]) -> f32 {
         let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let likeliest = scores.iter().position(|z| *z == top).unwrap_or(0);
-        ops::softmax_into(scores, p);
-        // ln p = z − ln Σ e^z, finite where p is not.
-        let total = top - p[likeliest].ln();
+        // ln p = z − ln Σ e^z, finite where p is 0.
+        let total = ops::softmax_into(scores, p);
         let own = 1.0 - self.share;
         let entropy: f32 = p.iter().zip(scores).map(|(p, z)| if *p == 0.0 { 0.0 } else { p * (total - z) }).sum();
         let mut loss = if self.kind == Kind::Soft { own * entropy } else { own * (total - scores[likeliest]) };
