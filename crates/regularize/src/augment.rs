@@ -86,7 +86,7 @@ pub(crate) fn image_shape(given: Option<[usize; 3]>, width: usize) -> Result<[us
     .ok_or_else(|| {
         let shape = given.map_or_else(|| "no shape".to_owned(), |[c, h, w]| format!("shape {c}x{h}x{w}"));
         let got = format!("rows of {width} numbers, {shape}");
-        Error::input("augment", got, "images of channels x height x width: say their shape")
+        Error::input("images", got, "images of channels x height x width: say their shape")
     })
 }
 

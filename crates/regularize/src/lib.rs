@@ -14,6 +14,7 @@ mod masks;
 mod mixup;
 mod ps_kd;
 mod quantnas;
+mod rand_augment;
 mod random_pruning;
 mod random_sparse_search;
 mod registry;
@@ -35,6 +36,7 @@ pub use quantnas::{
     Choice, Enlarger, Genotype, Mode, Noise, Op, Place, QuantNas, QuantReport, SearchEpoch, Space, hwgq, lsq, psnr_y,
     resize,
 };
+pub use rand_augment::RandAugment;
 pub use random_pruning::RandomPruning;
 pub use random_sparse_search::{Found, Kept, RandomSparseSearch, Score, Sparsity, subnetwork, weights};
 pub use registry::{build, build_search, cards};

@@ -17,6 +17,7 @@ const METHODS: &[Entry<dyn TrainMethod>] = &[
     hook::<LabelSmoothing>(),
     hook::<Mixup>(),
     hook::<Augment>(),
+    hook::<RandAugment>(),
     hook::<InputNoise>(),
 ];
 
