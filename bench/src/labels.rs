@@ -4,13 +4,16 @@ use crate::{Figures, Settings, Workload, measure};
 use ndarray::Array2;
 use quadrat_core::{Result, Seed, Silent};
 use quadrat_nn::{Forward, Inputs, Loss, Network, Optimizer, Samples, Spec, Tensor, Trainer, Training, initialise};
-use quadrat_robust::training::{BatchFormer, Elr};
+use quadrat_numeric::calibration::probabilities;
+use quadrat_numeric::rand_augment::rand_augment;
+use quadrat_robust::training::{BatchFormer, Elr, shrink};
+use rayon::prelude::*;
 use serde_json::json;
 use std::time::Instant;
 
 /// The workloads of wrong and rare labels.
 pub fn workloads() -> Vec<Workload> {
-    vec![("elr", elr), ("batchformer", batchformer)]
+    vec![("elr", elr), ("batchformer", batchformer), ("shrink", shrunk), ("rand-augment", augmented)]
 }
 
 /// `rows=N classes=N steps=N`: loss and gradient of early-learning regularisation over one batch of all rows, again and again.
@@ -56,6 +59,40 @@ fn batchformer(settings: &Settings) -> Result<Figures> {
     timed(steps, || {
         training.epoch(None, &Silent)?;
         Ok(training.curve().last().map_or(f64::NAN, |epoch| epoch.train_loss))
+    })
+}
+
+/// `rows=N classes=N steps=N`: for every row which rivals are taken away, the loss among the classes kept, and its gradient.
+fn shrunk(settings: &Settings) -> Result<Figures> {
+    let (rows, classes) = (settings.number("rows", 448)?, settings.number("classes", 1000)?);
+    let steps = settings.number("steps", 20)?;
+    let mut rng = Seed(1).rng(0);
+    let mut noise = |scale: f32| Array2::from_shape_simple_fn((rows, classes), || scale * rng.normal() as f32);
+    let (p, scores) = (probabilities(noise(2.0).view(), 1.0), noise(1.0));
+    let scores: Vec<f32> = scores.into_iter().collect();
+    timed(steps, || {
+        let mut gradient = vec![0.0; rows * classes];
+        let each = gradient.par_chunks_mut(classes).zip(scores.par_chunks(classes)).enumerate();
+        let losses = each.map(|(row, (gradient, scores))| {
+            let shrunk = shrink(p.row(row), 0.95);
+            shrunk.map_or(f64::NAN, |shrunk| f64::from(shrunk.loss(scores, 1.0, gradient)))
+        });
+        Ok(losses.collect::<Vec<_>>().iter().sum::<f64>() / rows as f64)
+    })
+}
+
+/// `images=N steps=N`: strong views of colour images of 32 x 32 pixels, three operations and a covered part, on one thread.
+fn augmented(settings: &Settings) -> Result<Figures> {
+    let (images, steps) = (settings.number("images", 1000)?, settings.number("steps", 5)?);
+    let mut rng = Seed(1).rng(0);
+    let plain: Vec<f32> = (0..images * 3072).map(|_| rng.uniform() as f32).collect();
+    let mut scratch = Vec::new();
+    timed(steps, || {
+        let mut views = plain.clone();
+        for image in views.chunks_exact_mut(3072) {
+            rand_augment(image, [3, 32, 32], 3, 0.5, &mut rng, &mut scratch);
+        }
+        Ok(f64::from(views[0]))
     })
 }
 

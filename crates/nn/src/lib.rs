@@ -89,6 +89,10 @@ pub trait Network: Sync {
     fn outputs(&self) -> usize;
     /// The parameters it computes with, in a fixed order.
     fn parameters(&self) -> Vec<Spec>;
+    /// The images that rows of inputs are, as channels, height and width; none if they are no images.
+    fn image(&self) -> Option<[usize; 3]> {
+        None
+    }
     /// Rows of a batch that are work enough for a thread: many where a row is little work beside adding up gradients.
     fn grain(&self) -> usize {
         64

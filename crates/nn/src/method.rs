@@ -120,6 +120,8 @@ pub struct Batch {
     pub mixed: bool,
     /// Strengths and gates for each row, if a method tunes them.
     pub tuning: Option<BatchTuning>,
+    /// The inputs before any method changed them, if one asks for them.
+    pub plain: Option<Array2<f32>>,
 }
 
 /// [`Tuning`] of a whole batch, on plain arrays.
@@ -141,7 +143,8 @@ impl Batch {
     /// Rows that all count alike, as they are.
     pub fn new(at: At, rows: &[u32], inputs: Array2<f32>, targets: Array2<f32>) -> Self {
         let rows = rows.to_vec();
-        Batch { at, rows, inputs, others: Others::new(), targets, weights: None, mixed: false, tuning: None }
+        let others = Others::new();
+        Batch { at, rows, inputs, others, targets, weights: None, mixed: false, tuning: None, plain: None }
     }
 
     /// What the network is given of some of its rows.
@@ -186,6 +189,15 @@ impl Piece<'_> {
     pub fn losses(&self, outputs: &Tensor<2>, of: impl Fn(usize, &[f32], &mut [f32]) -> f32 + Sync) -> Tensor<1> {
         let first = self.rows.start;
         self.weigh(ops::row_losses(outputs.clone(), |row, scores, gradient| of(first + row, scores, gradient)))
+    }
+
+    /// Outputs as plain numbers, a row for each of the piece's.
+    ///
+    /// # Errors
+    /// Outputs of another number of rows.
+    pub fn scores(&self, outputs: &Tensor<2>) -> Result<Array2<f32>> {
+        let values = crate::tensors::values_of(outputs.clone().inner().reshape([-1]));
+        quadrat_numeric::matrix(outputs.dims().into(), values)
     }
 
     /// Losses of the piece's rows, each times the row's weight.
@@ -233,6 +245,11 @@ pub trait TrainMethod: Sync {
         Ok(())
     }
 
+    /// Whether [`Batch::plain`] is to be kept.
+    fn needs_plain(&self) -> bool {
+        false
+    }
+
     /// Before each step: change inputs, targets, or the tuning of the batch.
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
         Ok(())
@@ -256,6 +273,11 @@ pub trait TrainMethod: Sync {
     /// After each pass: change the loss of each row, or add to it. The batch's loss is the mean over its rows.
     fn loss(&self, forward: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
         Ok(rows)
+    }
+
+    /// Whether it learns from rows without labels beside the others.
+    fn reads_unlabelled(&self) -> bool {
+        false
     }
 
     /// Whether rows of a batch must be in one pass, because they look at each other. Operations then share the threads.

@@ -48,6 +48,11 @@ pub trait Source: Sync {
         None
     }
 
+    /// How many rows without targets batches draw from beside the others; their numbers begin at [`Source::len`].
+    fn unlabelled(&self) -> usize {
+        0
+    }
+
     /// The rows themselves, if they are in memory.
     fn samples(&self) -> Option<&Samples> {
         None
@@ -279,6 +284,10 @@ impl Source for Beside<'_> {
     fn told(&self) -> String {
         let (labelled, unlabelled) = (self.labelled.told(), self.unlabelled.told());
         format!("{labelled}; beside them {} times as many of {unlabelled}, seed {}", self.ratio, self.seed.0)
+    }
+
+    fn unlabelled(&self) -> usize {
+        self.unlabelled.len()
     }
 
     fn labels(&self) -> Option<&[u32]> {

@@ -200,6 +200,9 @@ impl<'a, 'm> Training<'a, 'm> {
     fn step(&mut self, rows: &[u32], rate: f64) -> Result<f64> {
         let at = self.at;
         let mut batch = self.data.batch(at, rows)?;
+        if self.methods.iter().any(|method| method.needs_plain()) {
+            batch.plain = Some(batch.inputs.clone());
+        }
         for method in self.methods.iter_mut() {
             method.prepare(&mut batch)?;
         }

@@ -15,6 +15,7 @@ mod expect;
 mod guide;
 mod holdout;
 mod inductive_bias;
+mod labels;
 mod lines;
 mod models;
 mod output;

@@ -47,6 +47,10 @@ impl Network for ConvNet {
         self.outputs
     }
 
+    fn image(&self) -> Option<[usize; 3]> {
+        Some(self.shape)
+    }
+
     fn parameters(&self) -> Vec<Spec> {
         let mut specs = Vec::new();
         let mut channels = self.shape[0];

@@ -70,6 +70,10 @@ impl Network for Model {
         self.network().parameters()
     }
 
+    fn image(&self) -> Option<[usize; 3]> {
+        self.network().image()
+    }
+
     fn grain(&self) -> usize {
         self.network().grain()
     }

@@ -70,6 +70,10 @@ impl Network for ResNet {
         self.outputs
     }
 
+    fn image(&self) -> Option<[usize; 3]> {
+        Some(self.shape)
+    }
+
     fn parameters(&self) -> Vec<Spec> {
         let mut specs = vec![Spec::conv("stem", self.shape[0], self.width, 3)];
         for (name, from, to, stride) in self.plan() {

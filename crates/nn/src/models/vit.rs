@@ -51,6 +51,10 @@ impl Network for Vit {
         self.outputs
     }
 
+    fn image(&self) -> Option<[usize; 3]> {
+        Some(self.shape)
+    }
+
     fn parameters(&self) -> Vec<Spec> {
         let [down, across] = self.grid();
         let pixels = self.shape[0] * self.patch * self.patch;

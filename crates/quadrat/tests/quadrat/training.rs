@@ -1,9 +1,11 @@
 //! Every training method, of whichever area, under the same conditions.
 
 use ndarray::Array2;
-use quadrat::nn::{self, ConvNet, Mlp, Network, Samples, TrainMethod, Trainer, Training, initialise, predict};
+use quadrat::nn::{
+    self, Beside, ConvNet, Mlp, Network, Samples, Source, TrainMethod, Trainer, Training, TwoViews, initialise, predict,
+};
 use quadrat::training_method as build;
-use quadrat::{Card, Error, Params, Seed, Silent, regularize, robust};
+use quadrat::{Card, Error, Params, Rng, Seed, Silent, regularize, robust};
 
 /// What trains or searches networks of its own.
 const NO_HOOKS: [&str; 3] = ["random-sparse-search", "ticket-reprogramming", "quantnas"];
@@ -23,6 +25,18 @@ fn samples() -> Samples {
     let inputs =
         Array2::from_shape_fn((60, 64), |(i, j)| (f64::from(labels[i] * (j as u32 % 3)) + rng.normal()) as f32);
     Samples::classes(inputs, labels, 3).unwrap()
+}
+
+/// Runs `test` with rows for these methods: for some of them with unlabelled ones beside.
+fn with_rows<T>(methods: &[&str], test: impl FnOnce(&dyn Source) -> T) -> T {
+    let samples = samples();
+    let few = |slug: &&str| build(slug, &Params::none()).unwrap().reads_unlabelled();
+    if !methods.iter().any(few) {
+        return test(&samples);
+    }
+    let (seed, unchanged) = (Seed(9), |_: &mut [f32], _: &mut Rng| {});
+    let twice = TwoViews { source: &samples, view: &unchanged, seed };
+    test(&Beside { labelled: &samples, unlabelled: &twice, ratio: 2, seed })
 }
 
 fn networks() -> Vec<Box<dyn Network>> {
@@ -52,8 +66,9 @@ fn what_a_fine_tuning_changed_is_put_on_and_taken_off() {
         for network in networks() {
             let mut method = build(slug, &Params::none()).unwrap();
             let start = trainer().fit(&*network, &samples, None, &mut [], &Silent).unwrap().parameters;
-            let fit =
-                trainer().fit_from(&*network, start.clone(), &samples, None, &mut [&mut *method], &Silent).unwrap();
+            let fit = with_rows(&[slug], |rows| {
+                trainer().fit_from(&*network, start.clone(), rows, None, &mut [&mut *method], &Silent).unwrap()
+            });
             let delta = method.delta(&fit.parameters).unwrap();
             assert_eq!(delta.is_some(), method.fine_tunes(), "{slug}");
             let Some(delta) = delta else { continue };
@@ -63,6 +78,16 @@ fn what_a_fine_tuning_changed_is_put_on_and_taken_off() {
             delta.remove(&mut parameters).unwrap();
             assert_eq!(parameters.fingerprint(), start.fingerprint(), "{slug}");
         }
+    }
+}
+
+#[test]
+fn what_is_said_of_a_mixture_belongs_to_no_row() {
+    for pair in [["mixup", "elr"], ["elr", "mixup"]] {
+        let mut methods = pair.map(|slug| build(slug, &Params::none()).unwrap());
+        let mut hooks: Vec<&mut dyn TrainMethod> = methods.iter_mut().map(|m| &mut **m as _).collect();
+        let error = trainer().fit(&*networks()[0], &samples(), None, &mut hooks, &Silent).unwrap_err().to_string();
+        assert!(error.contains("a batch of mixtures"), "{pair:?}: {error}");
     }
 }
 
@@ -90,7 +115,9 @@ fn every_hook_trains_every_network_to_plain_parameters() {
         for network in networks() {
             let mut method = build(slug, &Params::none()).unwrap();
             let start = initialise(&*network, trainer().seed.stream("parameters")).unwrap();
-            let fit = trainer().fit_from(&*network, start.clone(), &samples, None, &mut [&mut *method], &Silent);
+            let fit = with_rows(&[slug], |rows| {
+                trainer().fit_from(&*network, start.clone(), rows, None, &mut [&mut *method], &Silent)
+            });
             let fit = fit.unwrap_or_else(|e| panic!("{slug}: {e}"));
             let names = |p: &nn::Parameters| p.iter().map(|p| (p.name.clone(), p.len())).collect::<Vec<_>>();
             assert_eq!(names(&fit.parameters), names(&start), "{slug} leaves nothing behind");
@@ -103,14 +130,15 @@ fn every_hook_trains_every_network_to_plain_parameters() {
 
 #[test]
 fn same_seed_same_bits_at_one_and_two_threads() {
-    let samples = samples();
     for slug in hooks() {
         for network in networks() {
             let print = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     let mut method = build(slug, &Params::none()).unwrap();
-                    let fit = trainer().fit(&*network, &samples, None, &mut [&mut *method], &Silent).unwrap();
+                    let fit = with_rows(&[slug], |rows| {
+                        trainer().fit(&*network, rows, None, &mut [&mut *method], &Silent).unwrap()
+                    });
                     fit.parameters.fingerprint()
                 })
             };
@@ -121,35 +149,38 @@ fn same_seed_same_bits_at_one_and_two_threads() {
 
 #[test]
 fn every_hook_goes_on_exactly_where_it_was_saved() {
-    let samples = samples();
     let path = std::env::temp_dir().join(format!("quadrat-training-{}.safetensors", std::process::id()));
     for slug in hooks() {
         for network in networks() {
-            let trainer = trainer();
-            let start = || initialise(&*network, trainer.seed.stream("parameters")).unwrap();
-            let mut method = build(slug, &Params::none()).unwrap();
-            let whole = trainer.fit_from(&*network, start(), &samples, None, &mut [&mut *method], &Silent).unwrap();
-            for saved_after in [1, 3] {
-                let mut method = build(slug, &Params::none()).unwrap();
-                let mut methods: [&mut dyn TrainMethod; 1] = [&mut *method];
-                let mut first = Training::begin(&trainer, &*network, start(), &samples, &mut methods).unwrap();
-                for _ in 0..saved_after {
-                    first.epoch(None, &Silent).unwrap();
-                }
-                first.save(&path).unwrap();
-                let mut method = build(slug, &Params::none()).unwrap();
-                let mut methods: [&mut dyn TrainMethod; 1] = [&mut *method];
-                let mut second = Training::begin(&trainer, &*network, start(), &samples, &mut methods).unwrap();
-                second.restore(&path).unwrap();
-                while !second.is_done() {
-                    second.epoch(None, &Silent).unwrap();
-                }
-                let fit = second.finish().unwrap();
-                assert_eq!(fit.parameters.fingerprint(), whole.parameters.fingerprint(), "{slug} after {saved_after}");
-            }
+            with_rows(&[slug], |rows| goes_on(slug, &*network, rows, &path));
         }
     }
     std::fs::remove_file(path).unwrap();
+}
+
+fn goes_on(slug: &str, network: &dyn Network, rows: &dyn Source, path: &std::path::Path) {
+    let trainer = trainer();
+    let start = || initialise(network, trainer.seed.stream("parameters")).unwrap();
+    let mut method = build(slug, &Params::none()).unwrap();
+    let whole = trainer.fit_from(network, start(), rows, None, &mut [&mut *method], &Silent).unwrap();
+    for saved_after in [1, 3] {
+        let mut method = build(slug, &Params::none()).unwrap();
+        let mut methods: [&mut dyn TrainMethod; 1] = [&mut *method];
+        let mut first = Training::begin(&trainer, network, start(), rows, &mut methods).unwrap();
+        for _ in 0..saved_after {
+            first.epoch(None, &Silent).unwrap();
+        }
+        first.save(path).unwrap();
+        let mut method = build(slug, &Params::none()).unwrap();
+        let mut methods: [&mut dyn TrainMethod; 1] = [&mut *method];
+        let mut second = Training::begin(&trainer, network, start(), rows, &mut methods).unwrap();
+        second.restore(path).unwrap();
+        while !second.is_done() {
+            second.epoch(None, &Silent).unwrap();
+        }
+        let fit = second.finish().unwrap();
+        assert_eq!(fit.parameters.fingerprint(), whole.parameters.fingerprint(), "{slug} after {saved_after}");
+    }
 }
 
 /// Whether two methods go together or not, nothing panics, and a network that was trained is a plain one.
@@ -162,7 +193,10 @@ fn every_pair_trains_or_says_why_not() {
             for second in hooks().into_iter().filter(|second| *second != first) {
                 let mut pair = [first, second].map(|slug| build(slug, &Params::none()).unwrap());
                 let mut hooks: Vec<&mut dyn TrainMethod> = pair.iter_mut().map(|m| &mut **m as _).collect();
-                match trainer.fit(&*network, &samples, Some(&samples), &mut hooks, &Silent) {
+                let fit = with_rows(&[first, second], |rows| {
+                    trainer.fit(&*network, rows, Some(&samples), &mut hooks, &Silent)
+                });
+                match fit {
                     Ok(fit) => {
                         let scores = predict(&*network, &fit.parameters, samples.inputs.view(), &[]).unwrap();
                         assert!(scores.iter().all(|v| v.is_finite()), "{first}, {second}");
@@ -229,6 +263,13 @@ fn unknown_names_and_parameters_are_refused() {
     assert!(build("sara", &Params::from([("threshold", "0.1"), ("budget", "5")])).is_err());
     assert!(build("weight-compander", &Params::from([("scale", "-1")])).is_err());
     for (method, name, value) in [
+        ("fixmatch", "tau", "1"),
+        ("flexmatch", "lambda", "-1"),
+        ("shrinkmatch", "gaps", "1"),
+        ("pseudo-label", "noise", "-1"),
+        ("saa", "alpha", "0"),
+        ("saa", "warmup", "2"),
+        ("rand-augment", "cut-out", "2"),
         ("elr", "beta", "1"),
         ("elr", "lambda", "-1"),
         ("generalised-cross-entropy", "q", "0"),

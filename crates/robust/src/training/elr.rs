@@ -154,18 +154,14 @@ impl TrainMethod for Elr {
         Ok(())
     }
 
-    fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
-        if batch.mixed {
+    fn loss(&self, _: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
+        if piece.batch.mixed {
             return Err(Error::input(
                 "elr",
                 "a batch of mixtures",
-                "rows as they are: leave the method that mixes them out",
+                "rows as they are: leave out the method that mixes them",
             ));
         }
-        Ok(())
-    }
-
-    fn loss(&self, _: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
         let term = |row: usize, scores: &[f32], gradient: &mut [f32]| match self.of(piece.batch.rows[row]) {
             Some(t) => self.term(t, scores, gradient),
             None => {

@@ -1,14 +1,17 @@
-//! Training on labels that are wrong or rare: methods that hook into a [`Trainer`](quadrat_nn::Trainer).
+//! Training on labels that are wrong, rare or few: methods that hook into a [`Trainer`](quadrat_nn::Trainer).
 //!
 //! - **Wrong labels.** [`Elr`] holds a network to what it said of each row before it began to memorise, and lists the labels
 //!   that it doubts; [`GeneralisedCrossEntropy`] and [`Bootstrap`] are losses that a wrong label pulls less.
 //! - **Rare classes.** [`BatchFormer`] lets them learn from the other rows of a batch; [`LogitAdjustment`] (balanced softmax) and
 //!   [`ClassBalanced`] make up for classes of few rows.
+//! - **Few labels.** [`PseudoLabel`], [`FixMatch`], [`FlexMatch`] and [`ShrinkMatch`] learn from rows without labels beside the labelled
+//!   ones; [`SampleAdaptive`] makes those harder that teach nothing any more.
 
 mod batchformer;
 mod bootstrap;
 mod class_balanced;
 mod elr;
+mod few;
 mod generalised_cross_entropy;
 mod logit_adjustment;
 
@@ -16,6 +19,7 @@ pub use batchformer::BatchFormer;
 pub use bootstrap::{Bootstrap, Kind};
 pub use class_balanced::ClassBalanced;
 pub use elr::Elr;
+pub use few::{FixMatch, FlexMatch, PseudoLabel, SampleAdaptive, ShrinkMatch, Shrunk, Views, shrink};
 pub use generalised_cross_entropy::GeneralisedCrossEntropy;
 pub use logit_adjustment::LogitAdjustment;
 
@@ -29,6 +33,11 @@ const METHODS: &[Entry<dyn TrainMethod>] = &[
     hook::<BatchFormer>(),
     hook::<LogitAdjustment>(),
     hook::<ClassBalanced>(),
+    hook::<PseudoLabel>(),
+    hook::<FixMatch>(),
+    hook::<FlexMatch>(),
+    hook::<ShrinkMatch>(),
+    hook::<SampleAdaptive>(),
 ];
 
 /// The cards of all training methods.

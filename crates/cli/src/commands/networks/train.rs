@@ -4,6 +4,7 @@ mod finished;
 mod network;
 mod rows;
 mod suspects;
+mod unlabelled;
 
 use super::finetune;
 use super::judgement::Judgement;
@@ -14,13 +15,16 @@ use crate::output::Reply;
 use crate::reading::Reading;
 use clap::{Args, ValueEnum};
 use finished::Finished;
-use quadrat::nn::{Loss, Model, Parameters, Samples, TrainMethod, Training, initialise, predict, save_model};
+use quadrat::nn::{
+    self, Beside, Loss, Model, Parameters, Samples, TrainMethod, Training, TwoViews, initialise, predict, save_model,
+};
 use quadrat::regularize::{self, RandomSparseSearch};
 use quadrat::training_method;
-use quadrat::{Error, Method, Params, Progress, Result, Seed, check_vacant, write_atomic_folder};
+use quadrat::{Error, Method, Params, Progress, Result, Rng, Seed, check_vacant, write_atomic_folder};
 use rows::Rows;
 use std::path::PathBuf;
 use std::time::Instant;
+use unlabelled::Unlabelled;
 
 /// Options of `quadrat train`.
 #[derive(Args, Debug)]
@@ -34,6 +38,13 @@ pub struct Train {
     /// Labelled images: a folder with a folder for each class, or an .npz file with `images` and `labels`
     #[arg(long, value_name = "FOLDER|FILE")]
     pub images: Option<PathBuf>,
+    /// Rows without labels, with the columns that are learnt from, or a folder of images: for methods that learn from such rows
+    /// (fixmatch, shrinkmatch, ...)
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub unlabelled: Option<String>,
+    /// How many of them come with each labelled row
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "unlabelled")]
+    pub unlabelled_ratio: usize,
     /// Side to which all images are resized
     #[arg(long, value_name = "PIXELS", requires = "images")]
     pub size: Option<usize>,
@@ -208,13 +219,23 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         (network, start) = smaller(&search, &network, &start, &rows.train, trainer.seed, progress)?;
     }
     let rate_said = network::settle_rate(args, &mut trainer, &network, &start, &rows.train, progress)?;
+    let unlabelled = Unlabelled::read(args, &mut rows, &methods, progress)?;
+    let (seed, unchanged) = (trainer.seed.stream("unlabelled"), |_: &mut [f32], _: &mut Rng| {});
+    let twice = unlabelled.as_ref().map(|both| TwoViews { source: &both.pool, view: &unchanged, seed });
+    let beside = unlabelled.as_ref().zip(twice.as_ref()).map(|(both, twice)| Beside {
+        labelled: &both.labelled,
+        unlabelled: twice,
+        ratio: args.unlabelled_ratio,
+        seed,
+    });
+    let source: &dyn nn::Source = beside.as_ref().map_or(&rows.train, |beside| beside);
     let mut hooks: Vec<&mut dyn TrainMethod> = methods.iter_mut().map(|m| &mut **m as &mut dyn TrainMethod).collect();
-    let mut training = Training::begin(&trainer, &network, start, &rows.train, &mut hooks)?;
+    let mut training = Training::begin(&trainer, &network, start, source, &mut hooks)?;
     if let Some(path) = args.checkpoint.as_ref().filter(|path| path.exists()) {
         training.restore(path)?;
     }
     let left = trainer.epochs - training.epochs_done().min(trainer.epochs);
-    progress.begin("training", Some((left * rows.train.len().div_ceil(trainer.batch)) as u64));
+    progress.begin("training", Some((left * source.len().div_ceil(trainer.batch)) as u64));
     while !training.is_done() {
         training.epoch(rows.held.as_ref().map(|held| held as _), progress)?;
         if let Some(path) = &args.checkpoint {

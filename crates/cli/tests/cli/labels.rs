@@ -1,0 +1,107 @@
+//! `quadrat train` with wrong, rare and few labels.
+
+use crate::common::Folder;
+
+/// Three clusters; every tenth label of the first 100 rows is the next class's.
+fn clusters(rows: usize, wrong: bool) -> String {
+    let mut text = String::from("f1,f2,y\n");
+    for i in 0..rows {
+        let class = i % 3;
+        let noise = |k: usize| ((i * k % 17) as f64 - 8.0) / 20.0;
+        let (x, y) = ([0.0, 3.0, 0.0][class] + noise(5), [0.0, 0.0, 3.0][class] + noise(7));
+        let given = if wrong && i < 100 && i % 10 == 4 { (class + 1) % 3 } else { class };
+        text.push_str(&format!("{x:.3},{y:.3},{}\n", ["a", "b", "c"][given]));
+    }
+    text
+}
+
+#[test]
+fn doubted_labels_are_listed_by_their_rows() {
+    let folder = Folder::new("labels-suspects");
+    folder.write("train.csv", &clusters(300, true));
+    let line = "quadrat train --in train.csv --target y --method elr --epochs 30 --rate 0.01 --hidden 32";
+    let said = folder.json(&format!("{line} --validation 0 --suspects suspects.csv --json"));
+    assert_eq!(
+        (&said["suspects"], &said["found"]["elr: labels that it doubts"]),
+        (&"suspects.csv".into(), &10.0.into())
+    );
+    let list = folder.read("suspects.csv");
+    let mut lines = list.lines();
+    assert_eq!(lines.next(), Some("row,given,proposed,confidence"));
+    let mut rows = Vec::new();
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let row: usize = cells[0].parse().unwrap();
+        assert_eq!(cells[2], ["a", "b", "c"][row % 3], "{line}");
+        rows.push(row);
+    }
+    rows.sort_unstable();
+    assert_eq!(rows, (0..100).filter(|i| i % 10 == 4).collect::<Vec<_>>());
+    // Rows held back are not doubted, and numbers are those of the file all the same.
+    folder.ok(&format!("{line} --validation 0.3 --suspects held.parquet --seed 2"));
+    folder.ok("quadrat data convert --in held.parquet --out held.csv");
+    assert!(folder.read("held.csv").lines().skip(1).all(|line| {
+        line.split(',').next().is_some_and(|row| row.parse::<usize>().is_ok_and(|row| row % 10 == 4 && row < 100))
+    }));
+    folder.write("clean.csv", &clusters(300, false));
+    folder.ok(&format!("{} --validation 0 --suspects none.csv", line.replace("train.csv", "clean.csv")));
+    assert_eq!(folder.read("none.csv"), "row,given,proposed,confidence\n");
+    for (line, says) in [
+        (line.replace("elr", "mixup") + " --suspects no.csv", "--method elr"),
+        (format!("{line} --suspects no.csv --balance smote"), "--balance"),
+        (format!("{line} --method mixup"), "a batch of mixtures"),
+        (format!("{line} --suspects missing/no.csv"), "missing"),
+        (line.replace("elr", "gce --method bootstrap"), "a loss of its own"),
+    ] {
+        let error = folder.fails(&line);
+        assert!(error.contains(says), "{line}: {error}");
+    }
+    assert!(!folder.path("no.csv").exists());
+}
+
+#[test]
+fn rows_without_labels_teach() {
+    let folder = Folder::new("labels-few");
+    folder.write("few.csv", &clusters(9, false));
+    // No label, columns in another order, and one that nobody asked for.
+    let all = clusters(300, false);
+    let pool = all.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        format!("x,{},{}\n", cells[1], cells[0])
+    });
+    folder.write("pool.csv", &format!("more,f2,f1\n{}", pool.collect::<String>()));
+    folder.write("test.csv", &clusters(90, false));
+    let line = "quadrat train --in few.csv --unlabelled pool.csv --target y --epochs 4 --batch 9 --validation 0 --rate 0.01 --hidden 16";
+    for method in ["pseudo-label", "fixmatch", "flexmatch", "shrinkmatch --method saa"] {
+        let out = method.replace(' ', "-");
+        let said = folder.ok(&format!("{line} --method {method} --out {out}"));
+        assert!(said.contains("300 rows without labels, 7 beside each labelled one"), "{said}");
+        assert!(said.contains("share of the unlabelled rows that taught"), "{said}");
+        let figures = folder.json(&format!("quadrat eval --model {out} --in test.csv --json"));
+        assert!(figures["figures"]["accuracy"].as_f64().unwrap() > 0.9, "{method}: {figures}");
+    }
+    folder.write("narrow.csv", "f1\n1.0\n");
+    for (line, says) in [
+        (format!("{line} --method mixup"), "--method fixmatch"),
+        (line.to_owned(), "--method fixmatch"),
+        (line.replace("--unlabelled pool.csv", "--method fixmatch"), "--unlabelled FILE"),
+        (format!("{line} --method fixmatch --unlabelled-ratio 0"), "at least 1"),
+        (line.replace("pool.csv", "narrow.csv") + " --method fixmatch", "f2"),
+        (line.replace("pool.csv", "nothing.csv") + " --method fixmatch", "nothing.csv"),
+    ] {
+        let error = folder.fails(&line);
+        assert!(error.contains(says), "{line}: {error}");
+    }
+}
+
+#[test]
+fn methods_for_rare_classes_leave_a_plain_network() {
+    let folder = Folder::new("labels-rare");
+    folder.write("train.csv", &clusters(120, false));
+    let line = "quadrat train --in train.csv --target y --epochs 3 --hidden 16 --json";
+    let plain = folder.json(line);
+    let both = folder.json(&format!("{line} --method batchformer --method balanced-softmax --method class-balanced"));
+    assert_eq!(both["parameters"], plain["parameters"]);
+    let error = folder.fails(&format!("{line} --method batchformer:heads=5"));
+    assert!(error.contains("16 features"), "{error}");
+}
