@@ -30,6 +30,14 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
     #[cfg(feature = "networks")]
+    Claim { slug: "elr", run: crate::robust::elr::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "batchformer", run: crate::robust::batchformer::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "shrinkmatch", run: crate::robust::shrinkmatch::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "saa", run: crate::robust::saa::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
     #[cfg(feature = "networks")]
     Claim { slug: "weight-compander", run: crate::regularize::weight_compander::run },

@@ -18,7 +18,7 @@ use quadrat_regularize::classes_of;
 
 /// Rows to train on and rows to test on, drawn from a built-in set. Pixels go from 0 to 1; other columns are centred and
 /// scaled by the training rows.
-fn split(name: &str, train: usize, test: usize, seed: Seed) -> Result<(Samples, Samples)> {
+pub(crate) fn split(name: &str, train: usize, test: usize, seed: Seed) -> Result<(Samples, Samples)> {
     let (x, y, classes) = builtin::labelled(name)?;
     if train + test > y.len() {
         let want = format!("`{name}` has {} rows", y.len());
@@ -60,13 +60,13 @@ fn figures(p: &Array2<f32>, labels: &[u32]) -> Result<[(&'static str, f64); 5]> 
 }
 
 /// Share of test rows whose class is right.
-fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Samples) -> Result<f64> {
+pub(crate) fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Samples) -> Result<f64> {
     let scores = predict(network, parameters, test.inputs.view(), &[])?;
     Ok(quadrat_nn::accuracy(&scores, classes_of(test)?))
 }
 
 /// Square grey images of `from` pixels a side (one a row) at `to` pixels a side.
-fn resized(images: &Array2<f32>, from: usize, to: usize) -> Result<Array2<f32>> {
+pub(crate) fn resized(images: &Array2<f32>, from: usize, to: usize) -> Result<Array2<f32>> {
     let wrong = |e| Error::numeric("images", format!("{e}"));
     let mut all = Vec::with_capacity(images.nrows() * to * to);
     for image in images.outer_iter() {
