@@ -94,6 +94,28 @@ fn rows_without_labels_teach() {
     }
 }
 
+/// Training labels are partly wrong, the rows that judge are not.
+#[test]
+fn a_file_of_its_own_judges() {
+    let folder = Folder::new("labels-held");
+    folder.write("train.csv", &clusters(300, true));
+    folder.write("clean.csv", &clusters(60, false));
+    let line = "quadrat train --in train.csv --target y --epochs 15 --rate 0.01 --hidden 16";
+    let said = folder.json(&format!("{line} --held-back clean.csv --json"));
+    assert_eq!((&said["rows"], &said["held_back"]), (&300.into(), &60.into()));
+    assert_eq!((&said["split"]["by"], &said["figures"]["accuracy"]), (&"file".into(), &1.0.into()));
+    assert!(said["best_epoch"].is_u64() && said["warnings"].to_string().contains("exact copies"), "{said}");
+    folder.write("none.csv", "f1,f2\n1,2\n");
+    for (options, says) in [
+        ("--held-back none.csv", "`y`"),
+        ("--held-back clean.csv --validation 0.2", "--validation"),
+        ("--held-back nowhere.csv", "nowhere.csv"),
+    ] {
+        let error = folder.fails(&format!("{line} {options}"));
+        assert!(error.contains(says), "{options}: {error}");
+    }
+}
+
 #[test]
 fn methods_for_rare_classes_leave_a_plain_network() {
     let folder = Folder::new("labels-rare");

@@ -121,6 +121,10 @@ pub struct Train {
     /// Share of the rows that is held back to choose the epoch and to judge the model; class by class, if there are any
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub validation: f64,
+    /// Rows with labels, or images, that choose the epoch and judge the model in the place of a share held back: clean ones, where
+    /// training labels are not to be trusted
+    #[arg(long, value_name = "FILE|FOLDER", conflicts_with_all = ["validation", "groups", "time"])]
+    pub held_back: Option<String>,
     /// Column of groups, such as patients: none is both trained on and held back
     #[arg(long, value_name = "COLUMN", requires = "input", conflicts_with = "time")]
     pub groups: Option<String>,

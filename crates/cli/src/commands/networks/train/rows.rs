@@ -16,6 +16,7 @@ use quadrat::{
 };
 use serde_json::{Map, Value, json};
 use std::ops::Range;
+use std::path::Path;
 
 /// What is trained on and what judges.
 pub struct Rows {
@@ -57,6 +58,7 @@ impl Rows {
             }
             (None, None) => Rows::of_table(args, progress)?,
         };
+        rows.judge_by(args, progress)?;
         rows.weigh_classes(args)?;
         rows.balance(args, progress)?;
         Ok(rows)
@@ -192,6 +194,29 @@ impl Rows {
         Ok(Rows { train, held, source, kind, notes, warnings, places, split: said, columns: None })
     }
 
+    /// Read the rows that judge from a file of their own, if one is named.
+    fn judge_by(&mut self, args: &Train, progress: &dyn Progress) -> Result<()> {
+        let Some(from) = &args.held_back else { return Ok(()) };
+        let (input, images) = match args.images {
+            Some(_) => (None, Some(Path::new(from))),
+            None => (Some(from.as_str()), None),
+        };
+        let seen = see(&self.source, input, &args.reading, images, true, progress)?;
+        let copies = splits::copies(keys(&self.train), keys(&seen.samples)).len();
+        if copies > 0 {
+            let of = count(seen.samples.len());
+            self.warnings.push(format!(
+                "{} of {of} rows of {from} are exact copies of training rows: they flatter the model",
+                count(copies)
+            ));
+        }
+        self.notes.push(format!("held back: the {} rows of {from}", count(seen.samples.len())));
+        self.warnings.extend(seen.notes);
+        self.split = json!({ "by": "file", "copies": copies });
+        self.held = Some(seen.samples);
+        Ok(())
+    }
+
     /// Give rows the weights of their classes.
     fn weigh_classes(&mut self, args: &Train) -> Result<()> {
         if args.class_weights.is_empty() {
@@ -253,7 +278,7 @@ fn named<'a>(given: Option<&'a str>, option: &str) -> Result<&'a str> {
 /// How rows are to be held back.
 fn how(args: &Train) -> HoldBack<'_> {
     HoldBack {
-        share: args.validation,
+        share: if args.held_back.is_some() { 0.0 } else { args.validation },
         groups: args.groups.as_deref(),
         time: args.time.as_deref(),
         seed: Seed(args.run.seed),
