@@ -43,6 +43,34 @@ pub(crate) fn tune(
     Ok(chosen)
 }
 
+/// As [`tune`], for two parameters together: the second is tuned anew at each value of the first, so that neither is chosen
+/// for a guess of the other. The first is put on record, and the second at the chosen value of the first.
+///
+/// # Errors
+/// What `loss` says.
+pub(crate) fn tune_both(
+    evidence: &mut Evidence,
+    arm: &str,
+    [(one, grid), (other, inner)]: [(&str, &[f64]); 2],
+    loss: impl Fn(f64, f64) -> Result<f64>,
+) -> Result<[f64; 2]> {
+    let mut beside: Vec<(f64, Tuned)> = Vec::new();
+    let first = tune(evidence, (arm, one), grid, |first| {
+        let (mut apart, mut least) = (Evidence::default(), f64::INFINITY);
+        tune(&mut apart, (arm, other), inner, |second| {
+            let loss = loss(first, second)?;
+            least = least.min(loss);
+            Ok(loss)
+        })?;
+        beside.extend(apart.tuned.pop().map(|tuned| (first, tuned)));
+        Ok(least)
+    })?;
+    let at = beside.into_iter().find(|(value, _)| *value == first);
+    let second = at.as_ref().map_or(f64::NAN, |(_, tuned)| tuned.chosen);
+    evidence.tuned.extend(at.map(|(_, tuned)| tuned));
+    Ok([first, second])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +92,17 @@ mod tests {
         let mut e = Evidence::default();
         let nan_below = |v: f64| Ok(if v < 1.0 { f64::NAN } else { v });
         assert_eq!(tune(&mut e, ("ours", "rate"), &[0.1, 1.0, 10.0], nan_below).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn two_parameters_are_tuned_together() {
+        let mut e = Evidence::default();
+        // Along each axis from (1, 1) the loss rises: only together they reach the optimum.
+        let loss = |a: f64, b: f64| Ok((a / b).ln().powi(2) + 0.1 * (a * b / 100.0).ln().powi(2));
+        let grids: [(&str, &[f64]); 2] = [("a", &[0.1, 1.0, 10.0]), ("b", &[0.1, 1.0, 10.0])];
+        let found = tune_both(&mut e, "ours", grids, loss).unwrap();
+        assert!(found.iter().all(|v| (v / 10.0 - 1.0).abs() < 1e-9), "{found:?}");
+        assert_eq!(e.tuned.iter().map(|t| t.parameter.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(e.tuned.iter().all(|t| !t.at_edge()), "{:?}", e.tuned);
     }
 }

@@ -18,6 +18,10 @@
 //! A row that was only ever met in mixtures, or not at all, keeps its target, as does a mixture; how many targets were
 //! softened is told where it is not all of them. With mixup take the teacher of the epoch's end, and name this method
 //! first.
+//!
+//! The paper's α = 0.8 is worth tuning: in the recorded claim 0.2 or 0.8 was best on clean images and 0.05 to 0.2 on rows of
+//! which three labels in ten were drawn at random. Against cross-entropy whose decay was tuned too, the log-likelihood gained
+//! a few percent at most, not the third that the paper has at one fixed decay.
 
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Choice, Error, Method, Result, Settings};

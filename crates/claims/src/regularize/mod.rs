@@ -1,5 +1,6 @@
 //! Claims of `quadrat-regularize`, and the data and figures that they share.
 
+mod pool;
 pub mod ps_kd;
 pub mod quantnas;
 pub mod random_pruning;
