@@ -14,7 +14,7 @@ const FALSE_ALARMS: f64 = 0.001;
 const K: usize = 5;
 
 /// Distances are exact up to so many operations; beyond, rows are compared with a part of the others.
-const MOST: usize = 200_000_000_000;
+const MOST: usize = 400_000_000_000;
 
 /// Fewer rows have no typical distance.
 const FEWEST: usize = 50;
@@ -133,7 +133,7 @@ fn near_copies(
         columns: Vec::new(),
         count: found.len(),
         rows: found.iter().map(|(_, row, _)| *row).collect(),
-        said: format!("{} rows are nearly equal to another{across}", found.len()),
+        said: format!("{} nearly equal to another{across}", if found.len() == 1 { "1 row is".to_owned() } else { format!("{} rows are", found.len()) }),
         sure: format!(
             "nearer than {threshold:.2} of the distance to the {K}th neighbour, which at most one file in {:.0} reaches by chance \
              ({d:.1} dimensions)",

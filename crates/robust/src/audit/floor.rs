@@ -18,7 +18,7 @@
 //! overlap. If wrong labels are confined to one class or to rows near a border, it is too low.
 
 use super::suspects::likeliest;
-use ndarray::{ArrayView2, Axis};
+use ndarray::ArrayView2;
 use quadrat_core::stats::normal_quantile;
 
 /// The share of labels that disagree whatever the row, with its interval of 95%.
@@ -39,9 +39,9 @@ const REACH: f64 = 1.920_729;
 
 /// The floor of disagreement between labels and the likeliest classes. Probabilities are out of fold.
 pub fn floor(probabilities: ArrayView2<f64>, labels: &[u32]) -> Floor {
-    let mut sure: Vec<(f64, bool)> = probabilities
-        .axis_iter(Axis(0))
-        .zip(labels)
+    let p = probabilities.as_standard_layout();
+    let rows = p.as_slice().unwrap_or_default().chunks_exact(p.ncols().max(1)).zip(labels);
+    let mut sure: Vec<(f64, bool)> = rows
         .map(|(p, label)| {
             let class = likeliest(p);
             (p[class as usize], class != *label)

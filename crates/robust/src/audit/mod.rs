@@ -117,7 +117,7 @@ pub struct Audit {
 
 /// Looks for all troubles. Same rows and seed give the same audit, whatever the number of threads.
 ///
-/// Cost: five folds of three learners on at most 20,000 rows each; distances between all rows up to 2e11 operations, then
+/// Cost: five folds of three learners on at most 20,000 rows each; distances between all rows up to 4e11 operations, then
 /// to a part of them; O(rows x columns x log rows) for the rest.
 ///
 /// ```

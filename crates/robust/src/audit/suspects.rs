@@ -3,12 +3,13 @@
 //! A class's threshold is the mean probability that its own rows give it. A row whose probability reaches the threshold of
 //! another class than its own is counted as one of that class: so the confident joint estimates how often a label stands
 //! for which class, whatever the probabilities' calibration, as long as each class's are of one kind. Brought to the
-//! labels' own counts, it says how many rows of each pair of classes are suspects: those with the largest margin.
+//! labels' own counts, it says how many rows of each label are suspects: those that give their label the least probability,
+//! which alone tells how probably it is wrong where labels go wrong without regard to the row.
 //!
 //! Northcutt, Jiang, Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels. JAIR 70 (2021), arXiv
-//! 1911.00068, sections 3.1 (the joint) and 3.2 (method 2, prune by noise rate).
+//! 1911.00068, sections 3.1 (the joint) and 3.2 (prune by class).
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Error, Result};
 use rayon::prelude::*;
 
@@ -60,12 +61,12 @@ const BLOCK: usize = 8192;
 /// Lengths that differ, no rows, a label without a column, numbers that are no probabilities.
 pub fn suspects(probabilities: ArrayView2<f64>, labels: &[u32]) -> Result<Suspects> {
     check(probabilities, labels)?;
-    let classes = probabilities.ncols();
-    let blocks: Vec<(ArrayView2<f64>, &[u32])> =
-        probabilities.axis_chunks_iter(Axis(0), BLOCK).zip(labels.chunks(BLOCK)).collect();
-    let sums = blocks.par_iter().map(|(p, labels)| {
+    let p = probabilities.as_standard_layout();
+    let (p, classes) = (p.as_slice().unwrap_or_default(), p.ncols());
+    let blocks = || p.par_chunks(BLOCK * classes).zip(labels.par_chunks(BLOCK));
+    let sums = blocks().map(|(p, labels)| {
         let mut sums = vec![(0.0, 0usize); classes];
-        for (p, label) in p.outer_iter().zip(*labels) {
+        for (p, label) in p.chunks_exact(classes).zip(labels) {
             sums[*label as usize].0 += p[*label as usize];
             sums[*label as usize].1 += 1;
         }
@@ -77,46 +78,51 @@ pub fn suspects(probabilities: ArrayView2<f64>, labels: &[u32]) -> Result<Suspec
         all
     });
     let thresholds: Vec<f64> = sums.iter().map(|(sum, rows)| sum / *rows as f64).collect();
-    let looks_like: Vec<u32> =
-        blocks.par_iter().flat_map_iter(|(p, _)| p.outer_iter().map(|p| class_of(p, &thresholds))).collect();
     let counts: Vec<usize> = sums.iter().map(|(_, rows)| *rows).collect();
-    let joint = joint(labels, &looks_like, &counts);
-    let ranked = prune(probabilities, labels, &joint);
+    let looks = blocks().enumerate().map(|(block, (p, labels))| {
+        let mut counted = vec![0usize; classes * classes];
+        let mut others = Vec::new();
+        for (at, (p, label)) in p.chunks_exact(classes).zip(labels).enumerate() {
+            let proposed = likeliest(p);
+            if let Some(like) = class_of(p, &thresholds, proposed) {
+                counted[*label as usize * classes + like as usize] += 1;
+            }
+            if proposed != *label {
+                let confidence = p[*label as usize];
+                others.push(Suspect { row: block * BLOCK + at, given: *label, proposed, confidence });
+            }
+        }
+        (counted, others)
+    });
+    let (mut counted, mut others) = (vec![0usize; classes * classes], Vec::new());
+    for (block, suspects) in looks.collect::<Vec<_>>() {
+        counted.iter_mut().zip(block).for_each(|(all, block)| *all += block);
+        others.extend(suspects);
+    }
+    let joint = joint(&counted, &counts);
+    let ranked = prune(others, &joint);
     Ok(Suspects { ranked, thresholds, joint })
 }
 
-/// No class reaches its threshold.
-const NO_CLASS: u32 = u32::MAX;
-
 /// The class whose threshold a row reaches; of several the most probable class of all.
-fn class_of(p: ArrayView1<f64>, thresholds: &[f64]) -> u32 {
+fn class_of(p: &[f64], thresholds: &[f64], likeliest: u32) -> Option<u32> {
     // As much as sums of single precision may be off.
     const SLACK: f64 = 1e-6;
-    let (mut reached, mut first, mut best) = (0, NO_CLASS, (0, f64::NEG_INFINITY));
-    for (class, (p, threshold)) in p.iter().zip(thresholds).enumerate() {
-        if *p >= threshold - SLACK {
-            reached += 1;
-            first = first.min(class as u32);
-        }
-        if *p > best.1 {
-            best = (class as u32, *p);
-        }
-    }
-    if reached > 1 { best.0 } else { first }
+    let mut reached = (0..p.len()).filter(|class| p[*class] >= thresholds[*class] - SLACK);
+    let first = reached.next()?;
+    Some(if reached.next().is_some() { likeliest } else { first as u32 })
 }
 
 /// The most probable class, of equally probable ones the lowest.
-pub(super) fn likeliest(p: ArrayView1<f64>) -> u32 {
+pub(super) fn likeliest(p: &[f64]) -> u32 {
     let best = |(at, top): (u32, f64), (i, v): (usize, &f64)| if *v > top { (i as u32, *v) } else { (at, top) };
     p.iter().enumerate().fold((0, f64::NEG_INFINITY), best).0
 }
 
 /// Labels against the classes that rows look like, each label's row brought to its count.
-fn joint(labels: &[u32], looks_like: &[u32], counts: &[usize]) -> Array2<f64> {
-    let mut joint = Array2::<f64>::zeros((counts.len(), counts.len()));
-    for (label, like) in labels.iter().zip(looks_like).filter(|(_, like)| **like != NO_CLASS) {
-        joint[[*label as usize, *like as usize]] += 1.0;
-    }
+fn joint(counted: &[usize], counts: &[usize]) -> Array2<f64> {
+    let classes = counts.len();
+    let mut joint = Array2::from_shape_fn((classes, classes), |(i, j)| counted[i * classes + j] as f64);
     for (class, mut row) in joint.outer_iter_mut().enumerate() {
         row[class] = row[class].max(1.0);
         let scale = counts[class] as f64 / row.sum();
@@ -125,40 +131,19 @@ fn joint(labels: &[u32], looks_like: &[u32], counts: &[usize]) -> Array2<f64> {
     joint
 }
 
-/// For each pair of a label and another class, as many rows as the joint says: those with the largest margin between the
-/// two probabilities (ties: the earlier rows).
-fn prune(p: ArrayView2<f64>, labels: &[u32], joint: &Array2<f64>) -> Vec<Suspect> {
-    let mut rows = vec![Vec::new(); joint.nrows()];
-    labels.iter().enumerate().for_each(|(row, label)| rows[*label as usize].push(row));
-    let of_label = |label: usize| {
-        let mut found: Vec<usize> = Vec::new();
-        for (class, wanted) in joint.row(label).iter().enumerate().filter(|(class, _)| *class != label) {
-            let wanted = (wanted.round() as usize).min(rows[label].len());
-            if wanted == 0 {
-                continue;
-            }
-            let margin = |row: usize| p[[row, class]] - p[[row, label]];
-            let mut all: Vec<(f64, usize)> = rows[label].iter().map(|row| (margin(*row), *row)).collect();
-            let order = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-            if wanted < all.len() {
-                all.select_nth_unstable_by(wanted, order);
-            }
-            found.extend(all[..wanted].iter().map(|(_, row)| *row));
-        }
-        found.sort_unstable();
-        found.dedup();
-        // Rows that look most like their own label are no suspects.
-        let suspect = |row: usize| Suspect {
-            row,
-            given: label as u32,
-            proposed: likeliest(p.row(row)),
-            confidence: p[[row, label]],
-        };
-        found.into_iter().map(suspect).filter(|s| s.proposed != s.given).collect::<Vec<Suspect>>()
-    };
-    let mut all: Vec<Suspect> = (0..joint.nrows()).into_par_iter().flat_map_iter(of_label).collect();
-    all.par_sort_by(|a, b| a.confidence.total_cmp(&b.confidence).then(a.row.cmp(&b.row)));
-    all
+/// Of each label as many rows as the joint says look like other classes: those that give the label the least probability
+/// (ties: the earlier rows), among `others`, to which another class is likelier.
+fn prune(mut others: Vec<Suspect>, joint: &Array2<f64>) -> Vec<Suspect> {
+    let wanted = |label: usize| joint.row(label).sum() - joint[[label, label]];
+    let mut left: Vec<usize> = (0..joint.nrows()).map(|label| wanted(label).round() as usize).collect();
+    others.par_sort_unstable_by(|a, b| a.confidence.total_cmp(&b.confidence).then(a.row.cmp(&b.row)));
+    others.retain(|suspect| {
+        let left = &mut left[suspect.given as usize];
+        let kept = *left > 0;
+        *left = left.saturating_sub(1);
+        kept
+    });
+    others
 }
 
 fn check(p: ArrayView2<f64>, labels: &[u32]) -> Result<()> {

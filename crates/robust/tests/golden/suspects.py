@@ -3,8 +3,9 @@
     pip install cleanlab==2.9.0
     python suspects.py
 
-Probabilities have four digits, so that a tie would show; twelve labels were changed. `joint` is the confident joint as it
-is counted, `calibrated` the one brought to the labels' counts and rounded, `issues` the rows of find_label_issues.
+Probabilities have four digits, so that a tie would show; twelve labels were changed. `calibrated` is
+the confident joint brought to the labels' counts and rounded, `issues` the rows of find_label_issues
+(prune by class).
 """
 
 import json
@@ -25,7 +26,7 @@ labels[wrong] = (labels[wrong] + 1 + rng.integers(0, 2, 12)) % k
 p = np.round(p, 4)
 p[:, 2] = np.round(1 - p[:, 0] - p[:, 1], 4)
 issues = find_label_issues(
-    labels, p, filter_by="prune_by_noise_rate", return_indices_ranked_by="self_confidence", n_jobs=1
+    labels, p, filter_by="prune_by_class", return_indices_ranked_by="self_confidence", n_jobs=1
 )
 golden = {
     "probabilities": p.tolist(),
