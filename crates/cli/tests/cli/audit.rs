@@ -7,7 +7,7 @@ fn sound(rows: usize) -> Vec<String> {
     let mut numbers = Numbers::new(3);
     let mut normal = move || (0..12).map(|_| numbers.next()).sum::<f64>() - 6.0;
     let row = |i: usize| {
-        let shift = if i % 2 == 0 { 2.5 } else { 0.0 };
+        let shift = if i.is_multiple_of(2) { 2.5 } else { 0.0 };
         let x: Vec<String> = (0..4).map(|_| format!("{:.6}", normal() + shift)).collect();
         format!("{},{}", x.join(","), ["Oslo", "Rome", "Bath"][i % 7 % 3])
     };
@@ -20,7 +20,7 @@ fn csv(rows: &[String], label: impl Fn(usize) -> &'static str) -> String {
 }
 
 fn class(i: usize) -> &'static str {
-    if i % 2 == 0 { "yes" } else { "no" }
+    if i.is_multiple_of(2) { "yes" } else { "no" }
 }
 
 /// Names of the troubles, in their order.

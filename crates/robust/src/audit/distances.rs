@@ -53,7 +53,7 @@ pub(super) fn look(
     progress.begin("distances between rows", None);
     let near = nearest(x.select(ndarray::Axis(0), &base).view(), x.view(), own.as_deref(), k, progress)?;
     let distance = |i: usize, k: usize| {
-        let itself = usize::from(apart > 1 && i % apart == 0);
+        let itself = usize::from(apart > 1 && i.is_multiple_of(apart));
         near.of(i).1[(k - 1 + itself).min(near.k - 1)].sqrt()
     };
     let mut findings = Vec::new();
