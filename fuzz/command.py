@@ -190,7 +190,7 @@ def lines(rng, methods, file):
                          [["--impute", how] for how in ["mean", "knn", "indicator"]])
     common = missing + some(["--json"], ["--types", f"{rng.choice(NAMES)}={rng.choice(['text', 'category', 'float', 'integer', 'boolean'])}"])
     features = some(["--features", rng.choice(["x1,x2", "x1,x2,x3", "x1", "n,x1"])])
-    verb = rng.choice(["select"] * 5 + ["balance"] * 4 + ["sample", "split", "order", "compare", "allocate", "holdout", "sobol",
+    verb = rng.choice(["select"] * 5 + ["balance"] * 4 + ["audit"] * 2 + ["sample", "split", "order", "compare", "allocate", "holdout", "sobol",
                                                        "bias", "pretrain", "ask", "train", "data"])
     budget = rng.choice(["3", "10%", "50%", "100%", "1", "20"])
     if verb == "select":
@@ -201,6 +201,9 @@ def lines(rng, methods, file):
         method = rng.choice(methods["balance"])
         more = features + some(["--categorical", rng.choice(["auto", "none", "city", "flag,city"])])
         return [["balance", "--in", file, "--method", method, "--target", column(), "--out", f"out.{out}", *more, *common]]
+    if verb == "audit":
+        more = some(["--suspects", "suspects.csv"], ["--report", "report.html"], ["--classes"])
+        return [["audit", "--in", file, "--target", column(), *features, *more, *common]]
     if verb == "sample":
         method = rng.choice(methods["sample"])
         steps = {"autoencoder-score": ["--steps", "20"], "perturbed-likelihood": ["--steps", "20"]}.get(method, [])

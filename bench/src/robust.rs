@@ -1,14 +1,14 @@
-//! Resampling; peers and data: `bench/robust.py`.
+//! Resampling and suspect labels; peers and data: `bench/robust.py`, `bench/audit.py`.
 
 use crate::{Figures, Settings, Workload, measure, npy};
 use ndarray::s;
 use quadrat_core::{Params, Result, Seed, Silent};
-use quadrat_robust::{Labelled, build};
+use quadrat_robust::{Labelled, build, suspects};
 use serde_json::json;
 
 /// The workloads of the robust area.
 pub fn workloads() -> Vec<Workload> {
-    vec![("resample", resample)]
+    vec![("resample", resample), ("suspects", suspect_labels)]
 }
 
 /// `in=FILE method=smote k=5 nominal=0 seed=1`: the last column of the file is the class, the `nominal` columns before
@@ -26,5 +26,26 @@ fn resample(settings: &Settings) -> Result<Figures> {
     let (table, mut figures) = measure(|| Ok(method.resample(&data, seed, &Silent)?.table(&data)))?;
     figures.insert("rows".into(), json!(table.y.len()));
     figures.insert("sum".into(), json!(table.x.slice(s![data.y.len().., ..]).sum()));
+    Ok(figures)
+}
+
+/// `in=FILE`: a column a class, then the label and whether it is wrong. The average precision is that of the list: a wrong
+/// label that is not on it counts as never found.
+fn suspect_labels(settings: &Settings) -> Result<Figures> {
+    let table = npy::read(settings.text("in", "table.npy"))?.to_f64().into_owned();
+    let classes = table.ncols() - 2;
+    let labels: Vec<u32> = table.column(classes).iter().map(|class| *class as u32).collect();
+    let wrong: Vec<bool> = table.column(classes + 1).iter().map(|wrong| *wrong > 0.0).collect();
+    let p = table.slice(s![.., ..classes]).as_standard_layout().into_owned();
+    drop(table);
+    let (found, mut figures) = measure(|| suspects(p.view(), &labels))?;
+    let (mut hits, mut precision) = (0.0, 0.0);
+    for (place, _) in found.ranked.iter().enumerate().filter(|(_, suspect)| wrong[suspect.row]) {
+        hits += 1.0;
+        precision += hits / (place + 1) as f64;
+    }
+    let all = wrong.iter().filter(|wrong| **wrong).count() as f64;
+    figures.insert("suspects".into(), json!(found.ranked.len()));
+    figures.insert("average_precision".into(), json!(precision / all));
     Ok(figures)
 }

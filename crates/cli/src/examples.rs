@@ -12,6 +12,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("data show", &["quadrat data show train.csv", "quadrat data show builtin:iris --json"]),
     ("data convert", &["quadrat data convert --in train.csv --out train.parquet"]),
     (
+        "audit",
+        &[
+            "quadrat audit --in builtin:letter --target class --report audit.html --json",
+            "quadrat audit --in train.csv --target label --suspects suspects.csv",
+        ],
+    ),
+    (
         "select",
         &[
             "quadrat select --in builtin:letter --method k-center --budget 1% --out chosen.csv",

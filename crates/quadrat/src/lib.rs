@@ -68,6 +68,8 @@ pub use quadrat_select as select;
 pub use glue::balanced;
 #[cfg(all(feature = "data", feature = "estimate"))]
 pub use glue::held_out;
+#[cfg(all(feature = "data", feature = "robust"))]
+pub use glue::{Audited, LabelledColumns, Unseen, save_resampled};
 #[cfg(feature = "data")]
 pub use glue::{
     ColumnUse, Imputation, LeftOut, MOST_CLASSES, Nominal, OnMissing, Part, Target, TargetKind, UsedColumn, WEIGHT,
@@ -75,8 +77,6 @@ pub use glue::{
 };
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};
-#[cfg(all(feature = "data", feature = "robust"))]
-pub use glue::{LabelledColumns, Unseen, save_resampled};
 #[cfg(all(feature = "data", feature = "select"))]
 pub use glue::{PoolColumns, Questions, save_selection};
 

@@ -22,6 +22,7 @@
 //! Resample training rows only: rows made from a test row, or a test row's copies, would leak it into training.
 
 mod adasyn;
+mod audit;
 mod borderline_smote;
 mod chain;
 mod draws;
@@ -44,6 +45,10 @@ pub mod training;
 mod votes;
 
 pub use adasyn::Adasyn;
+pub use audit::{
+    Audit, Cells, FEW, Field, Finding, Floor, LEAST_WRONG, NO_NAME, RATIO, Records, Suspect, Suspects, Trouble, audit,
+    floor, suspects,
+};
 pub use borderline_smote::{BorderlineSmote, Kind};
 pub use chain::{Chain, SmoteEnn, SmoteTomek};
 pub use draws::Generator;

@@ -64,7 +64,7 @@ const ARMS: [Arm; 7] = [
     DECAYED,
     Arm { name: "generalised cross-entropy", parameter: "odds of q", grid: &[0.5, 1.0, 2.0] },
     Arm { name: "bootstrap", parameter: "odds of the label's share", grid: &[0.5, 1.5, 4.5] },
-    Arm { name: "mixup", parameter: "alpha", grid: &[0.1, 0.3, 1.0] },
+    Arm { name: "mixup", parameter: "odds of alpha / 4", grid: &[0.1, 0.4, 1.6] },
     Arm { name: "label smoothing", parameter: "odds of the rate", grid: &[0.2, 0.6, 1.8] },
 ];
 /// The decay of all arms that do not tune it.
@@ -172,7 +172,7 @@ impl Plan {
         let mut elr = Elr { lambda: value as f32, ..Elr::default() };
         let mut gce = GeneralisedCrossEntropy { q: share };
         let mut bootstrap = Bootstrap { kind: Kind::Hard, share };
-        let mut mixup = Mixup { alpha: value.min(4.0), ..Mixup::default() };
+        let mut mixup = Mixup { alpha: 4.0 * f64::from(share), ..Mixup::default() };
         let mut smoothing = LabelSmoothing { rate: share };
         let mut method: Option<&mut dyn TrainMethod> = match arm.name {
             "elr" => Some(&mut elr),

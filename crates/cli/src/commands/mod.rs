@@ -2,6 +2,7 @@
 
 mod allocate;
 mod ask;
+mod audit;
 mod balance;
 mod certify;
 mod check;
@@ -26,6 +27,7 @@ use crate::output::Reply;
 use crate::terminal::Terminal;
 use allocate::Allocate;
 use ask::Ask;
+use audit::Audit;
 use balance::Balance;
 use check::Check;
 use clap::{Parser, Subcommand};
@@ -61,6 +63,8 @@ pub enum Command {
     /// The built-in data sets, what a file holds, or the file in another format
     #[command(subcommand)]
     Data(Data),
+    /// A labelled file -> which trouble it has, and which command mends it
+    Audit(Audit),
     /// Rows of a file -> a subset, with weights where the method defines them
     Select(Select),
     /// A labelled file -> a file whose classes are balanced
@@ -93,6 +97,7 @@ impl Command {
     /// Seed, threads and form of the answer, of the verbs that compute something.
     fn shared(&self) -> Option<&Run> {
         match self {
+            Command::Audit(args) => Some(&args.run),
             Command::Select(args) => Some(&args.work.run),
             Command::Balance(args) => Some(&args.work.run),
             Command::Sample(args) => Some(&args.work.run),
@@ -133,6 +138,7 @@ impl Command {
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
             Command::Data(args) => data::run(args),
+            Command::Audit(args) => with_terminal(|terminal| audit::run(args, terminal)),
             Command::Select(args) => with_terminal(|terminal| select::run(args, parameters, terminal)),
             Command::Balance(args) => with_terminal(|terminal| balance::run(args, parameters, terminal)),
             Command::Sample(args) => with_terminal(|terminal| sample::run(args, parameters, terminal)),

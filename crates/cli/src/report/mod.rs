@@ -72,14 +72,15 @@ impl Page {
 
 /// The command line that was typed, quoted for a shell.
 fn repeat(arguments: impl Iterator<Item = String>) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./,:=%+@".contains(c);
-    let words: Vec<String> = std::iter::once("quadrat".to_owned())
-        .chain(arguments.map(|word| {
-            let quoted = word.is_empty() || !word.chars().all(plain);
-            if quoted { format!("'{}'", word.replace('\'', "'\\''")) } else { word }
-        }))
-        .collect();
+    let words: Vec<String> = std::iter::once("quadrat".to_owned()).chain(arguments.map(|word| quoted(&word))).collect();
     words.join(" ")
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./,:=%+@".contains(c);
+    let needed = word.is_empty() || !word.chars().all(plain);
+    if needed { format!("'{}'", word.replace('\'', "'\\''")) } else { word.to_owned() }
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "list",
     "show",
     "data list",
     "data show",
     "data convert",
+    "audit",
     "select",
     "balance",
     "sample",

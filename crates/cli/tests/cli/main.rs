@@ -5,6 +5,7 @@
 
 mod allocate;
 mod ask;
+mod audit;
 mod certify;
 mod choose;
 mod columns;

@@ -146,6 +146,19 @@ pub struct ColumnUse {
 /// The column in which selections keep how much each row counts.
 pub const WEIGHT: &str = "weight";
 
+/// Why a column is left out that holds a number for each row.
+const NUMBERS_ROWS: &str = "numbers the rows";
+
+/// Why a column is left out that holds a name for each row.
+const NAMES_ROWS: &str = "a different text in every row";
+
+impl LeftOut {
+    /// Whether the column only says which row it is.
+    pub fn is_identifier(&self) -> bool {
+        self.why == NUMBERS_ROWS || self.why == NAMES_ROWS
+    }
+}
+
 /// Rows below which a column of consecutive numbers may well be a measure.
 const FEWEST_NUMBERED: usize = 10;
 
@@ -221,7 +234,7 @@ impl ColumnUse {
                     .push(format!("{} {what} the rows: used, because no other column can be", names.join(", ")));
             }
         } else {
-            let why = "numbers the rows";
+            let why = NUMBERS_ROWS;
             let out = |used: &UsedColumn| LeftOut { name: used.name.clone(), why: why.to_owned() };
             chosen.left_out.extend(features.iter().filter(|used| counts(used)).map(out));
             features.retain(|used| !counts(used));
@@ -436,7 +449,7 @@ fn as_feature(
             let levels = names.len() - usize::from(missing.is_some());
             let rows = codes.iter().filter(|code| Some(**code as usize) != missing).count();
             if levels > 0 && levels == rows {
-                Ok(Err("a different text in every row".into()))
+                Ok(Err(NAMES_ROWS.into()))
             } else if 2 * levels > rows {
                 Ok(Err(format!("free text: {levels} different ones")))
             } else {

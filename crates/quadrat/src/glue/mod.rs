@@ -3,6 +3,8 @@
 //! The layers below know either files ([`data`](crate::data)) or arrays (`select`, `robust`). Here a column gets its
 //! part: class, feature, text, embedding, score, label.
 
+#[cfg(feature = "robust")]
+mod audited;
 #[cfg(all(feature = "robust", feature = "regularize"))]
 mod balanced;
 mod columns;
@@ -22,6 +24,8 @@ mod questions;
 mod tags;
 mod target;
 
+#[cfg(feature = "robust")]
+pub use audited::Audited;
 #[cfg(all(feature = "robust", feature = "regularize"))]
 pub use balanced::balanced;
 pub use columns::{ColumnUse, LeftOut, Nominal, Part, UsedColumn, WEIGHT, Wish};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
 
+mod audit;
 mod checklist;
 mod golden;
 mod properties;
+mod suspects;
