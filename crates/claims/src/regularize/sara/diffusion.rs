@@ -74,7 +74,7 @@ impl TrainMethod for Noising {
     }
 }
 
-/// Images sampled by the model, class by class in turn, from 0 to 1, and their classes. Ancestral
+/// Images of 14 x 14 pixels sampled by the model, class by class in turn, from 0 to 1, and their classes. Ancestral
 /// steps; the image that a step aims at is kept within its range.
 pub(super) fn sample(parameters: &Parameters, n: usize, seed: Seed) -> Result<(Array2<f32>, Vec<u32>)> {
     let (betas, kept) = noise_rates();
