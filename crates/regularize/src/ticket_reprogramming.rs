@@ -205,7 +205,7 @@ pub struct LinearProbe {
 }
 
 impl LinearProbe {
-    /// Compute the features of all rows once and train the head on them.
+    /// Compute the features of all rows once and train the head on them, at the authors' learning rate of 0.01.
     ///
     /// # Errors
     /// A network that taps no features, or samples that do not fit it.
@@ -215,10 +215,26 @@ impl LinearProbe {
         data: &Samples,
         seed: quadrat_core::Seed,
     ) -> Result<LinearProbe> {
+        let authors = adaptation(seed).rate;
+        LinearProbe::fit_at(authors, network, parameters, data, seed)
+    }
+
+    /// [`LinearProbe::fit`] at another learning rate.
+    ///
+    /// # Errors
+    /// As there, or a rate that is no positive number.
+    pub fn fit_at(
+        rate: f64,
+        network: &dyn Network,
+        parameters: &Parameters,
+        data: &Samples,
+        seed: quadrat_core::Seed,
+    ) -> Result<LinearProbe> {
         let hidden = features(network, parameters, data.inputs.view())?;
         let head = Mlp::new(hidden.ncols(), &[], data.outputs());
         let samples = data.with_inputs(hidden);
-        let fit = adaptation(seed).fit(&head, &samples, None, &mut [], &Silent)?;
+        let trainer = Trainer { rate, ..adaptation(seed) };
+        let fit = trainer.fit(&head, &samples, None, &mut [], &Silent)?;
         Ok(LinearProbe { head, parameters: fit.parameters })
     }
 

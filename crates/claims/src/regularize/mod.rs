@@ -76,3 +76,24 @@ pub(crate) fn resized(images: &Array2<f32>, from: usize, to: usize) -> Result<Ar
     }
     Array2::from_shape_vec((images.nrows(), to * to), all).map_err(wrong)
 }
+
+/// A built-in set of square images at `to` pixels a side, pixels from 0 to 1.
+fn images(name: &str, to: usize) -> Result<Samples> {
+    let (x, y, classes) = builtin::labelled(name)?;
+    let side = x.ncols().isqrt();
+    let white = if name == "digits" { 16.0 } else { 255.0 };
+    let pixels = x.mapv(|v| (v / white) as f32);
+    Samples::classes(if side == to { pixels } else { resized(&pixels, side, to)? }, y, classes.len())
+}
+
+/// Parts of so many rows each, drawn without overlap.
+fn parts<const N: usize>(all: &Samples, sizes: [usize; N], seed: Seed) -> [Samples; N] {
+    let mut rows: Vec<u32> = (0..all.len() as u32).collect();
+    seed.stream("split").rng(0).shuffle(&mut rows);
+    let mut rest = &rows[..];
+    sizes.map(|size| {
+        let (part, others) = rest.split_at(size.min(rest.len()));
+        rest = others;
+        all.select(part)
+    })
+}
