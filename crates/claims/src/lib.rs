@@ -9,6 +9,8 @@ mod checkpoint;
 mod claim;
 pub mod estimate;
 mod figures;
+#[cfg(feature = "networks")]
+mod networks;
 mod pages;
 mod record;
 #[cfg(feature = "networks")]

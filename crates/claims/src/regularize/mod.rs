@@ -1,6 +1,5 @@
-//! Claims of `quadrat-regularize`, and the data and figures that they share.
+//! Claims of `quadrat-regularize`.
 
-mod pool;
 pub mod ps_kd;
 pub mod quantnas;
 pub mod random_pruning;
@@ -9,91 +8,3 @@ pub mod sara;
 pub mod self_tuning_network;
 pub mod ticket_reprogramming;
 pub mod weight_compander;
-
-use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Result, Seed};
-use quadrat_data::builtin;
-use quadrat_nn::{Network, Parameters, Samples, predict};
-use quadrat_numeric::calibration::{self, Scheme};
-use quadrat_regularize::classes_of;
-
-/// Rows to train on and rows to test on, drawn from a built-in set. Pixels go from 0 to 1; other columns are centred and
-/// scaled by the training rows.
-pub(crate) fn split(name: &str, train: usize, test: usize, seed: Seed) -> Result<(Samples, Samples)> {
-    let (x, y, classes) = builtin::labelled(name)?;
-    if train + test > y.len() {
-        let want = format!("`{name}` has {} rows", y.len());
-        return Err(Error::input("rows", format!("{train} and {test}"), want));
-    }
-    let mut rows: Vec<usize> = (0..y.len()).collect();
-    seed.stream("split").rng(0).shuffle(&mut rows);
-    let (train_rows, rest) = rows.split_at(train);
-    let part = |rows: &[usize]| x.select(Axis(0), rows);
-    let (mut a, mut b) = (part(train_rows), part(&rest[..test]));
-    match name {
-        "mnist" | "fashion-mnist" => [&mut a, &mut b].into_iter().for_each(|x| *x /= 255.0),
-        "digits" => [&mut a, &mut b].into_iter().for_each(|x| *x /= 16.0),
-        _ => {
-            for (mut a, mut b) in a.columns_mut().into_iter().zip(b.columns_mut()) {
-                let (mean, deviation) = (a.mean().unwrap_or(0.0), a.std(0.0).max(1e-12));
-                a.mapv_inplace(|v| (v - mean) / deviation);
-                b.mapv_inplace(|v| (v - mean) / deviation);
-            }
-        }
-    }
-    let samples = |x: Array2<f64>, rows: &[usize]| {
-        let labels = rows.iter().map(|row| y[*row]).collect();
-        Samples::classes(x.mapv(|v| v as f32), labels, classes.len())
-    };
-    Ok((samples(a, train_rows)?, samples(b, &rest[..test])?))
-}
-
-/// Share of wrong rows, NLL, ECE of 15 bins, AURC and its excess.
-fn figures(p: &Array2<f32>, labels: &[u32]) -> Result<[(&'static str, f64); 5]> {
-    let wrong = 1.0 - quadrat_nn::accuracy(p, labels);
-    Ok([
-        ("error", wrong),
-        ("nll", calibration::nll(p.view(), labels)?),
-        ("ece", calibration::ece(p.view(), labels, 15, Scheme::EqualWidth)?),
-        ("aurc", calibration::aurc(p.view(), labels)?),
-        ("excess aurc", calibration::excess_aurc(p.view(), labels)?),
-    ])
-}
-
-/// Share of test rows whose class is right.
-pub(crate) fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Samples) -> Result<f64> {
-    let scores = predict(network, parameters, test.inputs.view(), &[])?;
-    Ok(quadrat_nn::accuracy(&scores, classes_of(test)?))
-}
-
-/// Square grey images of `from` pixels a side (one a row) at `to` pixels a side.
-pub(crate) fn resized(images: &Array2<f32>, from: usize, to: usize) -> Result<Array2<f32>> {
-    let wrong = |e| Error::numeric("images", format!("{e}"));
-    let mut all = Vec::with_capacity(images.nrows() * to * to);
-    for image in images.outer_iter() {
-        let square = image.to_owned().into_shape_with_order((1, from, from)).map_err(wrong)?;
-        all.extend(quadrat_data::images::resize(square, (to, to)));
-    }
-    Array2::from_shape_vec((images.nrows(), to * to), all).map_err(wrong)
-}
-
-/// A built-in set of square images at `to` pixels a side, pixels from 0 to 1.
-fn images(name: &str, to: usize) -> Result<Samples> {
-    let (x, y, classes) = builtin::labelled(name)?;
-    let side = x.ncols().isqrt();
-    let white = if name == "digits" { 16.0 } else { 255.0 };
-    let pixels = x.mapv(|v| (v / white) as f32);
-    Samples::classes(if side == to { pixels } else { resized(&pixels, side, to)? }, y, classes.len())
-}
-
-/// Parts of so many rows each, drawn without overlap.
-fn parts<const N: usize>(all: &Samples, sizes: [usize; N], seed: Seed) -> [Samples; N] {
-    let mut rows: Vec<u32> = (0..all.len() as u32).collect();
-    seed.stream("split").rng(0).shuffle(&mut rows);
-    let mut rest = &rows[..];
-    sizes.map(|size| {
-        let (part, others) = rest.split_at(size.min(rest.len()));
-        rest = others;
-        all.select(part)
-    })
-}

@@ -2,8 +2,8 @@
 
 mod identities;
 
-use super::figures;
-use super::pool::{Pool, add_noise};
+use crate::networks::figures;
+use crate::networks::{Pool, add_noise};
 use crate::tune::tune_both;
 use crate::{Figure, Repetitions, Trial};
 use ndarray::Array2;
@@ -30,6 +30,9 @@ const PLAIN: &str = "cross-entropy";
 const SMOOTH: &str = "label smoothing";
 const OURS: &str = "ps-kd";
 const SCALED: &str = "temperature scaling";
+
+/// What a lower NLL has to come to, as a factor; the paper's is 1.4.
+const LOWER: f64 = 1.015;
 
 const TEST: usize = 2_000;
 const HIDDEN: [usize; 2] = [128, 128];
@@ -82,12 +85,14 @@ fn evidence(settings: &[Setting], epochs: usize) -> Evidence {
     for setting in settings {
         let name = setting.name;
         let metric = |what: &str| format!("{what}/{name}");
-        let says = format!("{name}: ps-kd has a lower nll than cross-entropy");
         let below = Relation::Below(1.0);
         if name == CLEAN.name {
+            let says = format!("{name}: ps-kd has a lower nll than cross-entropy");
             e.report(&says, &metric("nll"), OURS, Some(PLAIN), below).by(By::Ratio);
         } else {
-            e.expect(&says, &metric("nll"), OURS, Some(PLAIN), below).by(By::Ratio).matters(1.015);
+            let says = format!("{name}: ps-kd's nll is 1.5% lower than cross-entropy's or more");
+            let lower = Relation::Below(1.0 / LOWER);
+            e.expect(&says, &metric("nll"), OURS, Some(PLAIN), lower).by(By::Ratio).matters(LOWER);
         }
         let says = format!("{name}: cross-entropy has learnt: at most four rows of ten are wrong");
         e.gate(&says, &metric("error"), PLAIN, None, Relation::Below(0.4)).matters(0.05);
@@ -112,7 +117,9 @@ fn evidence(settings: &[Setting], epochs: usize) -> Evidence {
          draws from them."
             .into(),
         "Changed after the first records, where six expectations decided together, two of them on clean letters, and no arm \
-         was tuned: noisy letters are new, the NLL decides, as a ratio, and the network for clothes is small."
+         was tuned: noisy letters are new, the NLL decides, as a ratio, and the network for clothes is small. Runs from seeds 0, \
+         1 and 2 asked for any gain: on noisy letters it was about 0.4%, which no limit of nothing can settle; what is asked \
+         for since, from fresh seeds, is what the plan calls a difference that matters."
             .into(),
     ];
     e

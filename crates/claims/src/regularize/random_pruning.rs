@@ -2,8 +2,8 @@
 
 mod network;
 
-use super::{figures, images, parts};
 use crate::figures::{point, slope};
+use crate::networks::{self, figures, images, parts};
 use crate::tune::tune;
 use crate::{Repetitions, Trial};
 use network::Normalised;
@@ -145,7 +145,7 @@ impl Plan {
                 let mut random = pruning(Rule::Erk);
                 let method = sparse.then_some(&mut random as _);
                 let fitted = network.fit(&train, (self.epochs, rate), None, method, seed)?;
-                super::accuracy(&network, &fitted, &test).map(|share| 1.0 - share)
+                networks::accuracy(&network, &fitted, &test).map(|share| 1.0 - share)
             })
         };
         let widths = self.widths.iter().map(|&width| {
@@ -166,7 +166,7 @@ impl Plan {
         let (mut found, mut gaps) = (Vec::new(), Vec::new());
         for (&width, &(dense_rate, sparse_rate)) in self.widths.iter().zip(&rates.widths) {
             let network = Normalised { width };
-            let own = |network: Normalised, fitted: &Parameters| super::accuracy(&network, fitted, &test);
+            let own = |network: Normalised, fitted: &Parameters| networks::accuracy(&network, fitted, &test);
             let dense = network.fit(&train, (self.epochs, dense_rate), None, None, seed)?;
             let random = network.fit(&train, (self.epochs, sparse_rate), None, Some(&mut pruning(Rule::Erk)), seed)?;
             let reached = [own(network, &dense)?, own(network, &random)?];

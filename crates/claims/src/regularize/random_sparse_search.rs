@@ -1,7 +1,7 @@
 //! Random search for a sparse network before training: does it find better networks than drawing one?
 
-use super::accuracy;
-use super::pool::Pool;
+use crate::networks::Pool;
+use crate::networks::accuracy;
 use crate::tune::tune;
 use crate::{Figure, Repetitions, Trial};
 use quadrat_core::{By, Evidence, Relation, Result, Seed, Silent, stats};

@@ -3,8 +3,8 @@
 mod diffusion;
 mod judge;
 
-use super::resized;
 use crate::Trial;
+use crate::networks::resized;
 use diffusion::{Noising, STEPS, denoiser, rows_of, sample};
 use judge::{Judge, Setting, frechet};
 use ndarray::{Array2, s};

@@ -1,7 +1,7 @@
 //! Strengths tuned while training: one run against a search of many, from any start, and is the schedule worth keeping?
 
-use super::split;
 use crate::Trial;
+use crate::networks::split;
 use ndarray::{Array1, Array2};
 use quadrat_core::{Evidence, Plot, Relation, Result, Rng, Seed, Series, Silent};
 use quadrat_nn::{

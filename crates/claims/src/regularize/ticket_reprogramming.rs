@@ -2,7 +2,7 @@
 
 mod adaptation;
 
-use super::{figures, images};
+use crate::networks::{figures, images};
 use crate::tune::tune;
 use crate::{Repetitions, Trial};
 use adaptation::{Images, Task, Way, tasks};

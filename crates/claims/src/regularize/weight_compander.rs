@@ -3,8 +3,8 @@
 mod bounds;
 mod identities;
 
-use super::accuracy;
-use super::pool::{Pool, add_noise};
+use crate::networks::accuracy;
+use crate::networks::{Pool, add_noise};
 use crate::tune::tune_both;
 use crate::{Figure, Repetitions, Trial};
 use bounds::{Clip, structure};

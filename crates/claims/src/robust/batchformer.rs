@@ -1,6 +1,6 @@
 //! BatchFormer: do rare classes gain when the rows of a batch look at each other in training?
 
-use crate::regularize::{resized, split};
+use crate::networks::{resized, split};
 use crate::trial::Quiet;
 use crate::tune::tune;
 use crate::{Repetitions, Trial};

@@ -2,7 +2,7 @@
 
 mod theory;
 
-use crate::regularize::{resized, split};
+use crate::networks::{resized, split};
 use crate::trial::Quiet;
 use crate::tune::tune;
 use crate::{Repetitions, Trial};

@@ -1,6 +1,6 @@
 //! What the claims about few labels share: digits of which forty have a label, and a training with the others beside them.
 
-use crate::regularize::{accuracy, resized, split};
+use crate::networks::{accuracy, resized, split};
 use crate::trial::Quiet;
 use crate::{Figure, Repetitions, Trial};
 use quadrat_core::{Evidence, Result, Rng, Seed};

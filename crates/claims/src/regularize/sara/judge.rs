@@ -1,8 +1,8 @@
 //! What is compared: a model that has learnt digits, and a judge of images that are drawn from it.
 
-use super::super::{resized, split};
 use super::diffusion::{Noising, denoiser, rows_of, sample};
 use super::{CLASSES, PIXELS, Plan, SIDE, STYLED, Style};
+use crate::networks::{resized, split};
 use ndarray::{Array2, Axis, concatenate};
 use quadrat_core::{Error, Evidence, Result, Seed, Silent};
 use quadrat_nn::{Loss, Mlp, Optimizer, Parameters, Samples, Trainer, features, predict};

@@ -1,7 +1,7 @@
 //! New tasks, and a network put to them by a probe or a prompt.
 
-use super::super::parts;
 use super::{SIDE, SOURCE};
+use crate::networks::parts;
 use ndarray::{Array2, Axis, concatenate};
 use quadrat_core::{Error, Result, Seed, Silent};
 use quadrat_nn::{ConvNet, Samples, predict};
