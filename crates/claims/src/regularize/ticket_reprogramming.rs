@@ -45,7 +45,7 @@ const MEAN_ECE: &str = "ece/both tasks and ways";
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let small = Plan { source: 300, upstream: 100, epochs: 2, rounds: 2, steps: 20, shots: 3, test: 100, most: 2 };
+    let small = Plan { source: 300, upstream: 100, epochs: 2, rounds: 2, steps: 20, shots: 10, test: 100, most: 2 };
     let full = Plan { source: 2_000, upstream: 500, epochs: 6, rounds: 4, steps: 150, shots: 10, test: 600, most: 40 };
     let plan = trial.at(small, Plan { most: 10, ..full }, full);
     let all = Images {

@@ -54,7 +54,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
         Plan { rows: 100, epochs: 1, arms: &ARMS, most: 2 },
         Plan { rows: 300, epochs: 25, arms: &ARMS[..3], most: 20 },
-        Plan { rows: 400, epochs: 30, arms: &ARMS, most: 48 },
+        Plan { rows: 400, epochs: 30, arms: &ARMS, most: 80 },
     );
     let mut evidence = plan.evidence();
     let apart = trial.seed.stream("tuning");
@@ -100,7 +100,7 @@ impl Plan {
             ),
         );
         let says = "the three rarest classes: more accurate than balanced softmax alone";
-        e.expect(says, &metric("rare"), OURS.name, Some(BALANCED.name), Relation::Above(0.0)).matters(0.03);
+        e.expect(says, &metric("rare"), OURS.name, Some(BALANCED.name), Relation::Above(0.0)).matters(0.01);
         let says = "the network learns: half of all classes with cross-entropy alone";
         e.gate(says, &metric("all"), PLAIN.name, None, Relation::Above(0.5)).matters(0.1);
         let says = "the classes are unequal: cross-entropy alone tells less than 80% of the three rarest";
@@ -115,7 +115,11 @@ impl Plan {
                 e.report(&says, &metric("rare"), ours, Some(rival), Relation::Above(0.0));
             }
         }
-        e.notes.push("Judged, as it is used, without the layer.".into());
+        e.notes.push(
+            "Judged, as it is used, without the layer. From seed 0 a first plan, for a gain of three points, took 8 repetitions, measured \
+             0.4 points (-1.4 to 2.1) and decided nothing; it is for one point since, from seeds of its own."
+                .into(),
+        );
         e
     }
 

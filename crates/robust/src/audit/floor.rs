@@ -39,9 +39,9 @@ const REACH: f64 = 1.920_729;
 
 /// The floor of disagreement between labels and the likeliest classes. Probabilities are out of fold.
 pub fn floor(probabilities: ArrayView2<f64>, labels: &[u32]) -> Floor {
-    let p = probabilities.as_standard_layout();
-    let rows = p.as_slice().unwrap_or_default().chunks_exact(p.ncols().max(1)).zip(labels);
-    let mut sure: Vec<(f64, bool)> = rows
+    let mut sure: Vec<(f64, bool)> = probabilities
+        .outer_iter()
+        .zip(labels)
         .map(|(p, label)| {
             let class = likeliest(p);
             (p[class as usize], class != *label)

@@ -27,8 +27,7 @@ pub(super) struct OutOfFold {
 impl OutOfFold {
     /// Whether the likeliest class is the label, row by row.
     pub fn right(&self, labels: &[u32]) -> Vec<bool> {
-        let rows = self.p.as_slice().unwrap_or_default().chunks_exact(self.p.ncols().max(1));
-        rows.zip(labels).map(|(p, label)| likeliest(p) == *label).collect()
+        self.p.outer_iter().zip(labels).map(|(p, label)| likeliest(p) == *label).collect()
     }
 
     /// The share of rows in which it is.

@@ -62,7 +62,8 @@ const BLOCK: usize = 8192;
 pub fn suspects(probabilities: ArrayView2<f64>, labels: &[u32]) -> Result<Suspects> {
     check(probabilities, labels)?;
     let p = probabilities.as_standard_layout();
-    let (p, classes) = (p.as_slice().unwrap_or_default(), p.ncols());
+    let classes = p.ncols();
+    let p = p.as_slice().ok_or_else(|| Error::numeric("probabilities", "not row by row"))?;
     let blocks = || p.par_chunks(BLOCK * classes).zip(labels.par_chunks(BLOCK));
     let sums = blocks().map(|(p, labels)| {
         let mut sums = vec![(0.0, 0usize); classes];
@@ -114,9 +115,9 @@ fn class_of(p: &[f64], thresholds: &[f64], likeliest: u32) -> Option<u32> {
 }
 
 /// The most probable class, of equally probable ones the lowest.
-pub(super) fn likeliest(p: &[f64]) -> u32 {
-    let best = |(at, top): (u32, f64), (i, v): (usize, &f64)| if *v > top { (i as u32, *v) } else { (at, top) };
-    p.iter().enumerate().fold((0, f64::NEG_INFINITY), best).0
+pub(super) fn likeliest<'a>(p: impl IntoIterator<Item = &'a f64>) -> u32 {
+    let best = |(at, top): (u32, f64), (i, v): (u32, &f64)| if *v > top { (i, *v) } else { (at, top) };
+    (0..).zip(p).fold((0, f64::NEG_INFINITY), best).0
 }
 
 /// Labels against the classes that rows look like, each label's row brought to its count.
