@@ -13,7 +13,7 @@ HEAD = """# Side by side
 Written by `bench/table.py`; do not edit. Each row is one run of a script under `bench/`: Quadrat and the peer on the same
 data, in turn, in processes of their own, on two threads; medians. *Times faster* is the peer's wall-clock time over ours
 (below 1 the peer is faster). Absolute times are there to show the size of the work only: the machine was not idle, and
-both sides were slowed alike. For networks (nn_ops, nn_train) the time is the quickest step's, and single operations run on
+both sides were slowed alike. For networks (nn_ops, nn_train, labels) the time is the quickest step's, and single operations run on
 one thread. Memory is the process's peak, data included, unless the row says *extra*, which counts
 what the call adds to it.
 
@@ -83,12 +83,12 @@ def pairs(results, name):
 
 
 def steps(results, name):
-    """nn_ops, nn_train: the quickest step of each side."""
+    """nn_ops, nn_train, labels: the quickest step of each side."""
     for case, run in results.items():
         if case != "machine":
-            ours, theirs = run["ours"], run["peer"]
-            yield line(case, ours["best_seconds"], mib(ours["peak_bytes"]), theirs["peer"], theirs["best_seconds"],
-                       mib(theirs["peak_bytes"]))
+            ours, theirs = run["ours"], run.get("peer")
+            more = (theirs["peer"], theirs["best_seconds"], mib(theirs["peak_bytes"])) if theirs else ()
+            yield line(case, ours["best_seconds"], mib(ours["peak_bytes"]), *more)
 
 
 def accuracies(results, name):
@@ -143,6 +143,7 @@ SHAPES = {
     "nn_fit": accuracies,
     "nn_ops": steps,
     "nn_train": steps,
+    "labels": steps,
     "sobol": sobol,
     "score": pairs,
     "pretrain": pairs,
