@@ -148,6 +148,23 @@ pub fn rand_augment(
     }
 }
 
+/// Moves one channel of an image, mirrored left to right first if asked for; what becomes free is 0.
+pub fn move_plane(
+    plane: &mut [f32],
+    [h, w]: [usize; 2],
+    [down, right]: [isize; 2],
+    mirrored: bool,
+    old: &mut Vec<f32>,
+) {
+    old.clear();
+    old.extend_from_slice(plane);
+    for (i, pixel) in plane.iter_mut().enumerate() {
+        let (y, x) = (i / w, if mirrored { w - 1 - i % w } else { i % w });
+        let from = y.checked_add_signed(-down).zip(x.checked_add_signed(-right));
+        *pixel = from.filter(|(y, x)| *y < h && *x < w).map_or(0.0, |(y, x)| old[y * w + x]);
+    }
+}
+
 /// The nearest byte.
 fn byte(v: f32) -> u8 {
     (v * 255.0 + 0.5) as u8

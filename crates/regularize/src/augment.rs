@@ -2,6 +2,7 @@
 
 use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
 use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
+use quadrat_numeric::rand_augment::move_plane;
 use quadrat_numeric::{by_rows, matrix};
 
 /// Random shifts, mirror images and crops of rows that are images (channels x height x width).
@@ -102,23 +103,6 @@ pub(crate) fn each_image(batch: &mut Batch, mut change: impl FnMut(usize, &mut [
     values.chunks_mut(width.max(1)).enumerate().for_each(|(row, image)| change(row, image));
     batch.inputs = matrix((rows, width), values)?;
     Ok(())
-}
-
-/// Moves one channel of an image, mirrored left to right first if asked for; what becomes free is 0.
-pub(crate) fn move_plane(
-    plane: &mut [f32],
-    [h, w]: [usize; 2],
-    [down, right]: [isize; 2],
-    mirrored: bool,
-    old: &mut Vec<f32>,
-) {
-    old.clear();
-    old.extend_from_slice(plane);
-    for (i, pixel) in plane.iter_mut().enumerate() {
-        let (y, x) = (i / w, if mirrored { w - 1 - i % w } else { i % w });
-        let from = y.checked_add_signed(-down).zip(x.checked_add_signed(-right));
-        *pixel = from.filter(|(y, x)| *y < h && *x < w).map_or(0.0, |(y, x)| old[y * w + x]);
-    }
 }
 
 /// The part of a plane that begins at `[top, left]` and has this share of its sides, as large as the whole.

@@ -1,8 +1,9 @@
 //! Strengths that can be tuned, their ranges, and how they act on a batch.
 
-use crate::augment::{Augment, each_image, image_shape, move_plane};
+use crate::augment::{Augment, each_image, image_shape};
 use quadrat_core::{Error, Result, Rng};
 use quadrat_nn::{Batch, Run};
+use quadrat_numeric::rand_augment::move_plane;
 use std::fmt;
 
 /// A way to regularise whose strength is a number.

@@ -8,7 +8,7 @@
 //! Distribution alignment (Berthelot et al. 2020, arXiv 1911.09785) first divides p by its running mean, and is on by default: with
 //! four labels a class one class otherwise takes over in some runs. The authors average weights with 0.999 (`--average`).
 
-use super::{Memory, Rule, Target, Views, likeliest, pull};
+use super::{Memory, Rule, Views, likeliest};
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, Forward, MethodState, Parameters, Piece, Run, Tensor, TrainMethod};
@@ -71,10 +71,7 @@ impl TrainMethod for FixMatch {
     fn loss(&self, _: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
         let parts = self.memory.parts(piece.batch)?;
         let p = self.memory.said(&self.rule, piece.scores(outputs)?.view(), &parts);
-        let taught = pull(outputs, &parts.strong, p.nrows(), |row| {
-            let sure = likeliest(p.row(row)).1 >= self.rule.tau;
-            Target::by(&self.rule, &p, row).filter(|_| sure).map(|target| (target, self.rule.lambda))
-        });
+        let taught = self.memory.teach(&self.rule, outputs, &p, &parts.strong, |_| self.rule.tau);
         Ok(rows + taught)
     }
 

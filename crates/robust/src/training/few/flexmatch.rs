@@ -7,7 +7,7 @@
 //!
 //! Rows are counted at τ itself, whatever their class's threshold.
 
-use super::{Memory, Rule, Target, Views, likeliest, pull};
+use super::{Memory, Rule, Views, likeliest};
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Error, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, Forward, MethodState, Parameters, Piece, Run, Tensor, TrainMethod};
@@ -89,11 +89,7 @@ impl TrainMethod for FlexMatch {
         let parts = self.memory.parts(piece.batch)?;
         let p = self.memory.said(&self.rule, piece.scores(outputs)?.view(), &parts);
         let thresholds = self.thresholds();
-        let taught = pull(outputs, &parts.strong, p.nrows(), |row| {
-            let (class, sure) = likeliest(p.row(row));
-            let sure = sure >= thresholds[class];
-            Target::by(&self.rule, &p, row).filter(|_| sure).map(|target| (target, self.rule.lambda))
-        });
+        let taught = self.memory.teach(&self.rule, outputs, &p, &parts.strong, |class| thresholds[class]);
         Ok(rows + taught)
     }
 

@@ -152,6 +152,21 @@ impl Memory {
         p
     }
 
+    /// What those rows teach, to their copies in `to`, whose likeliest class is as probable as `least` asks of it.
+    fn teach(
+        &self,
+        rule: &Rule,
+        outputs: &Tensor<2>,
+        p: &Array2<f32>,
+        to: &Range<usize>,
+        least: impl Fn(usize) -> f32 + Sync,
+    ) -> Tensor<1> {
+        pull(outputs, to, p.nrows(), |row| {
+            let (class, sure) = likeliest(p.row(row));
+            Target::by(rule, p, row).filter(|_| sure >= least(class)).map(|target| (target, rule.lambda))
+        })
+    }
+
     /// Keeps the batch's mean, and counts who taught.
     fn keep(&mut self, outputs: ArrayView2<f32>, parts: &Parts, taught: usize) {
         let p = calibration::probabilities(outputs.slice(s![parts.weak.clone(), ..]), 1.0);

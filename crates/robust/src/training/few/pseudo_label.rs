@@ -3,7 +3,7 @@
 //! Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural Networks", ICML 2013 workshop, with
 //! the threshold that later work added. The row that is taught is the one that was looked at: no stronger view of it.
 
-use super::{Memory, Rule, Target, Views, likeliest, pull};
+use super::{Memory, Rule, Views, likeliest};
 use ndarray::ArrayView2;
 use quadrat_core::{Area, Card, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, Forward, MethodState, Parameters, Piece, Run, Tensor, TrainMethod};
@@ -66,10 +66,7 @@ impl TrainMethod for PseudoLabel {
     fn loss(&self, _: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
         let parts = self.memory.parts(piece.batch)?;
         let p = self.memory.said(&self.rule, piece.scores(outputs)?.view(), &parts);
-        let taught = pull(outputs, &parts.weak, p.nrows(), |row| {
-            let sure = likeliest(p.row(row)).1 >= self.rule.tau;
-            Target::by(&self.rule, &p, row).filter(|_| sure).map(|target| (target, self.rule.lambda))
-        });
+        let taught = self.memory.teach(&self.rule, outputs, &p, &parts.weak, |_| self.rule.tau);
         Ok(rows + taught)
     }
 

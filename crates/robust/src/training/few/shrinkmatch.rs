@@ -13,7 +13,7 @@
 //! Chosen here: one p, aligned if at all, for the mask, the order and conf (the authors' STL-10 program mixes two); ρ runs through
 //! (their CIFAR program begins anew in each epoch); two classes cannot be shrunk and are refused.
 
-use super::{Memory, Rule, Target, Views, likeliest, pull};
+use super::{Memory, Rule, Views, likeliest};
 use ndarray::{ArrayView1, ArrayView2};
 use quadrat_core::{Area, Card, Error, Method, Result, Settings};
 use quadrat_nn::{Batch, EpochEnd, Forward, MethodState, Parameters, Piece, Run, Spec, Tensor, TrainMethod, ops};
@@ -181,10 +181,7 @@ impl TrainMethod for ShrinkMatch {
     fn loss(&self, forward: &mut Forward, piece: &Piece, outputs: &Tensor<2>, rows: Tensor<1>) -> Result<Tensor<1>> {
         let parts = self.memory.parts(piece.batch)?;
         let p = self.memory.said(&self.rule, piece.scores(outputs)?.view(), &parts);
-        let taught = pull(outputs, &parts.strong, p.nrows(), |row| {
-            let sure = likeliest(p.row(row)).1 >= self.rule.tau;
-            Target::by(&self.rule, &p, row).filter(|_| sure).map(|target| (target, self.rule.lambda))
-        });
+        let taught = self.memory.teach(&self.rule, outputs, &p, &parts.strong, |_| self.rule.tau);
         let unsure: Vec<Option<(Shrunk, f32)>> = p
             .outer_iter()
             .map(|p| {

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use quadrat_core::{Error, Result, Rng, Seed, Settings};
 use quadrat_nn::{Batch, Run};
-use quadrat_numeric::rand_augment::rand_augment;
+use quadrat_numeric::rand_augment::{move_plane, rand_augment};
 use quadrat_numeric::{by_rows, matrix};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -89,20 +89,13 @@ impl Views {
     }
 
     /// Moves an image by up to an eighth of its sides; what becomes free is black.
-    fn shift(&self, image: &mut [f32], [channels, h, w]: [usize; 3], rng: &mut Rng) {
+    fn shift(&self, image: &mut [f32], [_, h, w]: [usize; 3], rng: &mut Rng) {
         let mut by = |side: usize| rng.below(2 * (side / 8) + 1) as isize - (side / 8) as isize;
         let (down, right) = (by(h), by(w));
         let mirrored = self.flip && rng.below(2) == 1;
-        let old = image.to_vec();
-        for channel in 0..channels {
-            for y in 0..h {
-                for x in 0..w {
-                    let from_x = if mirrored { w - 1 - x } else { x };
-                    let from = y.checked_add_signed(-down).zip(from_x.checked_add_signed(-right));
-                    let inside = from.filter(|(y, x)| *y < h && *x < w);
-                    image[(channel * h + y) * w + x] = inside.map_or(0.0, |(y, x)| old[(channel * h + y) * w + x]);
-                }
-            }
+        let mut old = Vec::new();
+        for plane in image.chunks_exact_mut((h * w).max(1)) {
+            move_plane(plane, [h, w], [down, right], mirrored, &mut old);
         }
     }
 }
