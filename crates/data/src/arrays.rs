@@ -4,7 +4,7 @@ use crate::spell::{self, is_missing, push_plain};
 use crate::{ColumnType, Values, json};
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, LargeStringArray};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, LargeListArray, LargeStringArray};
 use arrow_schema::{DataType, Field};
 use arrow_select::take::take;
 use std::sync::Arc;
@@ -173,6 +173,10 @@ impl Values {
             Values::Text(v) => Arc::new(LargeStringArray::from_iter_values(v)),
             Values::Category { codes, names } => {
                 Arc::new(codes.iter().map(|c| names.get(*c as usize).map(String::as_str)).collect::<LargeStringArray>())
+            }
+            Values::Vectors(vectors) => {
+                let rows = vectors.outer_iter().map(|row| Some(row.to_vec().into_iter().map(Some)));
+                Arc::new(LargeListArray::from_iter_primitive::<Float64Type, _, _>(rows))
             }
         }
     }

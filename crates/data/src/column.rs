@@ -1,5 +1,6 @@
 //! What a column is, and values to put beside or under the user's own.
 
+use ndarray::Array2;
 use quadrat_core::{Error, Result};
 
 /// What a column holds.
@@ -101,6 +102,8 @@ pub enum Values {
         /// Names of the categories.
         names: Vec<String>,
     },
+    /// Lists of numbers, a row each.
+    Vectors(Array2<f64>),
 }
 
 impl Values {
@@ -111,6 +114,7 @@ impl Values {
             Values::Integer(v) => v.len(),
             Values::Text(v) => v.len(),
             Values::Category { codes, .. } => codes.len(),
+            Values::Vectors(vectors) => vectors.nrows(),
         }
     }
 

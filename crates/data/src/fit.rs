@@ -11,12 +11,14 @@ use crate::{Column, ColumnType, Missing, Table, Values, cell};
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Int64Array, LargeStringArray, PrimitiveArray, UInt32Array,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeListArray, Int64Array, LargeListArray,
+    LargeStringArray, ListArray, PrimitiveArray, UInt32Array,
 };
-use arrow_buffer::i256;
+use arrow_buffer::{OffsetBuffer, i256};
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::concat::concat;
 use arrow_select::take::take;
+use ndarray::Array2;
 use quadrat_core::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,6 +39,7 @@ pub(crate) fn fit(table: &Table, name: &str, values: &Values, form: Form) -> Res
         Values::Float(v) => numbers(v, field.data_type()),
         Values::Integer(v) => whole(v, field.data_type()),
         Values::Text(_) => text(values, field.data_type()),
+        Values::Vectors(vectors) => lists(vectors, field.data_type()),
         // Spelt as the file spells them; the empty name stands for a missing value.
         Values::Category { .. } if form == Form::Text => text(values, &DataType::LargeUtf8),
         Values::Category { codes, names } => match text(values, field.data_type()) {
@@ -123,6 +126,31 @@ fn text(values: &Values, to: &DataType) -> Option<ArrayRef> {
     let made = values.to_array();
     let made = made.as_string_opt::<i64>()?;
     words(&made.iter().map(|text| text.filter(|text| !text.is_empty())).collect(), to)
+}
+
+/// Vectors in a column of lists, or of texts that hold JSON lists.
+fn lists(vectors: &Array2<f64>, to: &DataType) -> Option<ArrayRef> {
+    let flat: Vec<f64> = vectors.iter().copied().collect();
+    let width = vectors.ncols();
+    let lengths = std::iter::repeat_n(width, vectors.nrows());
+    Some(match to {
+        DataType::FixedSizeList(item, size) if usize::try_from(*size) == Ok(width) => {
+            let items = numbers(&flat, item.data_type())?;
+            Arc::new(FixedSizeListArray::try_new(item.clone(), *size, items, None).ok()?)
+        }
+        DataType::List(item) => {
+            let items = numbers(&flat, item.data_type())?;
+            Arc::new(ListArray::try_new(item.clone(), OffsetBuffer::from_lengths(lengths), items, None).ok()?)
+        }
+        DataType::LargeList(item) => {
+            let items = numbers(&flat, item.data_type())?;
+            Arc::new(LargeListArray::try_new(item.clone(), OffsetBuffer::from_lengths(lengths), items, None).ok()?)
+        }
+        _ => {
+            let spelt = vectors.outer_iter().map(|row| Some(format!("{:?}", row.to_vec())));
+            words(&spelt.collect::<LargeStringArray>(), to)?
+        }
+    })
 }
 
 fn words(texts: &LargeStringArray, to: &DataType) -> Option<ArrayRef> {

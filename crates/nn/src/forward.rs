@@ -198,6 +198,11 @@ impl<'a> Forward<'a> {
         self.linear(name, features)
     }
 
+    /// The name of the last layer of a network whose pass is over, if it is a [`Forward::head`].
+    pub fn head_name(&self) -> Option<&str> {
+        self.head.as_deref()
+    }
+
     /// The network's last layer once more, on other features, for a pass that has been through the network.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub use inputs::{Entries, Input, Inputs, Others, Rows};
 pub use jet::Jet;
 pub use loss::Loss;
 pub use method::{
-    At, Batch, BatchLoss, BatchTuning, EpochEnd, MethodState, Piece, Run, StepEnd, Suspect, TrainMethod, hook,
+    At, Batch, BatchLoss, BatchTuning, EpochEnd, MethodState, Mixture, Piece, Run, StepEnd, Suspect, TrainMethod, hook,
 };
 pub use models::{ConvNet, Decoder, Feed, Mlp, Model, Norm, Output, ResNet, Style, Transformer, UNet, Vit};
 pub use optimizer::{Optimizer, Schedule};

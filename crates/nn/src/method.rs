@@ -13,8 +13,8 @@ use crate::parameters::Parameters;
 use crate::samples::Samples;
 use crate::source::Source;
 use burn_tensor::Tensor;
-use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Entry, Error, Method, Result, Seed};
+use ndarray::{Array2, ArrayView2, Axis};
+use quadrat_core::{Entry, Error, Method, Progress, Result, Rng, Seed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -147,6 +147,23 @@ impl Batch {
         Batch { at, rows, inputs, others, targets, weights: None, mixed: false, tuning: None, plain: None }
     }
 
+    /// Mix each row, its target and its weight with another row's: share λ of its own and 1 − λ of the other's, one λ from
+    /// Beta(`alpha`, `alpha`) for the batch and a permutation of its rows (Zhang et al. 2018, arXiv 1710.09412).
+    pub fn mix(&mut self, alpha: f64, rng: &mut Rng) -> Mixture {
+        let share = rng.symmetric_beta(alpha) as f32;
+        let mut partners: Vec<usize> = (0..self.rows.len()).collect();
+        rng.shuffle(&mut partners);
+        let mixture = Mixture { share, partners };
+        mixture.of(&mut self.inputs);
+        mixture.of(&mut self.targets);
+        if let Some(weights) = &mut self.weights {
+            let others: Vec<f32> = mixture.partners.iter().map(|&row| weights[row]).collect();
+            weights.iter_mut().zip(others).for_each(|(a, b)| *a = share * *a + (1.0 - share) * b);
+        }
+        self.mixed = true;
+        mixture
+    }
+
     /// What the network is given of some of its rows.
     pub(crate) fn part(&self, rows: &Range<usize>) -> Rows<'_> {
         Rows::from(self).part(rows.clone())
@@ -170,6 +187,23 @@ impl Batch {
             gates: gates.map(|g| crate::forward::tensor_of(g.slice(ndarray::s![rows.clone(), ..]), tracked)),
             dropout: tuning.dropout.iter().map(|(site, r)| (site.clone(), r[rows.clone()].to_vec())).collect(),
         })
+    }
+}
+
+/// How the rows of a batch were mixed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixture {
+    /// The share of a row's own.
+    pub share: f32,
+    /// The other row of each, by its place in the batch.
+    pub partners: Vec<usize>,
+}
+
+impl Mixture {
+    /// Mix other rows of the same batch alike.
+    pub fn of(&self, rows: &mut Array2<f32>) {
+        let others = rows.select(Axis(0), &self.partners);
+        rows.zip_mut_with(&others, |a, b| *a = self.share * *a + (1.0 - self.share) * b);
     }
 }
 
@@ -237,6 +271,11 @@ pub trait TrainMethod: Sync {
 
     /// Before the first step: check that the run fits, add parameters, restrict or replace them.
     fn begin(&mut self, run: &Run<'_>, parameters: &mut Parameters) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before the first epoch of a run that is not taken up again: what takes long, such as learning something else first.
+    fn learn_first(&mut self, run: &Run<'_>, parameters: &mut Parameters, progress: &dyn Progress) -> Result<()> {
         Ok(())
     }
 

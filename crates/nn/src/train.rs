@@ -100,9 +100,7 @@ impl<'a, 'm> Training<'a, 'm> {
         let named: Vec<&dyn TrainMethod> = methods.iter().map(|method| &**method).collect();
         let identity = identity::identity(trainer, network, &parameters, data, &named);
         for method in methods.iter_mut() {
-            let seed = trainer.seed.stream(method.name());
-            let run = Run { network, data, loss: trainer.loss, epochs: trainer.epochs, steps, seed };
-            method.begin(&run, &mut parameters)?;
+            method.begin(&run(trainer, network, data, method.name()), &mut parameters)?;
         }
         let replacing: Vec<&str> = methods.iter().filter(|m| m.replaces_loss()).map(|m| m.name()).collect();
         if replacing.len() > 1 {
@@ -156,6 +154,12 @@ impl<'a, 'm> Training<'a, 'm> {
     /// A loss that is not finite, a method's own error, cancelled.
     pub fn epoch(&mut self, validation: Option<&dyn Source>, progress: &dyn Progress) -> Result<()> {
         let epoch = self.at.epoch;
+        if epoch == 0 {
+            for method in self.methods.iter_mut() {
+                let run = run(self.trainer, self.network, self.data, method.name());
+                method.learn_first(&run, &mut self.parameters, progress)?;
+            }
+        }
         let mut order: Vec<u32> = (0..self.data.len() as u32).collect();
         self.trainer.seed.stream("order").rng(epoch as u64).shuffle(&mut order);
         for method in self.methods.iter_mut() {
@@ -294,6 +298,12 @@ impl<'a, 'm> Training<'a, 'm> {
         }
         Ok(())
     }
+}
+
+/// What a method is told of a run.
+fn run<'a>(trainer: &Trainer, network: &'a dyn Network, data: &'a dyn Source, method: &str) -> Run<'a> {
+    let steps = data.len().div_ceil(trainer.batch);
+    Run { network, data, loss: trainer.loss, epochs: trainer.epochs, steps, seed: trainer.seed.stream(method) }
 }
 
 /// Fresh parameters of a network.

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod mixture;
 pub mod neighbours;
 mod otsu;
+pub mod outliers;
 pub mod points;
 mod prepare;
 pub mod rand_augment;

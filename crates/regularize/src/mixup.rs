@@ -3,8 +3,7 @@
 //! Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018 (arXiv 1710.09412): x = λ xᵢ + (1 − λ) xⱼ and the
 //! same for targets, λ ~ Beta(α, α), one λ for a batch and j a permutation of its rows, as in the authors' program.
 
-use ndarray::{Array2, Axis};
-use quadrat_core::{Area, Card, Error, Method, Result, Rng, Seed, Settings};
+use quadrat_core::{Area, Card, Error, Method, Result, Seed, Settings};
 use quadrat_nn::{Batch, Parameters, Run, TrainMethod};
 
 /// Mixup.
@@ -55,55 +54,16 @@ impl TrainMethod for Mixup {
     }
 
     fn prepare(&mut self, batch: &mut Batch) -> Result<()> {
-        let mut rng = self.seed.rng(batch.at.step as u64);
-        let share = beta(self.alpha, &mut rng) as f32;
-        let mut partners: Vec<usize> = (0..batch.rows.len()).collect();
-        rng.shuffle(&mut partners);
-        let mix = |rows: &mut Array2<f32>| {
-            let others = rows.select(Axis(0), &partners);
-            rows.zip_mut_with(&others, |a, b| *a = share * *a + (1.0 - share) * b);
-        };
-        mix(&mut batch.inputs);
-        mix(&mut batch.targets);
-        if let Some(weights) = &mut batch.weights {
-            let others: Vec<f32> = partners.iter().map(|&row| weights[row]).collect();
-            weights.iter_mut().zip(others).for_each(|(a, b)| *a = share * *a + (1.0 - share) * b);
-        }
-        batch.mixed = true;
+        batch.mix(self.alpha, &mut self.seed.rng(batch.at.step as u64));
         Ok(())
-    }
-}
-
-/// A draw from Beta(α, α) by Jöhnk's rejection, in logarithms: powers of 1/α would underflow.
-fn beta(alpha: f64, rng: &mut Rng) -> f64 {
-    loop {
-        let [x, y] = [rng.exponential(), rng.exponential()].map(|e| -e / alpha);
-        if x.exp() + y.exp() <= 1.0 {
-            return 1.0 / (1.0 + (y - x).exp());
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
     use quadrat_nn::{At, Samples};
-
-    /// Mean 1/2 and variance 1 / (4 (2α + 1)) within five standard errors (that of the variance from the fourth moment,
-    /// at most 1/16 − variance²): one alarm in a million.
-    #[test]
-    fn shares_have_the_moments_of_the_beta_distribution() {
-        let n = 40_000;
-        for alpha in [1e-3, 0.2, 1.0, 4.0] {
-            let mut rng = Seed(5).rng(0);
-            let shares: Vec<f64> = (0..n).map(|_| beta(alpha, &mut rng)).collect();
-            let variance = 1.0 / (4.0 * (2.0 * alpha + 1.0));
-            let mean = shares.iter().sum::<f64>() / n as f64;
-            let found = shares.iter().map(|s| (s - 0.5).powi(2)).sum::<f64>() / n as f64;
-            assert!((mean - 0.5).abs() < 5.0 * (variance / n as f64).sqrt(), "{alpha}: {mean}");
-            assert!((found - variance).abs() < 5.0 * (0.25 * variance / n as f64).sqrt(), "{alpha}: {found}");
-        }
-    }
 
     #[test]
     fn inputs_and_targets_are_mixed_alike() {

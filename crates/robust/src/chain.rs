@@ -170,7 +170,7 @@ fn compose(first: &Resampled, table: &Labelled, second: Resampled) -> Resampled 
     for o in &second.origin {
         origin.push(match *o {
             Origin::Kept(row) => {
-                if let Origin::Synthetic { .. } = first.origin[row] {
+                if !matches!(first.origin[row], Origin::Kept(_)) {
                     values.extend(table.x.row(row));
                 }
                 first.origin[row]
@@ -178,6 +178,10 @@ fn compose(first: &Resampled, table: &Labelled, second: Resampled) -> Resampled 
             Origin::Synthetic { base, neighbour, gap } => {
                 values.extend(made.next().iter().flatten());
                 Origin::Synthetic { base: back(base), neighbour: back(neighbour), gap }
+            }
+            Origin::Drawn { near } => {
+                values.extend(made.next().iter().flatten());
+                Origin::Drawn { near: back(near) }
             }
         });
     }

@@ -152,6 +152,11 @@ pub enum Origin {
         /// How far, in 0..=1 (the mean over columns where each column has its own).
         gap: f64,
     },
+    /// Drawn from a law of its class.
+    Drawn {
+        /// The row of its class that it is nearest to.
+        near: usize,
+    },
 }
 
 /// A resampled table. Kept rows come first, in their order, then rows added by the method.
@@ -181,7 +186,7 @@ impl Resampled {
         // How many synthetic rows there are before each block.
         let mut before = vec![0];
         for block in self.origin.chunks(BLOCK) {
-            let made = block.iter().filter(|origin| matches!(origin, Origin::Synthetic { .. })).count();
+            let made = block.iter().filter(|origin| !matches!(origin, Origin::Kept(_))).count();
             before.push(before[before.len() - 1] + made);
         }
         // A table put together by hand with too few synthetic rows gets zeros.
@@ -193,7 +198,9 @@ impl Resampled {
             for (to, origin) in rows.chunks_exact_mut(columns).zip(origins) {
                 match origin {
                     Origin::Kept(row) => copy(to, from.x.row(*row)),
-                    Origin::Synthetic { .. } => made.next().into_iter().for_each(|row| copy(to, row)),
+                    Origin::Synthetic { .. } | Origin::Drawn { .. } => {
+                        made.next().into_iter().for_each(|row| copy(to, row))
+                    }
                 }
             }
         });
@@ -218,6 +225,7 @@ pub(crate) fn source(origin: &Origin) -> usize {
     match *origin {
         Origin::Kept(row) => row,
         Origin::Synthetic { base, .. } => base,
+        Origin::Drawn { near } => near,
     }
 }
 

@@ -9,6 +9,7 @@ const METHODS: &[Entry<dyn Resampler>] = &[
     of::<SmoteN>(),
     of::<BorderlineSmote>(),
     of::<Adasyn>(),
+    of::<Rcal>(),
     of::<TomekLinks>(),
     of::<EditedNearestNeighbours>(),
     of::<SmoteTomek>(),

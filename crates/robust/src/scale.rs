@@ -64,13 +64,18 @@ impl Resampler for Scaled {
         }
         let mut made = self.resampler.resample(&scaled, seed, progress)?;
         let parents = made.origin.iter().filter_map(|origin| match origin {
-            Origin::Synthetic { base, neighbour, .. } => Some((*base, *neighbour)),
+            Origin::Synthetic { base, neighbour, .. } => Some(Some((*base, *neighbour))),
+            Origin::Drawn { .. } => Some(None),
             Origin::Kept(_) => None,
         });
-        for (mut row, (base, neighbour)) in made.synthetic.rows_mut().into_iter().zip(parents) {
+        for (mut row, parents) in made.synthetic.rows_mut().into_iter().zip(parents) {
             for (c, value) in row.iter_mut().enumerate().filter(|(c, _)| !data.categorical.contains(c)) {
                 let (centre, unit) = units[c];
                 let back = *value * unit + centre;
+                let Some((base, neighbour)) = parents else {
+                    *value = back;
+                    continue;
+                };
                 // Going there and back rounds: what lies between two values must not come out beyond them.
                 let (a, b) = (data.x[[base, c]], data.x[[neighbour, c]]);
                 let (low, high) = (a.min(b), a.max(b));
@@ -122,7 +127,7 @@ mod tests {
             let data = table(1.0);
             let made = one.origin.iter().filter_map(|o| match o {
                 Origin::Synthetic { base, neighbour, gap } => Some((*base, *neighbour, *gap)),
-                Origin::Kept(_) => None,
+                _ => None,
             });
             for (row, (base, neighbour, gap)) in one.synthetic.rows().into_iter().zip(made) {
                 assert_eq!(row[2], 7.5);

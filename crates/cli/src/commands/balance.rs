@@ -29,6 +29,9 @@ pub struct Balance {
     /// value is shared by two rows on average (left out if the method takes numbers only)
     #[arg(long, value_name = "auto|none|A,B,C", default_value = "auto")]
     pub categorical: Vec<String>,
+    /// A column of lists of numbers, in the place of numeric columns
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["categorical", "features"])]
+    pub embedding: Option<String>,
     /// Scale of the numeric columns while neighbours are looked for: as they are, mean 0 and deviation 1, or median 0 and
     /// distance 1 between the quartiles
     #[arg(long, value_enum, default_value_t = ColumnScale::None)]
@@ -74,7 +77,7 @@ pub fn run(args: &Balance, parameters: &[(String, String)], progress: &dyn Progr
         progress.begin("writing", None);
         save_resampled(&table, &uses, &data, &made, out)?;
     }
-    let warnings = warnings(args, resampler.reads(), &table, &data, &made)?;
+    let warnings = warnings(args, resampler.reads(), &table, &uses, &data, &made)?;
     for warning in &warnings {
         eprintln!("quadrat: note: {warning}");
     }
@@ -89,15 +92,25 @@ fn columns(args: &Balance, table: &Table) -> Result<LabelledColumns> {
         names => Nominal::Named(work::listed("--categorical", names, table)?),
     };
     let features = work::listed("--features", &args.work.features, table)?;
-    Ok(LabelledColumns { target: args.target.clone(), features, nominal })
+    Ok(LabelledColumns { target: args.target.clone(), features, nominal, embedding: args.embedding.clone() })
 }
 
 /// What is no error but a user should know of.
-fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: &Resampled) -> Result<Vec<String>> {
+fn warnings(
+    args: &Balance,
+    reads: Reads,
+    table: &Table,
+    uses: &ColumnUse,
+    data: &Labelled,
+    made: &Resampled,
+) -> Result<Vec<String>> {
     let mut warnings = made.notes.clone();
     let distances = matches!(reads, Reads::Numeric | Reads::Mixed);
     if args.scale != ColumnScale::None && !distances {
         warnings.push("--scale changes nothing: this method measures no distances between numbers".to_owned());
+    }
+    if args.embedding.is_some() && reads == Reads::Nothing {
+        warnings.push("--embedding changes nothing: this method reads classes only".to_owned());
     }
     if !args.work.features.is_empty() && reads == Reads::Nothing {
         warnings.push("--features changes nothing: this method reads classes only".to_owned());
@@ -107,10 +120,10 @@ fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: 
         warnings.push("nothing was changed: the classes have the rows that were asked for".to_owned());
     }
     if made.synthetic.nrows() > 0 {
-        let Unseen { copied, empty } = Unseen::of(table, &args.target, data)?;
+        let Unseen { copied, empty } = Unseen::of(table, uses, data)?;
         if !copied.is_empty() {
             warnings.push(format!(
-                "this method does not see {}: new rows have the value of the nearer of the two rows they lie between; \
+                "this method does not see {}: new rows have the value of the nearest row they were made of; \
                  smote-nc lets them count",
                 copied.join(", ")
             ));
@@ -119,7 +132,7 @@ fn warnings(args: &Balance, reads: Reads, table: &Table, data: &Labelled, made: 
             warnings.push(format!("synthetic rows leave these columns empty: {}", empty.join(", ")));
         }
     }
-    if args.scale != ColumnScale::None {
+    if args.scale != ColumnScale::None || args.embedding.is_some() {
         return Ok(warnings);
     }
     let spreads =

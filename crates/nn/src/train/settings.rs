@@ -145,6 +145,8 @@ impl Trainer {
         data.check(self.loss)?;
         let outputs = match self.loss {
             Loss::Tokens { vocabulary } => data.outputs() * vocabulary,
+            // No target is read.
+            Loss::Nothing => network.outputs(),
             _ => data.outputs(),
         };
         if network.outputs() != outputs {

@@ -34,6 +34,7 @@ pub fn balanced(
     let source = |origin: &Origin| match *origin {
         Origin::Kept(row) => row,
         Origin::Synthetic { base, .. } => base,
+        Origin::Drawn { near } => near,
     };
     let kept: Vec<usize> =
         made.origin.iter().filter_map(|o| if let Origin::Kept(row) = o { Some(*row) } else { None }).collect();

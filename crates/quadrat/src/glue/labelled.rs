@@ -17,6 +17,8 @@ pub struct LabelledColumns {
     pub features: Vec<String>,
     /// Nominal columns.
     pub nominal: Nominal,
+    /// A column of vectors in the place of numeric columns.
+    pub embedding: Option<String>,
 }
 
 impl LabelledColumns {
@@ -25,8 +27,17 @@ impl LabelledColumns {
     /// # Errors
     /// As [`ColumnUse::choose`].
     pub fn choose(&self, table: &Table, reads: Reads) -> Result<ColumnUse> {
+        if self.embedding.is_some() && !(self.features.is_empty() && matches!(reads, Reads::Numeric | Reads::Nothing)) {
+            let want = "vectors are all that is read: leave --features out, and take a method of numbers";
+            return Err(Error::input("embedding", "other columns besides", want));
+        }
+        let embedding = self.embedding.iter().map(|name| (name.as_str(), Part::Embedding));
+        let unread = match self.embedding {
+            Some(_) => Some("points are made of something else"),
+            None => (reads == Reads::Nothing).then_some("not read by this method"),
+        };
         let wish = Wish {
-            parts: vec![(&self.target, Part::Target)],
+            parts: std::iter::once((self.target.as_str(), Part::Target)).chain(embedding).collect(),
             features: &self.features,
             numbers: reads != Reads::Nominal || !self.features.is_empty(),
             rows_made: true,
@@ -35,7 +46,7 @@ impl LabelledColumns {
                 given => given.clone(),
             },
             nominal_truth: true,
-            unread: (reads == Reads::Nothing).then_some("not read by this method"),
+            unread,
         };
         Ok(ColumnUse::choose(table, &wish)?.in_file_order(table))
     }
@@ -67,6 +78,11 @@ impl LabelledColumns {
         if reads == Reads::Nothing {
             let x = Array2::zeros((table.rows(), 1));
             return Ok(Labelled { x, y, classes, columns: Vec::new(), categorical: Vec::new() });
+        }
+        if let Some(name) = &self.embedding {
+            let x = table.embedding(name)?.mapv(f64::from);
+            let columns = (1..=x.ncols()).map(|i| format!("{name}[{i}]")).collect();
+            return Ok(Labelled { x, y, classes, columns, categorical: Vec::new() });
         }
         let features = |used: &&UsedColumn| matches!(used.part, Part::Number | Part::Category);
         let features: Vec<UsedColumn> = uses.used.iter().filter(features).cloned().collect();
@@ -113,13 +129,15 @@ pub struct Unseen {
 }
 
 impl Unseen {
-    /// Those beside the target.
+    /// Those that have no part.
     ///
     /// # Errors
     /// A column that cannot be read.
-    pub fn of(table: &Table, target: &str, data: &Labelled) -> Result<Unseen> {
+    pub fn of(table: &Table, uses: &ColumnUse, data: &Labelled) -> Result<Unseen> {
         let mut unseen = Unseen::default();
-        let seen = |name: &String| name == target || data.columns.contains(name);
+        let made = |used: &UsedColumn| matches!(used.part, Part::Target | Part::Embedding);
+        let made: Vec<&String> = uses.used.iter().filter(|used| made(used)).map(|used| &used.name).collect();
+        let seen = |name: &String| made.contains(&name) || data.columns.contains(name);
         for column in table.columns().iter().filter(|column| !seen(&column.name)) {
             let to = if is_names(table, column)? { &mut unseen.copied } else { &mut unseen.empty };
             to.push(column.name.clone());
@@ -138,6 +156,7 @@ fn of_nearer_parent(table: &Table, name: &str, made: &Resampled) -> Result<Value
             let (near, far) = if gap <= 0.5 { (base, neighbour) } else { (neighbour, base) };
             Some(codes[if missing(near) { far } else { near }])
         }
+        Origin::Drawn { near } => Some(codes[near]),
     };
     Ok(Values::Category { codes: made.origin.iter().filter_map(pick).collect(), names })
 }
@@ -152,7 +171,10 @@ pub fn save_resampled(table: &Table, uses: &ColumnUse, data: &Labelled, made: &R
     let kept: Vec<usize> =
         made.origin.iter().filter_map(|o| if let Origin::Kept(row) = o { Some(*row) } else { None }).collect();
     let mut columns = Vec::with_capacity(data.columns.len() + 1);
-    for (c, name) in data.columns.iter().enumerate() {
+    let vectors = uses.names(Part::Embedding).first().map(|name| (*name).to_owned());
+    let numbers = if vectors.is_some() { &[][..] } else { &data.columns };
+    columns.extend(vectors.map(|name| (name, Values::Vectors(made.synthetic.clone()))));
+    for (c, name) in numbers.iter().enumerate() {
         let values = made.synthetic.column(c);
         columns.push((
             name.clone(),
@@ -168,7 +190,7 @@ pub fn save_resampled(table: &Table, uses: &ColumnUse, data: &Labelled, made: &R
     let wrong = || Error::input("target", "nothing", "name the column of classes");
     let target = uses.names(Part::Target).first().copied().ok_or_else(wrong)?;
     if made.synthetic.nrows() > 0 {
-        for name in Unseen::of(table, target, data)?.copied {
+        for name in Unseen::of(table, uses, data)?.copied {
             let values = of_nearer_parent(table, &name, made)?;
             columns.push((name, values));
         }
@@ -190,8 +212,11 @@ fn named(mut codes: Vec<u32>, names: &[String], data: &Labelled, column: usize, 
         counts.iter().enumerate().max_by_key(|(at, n)| (**n, usize::MAX - at)).map_or(missing, |(at, _)| at as u32);
     let new = made.origin.iter().filter(|origin| !matches!(origin, Origin::Kept(_)));
     for (code, origin) in codes.iter_mut().zip(new).filter(|(code, _)| **code == missing) {
-        let near =
-            if let Origin::Synthetic { base, neighbour, .. } = origin { vec![*base, *neighbour] } else { Vec::new() };
+        let near = match *origin {
+            Origin::Synthetic { base, neighbour, .. } => vec![base, neighbour],
+            Origin::Drawn { near } => vec![near],
+            Origin::Kept(_) => Vec::new(),
+        };
         let seen = near.into_iter().filter_map(|row| column.get(row).copied()).find(|code| *code != missing);
         *code = seen.unwrap_or(most);
     }
@@ -233,7 +258,7 @@ mod tests {
         let columns = LabelledColumns { target: "y".into(), ..LabelledColumns::default() };
         let data = columns.labelled(&table, Reads::Numeric).unwrap();
         assert_eq!(
-            Unseen::of(&table, "y", &data).unwrap(),
+            Unseen::of(&table, &columns.choose(&table, Reads::Numeric).unwrap(), &data).unwrap(),
             Unseen { copied: vec!["city".into()], empty: vec!["id".into()] }
         );
         let from = |base, neighbour, gap| Origin::Synthetic { base, neighbour, gap };

@@ -1,7 +1,8 @@
 //! Training on labels that are wrong, rare or few: methods that hook into a [`Trainer`](quadrat_nn::Trainer).
 //!
 //! - **Wrong labels.** [`Elr`] holds a network to what it said of each row before it began to memorise, and lists the labels
-//!   that it doubts; [`GeneralisedCrossEntropy`] and [`Bootstrap`] are losses that a wrong label pulls less.
+//!   that it doubts; [`GeneralisedCrossEntropy`] and [`Bootstrap`] are losses that a wrong label pulls less; [`Rcal`] learns
+//!   features without labels first, and makes up for rare classes too.
 //! - **Rare classes.** [`BatchFormer`] lets them learn from the other rows of a batch; [`LogitAdjustment`] (balanced softmax) and
 //!   [`ClassBalanced`] make up for classes of few rows.
 //! - **Few labels.** [`PseudoLabel`], [`FixMatch`], [`FlexMatch`] and [`ShrinkMatch`] learn from rows without labels beside the labelled
@@ -13,7 +14,9 @@ mod class_balanced;
 mod elr;
 mod few;
 mod generalised_cross_entropy;
+mod last_layer;
 mod logit_adjustment;
+mod rcal;
 
 pub use batchformer::BatchFormer;
 pub use bootstrap::{Bootstrap, Kind};
@@ -22,6 +25,7 @@ pub use elr::Elr;
 pub use few::{FixMatch, FlexMatch, PseudoLabel, SampleAdaptive, ShrinkMatch, Shrunk, Views, shrink};
 pub use generalised_cross_entropy::GeneralisedCrossEntropy;
 pub use logit_adjustment::LogitAdjustment;
+pub use rcal::Rcal;
 
 use quadrat_core::{Card, Entry, Params, Result};
 use quadrat_nn::{TrainMethod, hook};
@@ -30,6 +34,7 @@ const METHODS: &[Entry<dyn TrainMethod>] = &[
     hook::<Elr>(),
     hook::<GeneralisedCrossEntropy>(),
     hook::<Bootstrap>(),
+    hook::<Rcal>(),
     hook::<BatchFormer>(),
     hook::<LogitAdjustment>(),
     hook::<ClassBalanced>(),

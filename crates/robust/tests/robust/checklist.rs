@@ -34,7 +34,7 @@ fn has_neighbours(card: &Card) -> bool {
 }
 
 fn over_samples(card: &Card) -> bool {
-    card.slug.contains("smote") || card.slug == "adasyn" || card.slug == "random-over-sampling"
+    card.slug.contains("smote") || ["adasyn", "rcal"].contains(&card.slug) || card.slug == "random-over-sampling"
 }
 
 fn cleans(card: &Card) -> bool {
@@ -199,7 +199,7 @@ fn results_are_whole() {
         let data = table(card);
         let got = run(card, &data).unwrap();
         assert_eq!(got.origin.len(), got.y.len());
-        let made = got.origin.iter().filter(|o| matches!(o, Origin::Synthetic { .. })).count();
+        let made = got.origin.iter().filter(|o| !matches!(o, Origin::Kept(_))).count();
         assert_eq!(got.synthetic.dim(), (made, 2));
         let whole = got.table(&data);
         whole.check().unwrap();
@@ -211,6 +211,7 @@ fn results_are_whole() {
                     assert_eq!(*class, data.y[base]);
                     assert!((0.0..1.0).contains(&gap));
                 }
+                Origin::Drawn { near } => assert_eq!(*class, data.y[near]),
             }
         }
         if over_samples(card) && !cleans(card) {

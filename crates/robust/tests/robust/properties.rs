@@ -33,7 +33,7 @@ fn squared(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
 fn made(got: &Resampled) -> Vec<(usize, usize, f64, ArrayView1<'_, f64>)> {
     let synthetic = got.origin.iter().filter_map(|o| match *o {
         Origin::Synthetic { base, neighbour, gap } => Some((base, neighbour, gap)),
-        Origin::Kept(_) => None,
+        _ => None,
     });
     synthetic.zip(got.synthetic.rows()).map(|((b, n, gap), row)| (b, n, gap, row)).collect()
 }

@@ -18,7 +18,7 @@ pub(super) fn check_synthetic_rows(evidence: &mut Evidence, trial: &Trial) -> Re
         .iter()
         .filter_map(|origin| match *origin {
             Origin::Synthetic { base, neighbour, gap } => Some((base, neighbour, gap)),
-            Origin::Kept(_) => None,
+            _ => None,
         })
         .collect();
 

@@ -33,7 +33,7 @@ pub struct Views {
 type Change<'a> = &'a (dyn Fn(&Views, &mut [f32], &mut Rng, &mut Vec<f32>) + Sync);
 
 impl Views {
-    pub(super) fn begin(&mut self, run: &Run<'_>) -> Result<()> {
+    pub(in crate::training) fn begin(&mut self, run: &Run<'_>) -> Result<()> {
         if !(self.noise >= 0.0 && self.noise.is_finite()) {
             return Err(Error::input("noise", self.noise, "0 or more"));
         }
@@ -44,7 +44,7 @@ impl Views {
         Ok(())
     }
 
-    pub(super) fn told(&self) -> String {
+    pub(in crate::training) fn told(&self) -> String {
         format!("operations={} flip={} noise={} gaps={}", self.operations, self.flip, self.noise, self.gaps)
     }
 
@@ -67,7 +67,7 @@ impl Views {
         }
     }
 
-    pub(super) fn strong(&self, row: &mut [f32], rng: &mut Rng, scratch: &mut Vec<f32>) {
+    pub(in crate::training) fn strong(&self, row: &mut [f32], rng: &mut Rng, scratch: &mut Vec<f32>) {
         self.changed(row, rng, scratch);
         if let Some(shape) = self.shape {
             self.shift(row, shape, rng);
