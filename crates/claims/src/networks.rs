@@ -56,6 +56,54 @@ pub(crate) fn accuracy(network: &dyn Network, parameters: &Parameters, test: &Sa
     Ok(quadrat_nn::accuracy(&scores, classes_of(test)?))
 }
 
+/// Pixels a side of [`long_tail`]'s images.
+pub(crate) const LONG_TAIL_SIDE: usize = 14;
+
+/// Rows of a built-in set of images with a long tail (`rows` of the commonest class, `ratio` times fewer of the rarest), `test`
+/// balanced test rows of each class, and the classes from the commonest to the rarest, in an order that is drawn.
+pub(crate) fn long_tail(
+    name: &str,
+    rows: usize,
+    ratio: f64,
+    test: usize,
+    seed: Seed,
+) -> Result<(Samples, Samples, Vec<u32>)> {
+    let (pool, rest) = split(name, 6_000, 6_000, seed)?;
+    let mut order: Vec<u32> = (0..pool.outputs() as u32).collect();
+    seed.stream("classes").rng(0).shuffle(&mut order);
+    let chosen = |from: &Samples, count: &dyn Fn(usize) -> usize| -> Result<Samples> {
+        let labels = from.labels().unwrap_or_default();
+        let mut rows = Vec::new();
+        for (rank, class) in order.iter().enumerate() {
+            let own = (0..).zip(labels).filter(|(_, label)| *label == class).map(|(row, _)| row);
+            rows.extend(own.take(count(rank)));
+        }
+        let some = from.select(&rows);
+        Ok(some.with_inputs(resized(&some.inputs, 28, LONG_TAIL_SIDE)?))
+    };
+    let tail = |rank: usize| {
+        let share = ratio.powf(-(rank as f64) / (order.len() - 1) as f64);
+        ((rows as f64 * share).round() as usize).max(1)
+    };
+    let (train, balanced) = (chosen(&pool, &tail)?, chosen(&rest, &|_| test)?);
+    let wanted: usize = (0..order.len()).map(tail).sum();
+    if train.len() != wanted || balanced.len() != test * order.len() {
+        let got = format!("{} and {} rows", train.len(), balanced.len());
+        return Err(Error::numeric("long tail", format!("a draw has too few rows of a class: {got}")));
+    }
+    Ok((train, balanced, order))
+}
+
+/// Of these classes the shares of test rows that are said rightly.
+pub(crate) fn class_shares(said: &[u32], test: &Samples, classes: &[u32]) -> Vec<f64> {
+    let labels = test.labels().unwrap_or_default();
+    let right = |class: &u32| {
+        let own = said.iter().zip(labels).filter(|(_, label)| *label == class);
+        own.clone().filter(|(said, label)| said == label).count() as f64 / own.count() as f64
+    };
+    classes.iter().map(right).collect()
+}
+
 /// Square grey images of `from` pixels a side (one a row) at `to` pixels a side.
 pub(crate) fn resized(images: &Array2<f32>, from: usize, to: usize) -> Result<Array2<f32>> {
     let wrong = |e| Error::numeric("images", format!("{e}"));

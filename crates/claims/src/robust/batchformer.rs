@@ -1,16 +1,16 @@
 //! BatchFormer: do rare classes gain when the rows of a batch look at each other in training?
 
-use crate::networks::{resized, split};
+use crate::networks::{LONG_TAIL_SIDE, class_shares, long_tail};
 use crate::trial::Quiet;
 use crate::tune::tune;
 use crate::{Repetitions, Trial};
-use quadrat_core::{Error, Evidence, Relation, Result, Seed, stats};
-use quadrat_nn::{ConvNet, Samples, TrainMethod, Trainer, predict};
+use quadrat_core::{Evidence, Relation, Result, Seed, stats};
+use quadrat_nn::{ConvNet, TrainMethod, Trainer, predict};
 use quadrat_numeric::calibration::likeliest;
 use quadrat_robust::training::{BatchFormer, LogitAdjustment};
 
 const CLASSES: usize = 10;
-const SIDE: usize = 14;
+const SIDE: usize = LONG_TAIL_SIDE;
 /// Rows of the commonest class over those of the rarest.
 const RATIO: f64 = 100.0;
 /// Test rows of each class.
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     fn fit(&self, arm: Arm, rate: f64, seed: Seed, trial: &Trial) -> Result<Found> {
-        let (train, test, order) = self.data(seed)?;
+        let (train, test, order) = long_tail("mnist", self.rows, RATIO, TEST, seed)?;
         let network = ConvNet {
             filters: vec![8, 16],
             hidden: 64,
@@ -142,40 +142,7 @@ impl Plan {
         let trainer = Trainer { epochs: self.epochs, rate, seed, ..Trainer::default() };
         let fit = trainer.fit(&network, &train, None, &mut methods, &Quiet(trial.progress))?;
         let said = likeliest(predict(&network, &fit.parameters, test.inputs.view(), &[])?.view());
-        let labels = test.labels().unwrap_or_default();
-        let right = |class: &u32| {
-            let own = said.iter().zip(labels).filter(|(_, label)| *label == class);
-            own.clone().filter(|(said, label)| said == label).count() as f64 / own.count() as f64
-        };
-        let shares: Vec<f64> = order.iter().map(right).collect();
+        let shares = class_shares(&said, &test, &order);
         Ok(Found { all: stats::mean(&shares), common: stats::mean(&shares[..4]), rare: stats::mean(&shares[7..]) })
-    }
-
-    /// Rows with a long tail, balanced test rows, and the classes from the commonest to the rarest.
-    fn data(&self, seed: Seed) -> Result<(Samples, Samples, Vec<u32>)> {
-        let (pool, rest) = split("mnist", 6_000, 6_000, seed)?;
-        let mut order: Vec<u32> = (0..CLASSES as u32).collect();
-        seed.stream("classes").rng(0).shuffle(&mut order);
-        let chosen = |from: &Samples, count: &dyn Fn(usize) -> usize| -> Result<Samples> {
-            let labels = from.labels().unwrap_or_default();
-            let mut rows = Vec::new();
-            for (rank, class) in order.iter().enumerate() {
-                let own = (0..).zip(labels).filter(|(_, label)| *label == class).map(|(row, _)| row);
-                rows.extend(own.take(count(rank)));
-            }
-            let some = from.select(&rows);
-            Ok(some.with_inputs(resized(&some.inputs, 28, SIDE)?))
-        };
-        let tail = |rank: usize| {
-            let share = RATIO.powf(-(rank as f64) / (CLASSES - 1) as f64);
-            ((self.rows as f64 * share).round() as usize).max(1)
-        };
-        let (train, test) = (chosen(&pool, &tail)?, chosen(&rest, &|_| TEST)?);
-        let wanted: usize = (0..CLASSES).map(tail).sum();
-        if train.len() != wanted || test.len() != TEST * CLASSES {
-            let got = format!("{} and {} rows", train.len(), test.len());
-            return Err(Error::numeric("long tail", format!("a draw has too few rows of a class: {got}")));
-        }
-        Ok((train, test, order))
     }
 }
