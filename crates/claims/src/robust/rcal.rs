@@ -100,7 +100,7 @@ impl Plan {
             "CIFAR-10 at imbalance 100 with 40% wrong labels: 69.8% of a balanced test set, where cross-entropy has 48.1% and the best \
              other method 63.6%. Without contrast the method has 48.1%.",
             format!(
-                "Clothes (fashion-mnist) of {LONG_TAIL_SIDE} x {LONG_TAIL_SIDE} pixels with a long tail: {} rows of the commonest class, {RATIO} \
+                "MNIST of {LONG_TAIL_SIDE} x {LONG_TAIL_SIDE} pixels with a long tail: {} rows of the commonest class, {RATIO} \
                  times fewer of the rarest, classes in an order of each repetition's own; {:.0}% of the labels become another class, \
                  likelier a common one; {TEST} clean test rows of each class. Two convolutions, 64 features, {} epochs of Adam along \
                  a cosine, as many of contrast before. Each arm's learning rate and one number more are tuned together on a draw \
@@ -127,7 +127,7 @@ impl Plan {
 
     /// Shares of right test rows, class by class from the commonest to the rarest.
     fn shares(&self, arm: Arm, [rate, value]: [f64; 2], seed: Seed, trial: &Trial) -> Result<Vec<f64>> {
-        let (mut train, test, order) = long_tail("fashion-mnist", self.rows, RATIO, TEST, seed)?;
+        let (mut train, test, order) = long_tail("mnist", self.rows, RATIO, TEST, seed)?;
         flip(&mut train, seed);
         let mut ours = Rcal { contrast: self.epochs, drawn_rate: value as f32, ..Rcal::default() };
         let (mut elr, mut prior) = (Elr { lambda: value as f32, ..Elr::default() }, LogitAdjustment::default());

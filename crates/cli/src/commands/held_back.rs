@@ -14,6 +14,8 @@ pub struct HoldBack<'a> {
     pub groups: Option<&'a str>,
     /// Column of times, of which the latest are held back.
     pub time: Option<&'a str>,
+    /// Whether there should be rows of every class.
+    pub all_classes: bool,
     pub seed: Seed,
 }
 
@@ -63,7 +65,8 @@ impl HoldBack<'_> {
                 (&split.test, "held back", "nothing is measured of it"),
                 (&split.train, "trained on", "it cannot be learnt"),
             ] {
-                let absent = splits::absent(labels, rows, names.len());
+                let mut absent = splits::absent(labels, rows, names.len());
+                absent.retain(|class| self.all_classes || labels.contains(class));
                 if !absent.is_empty() {
                     let some: Vec<String> =
                         absent.iter().take(5).map(|c| format!("`{}`", names[*c as usize])).collect();

@@ -53,6 +53,26 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The same network with so many outputs.
+    ///
+    /// # Errors
+    /// One whose outputs are not the rows of a last layer.
+    pub fn with_outputs(&self, outputs: usize) -> Result<Model> {
+        let mut model = self.clone();
+        match &mut model {
+            Model::Mlp(network) => network.outputs = outputs,
+            Model::ConvNet(network) => network.outputs = outputs,
+            Model::ResNet(network) => network.outputs = outputs,
+            Model::Vit(network) => network.outputs = outputs,
+            Model::UNet(_) | Model::Transformer(_) => {
+                return Err(Error::input("network", "one of images or tokens as outputs", "a classifier"));
+            }
+        }
+        Ok(model)
+    }
+}
+
 impl Network for Model {
     fn inputs(&self) -> usize {
         self.network().inputs()

@@ -8,7 +8,7 @@ use quadrat::training_method as build;
 use quadrat::{Card, Error, Params, Rng, Seed, Silent, regularize, robust};
 
 /// What trains or searches networks of its own.
-const NO_HOOKS: [&str; 3] = ["random-sparse-search", "ticket-reprogramming", "quantnas"];
+const NO_HOOKS: [&str; 4] = ["random-sparse-search", "ticket-reprogramming", "quantnas", "ovor"];
 
 fn cards() -> Vec<&'static Card> {
     [robust::training::cards(), regularize::cards()].concat()

@@ -5,6 +5,8 @@
 //!   features without labels first, and makes up for rare classes too.
 //! - **Rare classes.** [`BatchFormer`] lets them learn from the other rows of a batch; [`LogitAdjustment`] (balanced softmax) and
 //!   [`ClassBalanced`] make up for classes of few rows.
+//! - **Classes that arrive in groups.** [`Ovor`] teaches a trained network new ones without the rows of the old;
+//!   [`ClassStatistics`] does it without training.
 //! - **Few labels.** [`PseudoLabel`], [`FixMatch`], [`FlexMatch`] and [`ShrinkMatch`] learn from rows without labels beside the labelled
 //!   ones; [`SampleAdaptive`] makes those harder that teach nothing any more.
 
@@ -16,6 +18,7 @@ mod few;
 mod generalised_cross_entropy;
 mod last_layer;
 mod logit_adjustment;
+mod ovor;
 mod rcal;
 
 pub use batchformer::BatchFormer;
@@ -25,9 +28,10 @@ pub use elr::Elr;
 pub use few::{FixMatch, FlexMatch, PseudoLabel, SampleAdaptive, ShrinkMatch, Shrunk, Views, shrink};
 pub use generalised_cross_entropy::GeneralisedCrossEntropy;
 pub use logit_adjustment::LogitAdjustment;
+pub use ovor::{Around, ClassStatistics, Extended, Outliers, Ovor, Thresholds};
 pub use rcal::Rcal;
 
-use quadrat_core::{Card, Entry, Params, Result};
+use quadrat_core::{Card, Entry, Error, Method, Params, Result, Settings};
 use quadrat_nn::{TrainMethod, hook};
 
 const METHODS: &[Entry<dyn TrainMethod>] = &[
@@ -45,9 +49,9 @@ const METHODS: &[Entry<dyn TrainMethod>] = &[
     hook::<SampleAdaptive>(),
 ];
 
-/// The cards of all training methods.
+/// The cards of all training methods, and of [`Ovor`], which trains by itself.
 pub fn cards() -> Vec<&'static Card> {
-    METHODS.iter().map(|method| method.card).collect()
+    METHODS.iter().map(|method| method.card).chain([&Ovor::CARD]).collect()
 }
 
 /// The training method called `name` (slug or alias) with the given parameters; what is not given has its default.
@@ -60,9 +64,21 @@ pub fn cards() -> Vec<&'static Card> {
 /// ```
 ///
 /// # Errors
-/// An unknown method or parameter (the nearest names are offered), or a value that does not fit.
+/// An unknown method or parameter (the nearest names are offered), a value that does not fit, or [`Ovor`].
 pub fn build(name: &str, params: &Params) -> Result<Box<dyn TrainMethod>> {
+    if Ovor::CARD.is_called(name) {
+        let want = "it goes on from a trained model: --extend MODEL, or Ovor::extend";
+        return Err(Error::input("method", Ovor::CARD.slug, want));
+    }
     Entry::find(METHODS, "training methods", name, params)
+}
+
+/// [`Ovor`] with the given parameters.
+///
+/// # Errors
+/// An unknown parameter, or a value that does not fit.
+pub fn build_extension(params: &Params) -> Result<Ovor> {
+    Ovor::from_params(params)
 }
 
 /// How many training rows each class has.

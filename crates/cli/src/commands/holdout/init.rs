@@ -180,7 +180,7 @@ fn order(args: &Init, table: &Table, share: f64) -> Result<(Vec<u32>, usize)> {
         let want = "above 0: the column divides the training rows from those held out";
         return Err(Error::input(format!("--train-share, with `{column}`"), share, want));
     }
-    let how = HoldBack { share: 1.0 - share, groups, time, seed: secret_seed()? };
+    let how = HoldBack { share: 1.0 - share, groups, time, all_classes: true, seed: secret_seed()? };
     let Some((split, how)) = how.split(Some(table), None, table.rows())? else {
         return Err(Error::input("--train-share", share, "below 1"));
     };

@@ -40,6 +40,18 @@ impl Source {
         }
     }
 
+    /// The same with further classes, behind those that it has.
+    pub fn grown(&self, new: &[String]) -> Result<Source> {
+        let classes = [self.class_names()?, new].concat();
+        Ok(match self.clone() {
+            Source::Table(mut encoder) => {
+                encoder.wanted = Wanted::Classes(classes);
+                Source::Table(encoder)
+            }
+            Source::Images { shape, .. } => Source::Images { shape, classes },
+        })
+    }
+
     /// The same, of a model that must have classes.
     pub fn class_names(&self) -> Result<&[String]> {
         self.classes().ok_or_else(|| Error::input("model", "one of numbers or labels", "a model of classes"))

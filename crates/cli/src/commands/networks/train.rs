@@ -1,5 +1,6 @@
 //! `quadrat train`: a labelled file or images -> a model, trained with any of the training methods.
 
+mod extend;
 mod finished;
 mod network;
 mod rows;
@@ -33,7 +34,7 @@ pub struct Train {
     #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
     pub input: Option<String>,
     /// Column to predict; several of numbers, or several of yes and no, are predicted together
-    #[arg(long, value_name = "COLUMN[,COLUMN]", required_unless_present_any = ["images", "from"], requires = "input")]
+    #[arg(long, value_name = "COLUMN[,COLUMN]", required_unless_present_any = ["images", "from", "extend"], requires = "input")]
     pub target: Option<String>,
     /// Labelled images: a folder with a folder for each class, or an .npz file with `images` and `labels`
     #[arg(long, value_name = "FOLDER|FILE")]
@@ -59,6 +60,10 @@ pub struct Train {
     /// Go on from this model: its columns, classes and network. Trains all weights, or with --method sara or lora few
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["size", "features", "regression", "classes", "labels", "model", "hidden", "dropout"])]
     pub from: Option<PathBuf>,
+    /// Teach this model the classes of --in or --images, all of them new, without the rows of those that it knows: with
+    /// --method ovor
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["from", "size", "features", "regression", "classes", "labels", "model", "hidden", "dropout", "unlabelled", "balance", "checkpoint", "suspects", "held_back", "loss"])]
+    pub extend: Option<PathBuf>,
     /// With --method sara or lora: write what changed, which `quadrat apply` puts on the model and takes off
     #[arg(long, value_name = "FILE", requires = "from")]
     pub delta: Option<PathBuf>,
@@ -195,6 +200,9 @@ pub enum Fall {
 pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
     if let Some(out) = &args.out {
         check_vacant(out)?;
+    }
+    if let Some(model) = &args.extend {
+        return extend::run(args, model, parameters, progress);
     }
     let (search, mut methods) = methods(args, parameters)?;
     if let Some(path) = &args.suspects {

@@ -29,7 +29,8 @@ pub fn run(args: &SplitFile, input: &Table, share: f64, progress: &dyn Progress)
     if let Some(target) = target.as_ref().filter(|target| target.kind == TargetKind::Classes) {
         uses.look_at_classes(&target.name, &target.classes);
     }
-    let how = HoldBack { share, groups: args.groups.as_deref(), time: args.time.as_deref(), seed: Seed(args.run.seed) };
+    let (groups, time, seed) = (args.groups.as_deref(), args.time.as_deref(), Seed(args.run.seed));
+    let how = HoldBack { share, groups, time, all_classes: true, seed };
     let with_classes = target.as_ref().filter(|t| t.kind == TargetKind::Classes);
     let classes = with_classes.map(|t| (&t.classes.codes[..], &t.classes.names[..]));
     let none = || Error::input("--hold-out", share, "above 0");

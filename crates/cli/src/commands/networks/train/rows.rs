@@ -281,6 +281,7 @@ fn how(args: &Train) -> HoldBack<'_> {
         share: if args.held_back.is_some() { 0.0 } else { args.validation },
         groups: args.groups.as_deref(),
         time: args.time.as_deref(),
+        all_classes: args.extend.is_none(),
         seed: Seed(args.run.seed),
     }
 }
