@@ -38,6 +38,8 @@ pub const CLAIMS: &[Claim] = &[
     #[cfg(feature = "networks")]
     Claim { slug: "saa", run: crate::robust::saa::run },
     #[cfg(feature = "networks")]
+    Claim { slug: "ovor", run: crate::robust::ovor::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "rcal", run: crate::robust::rcal::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },

@@ -69,6 +69,11 @@ fn models() -> Vec<(Model, Samples, Loss)> {
         ),
         (Model::Vit(Vit { width: 8, heads: 2, layers: 1, ..Vit::new(shape, 2) }), images(12), Loss::CrossEntropy),
         (
+            Model::Vit(Vit { width: 8, heads: 2, layers: 2, prompts: vec![2, 0], ..Vit::new(shape, 2) }),
+            images(12),
+            Loss::CrossEntropy,
+        ),
+        (
             Model::UNet(UNet { classes: 3, ..UNet::new(shape, 16) }),
             Samples::values(noise, picture)
                 .and_then(|s| s.with("time", Array2::from_shape_fn((6, 1), |(i, _)| 0.1 * i as f32)))

@@ -7,6 +7,8 @@ pub mod elr;
 #[cfg(feature = "networks")]
 mod few;
 #[cfg(feature = "networks")]
+pub mod ovor;
+#[cfg(feature = "networks")]
 pub mod rcal;
 #[cfg(feature = "networks")]
 pub mod saa;

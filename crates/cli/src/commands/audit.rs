@@ -30,7 +30,8 @@ pub struct Audit {
     /// Columns to look at [default: all but the target]
     #[arg(long, value_name = "A,B,C")]
     pub features: Vec<String>,
-    /// Write the rows whose label looks wrong: row (from 0), line, label, proposed class, the label's probability
+    /// Write the rows whose label looks wrong, the surest first: row (from 0), line, label given, class proposed, how sure it is
+    /// that the label is wrong
     #[arg(long, value_name = "FILE.csv")]
     pub suspects: Option<PathBuf>,
     #[command(flatten)]
@@ -164,9 +165,9 @@ impl Said<'_> {
             json!({
                 "row": audited.rows[suspect.row],
                 "line": audited.table.line(suspect.row),
-                "label": self.class(suspect.given),
+                "given": self.class(suspect.given),
                 "proposed": self.class(suspect.proposed),
-                "confidence": suspect.confidence,
+                "confidence": 1.0 - suspect.own,
             })
         };
         let counts = audited.records.classes.iter().cloned().zip(audited.records.counts());
@@ -205,9 +206,9 @@ impl Said<'_> {
         let line = |s: &Suspect| {
             let (given, proposed) = (cell(self.class(s.given)), cell(self.class(s.proposed)));
             let (row, line) = (self.audited.rows[s.row], self.audited.table.line(s.row));
-            format!("{row},{line},{given},{proposed},{:.6}\n", s.confidence)
+            format!("{row},{line},{given},{proposed},{:.6}\n", 1.0 - s.own)
         };
-        let head = "row,line,label,proposed,confidence\n".to_owned();
+        let head = "row,line,given,proposed,confidence\n".to_owned();
         self.found.suspects.iter().map(line).fold(head, |text, line| text + &line)
     }
 
@@ -258,7 +259,7 @@ impl Said<'_> {
         let head = ["line", "label", "looks like", "probability of the label"].map(str::to_owned).to_vec();
         let row = |s: &Suspect| {
             let line = self.audited.table.line(s.row).to_string();
-            vec![line, self.class(s.given).to_owned(), self.class(s.proposed).to_owned(), figure(s.confidence)]
+            vec![line, self.class(s.given).to_owned(), self.class(s.proposed).to_owned(), figure(s.own)]
         };
         let rows = std::iter::once(head).chain(found.suspects.iter().take(SUSPECTS).map(row)).collect();
         let text = format!(

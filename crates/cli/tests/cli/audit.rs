@@ -37,7 +37,7 @@ fn a_sound_file_needs_no_mending_and_is_left_as_it_is() {
     assert!(said.contains("plain training is fine") && said.contains("quadrat train --in t.csv --target y"), "{said}");
     assert_eq!(folder.read("t.csv"), text);
     assert!(folder.read("r.html").contains("plain training is fine"));
-    assert!(folder.read("s.csv").starts_with("row,line,label,proposed,confidence\n"));
+    assert!(folder.read("s.csv").starts_with("row,line,given,proposed,confidence\n"));
     let value = folder.json("quadrat audit --in t.csv --target y --json");
     assert_eq!((value["clean"].as_bool(), troubles(&value)), (Some(true), vec![]));
 }

@@ -127,3 +127,79 @@ fn methods_for_rare_classes_leave_a_plain_network() {
     let error = folder.fails(&format!("{line} --method batchformer:heads=5"));
     assert!(error.contains("16 features"), "{error}");
 }
+
+/// Vectors of one length in every format that has them: new rows get vectors too.
+#[test]
+fn a_column_of_vectors_is_balanced_in_every_format() {
+    let folder = Folder::new("labels-vectors");
+    let row = |i: usize| {
+        let (class, far) = if i < 30 { ("a", 0) } else { ("b", 5) };
+        format!("{{\"id\": {i}, \"vec\": [{}.5, {}.25], \"y\": \"{class}\"}}\n", i % 7 + far, i % 5 + far)
+    };
+    folder.write("in.jsonl", &(0..40).map(row).collect::<String>());
+    folder.ok("quadrat data convert --in in.jsonl --out in.parquet");
+    for (from, to) in
+        [("jsonl", "csv"), ("jsonl", "parquet"), ("parquet", "arrow"), ("parquet", "jsonl"), ("jsonl", "jsonl")]
+    {
+        let out = format!("{from}.{to}");
+        let said =
+            folder.ok(&format!("quadrat balance --in in.{from} --embedding vec --target y --method rcal --out {out}"));
+        assert!(said.contains("40 rows of") && said.contains("became 60, 20 of them new"), "{said}");
+        let again =
+            folder.json(&format!("quadrat balance --in {out} --embedding vec --target y --method smote --json"));
+        assert_eq!(
+            again["classes"],
+            serde_json::json!({"a": {"before": 30, "after": 30}, "b": {"before": 30, "after": 30}})
+        );
+    }
+    let line = "quadrat balance --in in.jsonl --target y --out no.csv";
+    for (more, says) in [
+        ("--embedding id --method rcal", "an embedding is a column of lists of numbers"),
+        ("--embedding vec --method smote-nc", "vectors are all that is read"),
+        ("--embedding vec --method rcal --features id", "--features"),
+        ("--embedding vec --method rcal --gamma 2", "gamma"),
+    ] {
+        let error = folder.fails(&format!("{line} {more}"));
+        assert!(error.contains(says), "{more}: {error}");
+    }
+    assert!(!folder.path("no.csv").exists());
+}
+
+#[test]
+fn a_model_takes_on_new_classes() {
+    let folder = Folder::new("labels-extend");
+    let all = clusters(300, false);
+    let some = |fits: &dyn Fn(&str) -> bool| {
+        let rows: Vec<&str> = all.lines().skip(1).filter(|line| fits(line)).collect();
+        format!("f1,f2,y\n{}\n", rows.join("\n"))
+    };
+    folder.write("old.csv", &some(&|line| !line.ends_with('c')));
+    folder.write("new.csv", &some(&|line| line.ends_with('c')));
+    folder.write("all.csv", &all);
+    folder.ok("quadrat train --in old.csv --target y --epochs 8 --hidden 16 --rate 0.01 --out before");
+    let line = "quadrat train --extend before --in new.csv --target y --epochs 10";
+    let said = folder.ok(&format!("{line} --method ovor:thresholds=auto --out after"));
+    assert!(said.contains("ovor: outliers in an epoch") && said.contains("wrote after"), "{said}");
+    let figures = folder.json("quadrat eval --model after --in all.csv --json");
+    assert!(figures["figures"]["accuracy"].as_f64().unwrap() > 0.6, "{figures}");
+    let said = folder.ok("quadrat predict --model after --in all.csv --out said.csv");
+    assert!(said.contains("said.csv") && folder.read("said.csv").lines().next().unwrap().contains("p_c"), "{said}");
+    for (line, says) in [
+        (line.to_owned() + " --out no", "--method ovor"),
+        (line.to_owned() + " --method elr --out no", "--method ovor"),
+        (
+            line.replace("new.csv", "all.csv") + " --method ovor --out no",
+            "got `a`; new classes alone: the model knows a, b",
+        ),
+        (line.replace("before", "after") + " --method ovor --out no", "the model knows a, b, c"),
+        (
+            line.replace("--in new.csv --target y", "--images before") + " --method ovor --out no",
+            "a model of tables takes --in",
+        ),
+        ("quadrat train --in old.csv --target y --method ovor --out no".to_owned(), "--extend MODEL"),
+    ] {
+        let error = folder.fails(&line);
+        assert!(error.contains(says), "{line}: {error}");
+    }
+    assert!(!folder.path("no").exists());
+}

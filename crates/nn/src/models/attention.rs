@@ -181,7 +181,14 @@ impl Block {
         let [n, length, width] = x.dims();
         let (heads, groups, each) = (self.heads, self.groups(), self.each());
         let qkv = forward.linear(&format!("{name}.qkv"), x.reshape([n * length, width]))?;
-        let plain = groups == heads && sight.turn.is_none() && sight.bias.is_none() && sight.cache.is_none();
+        let prefix = format!("{name}.{PREFIX}");
+        let prefix =
+            if forward.vars().parameters().has(&prefix) { Some(forward.vars().get::<2>(&prefix)?) } else { None };
+        let plain = prefix.is_none()
+            && groups == heads
+            && sight.turn.is_none()
+            && sight.bias.is_none()
+            && sight.cache.is_none();
         let mixed = if plain {
             ops::self_attention(qkv, length, heads, sight.causal)
         } else {
@@ -190,6 +197,10 @@ impl Block {
                 Some(turn) => turn.turn(part),
                 None => part,
             });
+            let [k, v] = match prefix {
+                Some(prefix) => before(prefix, [k, v]),
+                None => [k, v],
+            };
             match sight.cache {
                 Some(cache) => cache.attend(q, k, v),
                 None => ops::attention(q, k, v, sight.causal, sight.bias),
@@ -210,5 +221,42 @@ impl Block {
             Feed::GeGlu => ops::gelu(gate(forward)?) * wide,
         };
         Ok(forward.linear(&format!("{name}.narrow"), h)?.reshape(shape))
+    }
+}
+
+/// The name of a block's learnt keys and values within its parameters.
+pub(super) const PREFIX: &str = "prefix";
+
+/// Keys and values behind learnt ones, which are the rows of one array, keys first.
+fn before(prefix: Tensor<2>, parts: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
+    let [rows, width] = prefix.dims();
+    let mut first = 0;
+    parts.map(|part| {
+        let [n, heads, _, each] = part.dims();
+        let own = prefix.clone().slice([first..first + rows / 2, 0..width]);
+        first += rows / 2;
+        let own = own.reshape([1, rows / 2, heads, each]).swap_dims(1, 2).expand([n, heads, rows / 2, each]);
+        Tensor::cat(vec![own, part], 2)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_tensor::{Device, TensorData};
+
+    #[test]
+    fn learnt_keys_and_values_stand_before_all_others_head_by_head() {
+        let numbers = |n: usize, from: f32| (0..n).map(|i| from + i as f32).collect::<Vec<_>>();
+        let tensor = |values: Vec<f32>, shape: [usize; 2]| {
+            Tensor::<2>::from_data(TensorData::new(values, shape), &Device::flex())
+        };
+        // Two sequences of two positions, two heads of width 2; one learnt key and value.
+        let part = |from| tensor(numbers(16, from), [1, 16]).reshape([2, 2, 2, 2]);
+        let [k, v] = before(tensor(numbers(8, 100.0), [2, 4]), [part(0.0), part(50.0)]);
+        let values = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(k.dims(), [2, 2, 3, 2]);
+        assert_eq!(values(k)[..12], [100., 101., 0., 1., 2., 3., 102., 103., 4., 5., 6., 7.]);
+        assert_eq!(values(v)[12..], [104., 105., 58., 59., 60., 61., 106., 107., 62., 63., 64., 65.]);
     }
 }

@@ -1,6 +1,6 @@
 //! Images as sequences of patches (Dosovitskiy et al. 2021), small.
 
-use super::attention::{Block, Sight, Style};
+use super::attention::{Block, PREFIX, Sight, Style};
 use super::{check_multiple, images};
 use crate::forward::Forward;
 use crate::parameters::{Init, Role};
@@ -25,12 +25,16 @@ pub struct Vit {
     pub layers: usize,
     /// Outputs.
     pub outputs: usize,
+    /// Keys and as many values that are learnt for the first blocks, which all their patches see beside each other's (prefix
+    /// tuning, Li and Liang 2021): how many for each block; usually none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<usize>,
 }
 
 impl Vit {
     /// Patches of 4 x 4, width 64, 4 heads, 4 blocks.
     pub fn new(shape: [usize; 3], outputs: usize) -> Self {
-        Vit { shape, patch: 4, width: 64, heads: 4, layers: 4, outputs }
+        Vit { shape, patch: 4, width: 64, heads: 4, layers: 4, outputs, prompts: Vec::new() }
     }
 
     fn block(&self) -> Block {
@@ -62,6 +66,10 @@ impl Network for Vit {
         specs.push(Spec::new("positions", &[down * across, self.width], Role::Other, Init::Normal(0.02)));
         for i in 1..=self.layers {
             specs.extend(self.block().specs(&format!("block{i}")));
+            if let Some(pairs) = self.prompts.get(i - 1).filter(|pairs| **pairs > 0) {
+                let shape = [2 * pairs, self.width];
+                specs.push(Spec::new(format!("block{i}.{PREFIX}"), &shape, Role::Other, Init::Normal(1.0)));
+            }
         }
         specs.extend(Spec::norm("norm", self.width));
         specs.extend(Spec::linear("head", self.width, self.outputs, 1.0));

@@ -23,7 +23,7 @@ pub struct Suspect {
     /// The class that it looks like.
     pub proposed: u32,
     /// The label's own probability: the smaller, the more suspect.
-    pub confidence: f64,
+    pub own: f64,
 }
 
 /// What confident learning makes of labels and probabilities.
@@ -89,8 +89,8 @@ pub fn suspects(probabilities: ArrayView2<f64>, labels: &[u32]) -> Result<Suspec
                 counted[*label as usize * classes + like as usize] += 1;
             }
             if proposed != *label {
-                let confidence = p[*label as usize];
-                others.push(Suspect { row: block * BLOCK + at, given: *label, proposed, confidence });
+                let own = p[*label as usize];
+                others.push(Suspect { row: block * BLOCK + at, given: *label, proposed, own });
             }
         }
         (counted, others)
@@ -137,7 +137,7 @@ fn joint(counted: &[usize], counts: &[usize]) -> Array2<f64> {
 fn prune(mut others: Vec<Suspect>, joint: &Array2<f64>) -> Vec<Suspect> {
     let wanted = |label: usize| joint.row(label).sum() - joint[[label, label]];
     let mut left: Vec<usize> = (0..joint.nrows()).map(|label| wanted(label).round() as usize).collect();
-    others.par_sort_unstable_by(|a, b| a.confidence.total_cmp(&b.confidence).then(a.row.cmp(&b.row)));
+    others.par_sort_unstable_by(|a, b| a.own.total_cmp(&b.own).then(a.row.cmp(&b.row)));
     others.retain(|suspect| {
         let left = &mut left[suspect.given as usize];
         let kept = *left > 0;

@@ -1,10 +1,11 @@
 //! OVOR: a trained network learns new classes without the old rows, kept from claiming what lies around them.
 //!
 //! Huang, Chen, Hsu: "OVOR: OnePrompt with Virtual Outlier Regularization for Rehearsal-Free Class-Incremental Learning", ICLR
-//! 2024 (arXiv 2402.04129). Here its second part, on the features of a network that stays as it is: the last layer grows by an
-//! output for each new class, and only it is trained.
+//! 2024 (arXiv 2402.04129). The network stays as it is: the last layer grows by an output for each new class, and only it is
+//! trained, on features. With `prompt` a vision transformer gets keys and values in its first blocks that are tuned too, one set
+//! for all groups of classes (OnePrompt).
 //!
-//! 1. Cross-entropy over the new classes alone: scores of old ones do not compete, and their rows of the last layer stay to the
+//! 1. Cross-entropy, of the last layer and the prompt, over the new classes alone: scores of old ones do not compete, and their rows of the last layer stay to the
 //!    bit.
 //! 2. For the last fifth of the epochs, virtual outliers are drawn anew in each ([`Outliers`]), and with S(z) = −ln Σ exp z_k
 //!    over the new classes the loss has besides
@@ -27,7 +28,7 @@ use super::last_layer::LastLayer;
 use ndarray::{Array2, s};
 use quadrat_core::{Area, Card, Choice, Error, Method, Progress, Result, Seed, Settings, stats};
 use quadrat_nn::{
-    Batch, Epoch, Fit, Forward, Loss, Mlp, Model, Network, Optimizer, Parameters, Piece, Run, Samples, Tensor,
+    Batch, Epoch, Fit, Forward, Loss, Mlp, Model, Network, Optimizer, Parameters, Piece, Role, Run, Samples, Tensor,
     TrainMethod, Trainer, features, initialise, ops, tensor_of,
 };
 use std::ops::Range;
@@ -35,6 +36,10 @@ use std::ops::Range;
 /// New classes for a trained network.
 #[derive(Debug, Clone, Copy, PartialEq, Settings)]
 pub struct Ovor {
+    /// Tune one prompt in the first phase, which a vision transformer then keeps for all classes. One that has none yet sees with
+    /// other eyes afterwards: extend it so before it learns classes that are to stay.
+    #[param(default = false)]
+    pub prompt: bool,
     /// How outliers are drawn.
     #[param(flatten)]
     pub outliers: Outliers,
@@ -121,56 +126,76 @@ impl Ovor {
             let got = format!("t_id {} and t_ood {}", self.t_id, self.t_ood);
             return Err(Error::input("thresholds", got, "t_ood above t_id"));
         }
-        let run = Run { network, data: samples, loss: Loss::Nothing, epochs: 0, steps: 0, seed: trainer.seed };
-        let name = LastLayer::name("ovor", &run, parameters)?;
-        let known = LastLayer::read(parameters, &name)?;
-        let z = Samples::classes(features(network, parameters, samples)?, labels.to_vec(), all)?;
-
-        let layer = Mlp::new(z.inputs.ncols(), &[], all);
-        let mut grown = initialise(&layer, trainer.seed.stream("new outputs"))?;
-        let mut start = LastLayer::read(&grown, LAYER)?;
-        start.weight.slice_mut(s![..old, ..]).assign(&known.weight);
-        start.bias.slice_mut(s![..old]).assign(&known.bias);
-        start.write(&mut grown, LAYER)?;
-
+        let (wide, mut parameters) = self.grown(network, parameters, all, trainer.seed)?;
+        let run = Run { network: &wide, data: samples, loss: Loss::Nothing, epochs: 0, steps: 0, seed: trainer.seed };
+        let name = LastLayer::name("ovor", &run, &parameters)?;
         let second = (self.share * trainer.epochs as f64).round() as usize;
         let first = trainer.epochs - second;
-        let mut curve: Vec<Epoch> = Vec::new();
-        let mut task = Task { ovor: *self, classes: old..all, hinges: None, features: &z.inputs, seed: trainer.seed };
-        for (epochs, rate) in [(first, trainer.rate), (second, trainer.rate * fallen(first, trainer.epochs))] {
-            let phase = Trainer {
-                epochs,
-                rate,
-                optimizer: Optimizer::adamw(0.0),
-                loss: Loss::CrossEntropy,
-                patience: None,
-                ..trainer.clone()
-            };
-            if epochs > 0 {
-                let fit = phase.fit_from(&layer, grown, &z, None, &mut [&mut task], progress)?;
-                let done = curve.len();
-                curve.extend(fit.curve.into_iter().map(|at| Epoch { epoch: at.epoch + done, ..at }));
-                grown = fit.parameters;
-            }
-            if task.hinges.is_none() && second > 0 {
-                task.hinges = Some(self.hinges(&LastLayer::read(&grown, LAYER)?, &z.inputs, &task.classes));
-            }
-        }
-        let wide = network.with_outputs(all)?;
-        let mut extended = initialise(&wide, trainer.seed)?;
-        for parameter in extended.iter_mut() {
-            let old = parameters.get(&parameter.name)?;
-            if old.shape == parameter.shape {
-                parameter.set(&old.dense())?;
-            }
-        }
-        LastLayer::read(&grown, LAYER)?.write(&mut extended, &name)?;
-        let (thresholds, drawn) = match task.hinges {
-            Some(hinges) => ([hinges.t_id, hinges.t_ood], hinges.outliers.nrows()),
-            None => ([self.t_id, self.t_ood], 0),
+        let phase = |epochs: usize, rate: f64| Trainer {
+            epochs,
+            rate,
+            optimizer: Optimizer::adamw(0.0),
+            loss: Loss::CrossEntropy,
+            patience: None,
+            ..trainer.clone()
         };
-        let fit = Fit { parameters: extended, curve, best: None };
-        Ok(Extended { network: wide, fit, thresholds, outliers: drawn })
+        let mut task =
+            Task { ovor: *self, classes: old..all, hinges: None, features: Array2::zeros((0, 0)), seed: trainer.seed };
+        let mut curve = Vec::new();
+        if self.prompt && first > 0 {
+            parameters.iter_mut().for_each(|p| p.trainable = p.name.ends_with(".prefix") || p.name.starts_with(&name));
+            let fit =
+                phase(first, trainer.rate).fit_from(&wide, parameters, samples, None, &mut [&mut task], progress)?;
+            (parameters, curve) = (fit.parameters, fit.curve);
+        }
+        let z = Samples::classes(features(&wide, &parameters, samples)?, labels.to_vec(), all)?;
+        task.features = z.inputs.clone();
+        let layer = Mlp::new(z.inputs.ncols(), &[], all);
+        let mut alone = initialise(&layer, trainer.seed)?;
+        LastLayer::read(&parameters, &name)?.write(&mut alone, LAYER)?;
+        if !self.prompt && first > 0 {
+            let fit = phase(first, trainer.rate).fit_from(&layer, alone, &z, None, &mut [&mut task], progress)?;
+            (alone, curve) = (fit.parameters, fit.curve);
+        }
+        let mut hinges = self.hinges(&LastLayer::read(&alone, LAYER)?, &z.inputs, &task.classes);
+        if second > 0 {
+            task.hinges = Some(hinges);
+            let rate = trainer.rate * fallen(first, trainer.epochs);
+            let fit = phase(second, rate).fit_from(&layer, alone, &z, None, &mut [&mut task], progress)?;
+            curve.extend(fit.curve.into_iter().map(|at| Epoch { epoch: at.epoch + first, ..at }));
+            alone = fit.parameters;
+            hinges = task.hinges.unwrap_or_default();
+        }
+        LastLayer::read(&alone, LAYER)?.write(&mut parameters, &name)?;
+        parameters.iter_mut().for_each(|parameter| parameter.trainable = parameter.role != Role::Statistic);
+        let (thresholds, outliers) = ([hinges.t_id, hinges.t_ood], hinges.outliers.nrows());
+        Ok(Extended { network: wide, fit: Fit { parameters, curve, best: None }, thresholds, outliers })
+    }
+
+    /// The network with outputs for `all` classes, and prompts if it has none and they are asked for; what it knew stays.
+    fn grown(&self, network: &Model, known: &Parameters, all: usize, seed: Seed) -> Result<(Model, Parameters)> {
+        let mut wide = network.with_outputs(all)?;
+        if self.prompt {
+            let Model::Vit(vit) = &mut wide else {
+                return Err(Error::input("prompt", "a network without attention", "a vision transformer: --model vit"));
+            };
+            if vit.prompts.is_empty() {
+                vit.prompts = PROMPTS[..vit.layers.min(PROMPTS.len())].to_vec();
+            }
+        }
+        let mut parameters = initialise(&wide, seed.stream("new outputs"))?;
+        let mut rng = seed.stream("prompt").rng(0);
+        for parameter in parameters.iter_mut() {
+            if !known.has(&parameter.name) {
+                parameter.update(|values| values.iter_mut().for_each(|v| *v = rng.uniform() as f32));
+                continue;
+            }
+            // Outputs come first: the rows of old classes lead, whatever else there is.
+            let (old, mut values) = (known.get(&parameter.name)?.dense(), parameter.dense());
+            values[..old.len()].copy_from_slice(&old);
+            parameter.set_dense(&values)?;
+        }
+        Ok((wide, parameters))
     }
 
     /// The hinges for a last layer after its first phase.
@@ -199,25 +224,29 @@ fn fallen(epoch: usize, epochs: usize) -> f64 {
     (0.495 * std::f64::consts::PI * epoch as f64 / epochs.saturating_sub(1).max(1) as f64).cos()
 }
 
-/// Training the last layer on features.
-struct Task<'a> {
+/// Keys, and as many values, of the prompt in each of the first blocks; of the paper's 10 and 40, which are for a width of 768.
+const PROMPTS: [usize; 5] = [2, 2, 4, 4, 4];
+
+/// Training on new classes.
+struct Task {
     ovor: Ovor,
     /// The new classes.
     classes: Range<usize>,
     /// In the second phase.
     hinges: Option<Hinges>,
-    features: &'a Array2<f32>,
+    features: Array2<f32>,
     seed: Seed,
 }
 
 /// Where the hinges begin, and this epoch's outliers.
+#[derive(Default)]
 struct Hinges {
     t_id: f32,
     t_ood: f32,
     outliers: Array2<f32>,
 }
 
-impl TrainMethod for Task<'_> {
+impl TrainMethod for Task {
     fn name(&self) -> &str {
         "ovor"
     }

@@ -42,7 +42,7 @@ fn changed_labels_come_first() {
     let (p, labels, wrong) = noisy(5000, 10, 0.1, 1);
     let found = suspects(p.view(), &labels).unwrap();
     let mut scores = vec![-1.0; labels.len()];
-    found.ranked.iter().for_each(|suspect| scores[suspect.row] = 1.0 - suspect.confidence);
+    found.ranked.iter().for_each(|suspect| scores[suspect.row] = 1.0 - suspect.own);
     let precision = average_precision(&wrong, &scores).unwrap();
     // One label in ten is wrong: any order gives 0.1.
     assert!(precision > 0.5, "{precision}");
@@ -94,7 +94,7 @@ proptest! {
             prop_assert!((found.joint.row(class).sum() - count).abs() < 1e-9);
         }
         let mut named: Vec<usize> = found.ranked.iter().map(|s| s.row).collect();
-        prop_assert!(found.ranked.is_sorted_by(|a, b| a.confidence <= b.confidence));
+        prop_assert!(found.ranked.is_sorted_by(|a, b| a.own <= b.own));
         named.sort_unstable();
         named.dedup();
         prop_assert_eq!(named.len(), found.ranked.len());

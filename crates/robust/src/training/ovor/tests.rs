@@ -1,6 +1,6 @@
 use super::*;
 use quadrat_core::Silent;
-use quadrat_nn::predict;
+use quadrat_nn::{Vit, predict};
 use quadrat_numeric::calibration::likeliest;
 
 fn close(a: f64, b: f64) -> bool {
@@ -133,4 +133,34 @@ fn discriminants_and_class_means_do_without_old_rows() {
     }
     assert!(parts.add(x.view(), rows.labels().unwrap()).is_err());
     assert!(parts.add(x.view(), &[2]).is_err());
+}
+
+/// One prompt for all classes: the rest of a transformer stays to the bit, and so do the outputs of old classes.
+#[test]
+fn a_prompt_is_tuned_and_kept() {
+    let vit = Vit { width: 8, heads: 2, layers: 2, ..Vit::new([1, 8, 8], 2) };
+    let images = |classes: Range<u32>, of: usize| {
+        let mut rng = Seed(9).rng(0);
+        let labels: Vec<u32> = (0..40).map(|i| classes.start + i % classes.len() as u32).collect();
+        let pixel =
+            |(i, j): (usize, usize)| if j / 16 == labels[i] as usize { 1.0 } else { 0.3 * rng.uniform() as f32 };
+        Samples::classes(Array2::from_shape_fn((40, 64), pixel), labels.clone(), of).unwrap()
+    };
+    let start = initialise(&vit, Seed(0)).unwrap();
+    let method = Ovor { prompt: true, thresholds: Thresholds::Auto, ..Ovor::default() };
+    let network = Model::Vit(vit);
+    let first = method.extend(&network, &start, &images(2..4, 4), &trainer(), &Silent).unwrap();
+    let second = method.extend(&first.network, &first.fit.parameters, &images(4..6, 6), &trainer(), &Silent).unwrap();
+    let value = |p: &Parameters, name: &str| p.get(name).unwrap().values();
+    for parameter in start.iter().filter(|p| !p.name.starts_with("head")) {
+        assert_eq!(value(&second.fit.parameters, &parameter.name), parameter.values(), "{}", parameter.name);
+    }
+    assert_eq!(value(&second.fit.parameters, "head.weight")[..16], value(&start, "head.weight"));
+    assert_eq!(value(&second.fit.parameters, "head.weight")[..32], value(&first.fit.parameters, "head.weight"));
+    let prompt = "block1.prefix";
+    assert_ne!(value(&first.fit.parameters, prompt), value(&second.fit.parameters, prompt), "one for all, tuned on");
+    assert_eq!(first.fit.parameters.get(prompt).unwrap().shape, [4, 8]);
+    let mlp = base();
+    let error = method.extend(&mlp.0, &mlp.1, &clusters(2..4, 4, 2), &trainer(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("--model vit"));
 }
