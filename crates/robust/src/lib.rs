@@ -34,6 +34,8 @@ mod random_over_sampling;
 mod random_under_sampling;
 mod registry;
 mod scale;
+#[cfg(feature = "networks")]
+pub mod series;
 mod smote;
 mod smote_n;
 mod smote_nc;

@@ -225,7 +225,10 @@ impl Header {
                 }
                 None if rest.is_empty() => return Err("no class at the end of the row, after a `:`".into()),
                 None => {
-                    return Err(format!("`{}` where (time,value) is needed", rest.chars().take(20).collect::<String>()));
+                    return Err(format!(
+                        "`{}` where (time,value) is needed",
+                        rest.chars().take(20).collect::<String>()
+                    ));
                 }
             }
             channels.push(std::mem::take(&mut channel));
