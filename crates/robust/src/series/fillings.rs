@@ -39,7 +39,7 @@ const fn card(slug: &'static str, title: &'static str, summary: &'static str) ->
         title,
         paper: "a textbook rule; here as a companion of supnotmiwae (arXiv 2308.06738)",
         area: Area::Robust,
-        verbs: &["train"],
+        verbs: &["train", "impute"],
         summary,
         useful_when: "time series with missing values, a quick classifier; a simple companion to compare with",
         cost: "memory batch x times x width x 20 numbers; a prediction is one pass",

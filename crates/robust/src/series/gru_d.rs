@@ -30,7 +30,7 @@ impl Method for GruD {
         title: "GRU-D",
         paper: "Che, Purushotham, Cho, Sontag and Liu, Scientific Reports 8, 2018, arXiv 1606.01865",
         area: Area::Robust,
-        verbs: &["train"],
+        verbs: &["train", "impute"],
         summary: "Classifies series with holes by a recurrent network in which what was seen fades while nothing is observed.",
         useful_when: "time series with missing values, irregular measurements whose pattern itself tells something",
         cost: "times one after the other: batch x width x (channels + width) x 6 operations each; a prediction is one pass",
@@ -53,15 +53,19 @@ impl GruD {
         specs
     }
 
-    pub(super) fn scores(&self, forward: &mut Forward, given: &Given) -> Result<Tensor<2>> {
-        let ([n, t, d], h) = (given.size, self.width);
+    /// x̂: what was observed, and what has faded of it in holes.
+    pub(super) fn filled(&self, forward: &mut Forward, given: &Given) -> Result<Tensor<3>> {
         let kept = given.all_kept();
-        let tensor = |values: &[f32]| given.tensor(values, [n, t, d]);
         let [x, m] = given.observed(1)?;
-        let since = tensor(&kept.since)?;
-        let hole = m.clone().neg() + 1.0;
-        let gamma = decay(forward, "input", since.clone())?;
-        let filled = m.clone() * x + hole * gamma * tensor(&kept.last)?;
+        let gamma = decay(forward, "input", given.tensor(&kept.since, given.size)?)?;
+        Ok(m.clone() * x + (m.neg() + 1.0) * gamma * given.tensor(&kept.last, given.size)?)
+    }
+
+    pub(super) fn scores(&self, forward: &mut Forward, given: &Given) -> Result<Tensor<2>> {
+        let ([n, t, _], h) = (given.size, self.width);
+        let filled = self.filled(forward, given)?;
+        let [_, m] = given.observed(1)?;
+        let since = given.tensor(&given.all_kept().since, given.size)?;
         let fades = linear(forward, "state", since)?.clamp_min(0.0).neg().exp();
         let inputs = linear(forward, "gates.x", Tensor::cat(vec![filled, m], 2))?;
         let valid = given.valid(1)?;

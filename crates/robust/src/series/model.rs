@@ -2,7 +2,7 @@
 
 use super::bound::{bound, effective_draws};
 use super::fillings::{Fill, Filled};
-use super::given::Given;
+use super::given::{Given, plain};
 use super::gru_d::GruD;
 use super::scale::Shape;
 use super::supnotmiwae::SupNotMiwae;
@@ -104,24 +104,20 @@ impl Model {
     /// Series of another shape.
     pub fn bound_and_draws(&self, parameters: &Parameters, samples: &Samples, seed: Seed) -> Result<Option<[f64; 2]>> {
         let Some(weights) = self.log_weights(parameters, samples, seed)? else { return Ok(None) };
-        let bounds = super::given::plain(bound(tensor_of(weights.view(), false)));
+        let bounds = plain(bound(tensor_of(weights.view(), false)));
         let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / weights.nrows().max(1) as f64;
         let draws = effective_draws(weights.view());
         Ok(Some([mean(&mut bounds.iter().map(|v| f64::from(*v))), mean(&mut draws.into_iter())]))
     }
 
     /// Draws of each series without holes: draws x series x times x channels on the model's scale. Of `supnotmiwae` each is a draw
-    /// of the decoder at a path that is drawn by its weight; a filling's are all alike.
+    /// of the decoder at a path that is drawn by its weight; those of the others are all alike.
     ///
     /// # Errors
-    /// Series of another shape, 0 draws, a method that fills nothing (`gru-d`).
+    /// Series of another shape, 0 draws.
     pub fn impute(&self, parameters: &Parameters, samples: &Samples, draws: usize, seed: Seed) -> Result<Array4<f32>> {
         if draws == 0 {
             return Err(Error::input("draws", 0, "at least 1"));
-        }
-        if let SeriesMethod::GruD(_) = self.method {
-            let want = "a model that fills holes: supnotmiwae, zero-fill, mean-fill, forward-fill or forward-fill-mask";
-            return Err(Error::input("model", "gru-d", want));
         }
         let filled = Imputed { model: self, draws, seed: seed.stream("imputation") };
         let flat = in_blocks(&filled, parameters, samples, draws.max(20) * self.width())?;
@@ -248,6 +244,13 @@ struct Imputed<'a> {
     seed: Seed,
 }
 
+impl Imputed<'_> {
+    /// Each series as often as there are draws.
+    fn alike(&self, filled: &[f32]) -> Vec<f32> {
+        filled.chunks(self.model.inputs()).flat_map(|one| one.repeat(self.draws)).collect()
+    }
+}
+
 impl Network for Imputed<'_> {
     fn inputs(&self) -> usize {
         self.model.inputs()
@@ -270,11 +273,8 @@ impl Network for Imputed<'_> {
         let given = Given::of(inputs, shape)?;
         let values = match &self.model.method {
             SeriesMethod::SupNotMiwae(method) => method.draws(forward, &given, shape, self.draws, self.seed)?,
-            SeriesMethod::Filled(fill, _) => {
-                let filled = fill.fill(&given, shape);
-                filled.chunks(self.model.inputs()).flat_map(|one| one.repeat(self.draws)).collect()
-            }
-            SeriesMethod::GruD(_) => return Err(Error::input("model", "gru-d", "a model that fills holes")),
+            SeriesMethod::Filled(fill, _) => self.alike(&fill.fill(&given, shape)),
+            SeriesMethod::GruD(method) => self.alike(&plain(method.filled(forward, &given)?)),
         };
         let rows = ArrayView2::from_shape((n, self.outputs()), &values)
             .map_err(|e| Error::numeric("series", e.to_string()))?;

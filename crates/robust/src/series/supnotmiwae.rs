@@ -87,7 +87,7 @@ impl Method for SupNotMiwae {
         title: "supnotMIWAE with ObsDropout",
         paper: "Kim, Kim, Yun, Lee, Lee and Lee, ICML 2023, arXiv 2308.06738",
         area: Area::Robust,
-        verbs: &["train"],
+        verbs: &["train", "impute"],
         summary: "Classifies series with holes by filling them many times from a model that learns together with the classifier, and \
                   averages what that says.",
         useful_when: "time series with missing values, irregular measurements, sensors or monitors that fail; class probabilities that \
