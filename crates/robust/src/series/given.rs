@@ -86,9 +86,14 @@ impl Given {
         kept
     }
 
+    /// What `one` makes of each series, k times.
     fn repeated(&self, k: usize, one: impl Fn(usize, &mut Vec<f32>)) -> Vec<f32> {
-        let mut out = Vec::new();
-        (0..self.size[0]).for_each(|i| (0..k).for_each(|_| one(i, &mut out)));
+        let (mut out, mut each) = (Vec::new(), Vec::new());
+        for i in 0..self.size[0] {
+            each.clear();
+            one(i, &mut each);
+            (0..k).for_each(|_| out.extend_from_slice(&each));
+        }
         out
     }
 

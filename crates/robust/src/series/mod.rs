@@ -39,8 +39,6 @@ mod scale;
 mod supnotmiwae;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests;
 
 pub use bound::{bound, effective_draws};
 pub use fillings::{Fill, Filled};
