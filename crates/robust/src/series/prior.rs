@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 /// The law of the latent paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Choice, Serialize, Deserialize)]
 pub enum Prior {
-    /// Gaussian processes with a Cauchy kernel over the steps, one for each latent dimension: paths are smooth.
-    Gp,
-    /// Standard normal and independent at every time.
+    /// Standard normal and independent at every time, as q(z | x) is: a start from which few epochs lead on.
     Normal,
+    /// Gaussian processes with a Cauchy kernel over the steps, one for each latent dimension: paths are smooth, and until q has
+    /// narrowed a single draw has all the weight.
+    Gp,
 }
 
 /// k(t, t') = 1.005 / (1 + (t − t')² / 7²) + 0.001 [t = t'], in steps.

@@ -58,7 +58,7 @@ pub struct SupNotMiwae {
     #[param(default = 4, from = 1, to = 12)]
     pub layers: usize,
     /// The law p(z) of latent paths.
-    #[param(default = Prior::Gp)]
+    #[param(default = Prior::Normal)]
     pub prior: Prior,
     /// What a hole gets.
     #[param(default = Complete::Decay)]
