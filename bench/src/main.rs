@@ -24,6 +24,7 @@ mod robust;
 mod score;
 mod select;
 mod sensitivity;
+mod series;
 mod sobol;
 mod streams;
 mod tasks;
@@ -115,6 +116,7 @@ fn run() -> Result<()> {
         designs::workloads(),
         holdout::workloads(),
         labels::workloads(),
+        series::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

@@ -45,7 +45,7 @@ impl Moment {
     }
 
     /// A cell as a number, and what that counts.
-    fn parse(cell: &str) -> Option<(Moment, f64)> {
+    pub(crate) fn parse(cell: &str) -> Option<(Moment, f64)> {
         let cell = cell.trim();
         if let Some(seconds) = iso_duration(cell).or_else(|| pandas_duration(cell)) {
             return Some((Moment::Duration, seconds));

@@ -22,8 +22,8 @@ pub(crate) use read::NpyArray;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-pub use write::npy_head;
 pub(crate) use write::{Named, digits_lost, holds, npy_bytes};
+pub use write::{npy_head, write_arrays};
 
 /// The columns of an npy or npz file.
 pub(crate) struct Numpy {

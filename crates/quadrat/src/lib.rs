@@ -89,6 +89,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         robust::cards(),
         #[cfg(all(feature = "robust", feature = "regularize"))]
         robust::training::cards(),
+        #[cfg(all(feature = "robust", feature = "regularize"))]
+        robust::series::cards(),
         #[cfg(feature = "regularize")]
         regularize::cards(),
         #[cfg(feature = "estimate")]
@@ -106,6 +108,11 @@ pub fn training_method(name: &str, params: &Params) -> Result<Box<dyn nn::TrainM
     #[cfg(feature = "robust")]
     if robust::training::cards().iter().any(|card| card.is_called(name)) {
         return robust::training::build(name, params);
+    }
+    #[cfg(feature = "robust")]
+    if robust::series::cards().iter().any(|card| card.is_called(name)) {
+        let want = "it learns from series: quadrat train --series FILE --method NAME, or robust::series in the library";
+        return Err(Error::input("method", format!("`{name}`"), want));
     }
     regularize::build(name, params)
 }

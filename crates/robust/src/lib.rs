@@ -35,6 +35,8 @@ mod random_under_sampling;
 mod rcal;
 mod registry;
 mod scale;
+#[cfg(feature = "networks")]
+pub mod series;
 mod smote;
 mod smote_n;
 mod smote_nc;

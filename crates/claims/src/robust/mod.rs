@@ -15,3 +15,5 @@ pub mod saa;
 #[cfg(feature = "networks")]
 pub mod shrinkmatch;
 pub mod smote;
+#[cfg(feature = "networks")]
+pub mod supnotmiwae;

@@ -156,8 +156,10 @@ fn every_method_is_on_the_page_of_its_area() {
     let folder = Folder::new("guide-methods");
     for card in folder.json("quadrat list --json").as_array().unwrap() {
         let (area, slug) = (card["area"].as_str().unwrap(), card["slug"].as_str().unwrap());
-        let trains = card["verbs"].as_array().unwrap().contains(&"train".into());
+        let runs = |verb: &str| card["verbs"].as_array().unwrap().contains(&verb.into());
+        let trains = runs("train");
         let page = match area {
+            "robust" if runs("impute") => "series.md".to_owned(),
             "robust" if trains => "labels.md".to_owned(),
             "robust" => "balance.md".to_owned(),
             "regularize" => "train.md".to_owned(),

@@ -24,6 +24,7 @@ mod pretrain_plan;
 mod reading;
 mod rounds;
 mod sample;
+mod series;
 mod sobol;
 mod split;
 mod train;

@@ -2,11 +2,15 @@
 
 use super::dtype::{Kind, Unit};
 use crate::spell::{self, is_missing};
+use crate::zip::{self, Entry};
 use crate::{ColumnType, arrays};
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field};
+use ndarray::ArrayViewD;
+use quadrat_core::{Error, Result, write_atomic};
+use std::path::Path;
 
 /// A column with its name.
 pub(crate) type Named<'a> = (&'a str, ArrayRef);
@@ -218,6 +222,21 @@ fn field(name: &str, item: &Elements) -> String {
 /// little-endian order. For matrices that are written as they are made.
 pub fn npy_head(rows: usize, columns: usize) -> Vec<u8> {
     header(&format!("'{}'", Kind::U4.name()), &format!("({rows}, {columns})"))
+}
+
+/// An `.npz` file of arrays of doubles with any number of axes, by name, in row-major order. It appears whole or not at all.
+///
+/// # Errors
+/// The file cannot be written, or would be larger than 4 GiB.
+pub fn write_arrays(path: &Path, arrays: &[(&str, ArrayViewD<f64>)]) -> Result<()> {
+    let entry = |(name, array): &(&str, ArrayViewD<f64>)| {
+        let shape: String = array.shape().iter().map(|side| format!("{side}, ")).collect();
+        let mut content = header(&format!("'{}'", Kind::F8.name()), &format!("({})", shape.trim_end()));
+        array.iter().for_each(|v| content.extend_from_slice(&v.to_le_bytes()));
+        Entry { name: format!("{name}.npy"), content }
+    };
+    let entries: Vec<Entry> = arrays.iter().map(entry).collect();
+    write_atomic(path, |out| zip::write(out, &entries).map_err(|e| Error::io(path, e)))
 }
 
 /// Magic, version, and the header padded so that the data starts at a multiple of 64.

@@ -57,6 +57,10 @@ fn every_hook_is_built_and_says_its_name() {
     for slug in NO_HOOKS {
         assert!(build(slug, &Params::none()).is_err(), "{slug}");
     }
+    for card in robust::series::cards() {
+        let error = build(card.slug, &Params::none()).err().unwrap().to_string();
+        assert!(error.contains("--series"), "{error}");
+    }
 }
 
 #[test]

@@ -64,7 +64,10 @@ pub const WEIGHTS: &str = "model.safetensors";
 /// A model as `train` left it.
 pub fn load(folder: &Path) -> Result<(Model, Parameters, Source)> {
     let path = folder.join(WEIGHTS);
-    let (model, parameters, notes) = load_model(&path)?;
+    let (model, parameters, notes) = load_model(&path).map_err(|e| match super::series::load(folder) {
+        Ok(_) => Error::input("--model", "a model of series", "it takes --series FILE"),
+        Err(_) => e,
+    })?;
     let wrong = |e: serde_json::Error| Error::data(path.display().to_string(), None, format!("not made by train: {e}"));
     Ok((model, parameters, serde_json::from_value(notes).map_err(wrong)?))
 }
@@ -76,11 +79,14 @@ pub struct What {
     #[arg(long, value_name = "FOLDER")]
     pub model: PathBuf,
     /// Rows, with the columns that the model was trained on
-    #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
+    #[arg(long = "in", value_name = "FILE", required_unless_present_any = ["images", "series"], conflicts_with = "images")]
     pub input: Option<String>,
     /// Images, for a model of images
     #[arg(long, value_name = "FOLDER|FILE")]
     pub images: Option<PathBuf>,
+    /// Series, for a model of series: a .ts file, or a table with the columns that the model was trained on
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "images"])]
+    pub series: Option<String>,
     #[command(flatten)]
     pub reading: Reading,
 }

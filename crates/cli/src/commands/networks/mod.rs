@@ -3,10 +3,12 @@
 
 mod enlarge;
 mod finetune;
+mod impute;
 mod judgement;
 mod learned;
 mod predict;
 mod quantise;
+mod series;
 mod tickets;
 mod train;
 
@@ -16,6 +18,7 @@ use crate::output::Reply;
 use clap::Subcommand;
 use enlarge::Enlarge;
 use finetune::Apply;
+use impute::Impute;
 use predict::{Evaluate, Predict};
 use quadrat::Result;
 use quantise::Quantise;
@@ -38,6 +41,8 @@ pub enum Networks {
     Predict(Predict),
     /// How good a model is on labelled rows or images
     Eval(Evaluate),
+    /// Series with holes -> draws of what the holes may hold
+    Impute(Impute),
 }
 
 impl Networks {
@@ -50,6 +55,7 @@ impl Networks {
             Networks::Enlarge(args) => Some(&args.run),
             Networks::Predict(args) => Some(&args.run),
             Networks::Eval(args) => Some(&args.run),
+            Networks::Impute(args) => Some(&args.run),
             Networks::Apply(_) => None,
         }
     }
@@ -70,6 +76,7 @@ impl Networks {
             Networks::Apply(args) => finetune::apply(args),
             Networks::Predict(args) => with_terminal(|terminal| predict::run(args, terminal)),
             Networks::Eval(args) => with_terminal(|terminal| predict::evaluate(args, terminal)),
+            Networks::Impute(args) => impute::run(args),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::judgement::Judgement;
 use super::learned::{Seen, Source, What, columns_of};
+use super::series;
 use crate::args::Run;
 use crate::commands::{roles, work};
 use crate::output::{Reply, check_out, check_place, count};
@@ -95,6 +96,9 @@ fn unseen_json(unseen: &[NewValues]) -> Value {
 
 /// Writes what the model says of each row.
 pub fn run(args: &Predict, progress: &dyn Progress) -> Result<Reply> {
+    if let Some(file) = &args.what.series {
+        return series::predict(args, file);
+    }
     check_out(&args.out)?;
     let said = args.what.run(false, Some(&args.out), progress)?;
     let columns = columns(&said);
@@ -158,6 +162,9 @@ fn columns(said: &Said) -> Vec<(String, Values)> {
 
 /// Compares what the model says with what is right.
 pub fn evaluate(args: &Evaluate, progress: &dyn Progress) -> Result<Reply> {
+    if let Some(file) = &args.what.series {
+        return series::evaluate(args, file);
+    }
     if let Some(report) = &args.report {
         check_place(report)?;
     }

@@ -2,7 +2,7 @@
 
 mod extend;
 mod finished;
-mod network;
+pub(super) mod network;
 mod rows;
 mod suspects;
 mod unlabelled;
@@ -10,6 +10,7 @@ mod unlabelled;
 use super::finetune;
 use super::judgement::Judgement;
 use super::learned::{Source, WEIGHTS};
+use super::series;
 use crate::args::Run;
 use crate::commands::work;
 use crate::output::Reply;
@@ -31,10 +32,19 @@ use unlabelled::Unlabelled;
 #[derive(Args, Debug)]
 pub struct Train {
     /// Training rows: .csv, .tsv, .json, .jsonl, .parquet, .arrow, .npy, .npz, .arff or .libsvm, also compressed; or builtin:NAME
-    #[arg(long = "in", value_name = "FILE", required_unless_present = "images", conflicts_with = "images")]
+    #[arg(long = "in", value_name = "FILE", group = "rows", required_unless_present_any = ["images", "series"], conflicts_with = "images")]
     pub input: Option<String>,
+    /// Series with a class each, for the methods that fill holes (supnotmiwae, gru-d, forward-fill, ...): a .ts file, or a table with
+    /// a row for each series and time beside --series-id, --time and --target
+    #[arg(long, value_name = "FILE", group = "rows", conflicts_with_all = ["images", "unlabelled", "regression", "from", "extend", "delta", "classes",
+        "labels", "loss", "class_weights", "weight", "balance", "model", "hidden", "dropout", "held_back", "groups", "checkpoint",
+        "suspects", "report"])]
+    pub series: Option<String>,
+    /// With a table of --series: the column that tells series apart
+    #[arg(long, value_name = "COLUMN", requires = "series")]
+    pub series_id: Option<String>,
     /// Column to predict; several of numbers, or several of yes and no, are predicted together
-    #[arg(long, value_name = "COLUMN[,COLUMN]", required_unless_present_any = ["images", "from", "extend"], requires = "input")]
+    #[arg(long, value_name = "COLUMN[,COLUMN]", required_unless_present_any = ["images", "from", "extend", "series"], requires = "rows")]
     pub target: Option<String>,
     /// Labelled images: a folder with a folder for each class, or an .npz file with `images` and `labels`
     #[arg(long, value_name = "FOLDER|FILE")]
@@ -133,8 +143,8 @@ pub struct Train {
     /// Column of groups, such as patients: none is both trained on and held back
     #[arg(long, value_name = "COLUMN", requires = "input", conflicts_with = "time")]
     pub groups: Option<String>,
-    /// Column of times: the latest rows are held back
-    #[arg(long, value_name = "COLUMN", requires = "input")]
+    /// Column of times: the latest rows are held back; with --series the times of its rows
+    #[arg(long, value_name = "COLUMN", requires = "rows")]
     pub time: Option<String>,
     /// Stop after so many epochs without a lower loss on the rows held back, and return the best epoch; `none` goes to
     /// the end and returns the last one
@@ -198,6 +208,9 @@ pub enum Fall {
 
 /// Trains, judges on the rows held back, writes the model.
 pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
+    if let Some(file) = &args.series {
+        return series::train(args, file, parameters, progress);
+    }
     if let Some(out) = &args.out {
         check_vacant(out)?;
     }
@@ -214,7 +227,7 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         Some((network, ..)) => network.clone(),
         None => network::network(args, &rows)?,
     };
-    let mut trainer = network::trainer(args, &rows, &network)?;
+    let mut trainer = network::trainer(args, rows.kind, &network)?;
     if let Source::Table(encoder) = &mut rows.source {
         encoder.quantile = match trainer.loss {
             // The decimal number that was given, not the f32 next to it.

@@ -5,7 +5,7 @@ use super::{Fall, Kind, Optimiser, Train};
 use crate::commands::networks::learned::Source;
 use crate::output::figure;
 use quadrat::nn::{
-    Activation, ConvNet, Loss, Mlp, Model, Optimizer, Parameters, ResNet, Samples, Schedule, Trainer, Vit,
+    Activation, ConvNet, Loss, Mlp, Model, Network, Optimizer, Parameters, ResNet, Samples, Schedule, Trainer, Vit,
 };
 use quadrat::{Error, Progress, Result, Seed, TargetKind};
 
@@ -48,7 +48,7 @@ pub fn network(args: &Train, rows: &Rows) -> Result<Model> {
 }
 
 /// The trainer that the options describe; its rate is the usual one until [`settle_rate`].
-pub fn trainer(args: &Train, rows: &Rows, network: &Model) -> Result<Trainer> {
+pub fn trainer(args: &Train, kind: TargetKind, network: &dyn Network) -> Result<Trainer> {
     let (optimizer, rate) = match args.optimizer {
         Optimiser::Adamw => (Optimizer::adamw(args.weight_decay), 1e-3),
         Optimiser::Sgd => (Optimizer::sgd(args.weight_decay), 0.05),
@@ -70,7 +70,7 @@ pub fn trainer(args: &Train, rows: &Rows, network: &Model) -> Result<Trainer> {
             Fall::Steps => Schedule::halves(),
         },
         optimizer,
-        loss: loss(args, rows.kind)?,
+        loss: loss(args, kind)?,
         clip: args.clip,
         average: args.average,
         patience,
