@@ -62,7 +62,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let tasks = Tasks::draw(&pools, apart, trial)?;
     let mut chosen = Vec::new();
     for arm in plan.arms {
-        const RATES: [f64; 3] = [3e-3, 1e-2, 3e-2];
+        const RATES: [f64; 3] = [1e-2, 5e-2, 2.5e-1];
         let loss =
             |rate, lambda| Ok(1.0 - tasks.judge(&plan.learn(*arm, [rate, lambda], &tasks, apart, trial)?)?.right);
         let values = if arm.hinges {

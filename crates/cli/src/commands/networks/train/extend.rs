@@ -26,7 +26,7 @@ pub fn run(args: &Train, model: &Path, parameters: &[(String, String)], progress
     let (network, before, known) = load(model)?;
     let new = new_classes(args, &known, progress)?;
     let rows = Rows::read(args, Some(&known.grown(&new)?), progress)?;
-    let mut trainer = trainer(args, &rows, &network)?;
+    let mut trainer = trainer(args, rows.kind, &network)?;
     trainer.rate = args.rate.unwrap_or(RATE);
     trainer.optimizer = Optimizer::adamw(0.0);
     let started = Instant::now();
