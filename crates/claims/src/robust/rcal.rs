@@ -57,7 +57,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
         Plan { rows: 100, epochs: 1, contrast: 1, arms: &ARMS, most: 2 },
         Plan { rows: 400, epochs: 25, contrast: 60, arms: &ARMS[..3], most: 6 },
-        Plan { rows: 600, epochs: 30, contrast: 100, arms: &ARMS, most: 16 },
+        Plan { rows: 480, epochs: 30, contrast: 100, arms: &ARMS, most: 16 },
     );
     let mut evidence = plan.evidence();
     let apart = trial.seed.stream("tuning");

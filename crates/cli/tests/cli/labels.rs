@@ -203,3 +203,28 @@ fn a_model_takes_on_new_classes() {
     }
     assert!(!folder.path("no").exists());
 }
+
+/// One file in which a label may be empty is as good as two files.
+#[test]
+fn rows_without_labels_may_stand_in_the_same_file() {
+    let folder = Folder::new("labels-one-file");
+    let (few, all) = (clusters(9, false), clusters(90, false));
+    folder.write("few.csv", &few);
+    let bare: String = all.lines().skip(1).map(|line| format!("{},\n", line.rsplit_once(',').unwrap().0)).collect();
+    folder.write("pool.csv", &format!("f1,f2,y\n{bare}"));
+    folder.write("both.csv", &format!("{few}{bare}"));
+    let line =
+        "quadrat train --target y --method fixmatch --epochs 2 --batch 9 --validation 0 --rate 0.01 --hidden 8 --json";
+    let two = folder.json(&format!("{line} --in few.csv --unlabelled pool.csv"));
+    let one = folder.json(&format!("{line} --in both.csv"));
+    assert_eq!((&one["curve"], &one["rows"]), (&two["curve"], &two["rows"]));
+    for (file, says) in [("few.csv", "labelled rows only"), ("pool.csv", "no label in any row")] {
+        let error = folder.fails(&format!("{line} --in {file} --out no"));
+        assert!(error.contains(says), "{file}: {error}");
+    }
+    let error = folder.fails("quadrat train --in both.csv --target y --out no");
+    assert!(error.contains("both.csv"), "an empty label is an error where nothing learns from it: {error}");
+    assert!(!folder.path("no").exists());
+    let error = folder.fails(&format!("{} --in both.csv --out no", line.replace("fixmatch", "saa")));
+    assert!(error.contains("--method fixmatch --method saa"), "{error}");
+}

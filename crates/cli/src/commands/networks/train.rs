@@ -50,7 +50,7 @@ pub struct Train {
     #[arg(long, value_name = "FOLDER|FILE")]
     pub images: Option<PathBuf>,
     /// Rows without labels, with the columns that are learnt from, or a folder of images: for methods that learn from such rows
-    /// (fixmatch, shrinkmatch, ...)
+    /// (fixmatch, shrinkmatch, ...) [default: the rows of --in whose target is empty]
     #[arg(long, value_name = "FILE|FOLDER")]
     pub unlabelled: Option<String>,
     /// How many of them come with each labelled row
@@ -222,7 +222,8 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
         suspects::check(path, &methods)?;
     }
     let base = finetune::base(args.from.as_deref(), args.delta.as_deref(), &methods)?;
-    let mut rows = Rows::read(args, base.as_ref().map(|(.., source)| source), progress)?;
+    let few = methods.iter().any(|method| method.reads_unlabelled());
+    let mut rows = Rows::read(args, base.as_ref().map(|(.., source)| source), few, progress)?;
     let mut network = match &base {
         Some((network, ..)) => network.clone(),
         None => network::network(args, &rows)?,

@@ -90,7 +90,7 @@ impl Memory {
         run.needs_classes(name)?;
         run.takes_numbers(name)?;
         if run.data.unlabelled() == 0 {
-            let want = "rows without labels beside the labelled ones: --unlabelled FILE";
+            let want = "rows without labels beside the labelled ones: --unlabelled FILE, or rows whose target is empty";
             return Err(Error::input(name, "labelled rows only", want));
         }
         let (first, pool, classes) = (run.data.len(), run.data.unlabelled(), run.data.outputs());

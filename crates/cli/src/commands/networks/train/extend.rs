@@ -25,7 +25,7 @@ pub fn run(args: &Train, model: &Path, parameters: &[(String, String)], progress
     let ovor = method(args, parameters)?;
     let (network, before, known) = load(model)?;
     let new = new_classes(args, &known, progress)?;
-    let rows = Rows::read(args, Some(&known.grown(&new)?), progress)?;
+    let rows = Rows::read(args, Some(&known.grown(&new)?), false, progress)?;
     let mut trainer = trainer(args, rows.kind, &network)?;
     trainer.rate = args.rate.unwrap_or(RATE);
     trainer.optimizer = Optimizer::adamw(0.0);

@@ -6,7 +6,7 @@ use crate::commands::networks::finetune::check_target;
 use crate::commands::networks::learned::{Source, columns_of, complete, read_images, see};
 use crate::commands::work;
 use crate::output::count;
-use quadrat::data::{Missing, Table};
+use quadrat::data::{Categories, Missing, Table};
 use quadrat::nn::{Samples, Targets};
 use quadrat::numeric::metrics::Split;
 use quadrat::numeric::splits;
@@ -33,6 +33,8 @@ pub struct Rows {
     pub places: Vec<usize>,
     /// How rows were held back, for programs.
     pub split: Value,
+    /// Rows of the file that have no label, for methods that learn from such rows.
+    pub bare: Option<Table>,
     /// The file and what its columns are used as, where that was chosen.
     pub columns: Option<(Table, ColumnUse)>,
 }
@@ -41,8 +43,8 @@ pub struct Rows {
 type Named<'a> = (&'a dyn Fn(usize) -> usize, &'a dyn Fn(usize) -> String);
 
 impl Rows {
-    /// Reads a table or images as the options say, or as the model to go on from sees them.
-    pub fn read(args: &Train, known: Option<&Source>, progress: &dyn Progress) -> Result<Rows> {
+    /// Reads a table or images as the options say, or as the model to go on from sees them. With `few` a label may be missing.
+    pub fn read(args: &Train, known: Option<&Source>, few: bool, progress: &dyn Progress) -> Result<Rows> {
         if !(0.0..1.0).contains(&args.validation) {
             return Err(Error::input("--validation", args.validation, "0 to below 1"));
         }
@@ -56,7 +58,7 @@ impl Rows {
                 let (samples, source) = read_images(images, args.size)?;
                 Rows::of_images(args, samples, source)?
             }
-            (None, None) => Rows::of_table(args, progress)?,
+            (None, None) => Rows::of_table(args, few && args.unlabelled.is_none(), progress)?,
         };
         rows.judge_by(args, progress)?;
         rows.weigh_classes(args)?;
@@ -100,9 +102,13 @@ impl Rows {
         Ok(rows)
     }
 
-    fn of_table(args: &Train, progress: &dyn Progress) -> Result<Rows> {
+    fn of_table(args: &Train, few: bool, progress: &dyn Progress) -> Result<Rows> {
         let table = work::read(named(args.input.as_deref(), "--in")?, &args.reading)?;
         let targets = work::listed("--target", &[named(args.target.as_deref(), "--target")?.to_owned()], &table)?;
+        let (table, bare) = match targets.as_slice() {
+            [target] if few => by_label(&table, target)?,
+            _ => (table, None),
+        };
         let (mut uses, table) = uses(args, &table, &targets)?;
         let wanted = match (args.regression, args.classes, args.labels) {
             (true, ..) => Some(TargetKind::Numbers),
@@ -137,6 +143,7 @@ impl Rows {
         rows.warnings.extend(gaps);
         rows.warnings.extend(goal.targets.into_iter().filter_map(|target| target.warning));
         rows.columns = Some((table, uses));
+        rows.bare = bare;
         if let Targets::Values(values) = &rows.train.targets
             && rows.kind == TargetKind::Numbers
             && values.columns().into_iter().any(|column| column.iter().all(|v| *v == column[0]))
@@ -191,7 +198,7 @@ impl Rows {
                 said["classes"] = Value::Object(each.collect::<Map<_, _>>());
             }
         }
-        Ok(Rows { train, held, source, kind, notes, warnings, places, split: said, columns: None })
+        Ok(Rows { train, held, source, kind, notes, warnings, places, split: said, bare: None, columns: None })
     }
 
     /// Read the rows that judge from a file of their own, if one is named.
@@ -268,6 +275,19 @@ impl Rows {
         self.notes.push(format!("{}: {} training rows became {after}", card.slug, count(before)));
         Ok(())
     }
+}
+
+/// The rows of a file that have a label, and those that have none, if there are any.
+fn by_label(table: &Table, target: &str) -> Result<(Table, Option<Table>)> {
+    let Categories { codes, names } = table.categories(target, Missing::Keep)?;
+    let (bare, labelled): (Vec<usize>, Vec<usize>) =
+        (0..table.rows()).partition(|row| names[codes[*row] as usize].trim().is_empty());
+    if labelled.is_empty() {
+        let want = "a label for some rows: at least one of each class";
+        return Err(Error::input(format!("{}, target `{target}`", table.name()), "no label in any row", want));
+    }
+    let bare = if bare.is_empty() { None } else { Some(table.of_rows(&bare)?) };
+    Ok((table.of_rows(&labelled)?, bare))
 }
 
 /// What an option names, which must be given.

@@ -2,7 +2,7 @@
 
 use super::Train;
 use super::rows::Rows;
-use crate::commands::networks::learned::see;
+use crate::commands::networks::learned::{Source, see};
 use crate::output::count;
 use quadrat::nn::{Samples, TrainMethod};
 use quadrat::{Error, Progress, Result};
@@ -15,14 +15,18 @@ pub struct Unlabelled {
 }
 
 impl Unlabelled {
-    /// Reads the rows as the labelled ones are read, if any are named.
+    /// Reads the rows as the labelled ones are read, if any are named or the file has some.
     pub fn read(
         args: &Train,
         rows: &mut Rows,
         methods: &[Box<dyn TrainMethod>],
         progress: &dyn Progress,
     ) -> Result<Option<Self>> {
-        let Some(from) = &args.unlabelled else { return Ok(None) };
+        let from = match (&args.unlabelled, &rows.bare) {
+            (Some(from), _) => from.clone(),
+            (None, Some(bare)) => bare.name().to_owned(),
+            (None, None) => return Ok(None),
+        };
         if !methods.iter().any(|method| method.reads_unlabelled()) {
             let want = "a training method that learns from such rows, such as --method fixmatch";
             return Err(Error::input("--unlabelled", format!("`{from}`"), want));
@@ -31,12 +35,17 @@ impl Unlabelled {
             return Err(Error::input("--unlabelled-ratio", 0, "at least 1"));
         }
         let classes = rows.source.class_names()?.len();
-        let seen = match args.images {
-            Some(_) => see(&rows.source, None, &args.reading, Some(Path::new(from)), false, progress)?,
-            None => see(&rows.source, Some(from), &args.reading, None, false, progress)?,
+        let inputs = match (&rows.bare, &rows.source, &args.unlabelled) {
+            (Some(bare), Source::Table(encoder), None) => encoder.rows(bare, progress)?,
+            _ => {
+                let path = Path::new(&from);
+                let (table, images) =
+                    if args.images.is_some() { (None, Some(path)) } else { (Some(from.as_str()), None) };
+                let seen = see(&rows.source, table, &args.reading, images, false, progress)?;
+                rows.warnings.extend(seen.notes);
+                seen.samples.inputs
+            }
         };
-        rows.warnings.extend(seen.notes);
-        let inputs = seen.samples.inputs;
         let nothing = vec![0; inputs.nrows()];
         let pool = Samples::classes(inputs, nothing, classes)?;
         rows.notes.push(format!(
