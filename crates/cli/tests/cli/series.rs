@@ -97,7 +97,7 @@ fn a_table_with_a_row_for_each_time_is_series() {
         "quadrat train --series stays.csv --series-id patient --time hour --target died --method forward-fill {SMALL} --out model"
     ));
     folder.ok("quadrat predict --model model --series new.csv --out predictions.csv");
-    assert!(folder.read("predictions.csv").starts_with("series,predicted,p_no,p_yes\np0,no,"));
+    assert!(folder.read("predictions.csv").starts_with("series,predicted,p_no,p_yes\n\"p0\",no,"));
     let said = folder.json("quadrat eval --model model --series stays.csv --json");
     assert!(said["figures"]["accuracy"].as_f64().unwrap() > 0.9, "{said}");
 }
