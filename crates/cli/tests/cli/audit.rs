@@ -113,7 +113,7 @@ fn suspects_are_told_by_row_and_line() {
     folder.write("t.csv", &text);
     folder.ok("quadrat audit --in t.csv --target y --suspects s.csv");
     let listed = folder.read("s.csv");
-    assert!(listed.lines().nth(1).unwrap().starts_with("42,44,yes,no,0.0"), "{listed}");
+    assert!(listed.lines().nth(1).unwrap().starts_with("42,44,yes,no,1.0"), "{listed}");
 }
 
 #[test]

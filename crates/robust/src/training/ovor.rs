@@ -16,7 +16,8 @@
 //! are not taken for new ones.
 //!
 //! T_id = −15 and T_ood = −3 fit the scores of a large network. A small one never reaches them, and the first hinge then pulls
-//! all scores up; `auto` (ours) takes for T_id the median of S after the first phase, and T_ood = T_id + 0.8 |T_id|.
+//! all scores up; `auto` (ours) takes for T_id the median of S after the first phase, and T_ood = T_id + 0.8 |T_id|. A single
+//! new class has no other to be told from: it is learnt by the hinges alone, in all epochs, at the printed thresholds.
 
 mod outliers;
 mod statistics;
@@ -129,7 +130,10 @@ impl Ovor {
         let (wide, mut parameters) = self.grown(network, parameters, all, trainer.seed)?;
         let run = Run { network: &wide, data: samples, loss: Loss::Nothing, epochs: 0, steps: 0, seed: trainer.seed };
         let name = LastLayer::name("ovor", &run, &parameters)?;
-        let second = (self.share * trainer.epochs as f64).round() as usize;
+        // One class has no other to be told from: cross-entropy teaches nothing of it, the hinges all.
+        let alone = all - old == 1;
+        let share = if alone { 1.0 } else { self.share };
+        let second = (share * trainer.epochs as f64).round() as usize;
         let first = trainer.epochs - second;
         let phase = |epochs: usize, rate: f64| Trainer {
             epochs,
@@ -151,22 +155,22 @@ impl Ovor {
         let z = Samples::classes(features(&wide, &parameters, samples)?, labels.to_vec(), all)?;
         task.features = z.inputs.clone();
         let layer = Mlp::new(z.inputs.ncols(), &[], all);
-        let mut alone = initialise(&layer, trainer.seed)?;
-        LastLayer::read(&parameters, &name)?.write(&mut alone, LAYER)?;
+        let mut grown = initialise(&layer, trainer.seed)?;
+        LastLayer::read(&parameters, &name)?.write(&mut grown, LAYER)?;
         if !self.prompt && first > 0 {
-            let fit = phase(first, trainer.rate).fit_from(&layer, alone, &z, None, &mut [&mut task], progress)?;
-            (alone, curve) = (fit.parameters, fit.curve);
+            let fit = phase(first, trainer.rate).fit_from(&layer, grown, &z, None, &mut [&mut task], progress)?;
+            (grown, curve) = (fit.parameters, fit.curve);
         }
-        let mut hinges = self.hinges(&LastLayer::read(&alone, LAYER)?, &z.inputs, &task.classes);
+        let mut hinges = self.hinges(&LastLayer::read(&grown, LAYER)?, &z.inputs, &task.classes);
         if second > 0 {
             task.hinges = Some(hinges);
             let rate = trainer.rate * fallen(first, trainer.epochs);
-            let fit = phase(second, rate).fit_from(&layer, alone, &z, None, &mut [&mut task], progress)?;
+            let fit = phase(second, rate).fit_from(&layer, grown, &z, None, &mut [&mut task], progress)?;
             curve.extend(fit.curve.into_iter().map(|at| Epoch { epoch: at.epoch + first, ..at }));
-            alone = fit.parameters;
+            grown = fit.parameters;
             hinges = task.hinges.unwrap_or_default();
         }
-        LastLayer::read(&alone, LAYER)?.write(&mut parameters, &name)?;
+        LastLayer::read(&grown, LAYER)?.write(&mut parameters, &name)?;
         parameters.iter_mut().for_each(|parameter| parameter.trainable = parameter.role != Role::Statistic);
         let (thresholds, outliers) = ([hinges.t_id, hinges.t_ood], hinges.outliers.nrows());
         Ok(Extended { network: wide, fit: Fit { parameters, curve, best: None }, thresholds, outliers })
@@ -201,7 +205,7 @@ impl Ovor {
     /// The hinges for a last layer after its first phase.
     fn hinges(&self, layer: &LastLayer, features: &Array2<f32>, classes: &Range<usize>) -> Hinges {
         let outliers = Array2::zeros((0, features.ncols()));
-        if self.thresholds == Thresholds::Fixed {
+        if self.thresholds == Thresholds::Fixed || classes.len() == 1 {
             return Hinges { t_id: self.t_id, t_ood: self.t_ood, outliers };
         }
         let scores = layer.scores(features.view());
