@@ -23,6 +23,7 @@ use quadrat_core::{Area, Card, Choice, Error, Method, Progress, Result, Seed, Se
 use quadrat_numeric::linalg::{cholesky, gram, product};
 use quadrat_numeric::neighbours::{nearest, squared_distance};
 use quadrat_numeric::outliers::local_outlier_factors;
+use rayon::prelude::*;
 
 /// RCAL on features.
 ///
@@ -136,13 +137,18 @@ impl Rcal {
                 format!("at most {COLUMNS}, whose covariances fit in memory: use fewer (principal components, say)");
             return Err(Error::input("columns", data.x.ncols(), want));
         }
-        let mut kept = vec![true; data.y.len()];
-        let mut classes = vec![None; data.classes.len()];
-        for (class, law) in classes.iter_mut().enumerate() {
+        let robust = |class: usize| {
             let rows = data.rows_of(class as u32);
-            if !rows.is_empty() {
-                *law = Some(self.robust(data, &rows, &mut kept, progress)?);
-            }
+            if rows.is_empty() { Ok(None) } else { self.robust(data, &rows, progress).map(Some) }
+        };
+        let found = (0..data.classes.len()).into_par_iter().map(robust).collect::<Result<Vec<_>>>()?;
+        let mut kept = vec![false; data.y.len()];
+        let mut classes = Vec::with_capacity(found.len());
+        for one in found {
+            classes.push(one.map(|(law, rows)| {
+                rows.into_iter().for_each(|row| kept[row] = true);
+                law
+            }));
         }
         let heads = heads(&classes, self.heads);
         let lending: Vec<(u32, ClassLaw)> =
@@ -157,16 +163,17 @@ impl Rcal {
         Ok(Calibrated { classes, kept })
     }
 
-    /// A class's mean and covariance without its outliers. The densest row's factor is at most 1, so that some are kept.
-    fn robust(&self, data: &Labelled, rows: &[usize], kept: &mut [bool], progress: &dyn Progress) -> Result<ClassLaw> {
+    /// A class's mean and covariance without its outliers, and the rows that are left. The densest row's factor is at most 1,
+    /// so that some are.
+    fn robust(&self, data: &Labelled, rows: &[usize], progress: &dyn Progress) -> Result<(ClassLaw, Vec<usize>)> {
         let x = data.x.select(Axis(0), rows);
         let factors = local_outlier_factors(x.view(), self.neighbours, progress)?;
-        rows.iter().zip(&factors).for_each(|(row, factor)| kept[*row] = *factor <= self.threshold);
-        let inside: Vec<usize> = (0..rows.len()).filter(|i| kept[rows[*i]]).collect();
+        let inside: Vec<usize> = (0..rows.len()).filter(|i| factors[*i] <= self.threshold).collect();
         let x = x.select(Axis(0), &inside);
         let mean = x.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(x.ncols()));
         let covariance = gram((&x - &mean).view(), None)? / (inside.len().max(2) - 1) as f64;
-        Ok(ClassLaw { rows: rows.len(), mean, covariance, lenders: Vec::new() })
+        let law = ClassLaw { rows: rows.len(), mean, covariance, lenders: Vec::new() };
+        Ok((law, inside.into_iter().map(|i| rows[i]).collect()))
     }
 
     /// μ' and Σ' of a rare class.
