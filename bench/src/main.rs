@@ -24,7 +24,6 @@ mod robust;
 mod score;
 mod select;
 mod sensitivity;
-mod series;
 mod sobol;
 mod streams;
 mod tasks;
@@ -116,7 +115,6 @@ fn run() -> Result<()> {
         designs::workloads(),
         holdout::workloads(),
         labels::workloads(),
-        series::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

@@ -70,13 +70,14 @@ impl Kept {
         let (mut last, mut at) = (vec![0.0; d], vec![0.0; d]);
         for time in 0..t {
             let now = given.times[i * t + time];
-            for c in 0..d {
-                if mask[time * d + c] == 1.0 {
-                    last[c] = given.values[(i * t + time) * d + c];
-                    at[c] = now;
+            for (c, (last, at)) in last.iter_mut().zip(&mut at).enumerate() {
+                let entry = time * d + c;
+                if mask[entry] == 1.0 {
+                    *last = given.values[i * t * d + entry];
+                    *at = now;
                 }
-                self.last.push(last[c]);
-                self.since.push(now - at[c]);
+                self.last.push(*last);
+                self.since.push(now - *at);
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Series on the scale of a network, as rows of samples.
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Error, Result};
 use quadrat_nn::{Samples, Targets};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// One series as a user has it.
 #[derive(Debug, Clone, Copy)]
@@ -125,11 +126,11 @@ fn check(series: &[Series], channels: usize) -> Result<()> {
             let got = format!("{times} rows of values at {} times", one.times.len());
             return Err(Error::input(what(""), got, "at least one, and as many times"));
         }
-        if let Some(t) = (1..times).find(|t| !(one.times[*t] > one.times[t - 1])) {
+        if let Some(t) = (1..times).find(|t| one.times[*t].partial_cmp(&one.times[t - 1]) != Some(Ordering::Greater)) {
             let got = format!("{} after {}", one.times[t], one.times[t - 1]);
             return Err(Error::input(what(", times"), got, "times that rise strictly"));
         }
-        if let Some(((t, c), v)) = one.values.slice(s![.., ..]).indexed_iter().find(|(_, v)| v.is_infinite()) {
+        if let Some(((t, c), v)) = one.values.indexed_iter().find(|(_, v)| v.is_infinite()) {
             return Err(Error::input(
                 what(&format!(", time {t}, channel {c}")),
                 v,

@@ -7,7 +7,7 @@
 //!
 //! > −ln 1/K Σₖ p(y | x'ₖ) p(s' | x'ₖ) p(x_obs | zₖ) p(mₖ) p(zₖ) / q(zₖ | x_obs),  averaged over J completions of each zₖ,
 //!
-//! where mₖ hides some observed entries from the classifier alone ([ObsDropout](super::obs_dropout)), s' = s and m, and x_obs are
+//! where mₖ hides some observed entries from the classifier alone (ObsDropout, `obs_dropout`), s' = s and m, and x_obs are
 //! all observed entries, dropped or not. What a hole gets is γ x_last + (1 − γ) x̃ with a draw x̃ of the decoder, the last kept
 //! value, and γ = exp(−max(0, w Δt + b)), which falls with the time since. Prediction: p(y | x_obs) = Σₖ wₖ p(y | x'ₖ) with
 //! wₖ ∝ p(x_obs | zₖ) p(zₖ) / q(zₖ | x_obs), averaged over completions.
