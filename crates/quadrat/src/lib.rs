@@ -89,6 +89,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         robust::cards(),
         #[cfg(all(feature = "robust", feature = "regularize"))]
         robust::training::cards(),
+        #[cfg(all(feature = "robust", feature = "regularize"))]
+        robust::detection::cards(),
         #[cfg(feature = "regularize")]
         regularize::cards(),
         #[cfg(feature = "estimate")]
@@ -100,12 +102,17 @@ pub fn catalogue() -> Vec<&'static Card> {
 /// The training method called `name` (slug or alias), of whichever area, with the given parameters.
 ///
 /// # Errors
-/// An unknown method or parameter (the nearest names are offered), or a value that does not fit.
+/// An unknown method or parameter (the nearest names are offered), or a value that does not fit; a loss of detectors.
 #[cfg(feature = "regularize")]
 pub fn training_method(name: &str, params: &Params) -> Result<Box<dyn nn::TrainMethod>> {
     #[cfg(feature = "robust")]
     if robust::training::cards().iter().any(|card| card.is_called(name)) {
         return robust::training::build(name, params);
+    }
+    #[cfg(feature = "robust")]
+    if robust::detection::cards().iter().any(|card| card.is_called(name)) {
+        let want = "a method for rows: losses of detectors need boxes of objects (quadrat train --images --boxes)";
+        return Err(Error::input("method", format!("`{name}`"), want));
     }
     regularize::build(name, params)
 }

@@ -6,6 +6,7 @@ mod rows;
 mod suspects;
 mod unlabelled;
 
+use super::detection;
 use super::finetune;
 use super::judgement::Judgement;
 use super::learned::{Source, WEIGHTS};
@@ -38,6 +39,10 @@ pub struct Train {
     /// Labelled images: a folder with a folder for each class, or an .npz file with `images` and `labels`
     #[arg(long, value_name = "FOLDER|FILE")]
     pub images: Option<PathBuf>,
+    /// Boxes of objects in the images, in COCO's format: trains a detector (--model detector or anchor-detector, --method
+    /// sampling-free, focal, ...)
+    #[arg(long, value_name = "FILE", requires = "images")]
+    pub boxes: Option<PathBuf>,
     /// Rows without labels, with the columns that are learnt from, or a folder of images: for methods that learn from such rows
     /// (fixmatch, shrinkmatch, ...)
     #[arg(long, value_name = "FILE|FOLDER")]
@@ -162,11 +167,15 @@ pub enum Kind {
     Resnet,
     /// Small vision transformer, for images whose sides are multiples of 4
     Vit,
+    /// Detector of boxes that looks at a point every 8 pixels, for images with --boxes
+    Detector,
+    /// The same with nine anchors at each point, as large as the boxes are
+    AnchorDetector,
 }
 
 impl Kind {
     /// Its name, as it is typed.
-    fn name(self) -> String {
+    pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
@@ -195,6 +204,9 @@ pub enum Fall {
 pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
     if let Some(out) = &args.out {
         check_vacant(out)?;
+    }
+    if args.boxes.is_some() || matches!(args.model, Kind::Detector | Kind::AnchorDetector) {
+        return detection::train(args, parameters, progress);
     }
     let (search, mut methods) = methods(args, parameters)?;
     if let Some(path) = &args.suspects {
@@ -335,7 +347,7 @@ fn smaller(
 const PROBE: usize = 1024;
 
 /// NAME:KEY=VALUE,KEY=VALUE as a name and its parameters.
-fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
+pub fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
     let (name, typed) = text.split_once(':').unwrap_or((text, ""));
     let pair = |pair: &str| {
         let want = "write NAME:KEY=VALUE,KEY=VALUE, such as random-pruning:density=0.1";
