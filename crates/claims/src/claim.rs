@@ -38,6 +38,8 @@ pub const CLAIMS: &[Claim] = &[
     #[cfg(feature = "networks")]
     Claim { slug: "saa", run: crate::robust::saa::run },
     #[cfg(feature = "networks")]
+    Claim { slug: "sampling-free", run: crate::robust::sampling_free::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
     #[cfg(feature = "networks")]
     Claim { slug: "weight-compander", run: crate::regularize::weight_compander::run },

@@ -9,5 +9,7 @@ mod few;
 #[cfg(feature = "networks")]
 pub mod saa;
 #[cfg(feature = "networks")]
+pub mod sampling_free;
+#[cfg(feature = "networks")]
 pub mod shrinkmatch;
 pub mod smote;
