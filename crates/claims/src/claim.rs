@@ -44,6 +44,8 @@ pub const CLAIMS: &[Claim] = &[
     #[cfg(feature = "networks")]
     Claim { slug: "supnotmiwae", run: crate::robust::supnotmiwae::run },
     #[cfg(feature = "networks")]
+    Claim { slug: "sampling-free", run: crate::robust::sampling_free::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
     #[cfg(feature = "networks")]
     Claim { slug: "weight-compander", run: crate::regularize::weight_compander::run },

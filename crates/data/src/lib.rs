@@ -109,6 +109,7 @@ pub mod builtin;
 mod bytes;
 mod cell;
 mod cells;
+pub mod coco;
 mod column;
 mod content;
 mod delimited;

@@ -40,7 +40,7 @@ pub use loss::Loss;
 pub use method::{
     At, Batch, BatchLoss, BatchTuning, EpochEnd, MethodState, Mixture, Piece, Run, StepEnd, Suspect, TrainMethod, hook,
 };
-pub use models::{ConvNet, Decoder, Feed, Mlp, Model, Norm, Output, ResNet, Style, Transformer, UNet, Vit};
+pub use models::{ConvNet, Decoder, Detector, Feed, Mlp, Model, Norm, Output, ResNet, Style, Transformer, UNet, Vit};
 pub use optimizer::{Optimizer, Schedule};
 pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};
 pub use samples::{Samples, Targets};

@@ -43,3 +43,44 @@ pub fn tanh(x: f32) -> f32 {
     let value = if x.abs() > 0.625 { far } else { near };
     value.copysign(x)
 }
+
+/// ln(1 + x) for x from 0 to 1, which is where 1 + e^-|z| lies: the series of 2 artanh(x / (2 + x)), which keeps the digits
+/// of small x.
+#[inline(always)]
+pub fn ln_1p(x: f32) -> f32 {
+    const POWERS: [f32; 7] = [1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0, 1.0];
+    let s = x / (2.0 + x);
+    let square = s * s;
+    2.0 * s * POWERS.iter().fold(0.0, |sum, c| sum * square + c)
+}
+
+/// The logistic function of z, and ln(1 + e^z).
+#[inline(always)]
+pub fn logistic(z: f32) -> (f32, f32) {
+    let e = exp(-z.abs());
+    let near = 1.0 / (1.0 + e);
+    let p = if z < 0.0 { e * near } else { near };
+    (p, z.max(0.0) + ln_1p(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logistic_and_its_integral_keep_their_relative_accuracy() {
+        for i in -8_000..=8_000 {
+            let z = i as f32 * 0.01;
+            let (p, softplus) = logistic(z);
+            let wide = f64::from(z);
+            for (got, want) in
+                [(p, 1.0 / (1.0 + (-wide).exp())), (softplus, wide.max(0.0) + (-wide.abs()).exp().ln_1p())]
+            {
+                assert!((f64::from(got) / want - 1.0).abs() < 5e-7, "{z}: {got} for {want}");
+            }
+        }
+        assert_eq!(logistic(-1e4), (0.0, 0.0));
+        assert_eq!(logistic(1e4), (1.0, 1e4));
+        assert!(logistic(f32::NAN).0.is_nan());
+    }
+}

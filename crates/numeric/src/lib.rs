@@ -4,6 +4,7 @@
 //! `f32` where rows are embeddings and there are many (clusters, neighbours), `f64` where precision is the point
 //! (decompositions, learners). All results are independent of the number of threads.
 
+pub mod average_precision;
 pub mod bits;
 pub mod calibration;
 mod decompose;

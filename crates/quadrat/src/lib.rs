@@ -91,6 +91,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         robust::training::cards(),
         #[cfg(all(feature = "robust", feature = "regularize"))]
         robust::series::cards(),
+        #[cfg(all(feature = "robust", feature = "regularize"))]
+        robust::detection::cards(),
         #[cfg(feature = "regularize")]
         regularize::cards(),
         #[cfg(feature = "estimate")]
@@ -102,7 +104,7 @@ pub fn catalogue() -> Vec<&'static Card> {
 /// The training method called `name` (slug or alias), of whichever area, with the given parameters.
 ///
 /// # Errors
-/// An unknown method or parameter (the nearest names are offered), or a value that does not fit.
+/// An unknown method or parameter (the nearest names are offered), or a value that does not fit; a loss of detectors.
 #[cfg(feature = "regularize")]
 pub fn training_method(name: &str, params: &Params) -> Result<Box<dyn nn::TrainMethod>> {
     #[cfg(feature = "robust")]
@@ -112,6 +114,11 @@ pub fn training_method(name: &str, params: &Params) -> Result<Box<dyn nn::TrainM
     #[cfg(feature = "robust")]
     if robust::series::cards().iter().any(|card| card.is_called(name)) {
         let want = "it learns from series: quadrat train --series FILE --method NAME, or robust::series in the library";
+        return Err(Error::input("method", format!("`{name}`"), want));
+    }
+    #[cfg(feature = "robust")]
+    if robust::detection::cards().iter().any(|card| card.is_called(name)) {
+        let want = "a method for rows: losses of detectors need boxes of objects (quadrat train --images --boxes)";
         return Err(Error::input("method", format!("`{name}`"), want));
     }
     regularize::build(name, params)

@@ -25,6 +25,7 @@ mod adasyn;
 mod audit;
 mod borderline_smote;
 mod chain;
+pub mod detection;
 mod draws;
 mod edited_nearest_neighbours;
 mod evaluate;

@@ -13,6 +13,8 @@ pub mod rcal;
 #[cfg(feature = "networks")]
 pub mod saa;
 #[cfg(feature = "networks")]
+pub mod sampling_free;
+#[cfg(feature = "networks")]
 pub mod shrinkmatch;
 pub mod smote;
 #[cfg(feature = "networks")]

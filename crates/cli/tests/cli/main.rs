@@ -10,6 +10,7 @@ mod certify;
 mod choose;
 mod columns;
 mod common;
+mod detection;
 mod errors;
 mod examples;
 mod expect;

@@ -2,6 +2,7 @@
 
 use super::{Images, Wanted, decode, fitted, stack};
 use crate::{Missing, Table};
+use ndarray::Array4;
 use quadrat_core::{Error, Progress, Result};
 use rayon::prelude::*;
 use std::path::Path;
@@ -17,17 +18,32 @@ pub(super) fn read(folder: &Path, wanted: &Wanted, progress: &dyn Progress) -> R
         Some(labels) => from_table(&labels)?,
         None => from_folders(folder)?,
     };
+    let (pixels, _) = listed(folder, &names, wanted, progress)?;
+    Ok(Images { pixels, labels, classes, names })
+}
+
+/// These image files of a folder as one array, made to fit, and the height and width that each has in its file.
+///
+/// # Errors
+/// As [`Images::read`]; all name the file.
+pub fn listed(
+    folder: &Path,
+    names: &[String],
+    wanted: &Wanted,
+    progress: &dyn Progress,
+) -> Result<(Array4<f32>, Vec<(usize, usize)>)> {
     progress.begin("images", Some(names.len() as u64));
     let read = |name: &String| {
         let path = folder.join(name);
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        fitted(decode(&path.display().to_string(), &bytes)?, wanted, progress)
+        let image = decode(&path.display().to_string(), &bytes)?;
+        let (_, height, width) = image.dim();
+        Ok((fitted(image, wanted, progress)?, (height, width)))
     };
     // Collected twice: the error is then that of the first file, whatever the threads do.
-    let images: Vec<_> = names.par_iter().map(read).collect();
-    let images = images.into_iter().collect::<Result<Vec<_>>>()?;
-    let pixels = stack(images, wanted, &|i| folder.join(&names[i]).display().to_string())?;
-    Ok(Images { pixels, labels, classes, names })
+    let read: Vec<_> = names.par_iter().map(read).collect();
+    let (images, sizes) = read.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok((stack(images, wanted, &|i| folder.join(&names[i]).display().to_string())?, sizes))
 }
 
 /// The image files below a folder: those directly in it, or those in the folder of each class.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests may panic, as tests may.
 
+mod coco;
 mod dialects;
 mod disk;
 mod formats;

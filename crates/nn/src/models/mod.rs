@@ -2,6 +2,7 @@
 
 mod attention;
 mod convnet;
+mod detector;
 mod mlp;
 mod resnet;
 mod transformer;
@@ -10,6 +11,7 @@ mod vit;
 
 pub use attention::{Feed, Norm, Style};
 pub use convnet::ConvNet;
+pub use detector::Detector;
 pub use mlp::Mlp;
 pub use resnet::ResNet;
 pub use transformer::{Decoder, Output, Transformer};
@@ -38,6 +40,8 @@ pub enum Model {
     Transformer(Transformer),
     /// Images as sequences of patches.
     Vit(Vit),
+    /// Images to classes and boxes of many places.
+    Detector(Detector),
 }
 
 impl Model {
@@ -49,6 +53,7 @@ impl Model {
             Model::UNet(network) => network,
             Model::Transformer(network) => network,
             Model::Vit(network) => network,
+            Model::Detector(network) => network,
         }
     }
 }
@@ -65,8 +70,8 @@ impl Model {
             Model::ConvNet(network) => network.outputs = outputs,
             Model::ResNet(network) => network.outputs = outputs,
             Model::Vit(network) => network.outputs = outputs,
-            Model::UNet(_) | Model::Transformer(_) => {
-                return Err(Error::input("network", "one of images or tokens as outputs", "a classifier"));
+            Model::UNet(_) | Model::Transformer(_) | Model::Detector(_) => {
+                return Err(Error::input("network", "one whose outputs are images, tokens or boxes", "a classifier"));
             }
         }
         Ok(model)

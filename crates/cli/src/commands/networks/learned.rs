@@ -5,12 +5,14 @@ use crate::reading::Reading;
 use clap::Args;
 use ndarray::Array2;
 use quadrat::data::Table;
+use quadrat::data::coco::Category;
 use quadrat::data::images::{self, Images};
 use quadrat::nn::{Model, Parameters, Samples, Targets, load_model};
 use quadrat::{
     ColumnUse, Encoder, Error, LeftOut, OnMissing, Part, Progress, Result, Silent, UsedColumn, Wanted, without_gaps,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What the model's inputs are made of; kept with the weights.
@@ -26,6 +28,19 @@ pub enum Source {
         /// Names of the classes.
         classes: Vec<String>,
     },
+    /// Images with boxes of objects.
+    Detector(Detected),
+}
+
+/// What a detector was trained on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Detected {
+    /// What it finds, class by class.
+    pub categories: Vec<Category>,
+    /// The least score of a detection.
+    pub threshold: f64,
+    /// The ids of its images by their files, so that what it says of them has the ids that they have there.
+    pub images: BTreeMap<String, i64>,
 }
 
 impl Source {
@@ -37,6 +52,7 @@ impl Source {
                 Wanted::Numbers(_) | Wanted::Labels(_) => None,
             },
             Source::Images { classes, .. } => Some(classes),
+            Source::Detector(_) => None,
         }
     }
 
@@ -49,6 +65,7 @@ impl Source {
                 Source::Table(encoder)
             }
             Source::Images { shape, .. } => Source::Images { shape, classes },
+            detector @ Source::Detector(_) => detector,
         })
     }
 
@@ -76,8 +93,8 @@ pub fn load(folder: &Path) -> Result<(Model, Parameters, Source)> {
 #[derive(Args, Debug)]
 pub struct What {
     /// Folder that `quadrat train` made
-    #[arg(long, value_name = "FOLDER")]
-    pub model: PathBuf,
+    #[arg(long, value_name = "FOLDER", required = true)]
+    pub model: Option<PathBuf>,
     /// Rows, with the columns that the model was trained on
     #[arg(long = "in", value_name = "FILE", required_unless_present_any = ["images", "series"], conflicts_with = "images")]
     pub input: Option<String>,
@@ -92,9 +109,14 @@ pub struct What {
 }
 
 impl What {
+    /// The model's folder.
+    pub fn model(&self) -> Result<&Path> {
+        self.model.as_deref().ok_or_else(|| Error::input("--model", "nothing", "the folder that `quadrat train` made"))
+    }
+
     /// The model, and what it sees; with `labelled` the rows must say what is right.
     pub fn open(&self, labelled: bool, progress: &dyn Progress) -> Result<(Model, Parameters, Source, Seen)> {
-        let (network, parameters, source) = load(&self.model)?;
+        let (network, parameters, source) = load(self.model()?)?;
         let seen = see(&source, self.input.as_deref(), &self.reading, self.images.as_deref(), labelled, progress)?;
         Ok((network, parameters, source, seen))
     }
@@ -138,6 +160,10 @@ pub fn see(
             let targets = if labelled { encoder.targets(&table)? } else { unknown(table.rows()) };
             let samples = Samples::new(inputs, targets);
             Ok(Seen { samples, table: Some(table), names: Vec::new(), notes })
+        }
+        (Source::Detector(_), ..) => {
+            let want = "one of rows or classes: a detector runs with `quadrat predict --images`";
+            Err(Error::input("model", "a detector", want))
         }
         (Source::Images { .. }, ..) => Err(Error::input("--in", "a table", "a model of images takes --images")),
         (Source::Table(_), ..) => Err(Error::input("--images", "images", "a model of tables takes --in")),

@@ -1,6 +1,7 @@
 //! The verbs that train, prune, fine-tune and ask networks: all that needs the network layer, which takes most of a first
 //! build and is left out without the feature `networks`.
 
+mod detection;
 mod enlarge;
 mod finetune;
 mod impute;

@@ -1,5 +1,6 @@
 //! `quadrat predict` and `quadrat eval`: what a model says of rows or images, and how good that is.
 
+use super::detection;
 use super::judgement::Judgement;
 use super::learned::{Seen, Source, What, columns_of};
 use super::series;
@@ -21,7 +22,11 @@ use std::path::{Path, PathBuf};
 pub struct Predict {
     #[command(flatten)]
     pub what: What,
-    /// Output: the rows with `predicted` and, for classes, `p_CLASS` columns; its ending chooses the format
+    /// With a detector: take the images and their ids from this file in COCO's format [default: all images of the folder]
+    #[arg(long, value_name = "FILE", requires = "images")]
+    pub boxes: Option<PathBuf>,
+    /// Output: the rows with `predicted` and, for classes, `p_CLASS` columns; its ending chooses the format. Of a
+    /// detector: a list of boxes as COCO has it
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub out: PathBuf,
     #[command(flatten)]
@@ -30,9 +35,17 @@ pub struct Predict {
 
 /// Options of `quadrat eval`.
 #[derive(Args, Debug)]
+#[command(mut_arg("model", |model| model.required(false).required_unless_present("detections")))]
+#[command(mut_arg("input", |input| input.required_unless_present("detections")))]
 pub struct Evaluate {
     #[command(flatten)]
     pub what: What,
+    /// Objects that are there, in COCO's format
+    #[arg(long, value_name = "FILE", requires = "detections")]
+    pub boxes: Option<PathBuf>,
+    /// Boxes that `quadrat predict` found in the images, or other results in COCO's format
+    #[arg(long, value_name = "FILE", requires = "boxes", conflicts_with_all = ["model", "input", "images", "report"])]
+    pub detections: Option<PathBuf>,
     /// Write a self-contained HTML page: class by class, confusion, reliability; for numbers what is left over
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -100,6 +113,9 @@ pub fn run(args: &Predict, progress: &dyn Progress) -> Result<Reply> {
         return series::predict(args, file);
     }
     check_out(&args.out)?;
+    if let Some(reply) = detection::predict(args, progress)? {
+        return Ok(reply);
+    }
     let said = args.what.run(false, Some(&args.out), progress)?;
     let columns = columns(&said);
     let n = said.outputs.nrows();
@@ -165,13 +181,17 @@ pub fn evaluate(args: &Evaluate, progress: &dyn Progress) -> Result<Reply> {
     if let Some(file) = &args.what.series {
         return series::evaluate(args, file);
     }
+    if let (Some(boxes), Some(detections)) = (&args.boxes, &args.detections) {
+        return detection::evaluate(boxes, detections);
+    }
     if let Some(report) = &args.report {
         check_place(report)?;
     }
     let said = args.what.run(true, None, progress)?;
     let judgement = Judgement::of(&said.outputs, &said.seen.samples.targets, &said.source)?;
     let n = said.outputs.nrows();
-    let mut text = format!("{} on {} rows:\n{}", args.what.model.display(), count(n), judgement.text());
+    let model = args.what.model()?.display();
+    let mut text = format!("{model} on {} rows:\n{}", count(n), judgement.text());
     text.push_str(&notes(&said.unseen));
     let mut value = json!({ "rows": n, "figures": judgement.json(), "report": args.report });
     judgement.add_details(&mut value);
@@ -182,7 +202,7 @@ pub fn evaluate(args: &Evaluate, progress: &dyn Progress) -> Result<Reply> {
     }
     if let Some(path) = &args.report {
         let lead = format!("{} rows that the model judged", count(n));
-        let mut page = Page::new(format!("How good {} is", args.what.model.display()), lead);
+        let mut page = Page::new(format!("How good {model} is"), lead);
         let figures = judgement.figures.iter().map(|(name, v)| (name.clone(), crate::output::figure(*v)));
         page.section("Figures", [Block::Facts(figures.collect())]);
         for (heading, blocks) in judgement.blocks {

@@ -1,7 +1,7 @@
 //! Series with holes: `train`, `predict` and `eval` with `--series`.
 
 use super::judgement::Judgement;
-use super::learned::{WEIGHTS, What};
+use super::learned::WEIGHTS;
 use super::predict::{Evaluate, Predict};
 use super::train::{Train, network};
 use crate::commands::work;
@@ -207,7 +207,7 @@ fn tell_paths(paths: Option<[f64; 2]>, text: &mut String, value: &mut serde_json
 /// Writes the classes of series.
 pub fn predict(args: &Predict, file: &str) -> Result<Reply> {
     check_out(&args.out)?;
-    let (mut kept, parameters) = load(&args.what.model)?;
+    let (mut kept, parameters) = load(args.what.model()?)?;
     let (set, samples) = kept.see(file, false, &args.what.reading)?;
     let p = kept.series.probabilities(&parameters, &samples, Seed(args.run.seed))?;
     let codes = calibration::likeliest(p.view());
@@ -228,9 +228,9 @@ pub fn evaluate(args: &Evaluate, file: &str) -> Result<Reply> {
     if let Some(report) = &args.report {
         check_place(report)?;
     }
-    let What { model: folder, reading, .. } = &args.what;
+    let folder = args.what.model()?;
     let (mut kept, parameters) = load(folder)?;
-    let (_, samples) = kept.see(file, true, reading)?;
+    let (_, samples) = kept.see(file, true, &args.what.reading)?;
     let seed = Seed(args.run.seed);
     let p = kept.series.probabilities(&parameters, &samples, seed)?;
     let judgement = judge(&p, &samples, &kept.classes)?;

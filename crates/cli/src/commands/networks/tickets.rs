@@ -135,6 +135,7 @@ struct Border {
 fn new_task(args: &Tickets, path: &Path, source: &Source, progress: &dyn Progress) -> Result<Task> {
     let seed = Seed(args.run.seed).stream("task");
     match source {
+        Source::Detector(_) => Err(Error::input("--model", "a detector", "a model of rows or of classes of images")),
         Source::Images { shape, .. } => {
             let size = args.task_size.unwrap_or((3 * shape[1]).div_ceil(4));
             let (full, _) = read_images(path, Some(shape[1]))?;

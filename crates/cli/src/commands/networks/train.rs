@@ -7,6 +7,7 @@ mod rows;
 mod suspects;
 mod unlabelled;
 
+use super::detection;
 use super::finetune;
 use super::judgement::Judgement;
 use super::learned::{Source, WEIGHTS};
@@ -49,6 +50,10 @@ pub struct Train {
     /// Labelled images: a folder with a folder for each class, or an .npz file with `images` and `labels`
     #[arg(long, value_name = "FOLDER|FILE")]
     pub images: Option<PathBuf>,
+    /// Boxes of objects in the images, in COCO's format: trains a detector (--model detector or anchor-detector, --method
+    /// sampling-free, focal, ...)
+    #[arg(long, value_name = "FILE", requires = "images")]
+    pub boxes: Option<PathBuf>,
     /// Rows without labels, with the columns that are learnt from, or a folder of images: for methods that learn from such rows
     /// (fixmatch, shrinkmatch, ...) [default: the rows of --in whose target is empty]
     #[arg(long, value_name = "FILE|FOLDER")]
@@ -177,11 +182,15 @@ pub enum Kind {
     Resnet,
     /// Small vision transformer, for images whose sides are multiples of 4
     Vit,
+    /// Detector of boxes that looks at a point every 8 pixels, for images with --boxes
+    Detector,
+    /// The same with nine anchors at each point, as large as the boxes are
+    AnchorDetector,
 }
 
 impl Kind {
     /// Its name, as it is typed.
-    fn name(self) -> String {
+    pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
@@ -216,6 +225,9 @@ pub fn run(args: &Train, parameters: &[(String, String)], progress: &dyn Progres
     }
     if let Some(model) = &args.extend {
         return extend::run(args, model, parameters, progress);
+    }
+    if args.boxes.is_some() || matches!(args.model, Kind::Detector | Kind::AnchorDetector) {
+        return detection::train(args, parameters, progress);
     }
     let (search, mut methods) = methods(args, parameters)?;
     if let Some(path) = &args.suspects {
@@ -357,7 +369,7 @@ fn smaller(
 const PROBE: usize = 1024;
 
 /// NAME:KEY=VALUE,KEY=VALUE as a name and its parameters.
-fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
+pub fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
     let (name, typed) = text.split_once(':').unwrap_or((text, ""));
     let pair = |pair: &str| {
         let want = "write NAME:KEY=VALUE,KEY=VALUE, such as random-pruning:density=0.1";

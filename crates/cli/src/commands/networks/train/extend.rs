@@ -92,6 +92,7 @@ fn new_classes(args: &Train, known: &Source, progress: &dyn Progress) -> Result<
         (Source::Images { .. }, ..) => {
             return Err(Error::input("--in", "a table", "a model of images takes --images"));
         }
+        (Source::Detector(_), ..) => return Err(Error::input("--extend", "a detector", "a classifier")),
         (Source::Table(_), ..) => return Err(Error::input("--images", "images", "a model of tables takes --in")),
     };
     match names.iter().find(|name| old.contains(name)) {

@@ -2,6 +2,7 @@
 
 use super::rows::Rows;
 use super::{Fall, Kind, Optimiser, Train};
+use crate::commands::networks::detection::needs_boxes;
 use crate::commands::networks::learned::Source;
 use crate::output::figure;
 use quadrat::nn::{
@@ -21,7 +22,7 @@ pub fn network(args: &Train, rows: &Rows) -> Result<Model> {
     }
     let shape = match &rows.source {
         Source::Images { shape, .. } => Some(*shape),
-        Source::Table(_) => {
+        Source::Table(_) | Source::Detector(_) => {
             let side = (inputs as f64).sqrt() as usize;
             (side * side == inputs).then_some([1, side, side])
         }
@@ -44,6 +45,7 @@ pub fn network(args: &Train, rows: &Rows) -> Result<Model> {
         }),
         Kind::Resnet => Model::ResNet(ResNet::new(square()?, outputs)),
         Kind::Vit => Model::Vit(Vit::new(square()?, outputs)),
+        Kind::Detector | Kind::AnchorDetector => return Err(needs_boxes(args.model)),
     })
 }
 

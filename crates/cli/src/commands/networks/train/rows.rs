@@ -181,7 +181,7 @@ impl Rows {
                 let more = if copies.len() > some.len() { ", ..." } else { "" };
                 let cure = match source {
                     Source::Table(_) => "--groups keeps copies on one side",
-                    Source::Images { .. } => "keep one of each",
+                    Source::Images { .. } | Source::Detector(_) => "keep one of each",
                 };
                 warnings.push(format!(
                     "{} of {} rows held back are exact copies of training rows ({}{more}): they flatter the model; {cure}",
@@ -266,7 +266,9 @@ impl Rows {
         let names: Vec<String> = (0..self.train.inputs.ncols()).map(|pixel| format!("pixel {pixel}")).collect();
         let blocks: Vec<(&str, Range<usize>, bool)> = match &self.source {
             Source::Table(encoder) => encoder.blocks(),
-            Source::Images { .. } => names.iter().enumerate().map(|(i, n)| (n.as_str(), i..i + 1, false)).collect(),
+            Source::Images { .. } | Source::Detector(_) => {
+                names.iter().enumerate().map(|(i, n)| (n.as_str(), i..i + 1, false)).collect()
+            }
         };
         let before = self.train.len();
         let seed = Seed(args.run.seed).stream("balance");
