@@ -5,9 +5,9 @@ use ndarray::{Array2, s};
 use quadrat_core::{Result, Rng, Seed};
 use quadrat_nn::{Activation, Batch, Mlp, Parameters, Run, Samples, TrainMethod, predict};
 
-/// βₜ from 0.001 to 0.2 in 100 steps, as Ho et al. (2020) for a tenth of their steps, and Πₛ (1 − βₛ) up to each.
+/// βₜ from 0.002 to 0.4 in 50 steps, as Ho et al. (2020) for a twentieth of their steps, and Πₛ (1 − βₛ) up to each.
 pub(super) fn noise_rates() -> ([f64; STEPS], [f64; STEPS]) {
-    let betas = std::array::from_fn(|t| 1e-3 + (0.2 - 1e-3) * t as f64 / (STEPS - 1) as f64);
+    let betas = std::array::from_fn(|t| 2e-3 + (0.4 - 2e-3) * t as f64 / (STEPS - 1) as f64);
     let mut kept = 1.0;
     (
         betas,
@@ -19,7 +19,7 @@ pub(super) fn noise_rates() -> ([f64; STEPS], [f64; STEPS]) {
 }
 
 /// Steps from an image to noise.
-pub(super) const STEPS: usize = 100;
+pub(super) const STEPS: usize = 50;
 
 /// The network: a row holds pixels, the class one-hot, and the time; the outputs are the noise in the pixels.
 pub(super) fn denoiser() -> Mlp {
@@ -74,8 +74,8 @@ impl TrainMethod for Noising {
     }
 }
 
-/// Images of 14 x 14 pixels sampled by the model, class by class in turn, from 0 to 1, and their classes. Ancestral
-/// steps; the image that a step aims at is kept within its range.
+/// Images sampled by the model, class by class in turn, from 0 to 1, and their classes. Ancestral steps; the image that a
+/// step aims at is kept within its range.
 pub(super) fn sample(parameters: &Parameters, n: usize, seed: Seed) -> Result<(Array2<f32>, Vec<u32>)> {
     let (betas, kept) = noise_rates();
     let mut rngs: Vec<Rng> = (0..n as u64).map(|row| seed.rng(row)).collect();

@@ -1,78 +1,104 @@
 //! What is compared: a model that has learnt digits, and a judge of images that are drawn from it.
 
+use super::arms::{Arm, Style};
 use super::diffusion::{Noising, denoiser, rows_of, sample};
-use super::{CLASSES, PIXELS, Plan, SIDE, STYLED, Style};
-use crate::networks::{resized, split};
+use super::{CLASSES, PIXELS, Plan, STYLED};
+use crate::networks::parts;
 use ndarray::{Array2, Axis, concatenate};
-use quadrat_core::{Error, Evidence, Result, Seed, Silent};
-use quadrat_nn::{Loss, Mlp, Optimizer, Parameters, Samples, Trainer, features, predict};
+use quadrat_core::{Error, Result, Seed, Silent};
+use quadrat_nn::{Loss, Mlp, Optimizer, Parameters, Samples, Schedule, TrainMethod, Trainer, features, predict};
 use quadrat_numeric::linalg;
 use quadrat_regularize::classes_of;
 
 /// What a repetition starts from.
 pub(super) struct Setting {
     pub seed: Seed,
-    /// Images of 28 x 28 pixels: those the model learnt first, those styles are made of, those for comparison.
+    /// Images that the model learnt first, those that styles are made of, and those for comparison.
     pub train: Samples,
     pub styled: Samples,
     pub reference: Samples,
     pub base: Parameters,
 }
 
-pub(super) fn is_styled(label: u32) -> bool {
+fn is_styled(label: u32) -> bool {
     label.is_multiple_of(2)
 }
 
+/// Rows of the classes with styled images, or those of the others.
+fn some(images: &Array2<f32>, labels: &[u32], styled: bool) -> (Array2<f32>, Vec<u32>) {
+    let rows: Vec<usize> = (0..labels.len()).filter(|&row| is_styled(labels[row]) == styled).collect();
+    (images.select(Axis(0), &rows), rows.iter().map(|&row| labels[row]).collect())
+}
+
 impl Setting {
-    pub fn new(plan: &Plan, seed: Seed) -> Result<Setting> {
-        let (train, rest) = split("mnist", plan.train, plan.reference + 4 * STYLED, seed)?;
-        let rows = |from: usize, to: usize| (from as u32..to as u32).collect::<Vec<_>>();
+    pub fn new(plan: &Plan, digits: &Samples, seed: Seed) -> Result<Setting> {
+        let [train, rest, reference] = parts(digits, [plan.train, 4 * STYLED, plan.reference], seed);
         let labels = classes_of(&rest)?;
-        let styled = rows(plan.reference, rest.len()).into_iter().filter(|row| is_styled(labels[*row as usize]));
-        let styled: Vec<u32> = styled.take(STYLED).collect();
-        let (styled, reference) = (rest.select(&styled), rest.select(&rows(0, plan.reference)));
-        let data = rows_of(&resized(&train.inputs, 2 * SIDE, SIDE)?, classes_of(&train)?)?;
+        let styled = (0..rest.len() as u32).filter(|row| is_styled(labels[*row as usize]));
+        let styled = rest.select(&styled.take(STYLED).collect::<Vec<_>>());
+        let data = rows_of(&train.inputs, classes_of(&train)?)?;
         let trainer = Trainer {
             epochs: plan.epochs,
             rate: 2e-3,
             optimizer: Optimizer::adamw(0.0),
             loss: Loss::SquaredError,
+            average: Some(0.995),
+            pieces: 1,
             seed,
             ..Trainer::default()
         };
         let base = trainer.fit(&denoiser(), &data, None, &mut [&mut Noising { seed }], &Silent)?.parameters;
         Ok(Setting { seed, train, styled, reference, base })
     }
+
+    /// The model after fine-tuning.
+    pub fn tune(&self, steps: usize, arm: Arm, style: Style, rate: f64) -> Result<Parameters> {
+        let data = rows_of(&style.of(&self.styled.inputs), classes_of(&self.styled)?)?;
+        let trainer = Trainer {
+            epochs: steps,
+            batch: STYLED,
+            rate,
+            schedule: Schedule::Constant,
+            optimizer: Optimizer::adamw(0.01),
+            loss: Loss::SquaredError,
+            pieces: 1,
+            seed: self.seed.stream("fine-tuning").stream(style.name()),
+            ..Trainer::default()
+        };
+        let (mut noising, mut own) = (Noising { seed: self.seed }, arm.method(&self.base));
+        let mut methods: Vec<&mut dyn TrainMethod> = vec![&mut noising];
+        if let Some(own) = &mut own {
+            methods.push(&mut **own);
+        }
+        Ok(trainer.fit_from(&denoiser(), self.base.clone(), &data, None, &mut methods, &Silent)?.parameters)
+    }
 }
 
 /// A classifier of plain and styled digits: its classes, and the distance of sets in its last hidden layer.
 pub(super) struct Judge {
-    pub network: Mlp,
-    pub parameters: Parameters,
+    network: Mlp,
+    parameters: Parameters,
 }
 
 /// What the judge says of a model.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Figures {
-    /// Of samples of the styled classes to styled images.
+    /// Distance of samples of the styled classes to styled images.
     pub style: f64,
-    /// Of samples of the other classes to plain images.
-    pub others: f64,
-    /// Share of samples that are what was asked for: of all classes, and of those without styled images.
-    pub accuracy: f64,
-    pub accuracy_of_others: f64,
+    /// Share of samples of the other classes that are what was asked for.
+    pub kept: f64,
 }
 
 impl Judge {
-    pub fn new(plan: &Plan, setting: &Setting) -> Result<Judge> {
+    pub fn new(setting: &Setting, styles: &[Style]) -> Result<Judge> {
         let network = Mlp::new(PIXELS, &[128, 64], CLASSES);
-        let small = |images: &Array2<f32>| resized(images, 2 * SIDE, SIDE);
         let plain = &setting.train.inputs;
-        let sets = [small(plain)?, small(&Style::Inverted.of(plain))?, small(&Style::Thick.of(plain))?];
+        let sets: Vec<Array2<f32>> =
+            std::iter::once(plain.clone()).chain(styles.iter().map(|style| style.of(plain))).collect();
         let views: Vec<_> = sets.iter().map(|set| set.view()).collect();
         let inputs = concatenate(Axis(0), &views).map_err(|e| Error::numeric("images", e.to_string()))?;
-        let labels = classes_of(&setting.train)?.repeat(3);
-        let data = Samples::classes(inputs, labels, CLASSES)?;
-        let trainer = Trainer { epochs: plan.epochs.min(10), seed: setting.seed.stream("judge"), ..Trainer::default() };
+        let data = Samples::classes(inputs, classes_of(&setting.train)?.repeat(sets.len()), CLASSES)?;
+        let trainer = Trainer { epochs: 40, pieces: 1, seed: setting.seed.stream("judge"), ..Trainer::default() };
         let parameters = trainer.fit(&network, &data, None, &mut [], &Silent)?.parameters;
         Ok(Judge { network, parameters })
     }
@@ -89,40 +115,12 @@ impl Judge {
 
     pub fn figures(&self, plan: &Plan, setting: &Setting, model: &Parameters, style: Style) -> Result<Figures> {
         let (images, labels) = sample(model, plan.samples, setting.seed.stream("samples"))?;
-        let part = |images: &Array2<f32>, labels: &[u32], styled: bool| {
-            let rows: Vec<usize> = (0..labels.len()).filter(|&row| is_styled(labels[row]) == styled).collect();
-            let chosen: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
-            (images.select(Axis(0), &rows), chosen)
-        };
-        let of_reference = classes_of(&setting.reference)?;
-        let (drawn, _) = part(&setting.reference.inputs, of_reference, true);
-        let (plain, _) = part(&setting.reference.inputs, of_reference, false);
-        let (others, others_labels) = part(&images, &labels, false);
+        let wanted = style.of(&some(&setting.reference.inputs, classes_of(&setting.reference)?, true).0);
+        let (others, asked) = some(&images, &labels, false);
         Ok(Figures {
-            style: self.distance(&part(&images, &labels, true).0, &resized(&style.of(&drawn), 2 * SIDE, SIDE)?)?,
-            others: self.distance(&others, &resized(&plain, 2 * SIDE, SIDE)?)?,
-            accuracy: self.accuracy(&images, &labels)?,
-            accuracy_of_others: self.accuracy(&others, &others_labels)?,
+            style: self.distance(&some(&images, &labels, true).0, &wanted)?,
+            kept: self.accuracy(&others, &asked)?,
         })
-    }
-}
-
-impl Figures {
-    /// The share of the distance to the style that was closed, plus the share of the accuracy that was kept.
-    pub fn joint(&self, none: &Figures) -> f64 {
-        1.0 - self.style / none.style + self.accuracy / none.accuracy
-    }
-
-    pub fn record(&self, none: &Figures, arm: &str, style: Style, repeat: u64, evidence: &mut Evidence) {
-        for (metric, value) in [
-            ("distance to the style", self.style),
-            ("distance of other classes to plain", self.others),
-            ("accuracy", self.accuracy),
-            ("accuracy of other classes", self.accuracy_of_others),
-            ("joint score", self.joint(none)),
-        ] {
-            evidence.measure(arm, &format!("{metric}/{}", style.name()), repeat, value);
-        }
     }
 }
 
