@@ -13,7 +13,7 @@ HEAD = """# Side by side
 Written by `bench/table.py`; do not edit. Each row is one run of a script under `bench/`: Quadrat and the peer on the same
 data, in turn, in processes of their own, on two threads; medians. *Times faster* is the peer's wall-clock time over ours
 (below 1 the peer is faster). Absolute times are there to show the size of the work only: the machine was not idle, and
-both sides were slowed alike. For networks (nn_ops, nn_train, labels) the time is the quickest step's, and single operations run on
+both sides were slowed alike. For networks (nn_ops, nn_train, labels) and losses of detectors the time is the quickest step's, and single operations run on
 one thread. Memory is the process's peak, data included, unless the row says *extra*, which counts
 what the call adds to it.
 
@@ -91,6 +91,15 @@ def steps(results, name):
             yield line(case, ours["best_seconds"], mib(ours["peak_bytes"]), *more)
 
 
+def steps_and_runs(results, name):
+    """detection: the quickest step of each side, or the whole run where there are no steps."""
+    took = lambda side: side.get("best_seconds", side["seconds"])
+    for case, run in results.items():
+        if case != "machine":
+            ours, theirs = run["ours"], run["peer"]
+            yield line(case, took(ours), mib(ours["peak_bytes"]), theirs["peer"], took(theirs), mib(theirs["peak_bytes"]))
+
+
 def accuracies(results, name):
     """nn_fit: accuracy beside memory."""
     told = lambda side: f"accuracy {side['accuracy']:.4f}, {mib(side['peak_bytes'])}"
@@ -144,6 +153,7 @@ SHAPES = {
     "nn_ops": steps,
     "nn_train": steps,
     "labels": steps,
+    "detection": steps_and_runs,
     "sobol": sobol,
     "score": pairs,
     "pretrain": pairs,

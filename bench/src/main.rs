@@ -12,6 +12,7 @@ mod bias;
 mod calibration;
 mod data;
 mod designs;
+mod detection;
 mod holdout;
 mod labels;
 mod nn_fit;
@@ -113,6 +114,7 @@ fn run() -> Result<()> {
         calibration::workloads(),
         data::workloads(),
         designs::workloads(),
+        detection::workloads(),
         holdout::workloads(),
         labels::workloads(),
         nn_fit::workloads(),

@@ -87,7 +87,7 @@ fn what_does_not_fit_is_refused_in_words() {
         ("/annotations/0/bbox", "left.json", json!([-3, 1, 5, 5]), "lies outside the image"),
         ("/annotations/1/bbox", "unknown.json", json!([-3, 1, 5, 5]), "b.png): the box"),
         ("/annotations/0/bbox", "three.json", json!([1, 1, 5]), "three.json:1: not annotations in COCO's format"),
-        ("/images", "none.json", json!([]), "annotation 1: `images` has no image"),
+        ("/images", "none.json", json!([]), "none.json: no image in it"),
         ("/categories", "missing.json", json!([]), "no category has the id 1"),
         ("/categories", "odd.json", json!("cat"), "not annotations in COCO's format"),
     ];

@@ -19,7 +19,7 @@
 //!
 //! [`Variant::Centred`] feeds u_i − u to the gates instead of u_i, and V, C start at zero, so that at u the network is
 //! exactly W₀ x + b₀: the first of the two changes of Delta-STN (Bae and Grosse, NeurIPS 2020, arXiv 2010.13514). It is the
-//! default: fed by u itself, a network that starts from a dropout of 0.6 collapsed in all three repeats that were recorded
+//! default: fed by u itself, a network that starts from a dropout of 0.6 collapsed in all three repeats of a first experiment
 //! (validation loss 1.4 against 0.46), a centred one in none. The
 //! second, a response that is linearised and fitted in a pass of its own while W₀ and b₀ see the unperturbed u, is not
 //! here; nor are whole-number hyperparameters and the authors' patience (the trainer's epochs end the run).

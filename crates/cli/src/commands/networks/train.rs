@@ -341,6 +341,11 @@ fn methods(args: &Train, parameters: &[(String, String)]) -> Result<Methods> {
             hooks.push(training_method(card.slug, &given)?);
         }
     }
+    let saa = hooks.iter().position(|hook| hook.name() == "saa");
+    if saa.is_some_and(|at| !hooks[..at].iter().any(|hook| hook.reads_unlabelled())) {
+        let want = "behind a method whose views it makes harder: --method fixmatch --method saa";
+        return Err(Error::input("--method", "saa first", want));
+    }
     Ok((search, hooks))
 }
 

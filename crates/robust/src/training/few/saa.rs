@@ -120,10 +120,6 @@ impl TrainMethod for SampleAdaptive {
         let parts = self.memory.parts(batch)?;
         let seed = self.memory.seed.stream("composites").stream(&batch.at.step.to_string());
         let (rows, plain) = (batch.rows.clone(), views::plain(batch)?.clone());
-        if parts.strong.clone().all(|i| batch.inputs.row(i) == plain.row(i)) {
-            let want = "a method before it that makes strong views: --method fixmatch --method saa";
-            return Err(Error::input("saa", "rows as they came", want));
-        }
         let naive: Vec<usize> = parts.strong.filter(|i| self.rows.naive[self.memory.place(rows[*i])]).collect();
         let mut scratch = Vec::new();
         for i in naive {
