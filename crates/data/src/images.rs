@@ -17,7 +17,7 @@ mod folder;
 mod from_numpy;
 mod pixels;
 
-pub use folder::{files, listed};
+pub use folder::{Pictures, files, listed};
 pub use pixels::{Channels, decode, encode, open, resize};
 
 use ndarray::{Array3, Array4, Axis};

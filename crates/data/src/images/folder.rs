@@ -22,16 +22,14 @@ pub(super) fn read(folder: &Path, wanted: &Wanted, progress: &dyn Progress) -> R
     Ok(Images { pixels, labels, classes, names })
 }
 
+/// Pixels (images x channels x height x width), and the height and width that each image has in its file.
+pub type Pictures = (Array4<f32>, Vec<(usize, usize)>);
+
 /// These image files of a folder as one array, made to fit, and the height and width that each has in its file.
 ///
 /// # Errors
 /// As [`Images::read`]; all name the file.
-pub fn listed(
-    folder: &Path,
-    names: &[String],
-    wanted: &Wanted,
-    progress: &dyn Progress,
-) -> Result<(Array4<f32>, Vec<(usize, usize)>)> {
+pub fn listed(folder: &Path, names: &[String], wanted: &Wanted, progress: &dyn Progress) -> Result<Pictures> {
     progress.begin("images", Some(names.len() as u64));
     let read = |name: &String| {
         let path = folder.join(name);

@@ -1,8 +1,8 @@
 //! Classes of series with holes: a model that fills them many times, and the fillings that it is compared with.
 //!
-//! [`Scale`] learns each channel's mean and deviation from what was observed and turns series into [`Samples`]; a [`SeriesMethod`] of
-//! some [`Shape`] is a [`Model`], which [`Model::fit`] trains, [`Model::probabilities`] asks for classes and [`Model::impute`] for
-//! draws of what the holes hold.
+//! [`Scale`] learns each channel's mean and deviation from what was observed and turns series into
+//! [`Samples`](quadrat_nn::Samples); a [`SeriesMethod`] of some [`Shape`] is a [`Model`], which [`Model::fit`] trains,
+//! [`Model::probabilities`] asks for classes and [`Model::impute`] for draws of what the holes hold.
 //!
 //! ```
 //! use ndarray::{Array2, array};
