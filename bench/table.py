@@ -92,12 +92,13 @@ def steps(results, name):
 
 
 def steps_and_runs(results, name):
-    """detection: the quickest step of each side, or the whole run where there are no steps."""
+    """detection, rcal: the quickest step of each side, or the whole run where there are no steps."""
     took = lambda side: side.get("best_seconds", side["seconds"])
     for case, run in results.items():
         if case != "machine":
-            ours, theirs = run["ours"], run["peer"]
-            yield line(case, took(ours), mib(ours["peak_bytes"]), theirs["peer"], took(theirs), mib(theirs["peak_bytes"]))
+            ours, theirs = run["ours"], run.get("peer")
+            more = (theirs["peer"], took(theirs), mib(theirs["peak_bytes"])) if theirs else ()
+            yield line(case, took(ours), mib(ours["peak_bytes"]), *more)
 
 
 def accuracies(results, name):
@@ -154,6 +155,7 @@ SHAPES = {
     "nn_train": steps,
     "labels": steps,
     "detection": steps_and_runs,
+    "rcal": steps_and_runs,
     "sobol": sobol,
     "score": pairs,
     "pretrain": pairs,
