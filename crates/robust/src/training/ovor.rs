@@ -127,11 +127,18 @@ impl Ovor {
             let got = format!("t_id {} and t_ood {}", self.t_id, self.t_ood);
             return Err(Error::input("thresholds", got, "t_ood above t_id"));
         }
+        // One class has no other to be told from: cross-entropy teaches nothing of it, the hinges all.
+        let alone = all - old == 1;
+        if alone && self.prompt {
+            return Err(Error::input(
+                "prompt",
+                "one new class",
+                "at least two: a prompt is tuned by telling them apart",
+            ));
+        }
         let (wide, mut parameters) = self.grown(network, parameters, all, trainer.seed)?;
         let run = Run { network: &wide, data: samples, loss: Loss::Nothing, epochs: 0, steps: 0, seed: trainer.seed };
         let name = LastLayer::name("ovor", &run, &parameters)?;
-        // One class has no other to be told from: cross-entropy teaches nothing of it, the hinges all.
-        let alone = all - old == 1;
         let share = if alone { 1.0 } else { self.share };
         let second = (share * trainer.epochs as f64).round() as usize;
         let first = trainer.epochs - second;

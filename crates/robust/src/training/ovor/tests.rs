@@ -160,6 +160,8 @@ fn a_prompt_is_tuned_and_kept() {
     let prompt = "block1.prefix";
     assert_ne!(value(&first.fit.parameters, prompt), value(&second.fit.parameters, prompt), "one for all, tuned on");
     assert_eq!(first.fit.parameters.get(prompt).unwrap().shape, [4, 8]);
+    let error = method.extend(&network, &start, &images(2..3, 3), &trainer(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("at least two"), "{error}");
     let mlp = base();
     let error = method.extend(&mlp.0, &mlp.1, &clusters(2..4, 4, 2), &trainer(), &Silent).unwrap_err();
     assert!(error.to_string().contains("--model vit"));
