@@ -10,8 +10,7 @@ use quadrat_nn::{ConvNet, Fit, Mlp, Model, Optimizer, Samples, Trainer, features
 use quadrat_numeric::calibration::likeliest;
 use quadrat_robust::training::{Around, ClassStatistics, Outliers, Ovor, Thresholds};
 
-/// Rows of the set that the features are learnt on, then of the classes to learn, and to test on.
-const ENCODER: usize = 4_000;
+/// Rows of the classes to learn, and to test on.
 const TRAIN: usize = 1_500;
 const TEST: usize = 1_000;
 const SIDE: usize = 14;
@@ -44,6 +43,8 @@ const MEANS: &str = "nearest class mean";
 const DISCRIMINANT: &str = "linear discriminant";
 
 struct Plan {
+    /// Rows of the set that the features are learnt on.
+    encoder: usize,
     epochs: usize,
     arms: &'static [Arm],
     most: usize,
@@ -52,14 +53,14 @@ struct Plan {
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
-        Plan { epochs: 5, arms: &ARMS, most: 2 },
-        Plan { epochs: 30, arms: &ARMS[..2], most: 10 },
-        Plan { epochs: 30, arms: &ARMS, most: 60 },
+        Plan { encoder: 200, epochs: 2, arms: &ARMS, most: 2 },
+        Plan { encoder: 4_000, epochs: 30, arms: &ARMS[..2], most: 10 },
+        Plan { encoder: 4_000, epochs: 30, arms: &ARMS, most: 60 },
     );
     let mut evidence = plan.evidence();
     let pools = [Pool::read("fashion-mnist")?, Pool::read("mnist")?];
     let apart = trial.seed.stream("tuning");
-    let tasks = Tasks::draw(&pools, apart, trial)?;
+    let tasks = Tasks::draw(&pools, plan.encoder, apart, trial)?;
     let mut chosen = Vec::new();
     for arm in plan.arms {
         const RATES: [f64; 3] = [1e-2, 5e-2, 2.5e-1];
@@ -73,7 +74,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
         chosen.push((*arm, values));
     }
     trial.repeat(&mut evidence, Repetitions { part: "groups of classes", pilot: 4, most: plan.most }, |seed| {
-        let tasks = Tasks::draw(&pools, seed, trial)?;
+        let tasks = Tasks::draw(&pools, plan.encoder, seed, trial)?;
         let mut figures = Vec::new();
         let mut add = |name: &'static str, scores: &Array2<f32>| -> Result<()> {
             let Judged { right, crossed } = tasks.judge(scores)?;
@@ -105,10 +106,10 @@ impl Plan {
              ways to tune prompts.",
             format!(
                 "MNIST of {SIDE} x {SIDE} pixels in five groups of {GROUP} classes, in an order of each repetition's own: {TRAIN} rows to \
-                 train on, {TEST} to test on. 128 features of a small convolutional network that learnt {ENCODER} clothes \
+                 train on, {TEST} to test on. 128 features of a small convolutional network that learnt {} clothes \
                  (fashion-mnist) and stays as it is. The first group is learnt plainly, each later one without the rows before, {} \
                  epochs of Adam, batches of 64. Each arm's learning rate, and its weight of the hinges, are tuned on a draw apart.",
-                self.epochs
+                self.encoder, self.epochs
             ),
         );
         let says = "at the end more accurate than cross-entropy among the new classes alone";
@@ -174,17 +175,17 @@ struct Judged {
 }
 
 impl Tasks {
-    fn draw([clothes, digits]: &[Pool; 2], seed: Seed, trial: &Trial) -> Result<Tasks> {
+    fn draw([clothes, digits]: &[Pool; 2], encoder: usize, seed: Seed, trial: &Trial) -> Result<Tasks> {
         let network = ConvNet { filters: vec![8, 16], hidden: 128, ..ConvNet::new([1, SIDE, SIDE], 10) };
-        let (known, _) = clothes.draw(ENCODER, 1, seed.stream("clothes"))?;
+        let (known, _) = clothes.draw(encoder, 1, seed.stream("clothes"))?;
         let trainer = Trainer { epochs: 8, batch: 64, rate: 3e-3, seed, ..Trainer::default() };
-        let encoder = trainer.fit(&network, &known, None, &mut [], &Quiet(trial.progress))?;
+        let fit = trainer.fit(&network, &known, None, &mut [], &Quiet(trial.progress))?;
         let mut order: Vec<u32> = (0..10).collect();
         seed.stream("order").rng(0).shuffle(&mut order);
         let (train, test) = digits.draw(TRAIN, TEST, seed)?;
         let seen = |rows: &Samples| {
             let labels = rows.labels().unwrap_or_default().iter().map(|label| order[*label as usize]).collect();
-            Samples::classes(features(&network, &encoder.parameters, rows)?, labels, 10)
+            Samples::classes(features(&network, &fit.parameters, rows)?, labels, 10)
         };
         Ok(Tasks { train: seen(&train)?, test: seen(&test)? })
     }

@@ -55,12 +55,13 @@ struct Plan {
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
-        Plan { rows: 100, epochs: 1, contrast: 1, arms: &ARMS, most: 2 },
+        Plan { rows: 60, epochs: 1, contrast: 1, arms: &ARMS, most: 2 },
         Plan { rows: 400, epochs: 25, contrast: 60, arms: &ARMS[..3], most: 6 },
         Plan { rows: 480, epochs: 30, contrast: 100, arms: &ARMS, most: 16 },
     );
     let mut evidence = plan.evidence();
     let apart = trial.seed.stream("tuning");
+    let rows = plan.draw(apart)?;
     let mut chosen: Vec<(Arm, [f64; 2])> = Vec::new();
     for arm in plan.arms {
         let values = match arm.parameter {
@@ -69,15 +70,15 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
                 &mut evidence,
                 arm.name,
                 [("rate", &[1e-3, 3e-3, 9e-3]), (parameter, &arm.grid)],
-                |rate, value| Ok(1.0 - stats::mean(&plan.shares(*arm, [rate, value], apart, trial)?)),
+                |rate, value| Ok(1.0 - stats::mean(&plan.shares(*arm, [rate, value], &rows, apart, trial)?)),
             )?,
         };
         chosen.push((*arm, values));
     }
     trial.repeat(&mut evidence, Repetitions { part: "wrong and unequal", pilot: 4, most: plan.most }, |seed| {
-        let mut figures = Vec::new();
+        let (rows, mut figures) = (plan.draw(seed)?, Vec::new());
         for (arm, values) in &chosen {
-            let shares = plan.shares(*arm, *values, seed, trial)?;
+            let shares = plan.shares(*arm, *values, &rows, seed, trial)?;
             figures.push((arm.name, metric("all"), stats::mean(&shares)));
             figures.push((arm.name, metric("the three rarest"), stats::mean(&shares[7..])));
         }
@@ -128,10 +129,21 @@ impl Plan {
         e
     }
 
-    /// Shares of right test rows, class by class from the commonest to the rarest.
-    fn shares(&self, arm: Arm, [rate, value]: [f64; 2], seed: Seed, trial: &Trial) -> Result<Vec<f64>> {
+    fn draw(&self, seed: Seed) -> Result<Drawn> {
         let (mut train, test, order) = long_tail("mnist", self.rows, RATIO, TEST, seed)?;
         flip(&mut train, seed);
+        Ok(Drawn { train, test, order })
+    }
+
+    /// Shares of right test rows, class by class from the commonest to the rarest.
+    fn shares(
+        &self,
+        arm: Arm,
+        [rate, value]: [f64; 2],
+        Drawn { train, test, order }: &Drawn,
+        seed: Seed,
+        trial: &Trial,
+    ) -> Result<Vec<f64>> {
         let mut ours = Rcal { contrast: self.contrast, beta: value as f32, ..Rcal::default() };
         let (mut elr, mut prior) = (Elr { lambda: value as f32, ..Elr::default() }, LogitAdjustment::default());
         match arm.name {
@@ -151,10 +163,17 @@ impl Plan {
         }
         let side = LONG_TAIL_SIDE;
         let network = ConvNet { filters: vec![8, 16], hidden: 64, ..ConvNet::new([1, side, side], order.len()) };
-        let fit = trainer.fit(&network, &train, None, &mut methods, &Quiet(trial.progress))?;
+        let fit = trainer.fit(&network, train, None, &mut methods, &Quiet(trial.progress))?;
         let said = likeliest(predict(&network, &fit.parameters, test.inputs.view(), &[])?.view());
-        Ok(class_shares(&said, &test, &order))
+        Ok(class_shares(&said, test, order))
     }
+}
+
+/// Rows with a long tail and wrong labels, clean test rows, and the classes from the commonest to the rarest.
+struct Drawn {
+    train: Samples,
+    test: Samples,
+    order: Vec<u32>,
 }
 
 /// Labels become class j instead of k with probability η n_j / (n − n_k): a common class takes most.
