@@ -53,10 +53,10 @@ pub struct Ovor {
     /// Where the hinges begin.
     #[param(default = Thresholds::Fixed)]
     pub thresholds: Thresholds,
-    /// S of rows of the new classes should be at most this.
+    /// Rows of the new classes should have an S of at most this.
     #[param(default = -15.0)]
     pub t_id: f32,
-    /// S of outliers should be at least this.
+    /// Outliers should have an S of at least this.
     #[param(default = -3.0)]
     pub t_ood: f32,
 }
