@@ -6,16 +6,14 @@ mod said;
 pub use said::{evaluate, predict};
 
 use super::learned::{Detected, Source, WEIGHTS};
-use super::train::{Fall, Kind, Optimiser, Train, with_parameters};
+use super::train::{Kind, Optimiser, Train, with_parameters};
 use crate::commands::work;
 use crate::output::{Reply, count, figure, seconds};
 use figures::{judge, lines, tell};
 use ndarray::{Array2, Axis};
 use quadrat::data::coco::Annotations;
 use quadrat::data::images::{Wanted, listed};
-use quadrat::nn::{
-    Detector, Loss, Model, Optimizer, Schedule, TrainMethod, Trainer, Training, pieces_that_pay, save_model,
-};
+use quadrat::nn::{Detector, Loss, Model, Optimizer, TrainMethod, Trainer, Training, pieces_that_pay, save_model};
 use quadrat::robust::detection::detector::{DenseTraining, Scenes, detect, grid, start};
 use quadrat::robust::detection::{self, Assignment, DenseLoss, Matcher, Object, estimate_prior};
 use quadrat::{Error, Params, Progress, Result, Seed, write_atomic_folder};
@@ -276,11 +274,7 @@ fn trainer(args: &Train, network: &Detector, images: usize) -> Trainer {
         epochs: args.epochs,
         batch,
         rate: args.rate.unwrap_or(rate),
-        schedule: match args.schedule {
-            Fall::Cosine => Schedule::Cosine,
-            Fall::Constant => Schedule::Constant,
-            Fall::Steps => Schedule::halves(),
-        },
+        schedule: args.schedule.into(),
         optimizer,
         loss: Loss::Nothing,
         clip: Some(args.clip.unwrap_or(CLIP)),

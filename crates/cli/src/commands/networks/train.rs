@@ -19,7 +19,8 @@ use crate::reading::Reading;
 use clap::{Args, ValueEnum};
 use finished::Finished;
 use quadrat::nn::{
-    self, Beside, Loss, Model, Parameters, Samples, TrainMethod, Training, TwoViews, initialise, predict, save_model,
+    self, Beside, Loss, Model, Parameters, Samples, Schedule, TrainMethod, Training, TwoViews, initialise, predict,
+    save_model,
 };
 use quadrat::regularize::{self, RandomSparseSearch};
 use quadrat::training_method;
@@ -213,6 +214,16 @@ pub enum Fall {
     Constant,
     /// Tenfold at half and at three quarters
     Steps,
+}
+
+impl From<Fall> for Schedule {
+    fn from(fall: Fall) -> Self {
+        match fall {
+            Fall::Cosine => Schedule::Cosine,
+            Fall::Constant => Schedule::Constant,
+            Fall::Steps => Schedule::halves(),
+        }
+    }
 }
 
 /// Trains, judges on the rows held back, writes the model.

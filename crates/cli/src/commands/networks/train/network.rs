@@ -1,12 +1,12 @@
 //! The network, and how it is trained.
 
 use super::rows::Rows;
-use super::{Fall, Kind, Optimiser, Train};
+use super::{Kind, Optimiser, Train};
 use crate::commands::networks::detection::needs_boxes;
 use crate::commands::networks::learned::Source;
 use crate::output::figure;
 use quadrat::nn::{
-    Activation, ConvNet, Loss, Mlp, Model, Network, Optimizer, Parameters, ResNet, Samples, Schedule, Trainer, Vit,
+    Activation, ConvNet, Loss, Mlp, Model, Network, Optimizer, Parameters, ResNet, Samples, Trainer, Vit,
 };
 use quadrat::{Error, Progress, Result, Seed, TargetKind};
 
@@ -66,11 +66,7 @@ pub fn trainer(args: &Train, kind: TargetKind, network: &dyn Network) -> Result<
         epochs: args.epochs,
         batch: args.batch,
         rate: args.rate.unwrap_or(rate),
-        schedule: match args.schedule {
-            Fall::Cosine => Schedule::Cosine,
-            Fall::Constant => Schedule::Constant,
-            Fall::Steps => Schedule::halves(),
-        },
+        schedule: args.schedule.into(),
         optimizer,
         loss: loss(args, kind)?,
         clip: args.clip,
