@@ -161,21 +161,13 @@ fn log_lower_tail(a: f64, y: f64, mean: f64) -> f64 {
         j -= 1.0;
     }
     let scale = log_poisson(first, mean) + log_poisson(a + first, y);
-    let (mut product, mut i, mut sum) = (1.0, first, ratio);
-    if mean == 0.0 {
-        let mut term = 1.0;
-        while term > NEGLIGIBLE * sum {
-            i += 1.0;
-            term *= y / (a + i);
-            sum += term;
-        }
-        return scale + sum.ln();
-    }
+    // g_i F_i = g_(i-1) F_(i-1) y / (a + i) + g_i p_i. (F_i / p_i itself grows like i! / mean^i: for a small mean it leaves the
+    // range before the terms are negligible.)
+    let (mut product, mut i, mut term, mut sum) = (1.0, first, ratio, ratio);
     loop {
         i += 1.0;
         product *= mean * y / (i * (a + i));
-        ratio = 1.0 + ratio * i / mean;
-        let term = product * ratio;
+        term = term * y / (a + i) + product;
         sum += term;
         if i > top && term <= NEGLIGIBLE * sum {
             return scale + sum.ln();
@@ -290,6 +282,21 @@ mod tests {
         assert_eq!(log_noncentral_chi_square_cdf(f64::INFINITY, 2.0, 1.0), 0.0);
         assert!(log_noncentral_chi_square_cdf(f64::NAN, 2.0, 1.0).is_nan());
         assert_eq!((log_poisson(0.0, 0.0), log_poisson(1.0, 0.0)), (0.0, f64::NEG_INFINITY));
+    }
+
+    /// With many degrees of freedom and hardly any non-centrality; by the Poisson mixture of scipy 1.17's `chi2.cdf`.
+    #[test]
+    fn a_small_non_centrality_comes_to_an_end() {
+        for (x, df, nc, expected) in [
+            (147.0, 147.8, 0.005, -0.699_630_494_183_406_1),
+            (150.0, 200.0, 1e-6, -5.698_066_530_457_953),
+            (300.0, 300.0, 0.02, -0.672_300_615_082_948_2),
+        ] {
+            let found = log_noncentral_chi_square_cdf(x, df, nc);
+            assert!((found / expected - 1.0).abs() < 1e-12, "{x} {df} {nc}: {found}");
+        }
+        let near = log_noncentral_chi_square_cdf(150.0, 200.0, 1e-300);
+        assert!((near - log_noncentral_chi_square_cdf(150.0, 200.0, 0.0)).abs() < 1e-12);
     }
 
     proptest! {
