@@ -1,6 +1,6 @@
 //! A toolkit for everything a practitioner does with samples.
 //!
-//! One dependency, one feature an area (`select`, `robust`, `regularize`, `estimate`;
+//! One dependency, one feature an area (`select`, `robust`, `regularize`, `retrieval`, `estimate`;
 //! `data` for files). The foundation (errors, seeds, progress,
 //! cards, evidence) is at the top level, and the [`prelude`] brings what most programs need.
 //!
@@ -59,6 +59,8 @@ pub use quadrat_nn as nn;
 pub use quadrat_numeric as numeric;
 #[cfg(feature = "regularize")]
 pub use quadrat_regularize as regularize;
+#[cfg(feature = "retrieval")]
+pub use quadrat_retrieval as retrieval;
 #[cfg(feature = "robust")]
 pub use quadrat_robust as robust;
 #[cfg(feature = "select")]

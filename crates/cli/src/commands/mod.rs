@@ -15,6 +15,7 @@ mod list;
 #[cfg(feature = "networks")]
 mod networks;
 mod order;
+mod retrieve;
 mod roles;
 mod sample;
 mod select;
@@ -40,6 +41,7 @@ use list::List;
 use networks::Networks;
 use order::Order;
 use quadrat::Result;
+use retrieve::Retrieve;
 use sample::Sample;
 use select::Select;
 use show::Show;
@@ -84,6 +86,8 @@ pub enum Command {
     /// Numbers with their errors: which inputs a model's variance comes from, how hard a task is to generalise on
     #[command(subcommand)]
     Estimate(Estimate),
+    #[command(subcommand)]
+    Retrieve(Retrieve),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
     Ask(Ask),
     #[cfg(feature = "networks")]
@@ -110,6 +114,7 @@ impl Command {
             #[cfg(feature = "networks")]
             Command::Networks(networks) => networks.shared(),
             Command::Estimate(args) => Some(args.shared()),
+            Command::Retrieve(args) => Some(args.shared()),
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
         }
     }
@@ -148,6 +153,7 @@ impl Command {
             Command::Compare(args) => with_terminal(|terminal| compare::run(args, terminal)),
             Command::Holdout(args) => holdout::run(args),
             Command::Estimate(args) => with_terminal(|terminal| estimate::run(args, terminal)),
+            Command::Retrieve(args) => args.run(),
             Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| ask::train(args, terminal)),
             Command::Ask(args) => ask::play(args),
             #[cfg(feature = "networks")]
