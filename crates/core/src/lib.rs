@@ -23,10 +23,12 @@ mod error;
 mod evidence;
 mod file;
 mod lists;
+mod mapped;
 mod params;
 mod progress;
 mod seed;
 pub mod stats;
+mod words;
 
 pub use card::{Area, Card, find, nearest, search};
 pub use declared::{Choice, Entry, Kind, Method, Named, Param, Settings};
@@ -37,7 +39,9 @@ pub use evidence::{
 };
 pub use file::{check_vacant, write_atomic, write_atomic_bytes, write_atomic_folder};
 pub use lists::Lists;
+pub use mapped::Mapped;
 pub use params::Params;
 pub use progress::{Progress, Silent, checkpoint};
 pub use quadrat_derive::{Choice, Settings};
 pub use seed::{Rng, Seed};
+pub use words::words;

@@ -5,7 +5,7 @@
 //! sentence-embedding model, is another [`TextEncoder`].
 
 use ndarray::Array2;
-use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
+use quadrat_core::{Error, Progress, Result, Seed, checkpoint, words};
 use quadrat_numeric::Csr;
 use quadrat_numeric::linalg::truncated_svd;
 use rayon::prelude::*;
@@ -142,36 +142,14 @@ fn term_weights(text: &str) -> Vec<(u32, f32)> {
 fn terms(text: &str) -> Vec<u64> {
     let mut terms = Vec::new();
     let mut before = None;
-    let mut word = String::new();
-    let mut finish = |word: &mut String| {
-        if !word.is_empty() {
-            let hash = hash(word.as_bytes());
-            terms.push(hash);
-            if let Some(before) = before.replace(hash) {
-                terms.push(mix(before ^ hash.rotate_left(32)));
-            }
-            word.clear();
+    words(text, |word| {
+        let hash = hash(word.as_bytes());
+        terms.push(hash);
+        if let Some(before) = before.replace(hash) {
+            terms.push(mix(before ^ hash.rotate_left(32)));
         }
-    };
-    for c in text.chars() {
-        let alone = is_word_by_itself(c);
-        if alone || !c.is_alphanumeric() {
-            finish(&mut word);
-        }
-        if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
-        }
-        if alone {
-            finish(&mut word);
-        }
-    }
-    finish(&mut word);
+    });
     terms
-}
-
-/// Kana and Chinese characters: scripts without spaces.
-fn is_word_by_itself(c: char) -> bool {
-    matches!(c, '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// FNV-1a, mixed: the low bits choose a column, the highest a sign.

@@ -1,0 +1,218 @@
+//! Documents on their way into a segment.
+
+use super::segment::{Content, Segment};
+use crate::Analyser;
+use quadrat_core::Result;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// A document to add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The user's name of it.
+    pub id: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Documents in memory, with their lists.
+#[derive(Debug, Default)]
+pub struct Batch {
+    documents: Vec<Document>,
+    lengths: Vec<u32>,
+    /// Term by number, and number by term.
+    terms: Vec<String>,
+    numbers: HashMap<String, u32>,
+    /// Term and occurrences, document after document.
+    counts: Vec<(u32, u32)>,
+    ends: Vec<usize>,
+}
+
+impl Batch {
+    /// Counts the words of more documents.
+    pub fn extend(&mut self, documents: Vec<Document>, analyser: &Analyser) {
+        // Words are found and counted on all threads, in pieces with dictionaries of their own.
+        let pieces: Vec<Piece> = documents.par_chunks(512).map(|documents| Piece::of(documents, analyser)).collect();
+        for piece in pieces {
+            let numbers: Vec<u32> = piece.terms.into_iter().map(|term| self.number(term)).collect();
+            self.counts.extend(piece.counts.into_iter().map(|(term, count)| (numbers[term as usize], count)));
+            let before = self.ends.last().copied().unwrap_or(0);
+            self.ends.extend(piece.ends.into_iter().map(|end| before + end));
+            self.lengths.extend(piece.lengths);
+        }
+        self.documents.extend(documents);
+    }
+
+    fn number(&mut self, term: String) -> u32 {
+        if let Some(number) = self.numbers.get(&term) {
+            return *number;
+        }
+        let number = self.terms.len() as u32;
+        self.terms.push(term.clone());
+        self.numbers.insert(term, number);
+        number
+    }
+
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Names of its documents.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.documents.iter().map(|document| document.id.as_str())
+    }
+
+    /// Number of postings.
+    pub fn postings(&self) -> usize {
+        self.counts.len()
+    }
+}
+
+/// What one thread counts.
+struct Piece {
+    terms: Vec<String>,
+    counts: Vec<(u32, u32)>,
+    ends: Vec<usize>,
+    lengths: Vec<u32>,
+}
+
+impl Piece {
+    fn of(documents: &[Document], analyser: &Analyser) -> Piece {
+        let mut piece = Piece { terms: Vec::new(), counts: Vec::new(), ends: Vec::new(), lengths: Vec::new() };
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut words = Vec::new();
+        for document in documents {
+            words.clear();
+            analyser.words(&document.text, |word| {
+                let number = numbers.get(word).copied().unwrap_or_else(|| {
+                    let number = piece.terms.len() as u32;
+                    piece.terms.push(word.to_owned());
+                    numbers.insert(word.to_owned(), number);
+                    number
+                });
+                words.push(number);
+            });
+            piece.lengths.push(words.len() as u32);
+            words.sort_unstable();
+            piece.counts.extend(words.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)));
+            piece.ends.push(piece.counts.len());
+        }
+        piece
+    }
+}
+
+impl Content for Batch {
+    fn lists(&self, each: &mut dyn FnMut(&str, &[u32], &[u32]) -> Result<()>) -> Result<()> {
+        let mut starts = vec![0_usize; self.terms.len() + 1];
+        self.counts.iter().for_each(|(term, _)| starts[*term as usize + 1] += 1);
+        for term in 0..self.terms.len() {
+            starts[term + 1] += starts[term];
+        }
+        let (mut docs, mut values) = (vec![0; self.counts.len()], vec![0; self.counts.len()]);
+        let (mut place, mut from) = (starts.clone(), 0);
+        for (doc, end) in self.ends.iter().enumerate() {
+            for (term, count) in &self.counts[from..*end] {
+                let at = &mut place[*term as usize];
+                (docs[*at], values[*at]) = (doc as u32, *count);
+                *at += 1;
+            }
+            from = *end;
+        }
+        let mut order: Vec<usize> = (0..self.terms.len()).collect();
+        order.sort_unstable_by(|a, b| self.terms[*a].cmp(&self.terms[*b]));
+        order.into_iter().try_for_each(|term| {
+            let span = starts[term]..starts[term + 1];
+            each(&self.terms[term], &docs[span.clone()], &values[span])
+        })
+    }
+
+    fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
+    fn ids(&self, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.documents.iter().try_for_each(|document| each(&document.id))
+    }
+
+    fn texts(&self, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.documents.iter().try_for_each(|document| each(&document.text))
+    }
+}
+
+/// Several segments as one, without the documents that are gone.
+pub struct Merged<'a> {
+    segments: &'a [Segment],
+    lengths: Vec<u32>,
+    /// The new number of each document of each segment.
+    numbers: Vec<Vec<Option<u32>>>,
+}
+
+impl<'a> Merged<'a> {
+    /// Of these, the oldest first.
+    pub fn new(segments: &'a [Segment]) -> Merged<'a> {
+        let mut lengths = Vec::new();
+        let numbers = segments
+            .iter()
+            .map(|segment| {
+                let kept = |doc: u32| !segment.gone.as_ref().is_some_and(|gone| gone.has(doc as usize));
+                let mut number = |doc: u32| {
+                    lengths.push(segment.length(doc));
+                    lengths.len() as u32 - 1
+                };
+                (0..segment.documents()).map(|doc| kept(doc).then(|| number(doc))).collect()
+            })
+            .collect();
+        Merged { segments, lengths, numbers }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = (&'a Segment, u32)> {
+        self.segments.iter().zip(&self.numbers).flat_map(|(segment, numbers)| {
+            numbers.iter().enumerate().filter(|(_, number)| number.is_some()).map(move |(doc, _)| (segment, doc as u32))
+        })
+    }
+}
+
+impl Content for Merged<'_> {
+    fn lists(&self, each: &mut dyn FnMut(&str, &[u32], &[u32]) -> Result<()>) -> Result<()> {
+        // The next term of each segment, the least first.
+        let mut next: BTreeMap<(&str, usize), usize> = BTreeMap::new();
+        let ahead = |segment: usize, term: usize| {
+            (term < self.segments[segment].terms()).then(|| ((self.segments[segment].term(term), segment), term))
+        };
+        next.extend((0..self.segments.len()).filter_map(|segment| ahead(segment, 0)));
+        let (mut docs, mut values) = (Vec::new(), Vec::new());
+        while let Some(((term, segment), rank)) = next.pop_first() {
+            let numbers = &self.numbers[segment];
+            if let Some(list) = self.segments[segment].list(rank) {
+                list.each(|doc, value| {
+                    if let Some(Some(number)) = numbers.get(doc as usize) {
+                        docs.push(*number);
+                        values.push(value);
+                    }
+                });
+            }
+            next.extend(ahead(segment, rank + 1));
+            if next.first_key_value().is_none_or(|((other, _), _)| *other != term) {
+                if !docs.is_empty() {
+                    each(term, &docs, &values)?;
+                }
+                docs.clear();
+                values.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
+    fn ids(&self, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.kept().try_for_each(|(segment, doc)| each(segment.id(doc)))
+    }
+
+    fn texts(&self, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.kept().filter(|(segment, _)| segment.has_texts()).try_for_each(|(segment, doc)| each(segment.text(doc)))
+    }
+}

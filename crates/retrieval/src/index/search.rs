@@ -1,0 +1,280 @@
+//! The best documents of one segment, by three exact strategies that return the same list.
+//!
+//! A document's score is the sum of what its postings add, in the order of the query's terms and in single precision: the
+//! same sum in every strategy, so ties are the same as well. Bounds never cut off a document that ties with the last one.
+
+use super::postings::{Bound, Cursor, END, Head};
+use quadrat_core::Choice;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// How the best documents are found; all strategies return the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Choice)]
+pub enum Strategy {
+    /// The one that the lengths of the lists speak for.
+    #[default]
+    Auto,
+    /// Term at a time: adds up every posting (cost: all postings of the query's terms).
+    Taat,
+    /// MaxScore (Turtle and Flood 1995): document at a time; terms that cannot lift a document among the best are only looked
+    /// up.
+    MaxScore,
+    /// Windows of documents, the most promising first, until no other can hold one of the best (block-max pruning,
+    /// Mallia, Suel and Tonellotto 2024).
+    BlockMax,
+}
+
+/// A document and its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// Number of the document, in the order in which documents were added.
+    pub document: u32,
+    /// Its score.
+    pub score: f32,
+}
+
+/// The better one is greater: by score, then by the lower number.
+impl Ord for Hit {
+    fn cmp(&self, other: &Hit) -> Ordering {
+        self.score.total_cmp(&other.score).then(other.document.cmp(&self.document))
+    }
+}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Hit) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Eq for Hit {}
+
+/// The best documents so far.
+#[derive(Debug)]
+pub struct Best {
+    k: usize,
+    heap: BinaryHeap<std::cmp::Reverse<Hit>>,
+}
+
+impl Best {
+    /// At most `k` documents.
+    pub fn new(k: usize) -> Best {
+        Best { k, heap: BinaryHeap::with_capacity(k.min(1 << 16) + 1) }
+    }
+
+    /// Below it no score counts any more.
+    #[inline]
+    pub fn threshold(&self) -> f32 {
+        if self.heap.len() < self.k {
+            f32::MIN_POSITIVE
+        } else {
+            self.heap.peek().map_or(f32::INFINITY, |hit| hit.0.score)
+        }
+    }
+
+    fn offer(&mut self, hit: Hit) {
+        if self.heap.len() < self.k {
+            self.heap.push(std::cmp::Reverse(hit));
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && hit > worst.0
+        {
+            *worst = std::cmp::Reverse(hit);
+        }
+    }
+
+    /// Best first.
+    pub fn finish(self) -> Vec<Hit> {
+        self.heap.into_sorted_vec().into_iter().map(|hit| hit.0).collect()
+    }
+}
+
+/// What a posting adds to a score.
+pub trait Weigh: Sync {
+    /// A value in a document, for a term of the query of this weight; never negative.
+    fn weigh(&self, weight: f32, value: u32, doc: u32) -> f32;
+    /// At least what any posting within the bound adds.
+    fn most(&self, weight: f32, bound: Bound) -> f32;
+}
+
+/// A term of a query in one segment.
+pub struct Term<'a> {
+    /// Its list.
+    pub cursor: Cursor<'a>,
+    /// How much it counts.
+    pub weight: f32,
+}
+
+/// What a search of a segment needs to know.
+pub struct Scope<'a, W> {
+    /// What postings add.
+    pub weigh: &'a W,
+    /// Number of documents.
+    pub documents: u32,
+    /// Number of its first document among all segments'.
+    pub base: u32,
+    /// Which documents may be found.
+    pub allowed: &'a dyn Fn(u32) -> bool,
+}
+
+/// Documents that are added up together; their sums lie in the fastest cache. Tests have few documents.
+const WINDOW: usize = if cfg!(test) { 64 } else { 4096 };
+
+/// Sums of a window, 0 between windows.
+pub type Sums = [f32; WINDOW];
+
+impl<W: Weigh> Scope<'_, W> {
+    /// Offers the segment's documents to `best`.
+    pub fn search(&self, terms: &mut [Term], strategy: Strategy, best: &mut Best, sums: &mut Sums) {
+        match strategy {
+            Strategy::Auto => self.search(terms, self.auto(terms, best), best, sums),
+            Strategy::Taat => self.taat(terms, best, sums),
+            Strategy::MaxScore => self.max_score(terms, best),
+            Strategy::BlockMax => self.block_max(terms, best, sums),
+        }
+    }
+
+    fn auto(&self, terms: &[Term], _best: &Best) -> Strategy {
+        let postings: usize = terms.iter().map(|term| term.cursor.list.count).sum();
+        if postings < self.documents as usize / 8 { Strategy::Taat } else { Strategy::BlockMax }
+    }
+
+    fn taat(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
+        loop {
+            let next = terms.iter().map(|term| term.cursor.doc()).min().unwrap_or(END);
+            if next == END {
+                return;
+            }
+            let low = next - next % WINDOW as u32;
+            self.add(terms, low, sums);
+            self.harvest(low, sums, best);
+        }
+    }
+
+    /// Adds what the window's postings are worth, term by term.
+    fn add(&self, terms: &mut [Term], low: u32, sums: &mut Sums) {
+        let end = low.saturating_add(WINDOW as u32);
+        for Term { cursor, weight } in terms {
+            while cursor.doc() < end {
+                let (docs, values) = cursor.run(end);
+                for (&doc, &value) in docs.iter().zip(values) {
+                    sums[(doc - low) as usize & (WINDOW - 1)] += self.weigh.weigh(*weight, value, doc);
+                }
+                cursor.refill();
+            }
+        }
+    }
+
+    /// Offers the window's documents and clears the sums.
+    fn harvest(&self, low: u32, sums: &mut Sums, best: &mut Best) {
+        for (part, sums) in sums.chunks_exact_mut(16).enumerate() {
+            let largest = sums.iter().fold(0.0_f32, |a, &b| if a > b { a } else { b });
+            if largest >= best.threshold() {
+                let first = low + 16 * part as u32;
+                for (doc, &score) in (first..).zip(sums.iter()) {
+                    self.offer(doc, score, best);
+                }
+            }
+            sums.fill(0.0);
+        }
+    }
+
+    #[inline]
+    fn offer(&self, doc: u32, score: f32, best: &mut Best) {
+        if score >= best.threshold() && (self.allowed)(doc) {
+            best.offer(Hit { document: self.base + doc, score });
+        }
+    }
+
+    fn block_max(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
+        let windows = (self.documents as usize).div_ceil(WINDOW);
+        // Sums of bounds in the terms' order are bounds of the sums: rounding keeps the order of numbers.
+        let mut bounds = vec![0.0_f32; windows];
+        let mut most = vec![0.0_f32; windows];
+        for term in terms.iter() {
+            self.window_bounds(term, &mut most);
+            bounds.iter_mut().zip(&most).for_each(|(bound, most)| *bound += most);
+        }
+        let mut order: Vec<u32> = (0..windows as u32).collect();
+        order.sort_by(|a, b| bounds[*b as usize].total_cmp(&bounds[*a as usize]).then(a.cmp(b)));
+        for window in order {
+            if bounds[window as usize] < best.threshold() {
+                return;
+            }
+            let low = window * WINDOW as u32;
+            terms.iter_mut().for_each(|term| term.cursor.rewind(low));
+            self.add(terms, low, sums);
+            self.harvest(low, sums, best);
+        }
+    }
+
+    /// The most that a term adds to a document of each window.
+    fn window_bounds(&self, term: &Term, most: &mut [f32]) {
+        most.fill(0.0);
+        let list = term.cursor.list;
+        let mut first = 0;
+        for Head { last, bound, .. } in list.blocks() {
+            let bound = self.weigh.most(term.weight, bound);
+            let span = first as usize / WINDOW..=last as usize / WINDOW;
+            most.get_mut(span).unwrap_or_default().iter_mut().for_each(|most| *most = most.max(bound));
+            first = last + 1;
+        }
+        if let Some(rest) = most.get_mut(first as usize / WINDOW..)
+            && list.has_rest()
+        {
+            let bound = self.weigh.most(term.weight, list.bound);
+            rest.iter_mut().for_each(|most| *most = most.max(bound));
+        }
+    }
+
+    fn max_score(&self, terms: &mut [Term], best: &mut Best) {
+        let mut order: Vec<usize> = (0..terms.len()).collect();
+        let most: Vec<f32> = terms.iter().map(|term| self.weigh.most(term.weight, term.cursor.list.bound)).collect();
+        order.sort_by(|a, b| most[*a].total_cmp(&most[*b]));
+        // Of the terms up to this one together; sums in another order may be larger by rounding.
+        let slack = 1.0 + terms.len() as f64 * f64::from(f32::EPSILON);
+        let mut total = 0.0;
+        let reach: Vec<f64> = order
+            .iter()
+            .map(|term| {
+                total += f64::from(most[*term]) * slack;
+                total
+            })
+            .collect();
+        let mut added = vec![0.0_f32; terms.len()];
+        let mut essential = 0;
+        loop {
+            while reach.get(essential).is_some_and(|reach| *reach < f64::from(best.threshold())) {
+                essential += 1;
+            }
+            let doc = order[essential..].iter().map(|term| terms[*term].cursor.doc()).min().unwrap_or(END);
+            if doc == END {
+                return;
+            }
+            added.fill(0.0);
+            let mut sum = 0.0;
+            for &term in &order[essential..] {
+                let Term { cursor, weight } = &mut terms[term];
+                if cursor.doc() == doc {
+                    added[term] = self.weigh.weigh(*weight, cursor.value(), doc);
+                    sum += f64::from(added[term]);
+                    cursor.advance();
+                }
+            }
+            let threshold = f64::from(best.threshold());
+            let hopeful = order[..essential].iter().zip(&reach).rev().all(|(&term, reach)| {
+                if sum * slack + reach < threshold {
+                    return false;
+                }
+                let Term { cursor, weight } = &mut terms[term];
+                cursor.seek(doc);
+                if cursor.doc() == doc {
+                    added[term] = self.weigh.weigh(*weight, cursor.value(), doc);
+                    sum += f64::from(added[term]);
+                }
+                true
+            });
+            if hopeful {
+                self.offer(doc, added.iter().sum(), best);
+            }
+        }
+    }
+}
