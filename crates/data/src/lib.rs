@@ -143,6 +143,7 @@ mod source;
 mod spell;
 mod table;
 pub mod text;
+pub mod trec;
 mod view;
 mod write;
 mod zip;
