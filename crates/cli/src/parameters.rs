@@ -106,6 +106,17 @@ pub fn choice<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(names).try_map(value)
 }
 
+/// NAME:KEY=VALUE,KEY=VALUE as a name and its parameters.
+pub fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
+    let (name, typed) = text.split_once(':').unwrap_or((text, ""));
+    let pair = |pair: &str| {
+        let want = "write NAME:KEY=VALUE,KEY=VALUE, such as random-pruning:density=0.1";
+        let (key, value) = pair.split_once('=').ok_or_else(|| Error::input(option, format!("`{text}`"), want))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    Ok((name, typed.split(',').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_>>()?))
+}
+
 /// The options of the verb, and those left for its method.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Split {

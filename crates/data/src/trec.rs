@@ -9,13 +9,16 @@
 
 mod ids;
 mod judgements;
+mod queries;
 
 pub use ids::Ids;
 pub use judgements::Judgements;
+pub use queries::read_queries;
 
 use crate::bytes;
 use quadrat_core::{Error, Lists, Progress, Result, write_atomic};
 use rayon::prelude::*;
+use serde::Deserialize;
 use std::cmp::Ordering;
 use std::io::Write;
 use std::path::Path;
@@ -157,6 +160,23 @@ fn apart<T>(lines: Vec<Line<T>>) -> (Lists, Vec<T>) {
         lists.push(of_query.iter().map(|line| line.document));
     }
     (lists, lines.into_iter().map(|line| line.value).collect())
+}
+
+/// Ids are texts or whole numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(i64),
+}
+
+impl Id {
+    fn text(self) -> String {
+        match self {
+            Id::Text(text) => text,
+            Id::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// A whole file as text.

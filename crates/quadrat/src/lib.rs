@@ -97,6 +97,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         robust::detection::cards(),
         #[cfg(feature = "regularize")]
         regularize::cards(),
+        #[cfg(feature = "retrieval")]
+        retrieval::cards(),
         #[cfg(feature = "estimate")]
         estimate::cards(),
     ];

@@ -43,16 +43,35 @@ pub enum Kind {
     },
 }
 
+/// What an index keeps about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    /// What it is made with.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// The column of the user's file that names documents, for files that are added later.
+    pub id: String,
+    /// The columns that are their texts.
+    pub text: Vec<String>,
+}
+
+impl Setup {
+    /// For documents that come from no file.
+    pub fn of(kind: Kind) -> Setup {
+        Setup { kind, id: "id".into(), text: vec!["text".into()] }
+    }
+}
+
 /// An open index. It stays as it was opened, whatever is added or deleted meanwhile.
 ///
 /// ```
 /// use quadrat_core::Silent;
-/// use quadrat_retrieval::{Analyser, Bm25, Document, Index, Kind, Search, Writer};
+/// use quadrat_retrieval::{Analyser, Bm25, Document, Index, Kind, Search, Setup, Writer};
 /// # let folder = std::env::temp_dir().join(format!("quadrat-doc-index-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder).unwrap();
 /// let documents = [("a", "a cat on a mat"), ("b", "a dog, a cat, a cat")];
 /// let kind = Kind::Bm25 { analyser: Analyser::default(), bm25: Bm25::default() };
-/// let mut writer = Writer::create(&folder, kind)?;
+/// let mut writer = Writer::create(&folder, Setup::of(kind))?;
 /// writer.add(documents.map(|(id, text)| Document { id: id.into(), text: text.into() }).into())?;
 /// writer.commit()?;
 ///
@@ -79,7 +98,7 @@ pub struct Index {
 /// What is asked: words with weights, each word once.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
-    /// Words in the order in which their shares are added.
+    /// Words, in any order; their shares are added the heaviest first, of equal weights in this order.
     pub words: Vec<(String, f32)>,
 }
 
@@ -121,7 +140,7 @@ impl Index {
         }
     }
 
-    fn of(folder: &Path, manifest: &Manifest<Kind>) -> Result<Index> {
+    fn of(folder: &Path, manifest: &Manifest<Setup>) -> Result<Index> {
         let open = |part: &manifest::Part| {
             let gone = part.deleted.as_ref().map(|name| Set::read(&folder.join(name))).transpose()?;
             Segment::open(&folder.join(&part.file), gone)
@@ -136,7 +155,7 @@ impl Index {
         }
         let live = segments.iter().map(|segment| segment.live() as u64).sum();
         let words = segments.iter().map(|segment| segment.total).sum();
-        let mut index = Index { kind: manifest.kind, segments, bases, live, words, norms: Vec::new() };
+        let mut index = Index { kind: manifest.kind.kind, segments, bases, live, words, norms: Vec::new() };
         let (Kind::Bm25 { bm25, .. }, mean) = (index.kind, index.mean_length());
         let norms =
             |segment: &Segment| (0..segment.documents()).map(|doc| bm25.norm(segment.length(doc), mean)).collect();
@@ -147,6 +166,12 @@ impl Index {
     /// What it was made with.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// How it reads texts.
+    pub fn analyser(&self) -> Analyser {
+        let Kind::Bm25 { analyser, .. } = self.kind;
+        analyser
     }
 
     /// Number of documents.
@@ -219,9 +244,8 @@ impl Index {
 
     /// A text as a query: each word counts as often as it occurs.
     pub fn query(&self, text: &str) -> Query {
-        let Kind::Bm25 { analyser, .. } = self.kind;
         let mut query = Query::default();
-        analyser.words(text, |word| query.add(word, 1.0));
+        self.analyser().words(text, |word| query.add(word, 1.0));
         query
     }
 
@@ -230,13 +254,18 @@ impl Index {
         self.segments.iter().map(|segment| segment.find(word).map_or(0, |term| segment.frequency(term))).sum()
     }
 
+    /// How often all documents together use a word.
+    pub fn occurrences(&self, word: &str) -> u64 {
+        self.segments.iter().map(|segment| segment.find(word).map_or(0, |term| segment.count(term)[1])).sum()
+    }
+
     /// The `k` best documents for a query, best first, of equal scores the lower number; fewer where fewer have one of its
     /// words. Words that no document has are passed over.
     ///
     /// # Errors
     /// `k` of 0; a weight that is negative or no number.
     pub fn search(&self, query: &Query, k: usize, how: Search) -> Result<Vec<Hit>> {
-        self.search_with(query, k, how, &mut Box::new([0.0; _]))
+        self.search_with(query, k, how, &mut Sums::new())
     }
 
     /// [`Index::search`] for many queries, on all threads.
@@ -251,14 +280,13 @@ impl Index {
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<Hit>>> {
         progress.begin("searching", Some(queries.len() as u64));
-        let sums = || Box::new([0.0; _]);
         let one = |sums: &mut Box<Sums>, query: &Query| {
             checkpoint(progress)?;
             let hits = self.search_with(query, k, how, sums);
             progress.advance(1);
             hits
         };
-        queries.par_iter().map_init(sums, one).collect()
+        queries.par_iter().map_init(Sums::new, one).collect()
     }
 
     fn search_with(&self, query: &Query, k: usize, how: Search, sums: &mut Sums) -> Result<Vec<Hit>> {
@@ -273,21 +301,26 @@ impl Index {
             return Err(Error::input("documents to search", only.len(), want));
         }
         let Kind::Bm25 { bm25, .. } = self.kind;
-        let mut weighed: Vec<(&str, f32)> = Vec::with_capacity(query.words.len());
+        // Of each word its rank in each segment.
+        let mut weighed: Vec<(Vec<Option<usize>>, f32)> = Vec::with_capacity(query.words.len());
         let mut lacking = 0.0;
         for (word, weight) in &query.words {
-            let frequency = self.frequency(word);
+            let ranks: Vec<Option<usize>> = self.segments.iter().map(|segment| segment.find(word)).collect();
+            let counted =
+                ranks.iter().zip(&self.segments).filter_map(|(rank, segment)| Some(segment.frequency((*rank)?)));
+            let frequency = counted.sum();
             if frequency > 0 {
                 let weight = weight * bm25.weight(frequency, self.live);
                 lacking += bm25.absent(weight);
-                weighed.push((word, weight));
+                weighed.push((ranks, weight));
             }
         }
+        weighed.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut best = Best::new(k);
-        for ((segment, norms), base) in self.segments.iter().zip(&self.norms).zip(&self.bases) {
-            let term = |&(word, weight): &(&str, f32)| {
-                let list = segment.list(segment.find(word)?)?;
-                (weight > 0.0).then(|| Term { cursor: Cursor::new(list), weight })
+        for (at, ((segment, norms), base)) in self.segments.iter().zip(&self.norms).zip(&self.bases).enumerate() {
+            let term = |(ranks, weight): &(Vec<Option<usize>>, f32)| {
+                let list = segment.list(ranks[at]?)?;
+                (*weight > 0.0).then(|| Term { cursor: Cursor::new(list), weight: *weight })
             };
             let mut terms: Vec<Term> = weighed.iter().filter_map(term).collect();
             let allowed = |doc: u32| {

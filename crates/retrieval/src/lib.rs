@@ -2,11 +2,18 @@
 
 mod analyse;
 mod bm25;
+pub mod feedback;
 mod index;
 pub mod measures;
 mod set;
 
 pub use analyse::{Analyser, StopWords};
 pub use bm25::{Bm25, Form};
-pub use index::{Bound, Document, Hit, Index, Kind, Query, Search, Strategy, Weigh, Writer};
+pub use index::{Bound, Document, Hit, Index, Kind, Query, Search, Setup, Strategy, Weigh, Writer};
 pub use set::Set;
+
+/// The cards of all methods of this area.
+pub fn cards() -> Vec<&'static quadrat_core::Card> {
+    use quadrat_core::Method;
+    std::iter::once(&Bm25::CARD).chain(feedback::cards()).collect()
+}

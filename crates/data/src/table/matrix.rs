@@ -98,6 +98,23 @@ impl Table {
         Ok(texts)
     }
 
+    /// The texts of several columns as one text a row, a paragraph a column.
+    ///
+    /// # Errors
+    /// An unknown column.
+    pub fn paragraphs<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<String>> {
+        let mut texts = vec![String::new(); self.rows()];
+        for name in names {
+            for (text, part) in texts.iter_mut().zip(self.strings(name.as_ref())?) {
+                if !text.is_empty() {
+                    text.push('\n');
+                }
+                text.push_str(&part);
+            }
+        }
+        Ok(texts)
+    }
+
     /// A column of vectors: lists of numbers, or texts that hold JSON lists of numbers. All must have the same width.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Which documents are relevant.
 
-use super::{Lines, Run, apart, fields, filled, text};
+use super::{Id, Lines, Run, apart, fields, filled, text};
 use crate::trec::Ids;
 use quadrat_core::{Error, Lists, Progress, Result};
 use rayon::prelude::*;
@@ -27,23 +27,6 @@ struct Judgement {
     #[serde(rename = "corpus-id")]
     document: Id,
     score: i32,
-}
-
-/// Ids are texts or whole numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(i64),
-}
-
-impl Id {
-    fn text(self) -> String {
-        match self {
-            Id::Text(text) => text,
-            Id::Number(number) => number.to_string(),
-        }
-    }
 }
 
 impl Judgements {

@@ -210,7 +210,7 @@ impl PoolColumns {
         if !self.text.is_empty() {
             let mut texts = Vec::new();
             for table in tables {
-                texts.append(&mut joined(table, &self.text)?);
+                texts.append(&mut table.paragraphs(&self.text)?);
             }
             return Ok(Points::F32(self.encoder.encode(&texts, seed.stream("text"), progress)?));
         }
@@ -262,20 +262,6 @@ pub(super) fn stacked<T: Clone>(mut parts: Vec<Array2<T>>, what: &str) -> Result
         let widths: Vec<String> = parts.iter().map(|part| part.ncols().to_string()).collect();
         Error::input(what, format!("{} numbers a row", widths.join(" and ")), "all files must have equally many")
     })
-}
-
-/// The text columns of each row, one paragraph a column.
-fn joined(table: &Table, columns: &[String]) -> Result<Vec<String>> {
-    let mut texts = vec![String::new(); table.rows()];
-    for column in columns {
-        for (text, part) in texts.iter_mut().zip(table.strings(column)?) {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(&part);
-        }
-    }
-    Ok(texts)
 }
 
 fn embedded(table: &Table, embedding: &str) -> Result<Array2<f32>> {

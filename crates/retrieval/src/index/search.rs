@@ -1,7 +1,7 @@
 //! The best documents of one segment, by three exact strategies that return the same list.
 //!
-//! A document's score is the sum of what its postings add, in the order of the query's terms and in single precision: the
-//! same sum in every strategy, so ties are the same as well. Bounds never cut off a document that ties with the last one.
+//! A document's score is the sum of what its postings add, in single precision, the heaviest term first: the same sum in
+//! every strategy, so ties are the same as well. Bounds never cut off a document that ties with the last one.
 
 use super::postings::{Bound, Cursor, END, Head};
 use quadrat_core::Choice;
@@ -116,36 +116,73 @@ pub struct Scope<'a, W> {
 }
 
 /// Documents that are added up together; their sums lie in the fastest cache. Tests have few documents.
-const WINDOW: usize = if cfg!(test) { 64 } else { 4096 };
+const WINDOW: usize = GROUP * 64;
+/// Documents of which one bit says whether any has a sum.
+const GROUP: usize = if cfg!(test) { 2 } else { 64 };
 
-/// Sums of a window, 0 between windows.
-pub type Sums = [f32; WINDOW];
+/// Sums of a window's documents, 0 between windows.
+pub struct Sums {
+    sums: [f32; WINDOW],
+    touched: u64,
+}
+
+impl Sums {
+    /// All 0.
+    pub fn new() -> Box<Sums> {
+        Box::new(Sums { sums: [0.0; WINDOW], touched: 0 })
+    }
+}
 
 impl<W: Weigh> Scope<'_, W> {
-    /// Offers the segment's documents to `best`.
+    /// Offers the segment's documents to `best`; the heaviest term comes first.
     pub fn search(&self, terms: &mut [Term], strategy: Strategy, best: &mut Best, sums: &mut Sums) {
         match strategy {
-            Strategy::Auto => self.search(terms, self.auto(terms, best), best, sums),
             Strategy::Taat => self.taat(terms, best, sums),
-            Strategy::MaxScore => self.max_score(terms, best),
+            Strategy::Auto | Strategy::MaxScore => self.max_score(terms, best, sums),
             Strategy::BlockMax => self.block_max(terms, best, sums),
         }
     }
 
-    fn auto(&self, terms: &[Term], _best: &Best) -> Strategy {
-        let postings: usize = terms.iter().map(|term| term.cursor.list.count).sum();
-        if postings < self.documents as usize / 8 { Strategy::Taat } else { Strategy::BlockMax }
+    fn taat(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
+        while let Some(low) = next_window(terms) {
+            self.add(terms, low, sums);
+            self.harvest(low, sums, best, 0.0, |_, sum, _| Some(sum));
+        }
     }
 
-    fn taat(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
+    /// Only documents that have one of the essential terms are added up: all others' terms together are worth less than the
+    /// last of the best. What the other terms add is looked up for the documents that it may lift.
+    fn max_score(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
+        // What each term and all lighter ones add at most.
+        let mut reach: Vec<f32> =
+            terms.iter().map(|term| self.weigh.most(term.weight, term.cursor.list.bound)).collect();
+        for term in (1..reach.len()).rev() {
+            reach[term - 1] += reach[term];
+        }
+        // Sums in another order may be larger by rounding.
+        let slack = 1.0 + (terms.len() + 1) as f32 * f32::EPSILON;
+        reach.iter_mut().for_each(|reach| *reach *= slack);
+        let mut essential = terms.len();
         loop {
-            let next = terms.iter().map(|term| term.cursor.doc()).min().unwrap_or(END);
-            if next == END {
-                return;
+            while essential > 0 && reach[essential - 1] < best.threshold() {
+                essential -= 1;
             }
-            let low = next - next % WINDOW as u32;
-            self.add(terms, low, sums);
-            self.harvest(low, sums, best);
+            let (heavy, light) = terms.split_at_mut(essential);
+            let Some(low) = next_window(heavy) else { return };
+            self.add(heavy, low, sums);
+            let reach = reach.get(essential..).unwrap_or_default();
+            self.harvest(low, sums, best, reach.first().copied().unwrap_or(0.0), |doc, mut sum, threshold| {
+                for (Term { cursor, weight }, reach) in light.iter_mut().zip(reach) {
+                    if (sum + reach) * slack < threshold {
+                        return None;
+                    }
+                    cursor.seek(doc);
+                    if cursor.doc() == doc {
+                        sum += self.weigh.weigh(*weight, cursor.value(), doc);
+                    }
+                }
+                Some(sum)
+            });
         }
     }
 
@@ -156,34 +193,48 @@ impl<W: Weigh> Scope<'_, W> {
             while cursor.doc() < end {
                 let (docs, values) = cursor.run(end);
                 for (&doc, &value) in docs.iter().zip(values) {
-                    sums[(doc - low) as usize & (WINDOW - 1)] += self.weigh.weigh(*weight, value, doc);
+                    let at = (doc - low) as usize & (WINDOW - 1);
+                    sums.sums[at] += self.weigh.weigh(*weight, value, doc);
+                    sums.touched |= 1 << (at / GROUP);
                 }
                 cursor.refill();
             }
         }
     }
 
-    /// Offers the window's documents and clears the sums.
-    fn harvest(&self, low: u32, sums: &mut Sums, best: &mut Best) {
-        for (part, sums) in sums.chunks_exact_mut(16).enumerate() {
+    /// Offers the window's documents that can be among the best when at most `more` is added, and clears the sums. `finish`
+    /// adds it, or sees that it is not enough.
+    fn harvest(
+        &self,
+        low: u32,
+        sums: &mut Sums,
+        best: &mut Best,
+        more: f32,
+        mut finish: impl FnMut(u32, f32, f32) -> Option<f32>,
+    ) {
+        let slack = 1.0 + 4.0 * f32::EPSILON;
+        while sums.touched != 0 {
+            let group = sums.touched.trailing_zeros() as usize;
+            sums.touched &= sums.touched - 1;
+            let sums = &mut sums.sums[group * GROUP..][..GROUP];
             let largest = sums.iter().fold(0.0_f32, |a, &b| if a > b { a } else { b });
-            if largest >= best.threshold() {
-                let first = low + 16 * part as u32;
-                for (doc, &score) in (first..).zip(sums.iter()) {
-                    self.offer(doc, score, best);
+            if (largest + more) * slack >= best.threshold() {
+                let first = low + (group * GROUP) as u32;
+                for (doc, &sum) in (first..).zip(sums.iter()) {
+                    if sum > 0.0
+                        && (sum + more) * slack >= best.threshold()
+                        && (self.allowed)(doc)
+                        && let Some(score) = finish(doc, sum, best.threshold())
+                    {
+                        best.offer(Hit { document: self.base + doc, score });
+                    }
                 }
             }
             sums.fill(0.0);
         }
     }
 
-    #[inline]
-    fn offer(&self, doc: u32, score: f32, best: &mut Best) {
-        if score >= best.threshold() && (self.allowed)(doc) {
-            best.offer(Hit { document: self.base + doc, score });
-        }
-    }
-
+    /// Windows in the order of what their documents can be worth at most.
     fn block_max(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
         let windows = (self.documents as usize).div_ceil(WINDOW);
         // Sums of bounds in the terms' order are bounds of the sums: rounding keeps the order of numbers.
@@ -202,7 +253,7 @@ impl<W: Weigh> Scope<'_, W> {
             let low = window * WINDOW as u32;
             terms.iter_mut().for_each(|term| term.cursor.rewind(low));
             self.add(terms, low, sums);
-            self.harvest(low, sums, best);
+            self.harvest(low, sums, best, 0.0, |_, sum, _| Some(sum));
         }
     }
 
@@ -224,57 +275,10 @@ impl<W: Weigh> Scope<'_, W> {
             rest.iter_mut().for_each(|most| *most = most.max(bound));
         }
     }
+}
 
-    fn max_score(&self, terms: &mut [Term], best: &mut Best) {
-        let mut order: Vec<usize> = (0..terms.len()).collect();
-        let most: Vec<f32> = terms.iter().map(|term| self.weigh.most(term.weight, term.cursor.list.bound)).collect();
-        order.sort_by(|a, b| most[*a].total_cmp(&most[*b]));
-        // Of the terms up to this one together; sums in another order may be larger by rounding.
-        let slack = 1.0 + terms.len() as f64 * f64::from(f32::EPSILON);
-        let mut total = 0.0;
-        let reach: Vec<f64> = order
-            .iter()
-            .map(|term| {
-                total += f64::from(most[*term]) * slack;
-                total
-            })
-            .collect();
-        let mut added = vec![0.0_f32; terms.len()];
-        let mut essential = 0;
-        loop {
-            while reach.get(essential).is_some_and(|reach| *reach < f64::from(best.threshold())) {
-                essential += 1;
-            }
-            let doc = order[essential..].iter().map(|term| terms[*term].cursor.doc()).min().unwrap_or(END);
-            if doc == END {
-                return;
-            }
-            added.fill(0.0);
-            let mut sum = 0.0;
-            for &term in &order[essential..] {
-                let Term { cursor, weight } = &mut terms[term];
-                if cursor.doc() == doc {
-                    added[term] = self.weigh.weigh(*weight, cursor.value(), doc);
-                    sum += f64::from(added[term]);
-                    cursor.advance();
-                }
-            }
-            let threshold = f64::from(best.threshold());
-            let hopeful = order[..essential].iter().zip(&reach).rev().all(|(&term, reach)| {
-                if sum * slack + reach < threshold {
-                    return false;
-                }
-                let Term { cursor, weight } = &mut terms[term];
-                cursor.seek(doc);
-                if cursor.doc() == doc {
-                    added[term] = self.weigh.weigh(*weight, cursor.value(), doc);
-                    sum += f64::from(added[term]);
-                }
-                true
-            });
-            if hopeful {
-                self.offer(doc, added.iter().sum(), best);
-            }
-        }
-    }
+/// The first document of the window that holds the next posting.
+fn next_window(terms: &[Term]) -> Option<u32> {
+    let next = terms.iter().map(|term| term.cursor.doc()).min().filter(|doc| *doc != END)?;
+    Some(next - next % WINDOW as u32)
 }

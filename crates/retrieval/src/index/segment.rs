@@ -38,8 +38,8 @@ pub struct Segment {
     pub total: u64,
     /// Documents that were deleted.
     pub gone: Option<Set>,
-    /// Where documents are gone, the frequencies of terms that were asked for.
-    counted: Mutex<HashMap<usize, u64>>,
+    /// What had to be counted: [`Segment::count`] of terms that were asked for.
+    counted: Mutex<HashMap<usize, [u64; 2]>>,
 }
 
 /// Texts one after the other, and where each ends.
@@ -161,13 +161,26 @@ impl Segment {
 
     /// In how many documents that are there it occurs.
     pub fn frequency(&self, at: usize) -> u64 {
-        let (Some(list), Some(gone)) = (self.list(at), &self.gone) else {
-            return self.list(at).map_or(0, |list| list.count as u64);
-        };
+        match &self.gone {
+            Some(_) => self.count(at)[0],
+            None => self.list(at).map_or(0, |list| list.count as u64),
+        }
+    }
+
+    /// In how many documents that are there it occurs, and how often.
+    pub fn count(&self, at: usize) -> [u64; 2] {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         *counted.entry(at).or_insert_with(|| {
-            let mut count = 0;
-            list.each(|doc, _| count += u64::from(!gone.has(doc as usize)));
+            let mut count = [0; 2];
+            let is_gone = |doc| self.gone.as_ref().is_some_and(|gone| gone.has(doc as usize));
+            if let Some(list) = self.list(at) {
+                list.each(|doc, value| {
+                    if !is_gone(doc) {
+                        count[0] += 1;
+                        count[1] += u64::from(value);
+                    }
+                });
+            }
             count
         })
     }

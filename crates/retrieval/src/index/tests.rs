@@ -36,7 +36,7 @@ fn document(id: impl ToString, text: &str) -> Document {
 }
 
 fn index_of(folder: &Folder, kind: Kind, texts: &[&str]) -> Index {
-    let mut writer = Writer::create(&folder.0, kind).unwrap();
+    let mut writer = Writer::create(&folder.0, Setup::of(kind)).unwrap();
     writer.add(texts.iter().enumerate().map(|(id, text)| document(format!("d{id}"), text)).collect()).unwrap();
     writer.commit().unwrap()
 }
@@ -116,9 +116,14 @@ fn wrong_questions_are_refused() {
     assert_eq!(index.search(&weighed(1.0), 100, Search::default()).unwrap().len(), 3);
 }
 
-/// All scores by the definition, in the order of the query's words.
+/// All scores by the definition, the heaviest word first.
 fn by_hand(index: &Index, query: &Query) -> Vec<Hit> {
     let Kind::Bm25 { bm25, analyser } = index.kind;
+    let mut words: Vec<(&str, f32)> = Vec::new();
+    for (word, weight) in &query.words {
+        words.push((word, weight * bm25.weight(index.frequency(word), index.live)));
+    }
+    words.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut hits: Vec<Hit> = Vec::new();
     for document in (0..index.numbers() as u32).filter(|document| index.is_there(*document)) {
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
@@ -129,13 +134,12 @@ fn by_hand(index: &Index, query: &Query) -> Vec<Hit> {
         });
         let norm = bm25.norm(length, index.mean_length());
         let mut score = 0.0;
-        for (word, weight) in &query.words {
-            if let Some(count) = counts.get(word) {
+        for (word, weight) in &words {
+            if let Some(count) = counts.get(*word) {
                 let saturating = Saturating { bm25, mean: 1.0, norms: &[norm] };
-                let weight = weight * bm25.weight(index.frequency(word), index.live);
                 score += match bm25.form {
-                    Form::L => Lifted(saturating).weigh(weight, *count, 0),
-                    _ => saturating.weigh(weight, *count, 0),
+                    Form::L => Lifted(saturating).weigh(*weight, *count, 0),
+                    _ => saturating.weigh(*weight, *count, 0),
                 };
             }
         }
@@ -191,7 +195,7 @@ proptest! {
         let (mut index, mut next) = (None, 0);
         for (texts, gone) in steps {
             let mut writer = match index {
-                None => Writer::create(&folder.0, kind(Form::Lucene)).unwrap(),
+                None => Writer::create(&folder.0, Setup::of(kind(Form::Lucene))).unwrap(),
                 Some(_) => Writer::open(&folder.0).unwrap(),
             };
             let ids = next..next + texts.len();
@@ -213,7 +217,7 @@ proptest! {
         let allowed = 2 + left.len().max(1).ilog2() as usize;
         prop_assert!(index.segments() <= allowed, "{} segments of {} documents", index.segments(), left.len());
         let fresh = Folder::new("fresh");
-        let mut writer = Writer::create(&fresh.0, kind(Form::Lucene)).unwrap();
+        let mut writer = Writer::create(&fresh.0, Setup::of(kind(Form::Lucene))).unwrap();
         writer.add(left.iter().map(|(id, text)| document(id, text)).collect()).unwrap();
         let fresh = writer.commit().unwrap();
         let query = index.query(&query[0]);

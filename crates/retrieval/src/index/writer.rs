@@ -3,7 +3,7 @@
 use super::batch::{Batch, Merged};
 use super::manifest::{Lock, Manifest, Part};
 use super::segment::{self, Segment};
-use super::{Document, Index, Kind};
+use super::{Document, Index, Kind, Setup};
 use crate::{Analyser, Set};
 use quadrat_core::{Error, Result, write_atomic_bytes};
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ const HELD: usize = 1 << 24;
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
-    manifest: Manifest<Kind>,
+    manifest: Manifest<Setup>,
     /// Where each document is: segment and number there, or the batch.
     ids: HashMap<String, Option<(usize, u32)>>,
     batch: Batch,
@@ -28,8 +28,8 @@ pub struct Writer {
 
 impl Writer {
     /// Makes an empty index in a folder that is there; it exists from the first [`Writer::commit`] on.
-    pub fn create(folder: &Path, kind: Kind) -> Result<Writer> {
-        Writer::of(folder, Manifest::new(kind))
+    pub fn create(folder: &Path, setup: Setup) -> Result<Writer> {
+        Writer::of(folder, Manifest::new(setup))
     }
 
     /// Changes the index in `folder`.
@@ -41,7 +41,7 @@ impl Writer {
         Writer::of(folder, manifest)
     }
 
-    fn of(folder: &Path, manifest: Manifest<Kind>) -> Result<Writer> {
+    fn of(folder: &Path, manifest: Manifest<Setup>) -> Result<Writer> {
         let lock = Lock::take(folder)?;
         manifest.sweep(folder);
         let index = Index::of(folder, &manifest)?;
@@ -60,8 +60,13 @@ impl Writer {
         Ok(Writer { folder: folder.to_owned(), manifest, ids, batch: Batch::default(), gone, changed, _lock: lock })
     }
 
+    /// What the index is made with.
+    pub fn setup(&self) -> &Setup {
+        &self.manifest.kind
+    }
+
     fn analyser(&self) -> Analyser {
-        let Kind::Bm25 { analyser, .. } = self.manifest.kind;
+        let Kind::Bm25 { analyser, .. } = self.manifest.kind.kind;
         analyser
     }
 

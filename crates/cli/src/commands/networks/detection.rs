@@ -6,9 +6,10 @@ mod said;
 pub use said::{evaluate, predict};
 
 use super::learned::{Detected, Source, WEIGHTS};
-use super::train::{Kind, Optimiser, Train, with_parameters};
+use super::train::{Kind, Optimiser, Train};
 use crate::commands::work;
 use crate::output::{Reply, count, figure, seconds};
+use crate::parameters::with_parameters;
 use figures::{judge, lines, tell};
 use ndarray::{Array2, Axis};
 use quadrat::data::coco::Annotations;

@@ -15,6 +15,7 @@ use super::series;
 use crate::args::Run;
 use crate::commands::work;
 use crate::output::Reply;
+use crate::parameters::with_parameters;
 use crate::reading::Reading;
 use clap::{Args, ValueEnum};
 use finished::Finished;
@@ -383,14 +384,3 @@ fn smaller(
 
 /// Rows that sub-networks are judged by.
 const PROBE: usize = 1024;
-
-/// NAME:KEY=VALUE,KEY=VALUE as a name and its parameters.
-pub fn with_parameters<'a>(option: &str, text: &'a str) -> Result<(&'a str, Vec<(String, String)>)> {
-    let (name, typed) = text.split_once(':').unwrap_or((text, ""));
-    let pair = |pair: &str| {
-        let want = "write NAME:KEY=VALUE,KEY=VALUE, such as random-pruning:density=0.1";
-        let (key, value) = pair.split_once('=').ok_or_else(|| Error::input(option, format!("`{text}`"), want))?;
-        Ok((key.to_owned(), value.to_owned()))
-    };
-    Ok((name, typed.split(',').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_>>()?))
-}

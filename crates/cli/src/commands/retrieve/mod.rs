@@ -1,17 +1,30 @@
 //! `quadrat retrieve`: find rows, and measure how well.
 
+mod documents;
 mod eval;
+mod index;
+mod search;
 
 use super::with_terminal;
 use crate::args::Run;
 use crate::output::Reply;
 use clap::Subcommand;
 use eval::Eval;
+use index::{Add, Delete, MakeIndex};
 use quadrat::Result;
+use search::SearchIndex;
 
 /// Find the documents that a question asks for: index, search, measure
 #[derive(Subcommand, Debug)]
 pub enum Retrieve {
+    /// Documents -> an index that finds them
+    Index(Box<MakeIndex>),
+    /// More documents into an index
+    Add(Add),
+    /// Documents out of an index
+    Delete(Delete),
+    /// Questions -> the documents that answer them, best first
+    Search(SearchIndex),
     /// A run and judgements -> how good the run is
     Eval(Eval),
 }
@@ -20,12 +33,20 @@ impl Retrieve {
     /// As [`Command::shared`](super::Command).
     pub fn shared(&self) -> &Run {
         match self {
+            Retrieve::Index(args) => &args.run,
+            Retrieve::Add(args) => &args.run,
+            Retrieve::Delete(args) => &args.run,
+            Retrieve::Search(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
         }
     }
 
     pub fn run(&self) -> Result<Reply> {
         with_terminal(|terminal| match self {
+            Retrieve::Index(args) => index::make(args, terminal),
+            Retrieve::Add(args) => index::add(args, terminal),
+            Retrieve::Delete(args) => index::delete(args),
+            Retrieve::Search(args) => search::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
         })
     }

@@ -1,14 +1,15 @@
 //! `quadrat train --extend`: a trained model takes on new classes without the rows of the old ones.
 
+use super::Train;
 use super::finished::Finished;
 use super::network::trainer;
 use super::rows::Rows;
-use super::{Train, with_parameters};
 use crate::commands::networks::finetune::check_target;
 use crate::commands::networks::judgement::Judgement;
 use crate::commands::networks::learned::{Source, WEIGHTS, load};
 use crate::commands::work;
 use crate::output::Reply;
+use crate::parameters::with_parameters;
 use quadrat::data::Missing;
 use quadrat::data::images::{Images, Wanted};
 use quadrat::nn::{Optimizer, predict, save_model};

@@ -1,11 +1,12 @@
 //! The rows: read, held back in part, weighed and balanced.
 
-use super::{Train, with_parameters};
+use super::Train;
 use crate::commands::held_back::{HoldBack, How};
 use crate::commands::networks::finetune::check_target;
 use crate::commands::networks::learned::{Source, columns_of, complete, read_images, see};
 use crate::commands::work;
 use crate::output::count;
+use crate::parameters::with_parameters;
 use quadrat::data::{Categories, Missing, Table};
 use quadrat::nn::{Samples, Targets};
 use quadrat::numeric::metrics::Split;
