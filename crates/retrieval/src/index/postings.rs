@@ -207,12 +207,15 @@ pub struct Cursor<'a> {
     block: usize,
     at: usize,
     held: usize,
+    /// Where the values lie that were not asked for yet, and how many bits they have.
+    packed: Option<(usize, u8)>,
 }
 
 impl<'a> Cursor<'a> {
     /// At the list's first posting.
     pub fn new(list: List<'a>) -> Cursor<'a> {
-        let mut cursor = Cursor { list, docs: [END; BLOCK], values: [0; BLOCK], block: 0, at: 0, held: 0 };
+        let mut cursor =
+            Cursor { list, docs: [END; BLOCK], values: [0; BLOCK], block: 0, at: 0, held: 0, packed: None };
         cursor.load(0);
         cursor
     }
@@ -225,7 +228,8 @@ impl<'a> Cursor<'a> {
 
     /// The value of the posting it stands on.
     #[inline]
-    pub fn value(&self) -> u32 {
+    pub fn value(&mut self) -> u32 {
+        self.unpack_values();
         self.values[self.at & (BLOCK - 1)]
     }
 
@@ -278,6 +282,7 @@ impl<'a> Cursor<'a> {
     /// What is left of the postings at hand whose documents are below `end`, and past them.
     #[inline]
     pub fn run(&mut self, end: u32) -> (&[u32], &[u32]) {
+        self.unpack_values();
         let from = self.at.min(self.held);
         let docs = &self.docs[from..self.held];
         let to = from
@@ -298,10 +303,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Many blocks are unpacked to see that a document is not there: the values can wait.
+    #[inline]
+    fn unpack_values(&mut self) {
+        if let Some((start, bits)) = self.packed.take() {
+            BitPacker4x::new().decompress(&self.list.body[start..], &mut self.values, bits);
+        }
+    }
+
     /// Unpacks a block, the last of which is what is left over; past it nothing is held.
     fn load(&mut self, block: usize) {
         let full = self.list.count / BLOCK;
-        (self.block, self.at, self.held) = (block, 0, 0);
+        (self.block, self.at, self.held, self.packed) = (block, 0, 0, None);
         let before = block.checked_sub(1).and_then(|before| self.list.head(before)).map(|head| head.last);
         if let Some(head) = self.list.head(block) {
             let [docs, values] = head.bits;
@@ -310,9 +323,8 @@ impl<'a> Cursor<'a> {
             if docs > 32 || values > 32 || bytes.len() < packed(docs) + packed(values) {
                 return;
             }
-            let packer = BitPacker4x::new();
-            packer.decompress_strictly_sorted(before, bytes, &mut self.docs, docs);
-            packer.decompress(&bytes[packed(docs)..], &mut self.values, values);
+            BitPacker4x::new().decompress_strictly_sorted(before, bytes, &mut self.docs, docs);
+            self.packed = Some((head.start as usize + packed(docs), values));
             self.held = BLOCK;
         } else if block == full {
             let end = full
