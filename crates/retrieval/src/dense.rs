@@ -17,6 +17,7 @@ mod halves;
 mod int8;
 mod mine;
 mod scan;
+mod sieve;
 
 pub use halves::Halves;
 pub use int8::Int8;

@@ -12,8 +12,9 @@
 
 use super::best::Best;
 use super::scan::{BLOCK, eligible, explain, is_allowed, parts};
+use super::sieve::Sieve;
 use super::{Found, Singles, View, check, not_finite, search};
-use ndarray::{ArrayView1, ArrayView2, Axis};
+use ndarray::ArrayView2;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use quadrat_numeric::products::{PANEL, Pair, pair_products, panel, products};
 use quadrat_numeric::vectorised;
@@ -61,14 +62,15 @@ impl Int8 {
         let pairs = columns.div_ceil(2).max(1);
         let mut codes = vec![[0; 2]; n * pairs];
         let rounding = (columns + 16) as f32 * f32::EPSILON;
-        let code_row = |(row, codes): (usize, &mut [[i8; 2]])| {
-            let row = rows.row(row);
-            let places = codes.as_flattened_mut().iter_mut();
-            let mut coded = coded(row, 127.0, places, |code| code as i8);
+        let singles = Singles::new(&rows);
+        let code_row = |(row, codes): (&[f32], &mut [[i8; 2]])| {
+            let codes = codes.as_flattened_mut();
+            let mut coded = vectorised(|| coded(row, 127.0, codes, |code| code as i8));
             coded.error += rounding * (coded.length + coded.error);
             (coded, is_sound(row))
         };
-        let (of_rows, sound): (Vec<Coded>, Vec<bool>) = codes.par_chunks_mut(pairs).enumerate().map(code_row).unzip();
+        let (of_rows, sound): (Vec<Coded>, Vec<bool>) =
+            singles.view().values.par_chunks(columns.max(1)).zip(codes.par_chunks_mut(pairs)).map(code_row).unzip();
         let sound = columns <= MOST_COLUMNS && sound.into_iter().all(|sound| sound);
         Ok(Int8 { rows: n, columns, pairs, codes, of_rows, sound })
     }
@@ -94,7 +96,9 @@ impl Int8 {
             return Err(Error::input("shape of the rows", format!("{:?}", rows.dim()), want));
         }
         check(queries, self.columns, k)?;
-        if !self.sound || !queries.rows().into_iter().all(is_sound) {
+        let own = queries.as_standard_layout();
+        let own = own.as_slice().unwrap_or_default();
+        if !self.sound || !own.chunks(self.columns).all(is_sound) {
             return search(rows, queries, k, allowed, progress);
         }
         let k = k.min(eligible(self.rows, allowed)?);
@@ -105,9 +109,11 @@ impl Int8 {
         let singles = Singles::new(&rows);
         let parts = parts(self.rows);
         progress.begin("searching", Some((queries.nrows().div_ceil(TOGETHER) * parts.len()) as u64));
-        for together in queries.axis_chunks_iter(Axis(0), TOGETHER) {
-            let panels: Vec<Queries> =
-                together.axis_chunks_iter(Axis(0), PANEL).map(|queries| Queries::of(queries, self.pairs)).collect();
+        for together in own.chunks(TOGETHER * self.columns) {
+            let panels: Vec<Queries> = together
+                .chunks(PANEL * self.columns)
+                .map(|queries| Queries::of(queries, self.columns, self.pairs))
+                .collect();
             let of_part = |rows: &Range<usize>| {
                 checkpoint(progress)?;
                 let sieves = self.part(rows.clone(), &panels, k, allowed);
@@ -115,12 +121,11 @@ impl Int8 {
                 Ok(sieves)
             };
             let of_parts: Vec<Vec<Sieve>> = parts.par_iter().map(of_part).collect::<Result<_>>()?;
-            let of_query = |(at, query): (usize, ArrayView1<f32>)| {
+            let of_query = |(at, query): (usize, &[f32])| {
                 let sieves: Vec<&Sieve> = of_parts.iter().map(|part| &part[at]).collect();
                 exact(&singles.view(), query, at, k, &sieves)
             };
-            let queries: Vec<_> = together.axis_iter(Axis(0)).enumerate().collect();
-            let best: Vec<Best> = queries.into_par_iter().map(of_query).collect::<Result<_>>()?;
+            let best: Vec<Best> = together.par_chunks(self.columns).enumerate().map(of_query).collect::<Result<_>>()?;
             for (score, row) in best.into_iter().flat_map(Best::sorted) {
                 found.rows.push(row);
                 found.scores.push(score);
@@ -137,14 +142,24 @@ impl Int8 {
             |panel: &Queries| std::array::from_fn(|j| if j < panel.count { f32::NEG_INFINITY } else { f32::INFINITY });
         let mut bars: Vec<[f32; PANEL]> = panels.iter().map(bar).collect();
         let (mut pairs, mut sums) = (vec![[0; 2]; BLOCK * self.pairs], [[0; PANEL]; BLOCK]);
+        let mut marks = [false; BLOCK];
         for start in rows.clone().step_by(BLOCK) {
             let block = start..(start + BLOCK).min(rows.end);
             let codes = &self.codes[block.start * self.pairs..block.end * self.pairs];
             let (pairs, sums) = (&mut pairs[..codes.len()], &mut sums[..block.len()]);
-            vectorised(|| pairs.iter_mut().zip(codes).for_each(|(pair, codes)| *pair = codes.map(i16::from)));
+            vectorised(|| widen(codes.as_flattened(), pairs.as_flattened_mut()));
+            let of_rows = &self.of_rows[block.clone()];
             for ((panel, sieves), bars) in panels.iter().zip(&mut sieves).zip(&mut bars) {
                 pair_products(pairs, self.pairs, &panel.codes, sums);
-                vectorised(|| sift(sums, start, &self.of_rows[block.clone()], panel, sieves, bars, allowed));
+                vectorised(|| mark(sums, of_rows, panel, bars, &mut marks[..sums.len()]));
+                for i in (0..sums.len()).filter(|i| marks[*i] && is_allowed(allowed, start + i)) {
+                    for (j, sieve) in sieves.iter_mut().enumerate() {
+                        let bounds = panel.bounds(j, &of_rows[i], sums[i][j]);
+                        if bounds.1 >= bars[j] {
+                            bars[j] = sieve.hold(bounds, (start + i) as u32, bars[j]);
+                        }
+                    }
+                }
             }
         }
         sieves.into_iter().flatten().collect()
@@ -164,32 +179,44 @@ struct Queries {
 }
 
 impl Queries {
-    fn of(queries: ArrayView2<f32>, pairs: usize) -> Self {
+    fn of(queries: &[f32], columns: usize, pairs: usize) -> Self {
         // The most that keeps sums of products with codes up to 127 within 32 bits.
         let most = (f64::from(i32::MAX) / (254.0 * pairs as f64)).min(32767.0).floor();
-        let mut all = vec![[0; 2]; queries.nrows() * pairs];
+        let count = queries.len() / columns;
+        let mut all = vec![[0; 2]; count * pairs];
         let [mut scales, mut lengths, mut errors] = [[0.0; PANEL]; 3];
-        for (j, (query, codes)) in queries.rows().into_iter().zip(all.chunks_mut(pairs)).enumerate() {
-            let coded = coded(query, most as f32, codes.as_flattened_mut().iter_mut(), |code| code as i16);
+        for (j, (query, codes)) in queries.chunks(columns).zip(all.chunks_mut(pairs)).enumerate() {
+            let coded = coded(query, most as f32, codes.as_flattened_mut(), |code| code as i16);
             (scales[j], errors[j]) = (coded.scale, coded.error);
             lengths[j] = coded.length + coded.error;
         }
-        Queries { count: queries.nrows(), codes: panel(&all, pairs), scales, lengths, errors }
+        Queries { count, codes: panel(&all, pairs), scales, lengths, errors }
+    }
+
+    /// Between which bounds the score of query `j` and a row lies, by the product of their codes.
+    #[inline(always)]
+    fn bounds(&self, j: usize, row: &Coded, product: i32) -> (f32, f32) {
+        // Beside the vectors' errors the smallest number, for what underflows.
+        let error = self.lengths[j] * row.error + self.errors[j] * row.length + f32::MIN_POSITIVE;
+        let middle = product as f32 * (row.scale * self.scales[j]);
+        (middle - error, middle + error)
+    }
+}
+
+#[inline(always)]
+fn widen(codes: &[i8], places: &mut [i16]) {
+    for (place, code) in places.iter_mut().zip(codes) {
+        *place = i16::from(*code);
     }
 }
 
 /// Writes the whole numbers up to `most` that, scaled, come nearest to a vector.
-fn coded<'a, T: 'a>(
-    vector: ArrayView1<f32>,
-    most: f32,
-    places: impl Iterator<Item = &'a mut T>,
-    whole: impl Fn(f32) -> T,
-) -> Coded {
-    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-    let scale = largest / most;
+#[inline(always)]
+fn coded<T>(vector: &[f32], most: f32, codes: &mut [T], whole: impl Fn(f32) -> T) -> Coded {
+    let scale = largest(vector) / most;
     let (mut length, mut error) = (0.0_f64, 0.0_f64);
-    for (place, value) in places.zip(vector) {
-        let code = if scale > 0.0 { (value / scale).round().clamp(-most, most) } else { 0.0 };
+    for (place, value) in codes.iter_mut().zip(vector) {
+        let code = if scale > 0.0 { (value / scale).round_ties_even().clamp(-most, most) } else { 0.0 };
         *place = whole(code);
         let back = f64::from(scale) * f64::from(code);
         length += back * back;
@@ -200,71 +227,26 @@ fn coded<'a, T: 'a>(
     Coded { scale, length: at_least(length), error: at_least(error) }
 }
 
-fn is_sound(vector: ArrayView1<f32>) -> bool {
-    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+#[inline(always)]
+fn largest(vector: &[f32]) -> f32 {
+    vector.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+fn is_sound(vector: &[f32]) -> bool {
+    let largest = largest(vector);
     largest == 0.0 || SOUND.contains(&largest)
 }
 
-/// Rows that may be among the best `k` of a query.
-struct Sieve {
-    /// The best lower bounds.
-    lower: Best,
-    /// Upper bounds and rows.
-    held: Vec<(f32, u32)>,
-    /// How many to hold before those that have fallen below the bar are let go.
-    limit: usize,
-}
-
-impl Sieve {
-    fn new(k: usize) -> Self {
-        Sieve { lower: Best::new(k), held: Vec::new(), limit: 4 * k + 256 }
-    }
-
-    /// Holds a row whose upper bound is not below `bar`; returns the new bar.
-    fn hold(&mut self, lower: f32, upper: f32, row: u32, bar: f32) -> f32 {
-        self.held.push((upper, row));
-        let bar = if lower > bar { self.lower.push(lower, row) } else { bar };
-        if self.held.len() >= self.limit {
-            self.held.retain(|(upper, _)| *upper >= bar);
-            self.limit = self.limit.max(2 * self.held.len());
-        }
-        bar
-    }
-}
-
-/// Turns products into bounds and holds the rows whose upper bound is not below the bar.
+/// Marks the rows of which some upper bound is not below its bar.
 #[inline(always)]
-fn sift(
-    sums: &[[i32; PANEL]],
-    start: usize,
-    of_rows: &[Coded],
-    queries: &Queries,
-    sieves: &mut [Sieve],
-    bars: &mut [f32; PANEL],
-    allowed: Option<&[u64]>,
-) {
-    for ((row, sums), coded) in (start..).zip(sums).zip(of_rows) {
-        let mut uppers = [0.0; PANEL];
-        let mut errors = [0.0; PANEL];
-        let mut above = false;
-        for j in 0..PANEL {
-            // Beside the vectors' errors the smallest number for what underflows.
-            errors[j] = queries.lengths[j] * coded.error + queries.errors[j] * coded.length + f32::MIN_POSITIVE;
-            uppers[j] = sums[j] as f32 * (coded.scale * queries.scales[j]) + errors[j];
-            above |= uppers[j] >= bars[j];
-        }
-        if above && is_allowed(allowed, row) {
-            for (j, sieve) in sieves.iter_mut().enumerate() {
-                if uppers[j] >= bars[j] {
-                    bars[j] = sieve.hold(uppers[j] - 2.0 * errors[j], uppers[j], row as u32, bars[j]);
-                }
-            }
-        }
+fn mark(sums: &[[i32; PANEL]], of_rows: &[Coded], queries: &Queries, bars: &[f32; PANEL], marks: &mut [bool]) {
+    for ((sums, coded), mark) in sums.iter().zip(of_rows).zip(marks) {
+        *mark = (0..PANEL).fold(false, |any, j| any | (queries.bounds(j, coded, sums[j]).1 >= bars[j]));
     }
 }
 
 /// The best of the rows that a query's sieves hold, by their scores.
-fn exact(rows: &View, query: ArrayView1<f32>, number: usize, k: usize, sieves: &[&Sieve]) -> Result<Best> {
+fn exact(rows: &View, query: &[f32], number: usize, k: usize, sieves: &[&Sieve]) -> Result<Best> {
     let columns = rows.columns;
     let mut lower = Best::new(k);
     sieves.iter().for_each(|sieve| lower.append(&sieve.lower));
@@ -272,7 +254,7 @@ fn exact(rows: &View, query: ArrayView1<f32>, number: usize, k: usize, sieves: &
     let held = sieves.iter().flat_map(|sieve| &sieve.held);
     let mut held: Vec<(f32, u32)> = held.filter(|(upper, _)| *upper >= bar).copied().collect();
     held.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    let panel = panel(query.as_standard_layout().as_slice().unwrap_or_default(), columns);
+    let panel = panel(query, columns);
     let (mut values, mut scores) = (Vec::with_capacity(BLOCK * columns), [[0.0; PANEL]; BLOCK]);
     let mut best = Best::new(k);
     for (at, block) in held.chunks(BLOCK).enumerate() {

@@ -111,45 +111,37 @@ fn part(
     let bar =
         |best: &Vec<Best>| std::array::from_fn(|j| if j < best.len() { f32::NEG_INFINITY } else { f32::INFINITY });
     let mut bars: Vec<[f32; PANEL]> = best.iter().map(bar).collect();
-    let (mut room, mut scores) = (Vec::new(), [[0.0; PANEL]; BLOCK]);
+    let (mut room, mut scores, mut marks) = (Vec::new(), [[0.0; PANEL]; BLOCK], [false; BLOCK]);
     for start in rows.clone().step_by(BLOCK) {
         let block = start..(start + BLOCK).min(rows.end);
         let scores = &mut scores[..block.len()];
         let values = stored.block(block, &mut room);
         for (at, (panel, _)) in panels.iter().enumerate() {
             products(values, columns, panel, scores);
-            if !vectorised(|| keep(scores, start, &mut best[at], &mut bars[at], allowed)) {
+            if !vectorised(|| mark(scores, &bars[at], &mut marks[..scores.len()])) {
                 return Err(first_overflow(scores, start, at * PANEL));
+            }
+            let bars = &mut bars[at];
+            for i in (0..scores.len()).filter(|i| marks[*i] && is_allowed(allowed, start + i)) {
+                for (j, best) in best[at].iter_mut().enumerate() {
+                    if scores[i][j] > bars[j] {
+                        bars[j] = best.push(scores[i][j], (start + i) as u32);
+                    }
+                }
             }
         }
     }
     Ok(best.into_iter().flatten().collect())
 }
 
-/// Keeps scores above the bars, and says whether all are finite.
+/// Marks the rows of which some score is above its bar, and says whether all scores are finite.
 #[inline(always)]
-fn keep(
-    scores: &[[f32; PANEL]],
-    start: usize,
-    best: &mut [Best],
-    bars: &mut [f32; PANEL],
-    allowed: Option<&[u64]>,
-) -> bool {
+fn mark(scores: &[[f32; PANEL]], bars: &[f32; PANEL], marks: &mut [bool]) -> bool {
     // What is not finite makes NaN of 0.
     let mut zeros = [0.0; PANEL];
-    for (row, scores) in (start..).zip(scores) {
-        let mut above = false;
-        for j in 0..PANEL {
-            above |= scores[j] > bars[j];
-            zeros[j] += 0.0 * scores[j];
-        }
-        if above && is_allowed(allowed, row) {
-            for (j, best) in best.iter_mut().enumerate() {
-                if scores[j] > bars[j] {
-                    bars[j] = best.push(scores[j], row as u32);
-                }
-            }
-        }
+    for (scores, mark) in scores.iter().zip(marks) {
+        *mark = (0..PANEL).fold(false, |any, j| any | (scores[j] > bars[j]));
+        zeros.iter_mut().zip(scores).for_each(|(zero, score)| *zero += 0.0 * score);
     }
     zeros == [0.0; PANEL]
 }
