@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
-/// `choose.sh` is a program of theirs.
+/// `choose.sh` is a program of theirs, `run.trec`, `bm25.trec` and `qrels.txt` are rankings and judgements.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -70,6 +70,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("predict", &["quadrat predict --model model --in builtin:iris --out predicted.csv"]),
+    ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
+    ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),
     (
         "check",

@@ -25,6 +25,7 @@ mod otsu;
 pub mod outliers;
 pub mod points;
 mod prepare;
+pub mod products;
 pub mod rand_augment;
 pub mod simplex;
 pub mod sparse;

@@ -2,6 +2,7 @@
 
 mod analyse;
 mod bm25;
+pub mod dense;
 pub mod feedback;
 mod index;
 pub mod measures;

@@ -205,6 +205,30 @@ pub fn residuals(points: &[[f64; 2]], x: &str, y: &str) -> Result<Drawing> {
     finish(drawn.map(|()| svg), 780, Vec::new())
 }
 
+/// Values as bars from zero, the largest first.
+pub fn sorted_bars(values: &[f64], label: &str) -> Result<Drawing> {
+    /// More than these are no wider than a pixel.
+    const MOST: usize = 1500;
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+    let shown = sorted.len().min(MOST);
+    // The axis counts queries, also where a bar stands for several.
+    let width = sorted.len() as f64 / shown.max(1) as f64;
+    let x = Axis { range: 0.0..sorted.len().max(1) as f64, label: "queries", log: false };
+    let y = Axis::around(sorted.iter().copied().chain([0.0]), label, false);
+    let mut svg = String::new();
+    let drawn = draw(&mut svg, 620, (&x, &y), false, |chart| {
+        chart.draw_series((0..shown).map(|bar| {
+            let value = sorted[bar * sorted.len() / shown];
+            let corners = [((bar as f64 + 0.04) * width, 0.0), ((bar as f64 + 0.96) * width, value)];
+            Rectangle::new(corners, colour(if value < 0.0 { 2 } else { 1 }).filled())
+        }))?;
+        Ok(())
+    })
+    .map_err(|e| e.to_string());
+    finish(drawn.map(|()| svg), 620, Vec::new())
+}
+
 /// How often values fall into each of up to 40 bins of equal width.
 pub fn histogram(values: &[f64], label: &str) -> Result<Drawing> {
     let low = stats::quantile(values, 0.0);
@@ -260,6 +284,7 @@ mod tests {
         }
         for values in [vec![], vec![1.0], vec![2.0; 9], vec![1e300, -1e300, 0.0]] {
             assert!(histogram(&values, "weight").is_ok());
+            assert!(sorted_bars(&values, "map").is_ok());
         }
         assert!(scatter(&[]).is_ok());
         #[cfg(feature = "networks")]

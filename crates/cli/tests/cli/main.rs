@@ -23,6 +23,7 @@ mod models;
 mod output;
 mod pretrain_plan;
 mod reading;
+mod retrieve;
 mod rounds;
 mod sample;
 mod series;

@@ -1,14 +1,17 @@
 //! `quadrat retrieve`: find rows, and measure how well.
 
+mod compare;
 mod documents;
 mod eval;
 mod index;
+mod judging;
 mod search;
 
 use super::with_terminal;
 use crate::args::Run;
 use crate::output::Reply;
 use clap::Subcommand;
+use compare::Compare;
 use eval::Eval;
 use index::{Add, Delete, MakeIndex};
 use quadrat::Result;
@@ -27,6 +30,8 @@ pub enum Retrieve {
     Search(SearchIndex),
     /// A run and judgements -> how good the run is
     Eval(Eval),
+    /// Runs and judgements -> which run is better, and whether by more than chance
+    Compare(Compare),
 }
 
 impl Retrieve {
@@ -38,6 +43,7 @@ impl Retrieve {
             Retrieve::Delete(args) => &args.run,
             Retrieve::Search(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
+            Retrieve::Compare(args) => &args.run,
         }
     }
 
@@ -48,6 +54,7 @@ impl Retrieve {
             Retrieve::Delete(args) => index::delete(args),
             Retrieve::Search(args) => search::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
+            Retrieve::Compare(args) => compare::run(args, terminal),
         })
     }
 }
