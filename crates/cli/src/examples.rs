@@ -70,6 +70,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("predict", &["quadrat predict --model model --in builtin:iris --out predicted.csv"]),
+    ("retrieve index", &["quadrat retrieve index --in docs.jsonl --id id --text title,body --kind bm25 --out texts"]),
+    ("retrieve add", &["quadrat retrieve add --index texts --in more.jsonl"]),
+    ("retrieve delete", &["quadrat retrieve delete --index texts --ids gone.txt"]),
+    (
+        "retrieve search",
+        &[
+            "quadrat retrieve search --index texts --query \"spark ignition engines\" --k 10",
+            "quadrat retrieve search --index texts --queries queries.tsv --only ids.txt --prf rm3 --out found.trec",
+        ],
+    ),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
     ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),

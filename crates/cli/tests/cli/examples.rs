@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 22] = [
     "list",
     "show",
     "data list",
@@ -15,6 +15,10 @@ const VERBS: [&str; 18] = [
     "split",
     "order",
     "compare",
+    "retrieve index",
+    "retrieve add",
+    "retrieve delete",
+    "retrieve search",
     "retrieve eval",
     "retrieve compare",
     "train",
@@ -35,6 +39,7 @@ fn the_examples_of_every_verb_run() {
     folder.write("train.csv", &train);
     folder.write("choose.sh", crate::certify::CHOOSE);
     crate::retrieve::write_rankings(&folder);
+    crate::search::write_documents(&folder);
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));
         let lines: Vec<&str> = help.split("Examples:").nth(1).unwrap_or_default().lines().map(str::trim).collect();

@@ -26,6 +26,7 @@ mod reading;
 mod retrieve;
 mod rounds;
 mod sample;
+mod search;
 mod series;
 mod sobol;
 mod split;

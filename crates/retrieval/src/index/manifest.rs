@@ -45,7 +45,7 @@ impl<K: Serialize + for<'a> Deserialize<'a>> Manifest<K> {
         let path = folder.join(NAME);
         let file = path.display().to_string();
         let text = std::fs::read(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
                 Error::input("index", folder.display(), "a folder that `quadrat retrieve index` made")
             }
             _ => Error::io(&path, e),
