@@ -1,24 +1,19 @@
 //! Words to documents: an exact index in a folder, to which documents can be added and from which they can be deleted.
 //!
-//! Documents lie in segments ([`segment`]) that are never changed. An addition writes a new segment and then replaces
-//! the one small file that lists them, so that a kill at any moment leaves the old index or the new one. As many segments
-//! as there are powers of two in the number of documents stay: smaller ones are merged as they pile up (Bentley and Saxe
-//! 1980), which costs each document a logarithmic number of copies. Results do not depend on the segments: an index to
-//! which documents came one by one, and from which some went, ranks as one made from what is left, to the bit.
+//! Results do not depend on how documents came into the index: one to which they came one by one, and from which some went, ranks
+//! as one made from what is left, to the bit.
 
 mod batch;
-mod manifest;
 mod postings;
 mod search;
 mod segment;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use crate::bm25::{Form, Lifted, Saturating};
+use crate::store::{self, Kind, Segment as _, Segments, Setup};
 use crate::{Analyser, Bm25, Set};
 pub use batch::Document;
-use manifest::Manifest;
 pub use postings::Bound;
 use postings::Cursor;
 use quadrat_core::{Error, Progress, Result, checkpoint};
@@ -26,41 +21,7 @@ use rayon::prelude::*;
 use search::{Best, Scope, Sums, Term};
 pub use search::{Hit, Strategy, Weigh};
 use segment::Segment;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
-pub use writer::Writer;
-
-/// What an index is made with.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Kind {
-    /// Words of texts, weighed by [`Bm25`].
-    Bm25 {
-        /// How texts become words.
-        analyser: Analyser,
-        /// How words are weighed.
-        bm25: Bm25,
-    },
-}
-
-/// What an index keeps about itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Setup {
-    /// What it is made with.
-    #[serde(flatten)]
-    pub kind: Kind,
-    /// The column of the user's file that names documents, for files that are added later.
-    pub id: String,
-    /// The columns that are their texts.
-    pub text: Vec<String>,
-}
-
-impl Setup {
-    /// For documents that come from no file.
-    pub fn of(kind: Kind) -> Setup {
-        Setup { kind, id: "id".into(), text: vec!["text".into()] }
-    }
-}
 
 /// An open index. It stays as it was opened, whatever is added or deleted meanwhile.
 ///
@@ -84,15 +45,78 @@ impl Setup {
 /// ```
 #[derive(Debug)]
 pub struct Index {
-    kind: Kind,
-    segments: Vec<Segment>,
-    /// Number of each segment's first document.
-    bases: Vec<u32>,
-    /// Documents and words that are there.
-    live: u64,
+    analyser: Analyser,
+    bm25: Bm25,
+    segments: Segments<Segment>,
+    /// Words of all documents that are there.
     words: u64,
     /// `K` of each document of each segment.
     norms: Vec<Vec<f32>>,
+}
+
+/// Adds documents to an index of words, and deletes them. Nothing counts before [`Writer::commit`].
+#[derive(Debug)]
+pub struct Writer(store::Writer<Segment>);
+
+impl Writer {
+    /// Makes an empty index in a folder that is there; it exists from the first [`Writer::commit`] on.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to; a setup of another kind of index.
+    pub fn create(folder: &Path, setup: Setup) -> Result<Writer> {
+        words_of(folder, &setup)?;
+        store::Writer::create(folder, setup).map(Writer)
+    }
+
+    /// Changes the index in `folder`.
+    ///
+    /// # Errors
+    /// As [`Index::open`]; another program is changing it.
+    pub fn open(folder: &Path) -> Result<Writer> {
+        let writer = Writer(store::Writer::open(folder)?);
+        words_of(folder, writer.setup())?;
+        Ok(writer)
+    }
+
+    /// What the index is made with.
+    pub fn setup(&self) -> &Setup {
+        self.0.setup()
+    }
+
+    /// Adds documents. Empty texts are documents that no query finds.
+    ///
+    /// # Errors
+    /// An id that a document has already: then none of them is added.
+    pub fn add(&mut self, documents: Vec<Document>) -> Result<()> {
+        let (analyser, _) = words_of(Path::new(""), self.setup())?;
+        self.0.claim(documents.iter().map(|document| document.id.as_str()))?;
+        self.0.hold(|batch| batch.extend(documents, &analyser))
+    }
+
+    /// Deletes a document; false if there is none of that name.
+    ///
+    /// # Errors
+    /// The operating system's refusal.
+    pub fn delete(&mut self, id: &str) -> Result<bool> {
+        self.0.delete(id)
+    }
+
+    /// Makes all changes count, at once.
+    ///
+    /// # Errors
+    /// The operating system's refusal: the index stays as it was.
+    pub fn commit(self) -> Result<Index> {
+        let setup = self.setup().clone();
+        Index::of(Path::new(""), &setup, self.0.commit()?)
+    }
+}
+
+/// What an index of words is set with.
+fn words_of(folder: &Path, setup: &Setup) -> Result<(Analyser, Bm25)> {
+    match setup.kind {
+        Kind::Bm25 { analyser, bm25 } => Ok((analyser, bm25)),
+        Kind::Dense { .. } => Err(Error::input("index", folder.display(), "an index of words; this one holds vectors")),
+    }
 }
 
 /// What is asked: words with weights, each word once.
@@ -125,73 +149,46 @@ impl Index {
     /// Opens the index in `folder`.
     ///
     /// # Errors
-    /// No index there, one of a newer version, or a damaged file, which is named.
+    /// No index there, one of a newer version or of vectors, or a damaged file, which is named.
     pub fn open(folder: &Path) -> Result<Index> {
-        let mut tries = 0;
-        loop {
-            let manifest = Manifest::read(folder)?;
-            match Index::of(folder, &manifest) {
-                // A writer has replaced the list of files, and removed old ones, since it was read.
-                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound && tries < 8 => {
-                    tries += 1
-                }
-                index => return index,
-            }
-        }
+        let (setup, segments) = store::open(folder)?;
+        Index::of(folder, &setup, segments)
     }
 
-    fn of(folder: &Path, manifest: &Manifest<Setup>) -> Result<Index> {
-        let open = |part: &manifest::Part| {
-            let gone = part.deleted.as_ref().map(|name| Set::read(&folder.join(name))).transpose()?;
-            Segment::open(&folder.join(&part.file), gone)
-        };
-        let segments: Vec<Segment> = manifest.segments.iter().map(open).collect::<Result<_>>()?;
-        let mut bases = vec![0];
-        for segment in &segments {
-            let next = bases.last().and_then(|base| segment.documents().checked_add(*base));
-            bases.push(next.ok_or_else(|| {
-                Error::data(folder.display().to_string(), None, "more than 4 billion documents: make two indexes")
-            })?);
-        }
-        let live = segments.iter().map(|segment| segment.live() as u64).sum();
-        let words = segments.iter().map(|segment| segment.total).sum();
-        let mut index = Index { kind: manifest.kind.kind, segments, bases, live, words, norms: Vec::new() };
-        let (Kind::Bm25 { bm25, .. }, mean) = (index.kind, index.mean_length());
+    fn of(folder: &Path, setup: &Setup, segments: Segments<Segment>) -> Result<Index> {
+        let (analyser, bm25) = words_of(folder, setup)?;
+        let words = segments.iter().map(|(_, segment)| segment.total).sum();
+        let mut index = Index { analyser, bm25, segments, words, norms: Vec::new() };
+        let mean = index.mean_length();
         let norms =
             |segment: &Segment| (0..segment.documents()).map(|doc| bm25.norm(segment.length(doc), mean)).collect();
-        index.norms = index.segments.iter().map(norms).collect();
+        index.norms = index.segments.iter().map(|(_, segment)| norms(segment)).collect();
         Ok(index)
-    }
-
-    /// What it was made with.
-    pub fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// How it reads texts.
     pub fn analyser(&self) -> Analyser {
-        let Kind::Bm25 { analyser, .. } = self.kind;
-        analyser
+        self.analyser
     }
 
     /// Number of documents.
     pub fn len(&self) -> usize {
-        self.live as usize
+        self.segments.live()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.live == 0
+        self.len() == 0
     }
 
     /// Numbers of documents are below this one; deleted documents keep theirs until their segment is merged.
     pub fn numbers(&self) -> usize {
-        self.bases.last().copied().unwrap_or(0) as usize
+        self.segments.numbers()
     }
 
     /// Words of a document, on average.
     pub fn mean_length(&self) -> f64 {
-        if self.live == 0 { 0.0 } else { self.words as f64 / self.live as f64 }
+        if self.is_empty() { 0.0 } else { self.words as f64 / self.len() as f64 }
     }
 
     /// Number of segments.
@@ -201,7 +198,10 @@ impl Index {
 
     /// Bytes of the postings, and of all files.
     pub fn size(&self) -> (usize, usize) {
-        self.segments.iter().map(Segment::size).fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
+        self.segments
+            .iter()
+            .map(|(_, segment)| segment.size())
+            .fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
     }
 
     /// Number of postings.
@@ -209,37 +209,22 @@ impl Index {
         let of = |segment: &Segment| {
             (0..segment.terms()).filter_map(|term| segment.list(term)).map(|list| list.count).sum::<usize>()
         };
-        self.segments.iter().map(of).sum()
-    }
-
-    /// Segment of a document, and its number there.
-    fn place(&self, document: u32) -> Option<(&Segment, u32)> {
-        let segment = self.bases.partition_point(|base| *base <= document).checked_sub(1)?;
-        Some((self.segments.get(segment)?, document - self.bases[segment]))
+        self.segments.iter().map(|(_, segment)| of(segment)).sum()
     }
 
     /// The user's name of a document; empty for a number that no document has.
     pub fn id(&self, document: u32) -> &str {
-        self.place(document).map_or("", |(segment, doc)| segment.id(doc))
+        self.segments.id(document)
     }
 
     /// A document's text.
     pub fn text(&self, document: u32) -> &str {
-        self.place(document).map_or("", |(segment, doc)| segment.text(doc))
+        self.segments.place(document).map_or("", |(segment, doc)| segment.text(doc))
     }
 
     /// The documents with these names, as a filter, and how many names no document has.
     pub fn named(&self, ids: &std::collections::HashSet<&str>) -> (Set, usize) {
-        let numbers =
-            (0..self.numbers()).filter(|number| self.is_there(*number as u32) && ids.contains(self.id(*number as u32)));
-        let set = Set::of(self.numbers(), numbers);
-        let missing = ids.len() - set.count().min(ids.len());
-        (set, missing)
-    }
-
-    fn is_there(&self, document: u32) -> bool {
-        self.place(document)
-            .is_some_and(|(segment, doc)| !segment.gone.as_ref().is_some_and(|gone| gone.has(doc as usize)))
+        self.segments.named(ids)
     }
 
     /// A text as a query: each word counts as often as it occurs.
@@ -251,12 +236,12 @@ impl Index {
 
     /// How many documents use a word.
     pub fn frequency(&self, word: &str) -> u64 {
-        self.segments.iter().map(|segment| segment.find(word).map_or(0, |term| segment.frequency(term))).sum()
+        self.segments.iter().map(|(_, segment)| segment.find(word).map_or(0, |term| segment.frequency(term))).sum()
     }
 
     /// How often all documents together use a word.
     pub fn occurrences(&self, word: &str) -> u64 {
-        self.segments.iter().map(|segment| segment.find(word).map_or(0, |term| segment.count(term)[1])).sum()
+        self.segments.iter().map(|(_, segment)| segment.find(word).map_or(0, |term| segment.count(term)[1])).sum()
     }
 
     /// The `k` best documents for a query, best first, of equal scores the lower number; fewer where fewer have one of its
@@ -300,37 +285,36 @@ impl Index {
             let want = format!("a set of this index's {} numbers", self.numbers());
             return Err(Error::input("documents to search", only.len(), want));
         }
-        let Kind::Bm25 { bm25, .. } = self.kind;
+        let bm25 = self.bm25;
         // Of each word its rank in each segment.
         let mut weighed: Vec<(Vec<Option<usize>>, f32)> = Vec::with_capacity(query.words.len());
         let mut lacking = 0.0;
         for (word, weight) in &query.words {
-            let ranks: Vec<Option<usize>> = self.segments.iter().map(|segment| segment.find(word)).collect();
-            let counted =
-                ranks.iter().zip(&self.segments).filter_map(|(rank, segment)| Some(segment.frequency((*rank)?)));
+            let ranks: Vec<Option<usize>> = self.segments.iter().map(|(_, segment)| segment.find(word)).collect();
+            let counted = ranks
+                .iter()
+                .zip(self.segments.iter())
+                .filter_map(|(rank, (_, segment))| Some(segment.frequency((*rank)?)));
             let frequency = counted.sum();
             if frequency > 0 {
-                let weight = weight * bm25.weight(frequency, self.live);
+                let weight = weight * bm25.weight(frequency, self.len() as u64);
                 lacking += bm25.absent(weight);
                 weighed.push((ranks, weight));
             }
         }
         weighed.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut best = Best::new(k);
-        for (at, ((segment, norms), base)) in self.segments.iter().zip(&self.norms).zip(&self.bases).enumerate() {
+        for (at, ((base, segment), norms)) in self.segments.iter().zip(&self.norms).enumerate() {
             let term = |(ranks, weight): &(Vec<Option<usize>>, f32)| {
                 let list = segment.list(ranks[at]?)?;
                 (*weight > 0.0).then(|| Term { cursor: Cursor::new(list), weight: *weight })
             };
             let mut terms: Vec<Term> = weighed.iter().filter_map(term).collect();
-            let allowed = |doc: u32| {
-                !segment.gone.as_ref().is_some_and(|gone| gone.has(doc as usize))
-                    && how.only.is_none_or(|only| only.has((base + doc) as usize))
-            };
+            let allowed = |doc: u32| segment.has(doc) && how.only.is_none_or(|only| only.has((base + doc) as usize));
             let saturating = Saturating { bm25, mean: self.mean_length(), norms };
             if bm25.form == Form::L {
                 let weigh = &Lifted(saturating);
-                Scope { weigh, documents: segment.documents(), base: *base, allowed: &allowed }.search(
+                Scope { weigh, documents: segment.documents(), base, allowed: &allowed }.search(
                     &mut terms,
                     how.strategy,
                     &mut best,
@@ -338,7 +322,7 @@ impl Index {
                 );
             } else {
                 let weigh = &saturating;
-                Scope { weigh, documents: segment.documents(), base: *base, allowed: &allowed }.search(
+                Scope { weigh, documents: segment.documents(), base, allowed: &allowed }.search(
                     &mut terms,
                     how.strategy,
                     &mut best,

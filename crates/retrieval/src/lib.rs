@@ -7,11 +7,13 @@ pub mod feedback;
 mod index;
 pub mod measures;
 mod set;
+mod store;
 
 pub use analyse::{Analyser, StopWords};
 pub use bm25::{Bm25, Form};
-pub use index::{Bound, Document, Hit, Index, Kind, Query, Search, Setup, Strategy, Weigh, Writer};
+pub use index::{Bound, Document, Hit, Index, Query, Search, Strategy, Weigh, Writer};
 pub use set::Set;
+pub use store::{Kind, Setup};
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {

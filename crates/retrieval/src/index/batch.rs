@@ -1,10 +1,12 @@
 //! Documents on their way into a segment.
 
-use super::segment::{Content, Segment};
+use super::segment::{self, Content, Segment};
 use crate::Analyser;
+use crate::store::{self, Segment as _};
 use quadrat_core::Result;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 /// A document to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,20 +54,26 @@ impl Batch {
         self.numbers.insert(term, number);
         number
     }
+}
 
-    /// Number of documents.
-    pub fn len(&self) -> usize {
+/// Postings that are held in memory before they become a segment: about 200 MB.
+const HELD: usize = 1 << 24;
+
+impl store::Batch for Batch {
+    fn len(&self) -> usize {
         self.documents.len()
     }
 
-    /// Names of its documents.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
+    fn is_full(&self) -> bool {
+        self.counts.len() >= HELD
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &str> {
         self.documents.iter().map(|document| document.id.as_str())
     }
 
-    /// Number of postings.
-    pub fn postings(&self) -> usize {
-        self.counts.len()
+    fn write(&self, path: &Path) -> Result<()> {
+        segment::write(path, self)
     }
 }
 
@@ -155,12 +163,11 @@ impl<'a> Merged<'a> {
         let numbers = segments
             .iter()
             .map(|segment| {
-                let kept = |doc: u32| !segment.gone.as_ref().is_some_and(|gone| gone.has(doc as usize));
                 let mut number = |doc: u32| {
                     lengths.push(segment.length(doc));
                     lengths.len() as u32 - 1
                 };
-                (0..segment.documents()).map(|doc| kept(doc).then(|| number(doc))).collect()
+                (0..segment.documents()).map(|doc| segment.has(doc).then(|| number(doc))).collect()
             })
             .collect();
         Merged { segments, lengths, numbers }

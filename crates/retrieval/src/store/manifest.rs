@@ -1,5 +1,6 @@
 //! The one file that says which files an index is made of. Replacing it is what makes an addition or a deletion happen.
 
+use super::Setup;
 use quadrat_core::{Error, Result, write_atomic_bytes};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -9,13 +10,14 @@ const NAME: &str = "index.json";
 const FORMAT: &str = "quadrat-index";
 const VERSION: u32 = 1;
 
-/// What is in an index's folder; `kind` is what the index is set with.
+/// What is in an index's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest<K> {
+pub struct Manifest {
     format: String,
     version: u32,
-    /// What it was made with.
-    pub kind: K,
+    /// What the index is set with.
+    #[serde(flatten)]
+    pub setup: Setup,
     /// Its segments, the oldest first.
     pub segments: Vec<Part>,
     /// Number of the next file.
@@ -31,17 +33,17 @@ pub struct Part {
     pub deleted: Option<String>,
 }
 
-impl<K: Serialize + for<'a> Deserialize<'a>> Manifest<K> {
+impl Manifest {
     /// Of an index without documents.
-    pub fn new(kind: K) -> Manifest<K> {
-        Manifest { format: FORMAT.into(), version: VERSION, kind, segments: Vec::new(), next: 1 }
+    pub fn new(setup: Setup) -> Manifest {
+        Manifest { format: FORMAT.into(), version: VERSION, setup, segments: Vec::new(), next: 1 }
     }
 
     /// Of the index in `folder`.
     ///
     /// # Errors
     /// No index there; one of a newer version, of another kind, or a damaged one.
-    pub fn read(folder: &Path) -> Result<Manifest<K>> {
+    pub fn read(folder: &Path) -> Result<Manifest> {
         let path = folder.join(NAME);
         let file = path.display().to_string();
         let text = std::fs::read(&path).map_err(|e| match e.kind() {

@@ -1,92 +1,77 @@
 //! Additions and deletions.
 
-use super::batch::{Batch, Merged};
 use super::manifest::{Lock, Manifest, Part};
-use super::segment::{self, Segment};
-use super::{Document, Index, Kind, Setup};
-use crate::{Analyser, Set};
+use super::{Batch, Segment, Segments, Setup};
+use crate::Set;
 use quadrat_core::{Error, Result, write_atomic_bytes};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Postings that are held in memory before they become a segment: about 200 MB.
-const HELD: usize = 1 << 24;
-
 /// Changes an index. Nothing that it does counts before [`Writer::commit`]; one at a time.
 #[derive(Debug)]
-pub struct Writer {
+pub struct Writer<S: Segment> {
     folder: PathBuf,
-    manifest: Manifest<Setup>,
+    manifest: Manifest,
     /// Where each document is: segment and number there, or the batch.
     ids: HashMap<String, Option<(usize, u32)>>,
-    batch: Batch,
+    batch: S::Batch,
     /// Documents to delete, segment by segment.
     gone: Vec<Set>,
     changed: Vec<bool>,
     _lock: Lock,
 }
 
-impl Writer {
+impl<S: Segment> Writer<S> {
     /// Makes an empty index in a folder that is there; it exists from the first [`Writer::commit`] on.
-    pub fn create(folder: &Path, setup: Setup) -> Result<Writer> {
+    pub fn create(folder: &Path, setup: Setup) -> Result<Self> {
         Writer::of(folder, Manifest::new(setup))
     }
 
     /// Changes the index in `folder`.
-    ///
-    /// # Errors
-    /// As [`Index::open`]; another program is changing it.
-    pub fn open(folder: &Path) -> Result<Writer> {
+    pub fn open(folder: &Path) -> Result<Self> {
         let manifest = Manifest::read(folder)?;
         Writer::of(folder, manifest)
     }
 
-    fn of(folder: &Path, manifest: Manifest<Setup>) -> Result<Writer> {
+    fn of(folder: &Path, manifest: Manifest) -> Result<Self> {
         let lock = Lock::take(folder)?;
         manifest.sweep(folder);
-        let index = Index::of(folder, &manifest)?;
-        let mut ids = HashMap::with_capacity(index.len());
-        for (at, segment) in index.segments.iter().enumerate() {
-            let live = (0..segment.documents())
-                .filter(|doc| !segment.gone.as_ref().is_some_and(|gone| gone.has(*doc as usize)));
+        let segments: Segments<S> = Segments::of(folder, &manifest.segments)?;
+        let mut ids = HashMap::with_capacity(segments.live());
+        for (at, (_, segment)) in segments.iter().enumerate() {
+            let live = (0..segment.documents()).filter(|doc| segment.has(*doc));
             ids.extend(live.map(|doc| (segment.id(doc).to_owned(), Some((at, doc)))));
         }
-        let gone: Vec<Set> = index
-            .segments
-            .iter()
-            .map(|segment| segment.gone.clone().unwrap_or_else(|| Set::none(segment.documents() as usize)))
-            .collect();
+        let set = |segment: &S| segment.gone().cloned().unwrap_or_else(|| Set::none(segment.documents() as usize));
+        let gone: Vec<Set> = segments.iter().map(|(_, segment)| set(segment)).collect();
         let changed = vec![false; gone.len()];
-        Ok(Writer { folder: folder.to_owned(), manifest, ids, batch: Batch::default(), gone, changed, _lock: lock })
+        Ok(Writer { folder: folder.to_owned(), manifest, ids, batch: S::Batch::default(), gone, changed, _lock: lock })
     }
 
     /// What the index is made with.
     pub fn setup(&self) -> &Setup {
-        &self.manifest.kind
+        &self.manifest.setup
     }
 
-    fn analyser(&self) -> Analyser {
-        let Kind::Bm25 { analyser, .. } = self.manifest.kind.kind;
-        analyser
-    }
-
-    /// Adds documents. Empty texts are documents that no query finds.
-    ///
-    /// # Errors
-    /// An id that a document has already.
-    pub fn add(&mut self, documents: Vec<Document>) -> Result<()> {
-        for (at, Document { id, .. }) in documents.iter().enumerate() {
+    /// Takes names for documents that [`Writer::hold`] adds next: all, or none if one is a document's already.
+    pub fn claim<'a>(&mut self, ids: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+        for (at, id) in ids.clone().enumerate() {
             if self.ids.contains_key(id) {
-                for added in &documents[..at] {
-                    self.ids.remove(&added.id);
+                for added in ids.take(at) {
+                    self.ids.remove(added);
                 }
                 let want = "ids are unique: delete the other document first, or name another column of ids";
                 return Err(Error::input("document id", format!("`{id}` twice"), want));
             }
-            self.ids.insert(id.clone(), None);
+            self.ids.insert(id.to_owned(), None);
         }
-        self.batch.extend(documents, &self.analyser());
-        if self.batch.postings() >= HELD { self.flush() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Adds documents to those in memory.
+    pub fn hold(&mut self, add: impl FnOnce(&mut S::Batch)) -> Result<()> {
+        add(&mut self.batch);
+        if self.batch.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Deletes a document; false if there is none of that name.
@@ -114,7 +99,7 @@ impl Writer {
             return Ok(());
         }
         let file = self.manifest.name("segment");
-        segment::write(&self.folder.join(&file), &batch)?;
+        batch.write(&self.folder.join(&file))?;
         let at = self.gone.len();
         for (doc, id) in batch.ids().enumerate() {
             self.ids.insert(id.to_owned(), Some((at, doc as u32)));
@@ -125,11 +110,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes all changes count, at once.
-    ///
-    /// # Errors
-    /// The operating system's refusal: the index stays as it was.
-    pub fn commit(mut self) -> Result<Index> {
+    /// Makes all changes count, at once, and opens the index.
+    pub fn commit(mut self) -> Result<Segments<S>> {
         self.flush()?;
         for at in 0..self.gone.len() {
             if self.changed[at] {
@@ -141,47 +123,42 @@ impl Writer {
         self.merge()?;
         self.manifest.write(&self.folder)?;
         self.manifest.sweep(&self.folder);
-        Index::of(&self.folder, &self.manifest)
+        Segments::of(&self.folder, &self.manifest.segments)
     }
 
     /// Merges the last segments until each is larger than all later ones together, and rewrites those that are mostly gone.
     fn merge(&mut self) -> Result<()> {
         let live: Vec<usize> = self.gone.iter().map(|gone| gone.len() - gone.count()).collect();
-        let mut from = live.len();
-        let mut sum = 0;
-        while from > 0 && live[from - 1] <= sum.max(1) || from == live.len() && from > 0 {
+        let mostly_gone: Vec<bool> = live.iter().zip(&self.gone).map(|(live, gone)| 2 * live < gone.len()).collect();
+        let (mut from, mut sum) = (live.len(), 0);
+        while from > 0 && (from == live.len() || live[from - 1] <= sum) {
             from -= 1;
             sum += live[from];
         }
         let mut parts = Vec::new();
         for at in 0..from {
-            let mostly_gone = 2 * live[at] < self.gone[at].len();
-            parts.extend(if mostly_gone { self.merged(at..at + 1)? } else { Some(self.manifest.segments[at].clone()) });
+            parts.extend(self.merged(at..at + 1, mostly_gone[at])?);
         }
         if from < live.len() {
-            let alone = from + 1 == live.len() && 2 * live[from] >= self.gone[from].len();
-            parts.extend(if alone {
-                Some(self.manifest.segments[from].clone())
-            } else {
-                self.merged(from..live.len())?
-            });
+            parts.extend(self.merged(from..live.len(), from + 1 < live.len() || mostly_gone[from])?);
         }
         self.manifest.segments = parts;
         Ok(())
     }
 
-    /// Some segments as one, if any document is left.
-    fn merged(&mut self, of: std::ops::Range<usize>) -> Result<Option<Part>> {
-        let open = |at: usize| {
-            let gone = &self.gone[at];
-            Segment::open(&self.folder.join(&self.manifest.segments[at].file), Some(gone.clone()))
-        };
-        let segments: Vec<Segment> = of.map(open).collect::<Result<_>>()?;
+    /// Some segments as one, if any document is left; a single one stays as it is unless it is to be written `anew`.
+    fn merged(&mut self, of: std::ops::Range<usize>, anew: bool) -> Result<Option<Part>> {
+        if !anew {
+            return Ok(self.manifest.segments.get(of.start).cloned());
+        }
+        let open =
+            |at: usize| S::open(&self.folder.join(&self.manifest.segments[at].file), Some(self.gone[at].clone()));
+        let segments: Vec<S> = of.map(open).collect::<Result<_>>()?;
         if segments.iter().all(|segment| segment.live() == 0) {
             return Ok(None);
         }
         let file = self.manifest.name("segment");
-        segment::write(&self.folder.join(&file), &Merged::new(&segments))?;
+        S::merge(&self.folder.join(&file), &segments)?;
         Ok(Some(Part { file, deleted: None }))
     }
 }
