@@ -80,7 +80,7 @@ pub use glue::{
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};
 #[cfg(all(feature = "data", feature = "select"))]
-pub use glue::{PoolColumns, Questions, save_selection};
+pub use glue::{PoolColumns, Questions, joined_texts, save_selection};
 
 /// The cards of all methods in this build, area by area.
 pub fn catalogue() -> Vec<&'static Card> {

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "list",
     "show",
     "data list",
@@ -15,6 +15,7 @@ const VERBS: [&str; 16] = [
     "split",
     "order",
     "compare",
+    "retrieve embed",
     "train",
     "predict",
     "eval",
@@ -32,6 +33,11 @@ fn the_examples_of_every_verb_run() {
     }
     folder.write("train.csv", &train);
     folder.write("choose.sh", crate::certify::CHOOSE);
+    folder.write(
+        "docs.jsonl",
+        "{\"title\": \"Wine\", \"body\": \"red or white\"}\n{\"title\": \"Roads\", \"body\": \"\"}\n",
+    );
+    folder.write_encoder();
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));
         let lines: Vec<&str> = help.split("Examples:").nth(1).unwrap_or_default().lines().map(str::trim).collect();

@@ -36,7 +36,7 @@ pub use labelled::{LabelledColumns, Unseen, save_resampled};
 pub use learning::{Encoder, Goal, NewValues, TargetScale, Wanted};
 pub use missing::{OnMissing, without_gaps};
 #[cfg(feature = "select")]
-pub use pool::{PoolColumns, save_selection};
+pub use pool::{PoolColumns, joined_texts, save_selection};
 #[cfg(feature = "select")]
 pub use questions::Questions;
 pub use target::{MOST_CLASSES, Target, TargetKind};
