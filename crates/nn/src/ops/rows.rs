@@ -29,7 +29,9 @@ pub(crate) fn add_and_normalise(x: &mut [f32], y: &[f32], [scale, shift]: [&[f32
         || {
             let width = scale.len().max(1);
             for (x, y) in x.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+                for (x, y) in x.iter_mut().zip(y) {
+                    *x += y;
+                }
                 let (mean, variance) = moments(x);
                 let inverse = 1.0 / (variance + eps).sqrt();
                 for (x, (scale, shift)) in x.iter_mut().zip(scale.iter().zip(shift)) {
@@ -44,7 +46,12 @@ pub(crate) fn add_and_normalise(x: &mut [f32], y: &[f32], [scale, shift]: [&[f32
 pub(crate) fn gelu(x: &mut [f32]) {
     vectorised(
         #[inline(always)]
-        || x.iter_mut().for_each(|x| *x = scalar::gelu(*x).0),
+        || {
+            // Not `for_each`: that may become a function of its own, compiled without the wide vectors.
+            for x in x {
+                *x = scalar::gelu(*x).0;
+            }
+        },
     );
 }
 
@@ -53,7 +60,11 @@ pub(crate) fn gelu_tanh(x: &mut [f32]) {
     const ROOT: f32 = 0.797_884_6; // sqrt(2 / pi)
     vectorised(
         #[inline(always)]
-        || x.iter_mut().for_each(|x| *x *= 0.5 * (1.0 + scalar::tanh(ROOT * (*x + 0.044_715 * *x * *x * *x)))),
+        || {
+            for x in x {
+                *x *= 0.5 * (1.0 + scalar::tanh(ROOT * (*x + 0.044_715 * *x * *x * *x)));
+            }
+        },
     );
 }
 
@@ -122,7 +133,8 @@ mod tests {
                     x[place * inputs..][..inputs].copy_from_slice(&row);
                     let mut y = vec![0.0; rows * outputs];
                     affine(&x, &weight, &bias, &mut y);
-                    let error = product(&x, &weight, &bias).iter().zip(&y).map(|(a, b)| (a - f64::from(*b)).abs());
+                    let want = product(&x, &weight, &bias);
+                    let error = want.iter().zip(&y).map(|(a, b)| (a - f64::from(*b)).abs());
                     assert!(error.fold(0.0, f64::max) < 1e-4, "{inputs} x {outputs}, {rows} rows");
                     let own = y[place * outputs..][..outputs].to_vec();
                     assert_eq!(known.get_or_insert_with(|| own.clone()), &own, "{rows} rows, place {place}");
