@@ -74,19 +74,19 @@ impl Cache {
         let _ = fs::remove_file(path);
     }
 
-    /// What is kept of these texts, by their places in the list.
-    pub fn find(&mut self, keys: &[Key]) -> HashMap<usize, Kept> {
+    /// What is kept of these texts, each in its place.
+    pub fn find(&mut self, keys: &[Key]) -> Vec<Option<Kept>> {
         let mut wanted: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
         for (text, key) in keys.iter().enumerate() {
             if let Some(&(block, place)) = self.index.get(key) {
                 wanted.entry(block).or_default().push((text, place));
             }
         }
-        let mut found = HashMap::new();
+        let mut found = vec![None; keys.len()];
         for (block, places) in wanted {
             let path = self.blocks[block].clone();
             match block_of(&path, self.dims) {
-                Some(kept) => found.extend(places.into_iter().map(|(text, place)| (text, kept[place].clone()))),
+                Some(mut kept) => places.into_iter().for_each(|(text, place)| found[text] = kept[place].take()),
                 None => self.throw_away(&path),
             }
         }
@@ -94,12 +94,12 @@ impl Cache {
     }
 
     /// Keeps a block of vectors.
-    pub fn keep<'a>(&self, block: impl Iterator<Item = (&'a Key, &'a Kept)> + Clone) -> Result<()> {
+    pub fn keep(&self, keys: &[Key], kept: &[Kept]) -> Result<()> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend((block.clone().count() as u32).to_le_bytes());
+        bytes.extend((keys.len() as u32).to_le_bytes());
         bytes.extend((self.dims as u32).to_le_bytes());
-        block.clone().for_each(|(key, _)| bytes.extend(key));
-        for (_, kept) in block {
+        bytes.extend(keys.as_flattened());
+        for kept in kept {
             bytes.extend(u32::from(kept.cut).to_le_bytes());
             bytes.extend(kept.vector.iter().flat_map(|v| v.to_le_bytes()));
         }
@@ -157,8 +157,8 @@ fn keys(path: &Path, dims: usize) -> Option<Vec<Key>> {
     Some(keys.as_chunks().0.to_vec())
 }
 
-/// A block's vectors, if its sum is right.
-fn block_of(path: &Path, dims: usize) -> Option<Vec<Kept>> {
+/// A block's vectors, each to be taken, if its sum is right.
+fn block_of(path: &Path, dims: usize) -> Option<Vec<Option<Kept>>> {
     let bytes = fs::read(path).ok()?;
     let n = promised(&bytes, bytes.len() as u64, dims)?;
     let (content, sum) = bytes.split_at(bytes.len() - SUM);
@@ -169,7 +169,7 @@ fn block_of(path: &Path, dims: usize) -> Option<Vec<Kept>> {
     let record = |record: &[u8]| {
         let (cut, vector) = record.split_at(4);
         let vector = vector.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        Kept { vector, cut: cut[0] == 1 }
+        Some(Kept { vector, cut: cut[0] == 1 })
     };
     Some(records.map(record).collect())
 }
@@ -190,15 +190,15 @@ mod tests {
         let keys = ["a", "b", "c", "d"].map(key);
         let values = [kept(&[1.0, f32::MIN_POSITIVE], false), kept(&[-0.0, 2.0], true), kept(&[3.0, 4.0], false)];
         let cache = Cache::open(&root, &print, 2).unwrap();
-        cache.keep(keys[..2].iter().zip(&values)).unwrap();
-        cache.keep(keys[2..3].iter().zip(&values[2..])).unwrap();
+        cache.keep(&keys[..2], &values[..2]).unwrap();
+        cache.keep(&keys[2..3], &values[2..]).unwrap();
         cache.bound();
 
         let mut cache = Cache::open(&root, &print, 2).unwrap();
         let found = cache.find(&keys);
-        assert_eq!((found.len(), &found[&0], &found[&1], &found[&2]), (3, &values[0], &values[1], &values[2]));
-        assert!(found[&1].vector[0].is_sign_negative() && cache.damaged == 0);
-        assert!(Cache::open(&root, &[8; 32], 2).unwrap().find(&keys).is_empty(), "another model");
+        assert!(found[..3].iter().flatten().eq(&values) && found[3].is_none(), "{found:?}");
+        assert!(found[1].as_ref().is_some_and(|kept| kept.vector[0].is_sign_negative()) && cache.damaged == 0);
+        assert_eq!(Cache::open(&root, &[8; 32], 2).unwrap().find(&keys), [const { None }; 4], "another model");
 
         // Whichever byte of a block is changed: no wrong vector comes out, and the other block still does.
         let folder = cache.folder.clone();
@@ -214,14 +214,14 @@ mod tests {
                 fs::write(block, bytes).unwrap();
                 let mut cache = Cache::open(&root, &print, 2).unwrap();
                 let found = cache.find(&keys);
-                assert!(found.iter().all(|(i, kept)| *kept == values[*i]), "byte {at}");
-                assert!(found.len() < 3, "byte {at}");
+                assert!(found.iter().zip(&values).all(|(kept, v)| kept.as_ref().is_none_or(|k| k == v)), "byte {at}");
+                assert!(found.iter().flatten().count() < 3, "byte {at}");
                 // A key that is no longer one of ours leads nobody to its block.
                 assert!(cache.damaged == 1 || block.exists());
                 fs::write(block, &whole).unwrap();
             }
         }
-        assert_eq!(Cache::open(&root, &print, 2).unwrap().find(&keys).len(), 3);
+        assert!(Cache::open(&root, &print, 2).unwrap().find(&keys)[..3].iter().flatten().eq(&values));
         fs::remove_dir_all(&root).unwrap();
     }
 }

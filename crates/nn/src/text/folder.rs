@@ -85,13 +85,16 @@ impl Folder {
         let prompts: PromptWords = files.maybe(folder, "config_sentence_transformers.json")?;
         let given = sentence.max_seq_length.or(words.model_max_length.map(|n| n as usize));
         let prompt = prompts.default_prompt_name.and_then(|name| prompts.prompts.get(&name).cloned());
+        let prompt = prompt.unwrap_or_default();
         let mut steps = Vec::new();
         let mut notes = Vec::new();
         let mut width = config.width;
         for module in after {
             let own = folder.join(&module.path);
             let step = match kind(&module.kind) {
-                "Pooling" if steps.is_empty() => Step::Pool(Pooling::read(&files.needed(&own, "config.json", "")?)?),
+                "Pooling" if steps.is_empty() => {
+                    Step::Pool(Pooling::read(&files.needed(&own, "config.json", "")?, !prompt.is_empty())?)
+                }
                 "Dense" if !steps.is_empty() => {
                     files.needed(&own, "config.json", "")?;
                     files.needed(&own, "model.safetensors", "")?;
@@ -127,7 +130,7 @@ impl Folder {
             weights,
             tokenizer,
             lower_case: sentence.do_lower_case,
-            prompt: prompt.unwrap_or_default(),
+            prompt,
             steps,
             notes,
             files: files.0,

@@ -97,60 +97,57 @@ impl SentenceEncoder {
     /// A model that gives numbers that are not finite; cancelled: what was done until then is in the cache.
     pub fn vectors(&self, texts: &[String], progress: &dyn Progress) -> Result<Vectors> {
         let mut notes = self.folder.notes.clone();
-        // Each text once.
-        let mut place: HashMap<Key, usize> = HashMap::new();
-        let mut different: Vec<(Key, &str)> = Vec::new();
+        // Each text once; `places` leads from a text to the one that is like it.
         let keys: Vec<Key> = texts.par_iter().map(|text| cache::key(text)).collect();
-        for (key, text) in keys.iter().zip(texts) {
-            place.entry(*key).or_insert_with(|| {
-                different.push((*key, text));
+        let mut known: HashMap<Key, usize> = HashMap::new();
+        let mut different: Vec<(Key, &str)> = Vec::new();
+        let mut places = Vec::with_capacity(texts.len());
+        for (key, text) in keys.into_iter().zip(texts) {
+            places.push(*known.entry(key).or_insert_with(|| {
+                different.push((key, text));
                 different.len() - 1
-            });
+            }));
         }
-        let mut cache = match &self.cache {
-            None => None,
-            Some((root, fingerprint)) => match Cache::open(root, fingerprint, self.dims()) {
-                Ok(cache) => Some(cache),
-                Err(error) => {
-                    notes.push(format!("vectors are not kept for the next time: {error}"));
-                    None
-                }
-            },
-        };
         let own: Vec<Key> = different.iter().map(|(key, _)| *key).collect();
-        let mut known: HashMap<usize, Kept> = cache.as_mut().map(|cache| cache.find(&own)).unwrap_or_default();
+        let mut cache = self.open_cache(&mut notes);
+        let mut kept = cache.as_mut().map_or_else(|| vec![None; own.len()], |cache| cache.find(&own));
         if let Some(damaged) = cache.as_ref().map(|cache| cache.damaged).filter(|damaged| *damaged > 0) {
-            notes.push(format!("{damaged} files of kept vectors were damaged: their texts are computed again"));
+            notes.push(format!("kept vectors were damaged in {damaged} files: what is missing now is computed again"));
         }
-        let cached = keys.iter().filter(|key| known.contains_key(&place[*key])).count();
-        let missing: Vec<usize> = (0..different.len()).filter(|i| !known.contains_key(i)).collect();
+        let cached = places.iter().filter(|place| kept[**place].is_some()).count();
+        let missing: Vec<usize> = (0..own.len()).filter(|place| kept[*place].is_none()).collect();
         progress.begin("texts to vectors", Some(missing.len() as u64));
         let tokens = AtomicU64::new(0);
         for block in missing.chunks(BLOCK) {
-            let texts: Vec<&str> = block.iter().map(|i| different[*i].1).collect();
+            let texts: Vec<&str> = block.iter().map(|place| different[*place].1).collect();
             let made = self.compute(&texts, &tokens, progress)?;
-            if let Some(Err(error)) = cache.as_ref().map(|cache| cache.keep(block.iter().map(|i| &own[*i]).zip(&made)))
-            {
-                notes.push(format!("vectors are not kept for the next time: {error}"));
+            let keys: Vec<Key> = block.iter().map(|place| own[*place]).collect();
+            if let Some(Err(error)) = cache.as_ref().map(|cache| cache.keep(&keys, &made)) {
+                notes.push(unkept(&error));
                 cache = None;
             }
-            known.extend(block.iter().copied().zip(made));
+            block.iter().zip(made).for_each(|(place, made)| kept[*place] = Some(made));
         }
         if let Some(cache) = cache.filter(|_| !missing.is_empty()) {
             cache.bound();
         }
-        let of = |key: &Key| place.get(key).and_then(|i| known.get(i));
-        let rows = keys.iter().filter_map(of).flat_map(|kept| kept.vector.iter().copied()).collect();
-        let rows = Array2::from_shape_vec((texts.len(), self.dims()), rows);
-        let rows = rows.map_err(|e| Error::numeric("texts to vectors", e.to_string()))?;
-        let cut = keys.iter().filter_map(of).filter(|kept| kept.cut).count();
+        let all = || places.iter().filter_map(|place| kept[*place].as_ref());
+        let cut = all().filter(|kept| kept.cut).count();
         if cut > 0 {
             let (all, most) = (texts.len(), self.longest());
-            notes.push(format!(
-                "{cut} of {all} texts go beyond the model's {most} tokens: their rest is not in their vectors"
-            ));
+            let rest = "their rest is not in their vectors";
+            notes.push(format!("{cut} of {all} texts go beyond the model's {most} tokens: {rest}"));
         }
+        let rows = all().flat_map(|kept| kept.vector.iter().copied()).collect();
+        let rows = Array2::from_shape_vec((texts.len(), self.dims()), rows);
+        let rows = rows.map_err(|e| Error::numeric("texts to vectors", e.to_string()))?;
         Ok(Vectors { rows, tokens: tokens.into_inner(), cut, cached, notes })
+    }
+
+    /// What is kept of this model's vectors, if any are to be.
+    fn open_cache(&self, notes: &mut Vec<String>) -> Option<Cache> {
+        let (root, fingerprint) = self.cache.as_ref()?;
+        Cache::open(root, fingerprint, self.dims()).map_err(|error| notes.push(unkept(&error))).ok()
     }
 
     /// Vectors by the network, texts of neighbouring places together.
@@ -179,6 +176,11 @@ impl SentenceEncoder {
         });
         Ok(vectors.collect::<Result<Vec<Vec<Kept>>>>()?.concat())
     }
+}
+
+/// Said where no file can be written.
+fn unkept(error: &Error) -> String {
+    format!("vectors are not kept for the next time: {error}")
 }
 
 /// Texts in parts for one thread each: many tokens in a part where there are many, but parts for many threads first.

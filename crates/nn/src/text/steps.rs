@@ -42,11 +42,12 @@ const POOLINGS: &[(&str, Pooling)] = &[
 
 impl Pooling {
     /// The ways that a module's `config.json` names: a name or several, or in older folders a switch for each.
-    pub fn read(path: &Path) -> Result<Vec<Self>> {
+    pub fn read(path: &Path, prompt: bool) -> Result<Vec<Self>> {
         let wrong = |why: String| Error::data(path.display().to_string(), None, why);
         let words: Map<String, Value> = json(path)?;
-        if words.get("include_prompt") == Some(&Value::Bool(false)) {
-            return Err(wrong("`include_prompt` is false: only whole texts are pooled".to_owned()));
+        if prompt && words.get("include_prompt") == Some(&Value::Bool(false)) {
+            let why = "`include_prompt` is false and there is a default prompt: only whole texts are pooled";
+            return Err(wrong(why.to_owned()));
         }
         let names: Vec<String> = match words.get("pooling_mode") {
             Some(Value::String(name)) => vec![name.clone()],

@@ -156,6 +156,17 @@ fn a_folder_of_transformers_gives_means_and_says_so() {
 }
 
 #[test]
+fn a_default_prompt_and_lower_case_come_before_the_text() {
+    let copy = Copy::of("roberta", "prompt");
+    let prompts = json!({ "prompts": { "query": "The Road " }, "default_prompt_name": "query" });
+    fs::write(copy.0.join("config_sentence_transformers.json"), prompts.to_string()).unwrap();
+    fs::write(copy.0.join("sentence_bert_config.json"), json!({ "do_lower_case": true }).to_string()).unwrap();
+    let with = SentenceEncoder::open(&copy.0).unwrap().vectors(&["GOES on".to_owned()], &Silent).unwrap();
+    let plain = SentenceEncoder::open(&golden("roberta")).unwrap();
+    assert_eq!(with.rows, plain.vectors(&["the road goes on".to_owned()], &Silent).unwrap().rows);
+}
+
+#[test]
 fn what_does_not_fit_is_named_with_its_file() {
     let gone = SentenceEncoder::open(Path::new("no/such/folder")).unwrap_err().to_string();
     assert!(gone.contains("no/such/folder") && gone.contains("no such folder"), "{gone}");
@@ -196,7 +207,12 @@ fn what_does_not_fit_is_named_with_its_file() {
         &|c| c.change("1_Pooling/config.json", |p| p["pooling_mode"] = json!("attention")),
         &["`attention`", "lasttoken"],
     );
-    bad("prompt", &|c| c.change("1_Pooling/config.json", |p| p["include_prompt"] = json!(false)), &["include_prompt"]);
+    let prompt = |c: &Copy| {
+        c.change("1_Pooling/config.json", |p| p["include_prompt"] = json!(false));
+        let prompts = json!({ "prompts": { "query": "find: " }, "default_prompt_name": "query" });
+        fs::write(c.0.join("config_sentence_transformers.json"), prompts.to_string()).unwrap();
+    };
+    bad("prompt", &prompt, &["1_Pooling", "include_prompt"]);
     let module = |kind: &'static str| {
         move |c: &Copy| {
             c.change("modules.json", |m| m[1]["type"] = json!(format!("sentence_transformers.models.{kind}")))
