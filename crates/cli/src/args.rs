@@ -55,6 +55,9 @@ pub struct Columns {
     /// Dimensions of the features made from text [default: 64]
     #[arg(long, value_name = "N", requires = "text")]
     pub text_dim: Option<usize>,
+    /// Make the features from text by a sentence encoder: a folder as sentence-transformers or transformers writes it
+    #[arg(long, value_name = "FOLDER", requires = "text", conflicts_with = "text_dim")]
+    pub encoder: Option<PathBuf>,
     /// A column of fixed-size lists, or an .npy file with one row for each row of the input
     #[arg(long, value_name = "COLUMN|FILE.npy")]
     pub embedding: Option<String>,

@@ -4,7 +4,8 @@
 use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
-/// `choose.sh` is a program of theirs, `run.trec`, `bm25.trec` and `qrels.txt` are rankings and judgements.
+/// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `minilm` is a sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are
+/// rankings and judgements.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -61,6 +62,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "quadrat compare --in builtin:iris --target class --methods k-center,herding --budgets 10% --seeds 2 --visits 1000",
             "quadrat compare --in train.csv --target label --missing drop --methods k-center --budgets 20 --seeds 2 --visits 500",
         ],
+    ),
+    (
+        "retrieve embed",
+        &["quadrat retrieve embed --in docs.jsonl --text title,body --encoder minilm/ --out vectors.npy"],
     ),
     (
         "train",

@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 pub(crate) use write::{Named, digits_lost, holds, npy_bytes};
-pub use write::{npy_head, write_arrays};
+pub use write::{npy_head, write_arrays, write_matrix};
 
 /// The columns of an npy or npz file.
 pub(crate) struct Numpy {

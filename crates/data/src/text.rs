@@ -4,20 +4,10 @@
 //! is kept; [`Lsa`] reduces that to a few dense dimensions. Anything else that turns texts into vectors, such as a
 //! sentence-embedding model, is another [`TextEncoder`].
 
-use ndarray::Array2;
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint, words};
-use quadrat_numeric::Csr;
 use quadrat_numeric::linalg::truncated_svd;
+use quadrat_numeric::{Csr, Encoded, TextEncoder};
 use rayon::prelude::*;
-
-/// Turns texts into vectors.
-pub trait TextEncoder: Send + Sync {
-    /// One row a text. Same texts and seed give the same rows, whatever the number of threads.
-    ///
-    /// # Errors
-    /// No texts; whatever the encoder cannot do; cancelled.
-    fn encode(&self, texts: &[String], seed: Seed, progress: &dyn Progress) -> Result<Array2<f32>>;
-}
 
 /// Latent semantic analysis (Deerwester et al. 1990): [`tf_idf`], its strongest singular directions, and each text's
 /// coordinates along them scaled to length 1, so that texts are compared by angle.
@@ -29,9 +19,10 @@ pub trait TextEncoder: Send + Sync {
 ///
 /// ```
 /// use quadrat_core::{Seed, Silent};
-/// use quadrat_data::text::{Lsa, TextEncoder};
+/// use quadrat_data::text::Lsa;
+/// use quadrat_numeric::TextEncoder;
 /// let texts = ["red wine", "white wine", "a long red road"].map(String::from);
-/// let rows = Lsa { dims: 2 }.encode(&texts, Seed(1), &Silent)?;
+/// let rows = Lsa { dims: 2 }.encode(&texts, Seed(1), &Silent)?.rows;
 /// assert_eq!(rows.dim(), (3, 2));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
@@ -48,7 +39,7 @@ impl Default for Lsa {
 }
 
 impl TextEncoder for Lsa {
-    fn encode(&self, texts: &[String], seed: Seed, progress: &dyn Progress) -> Result<Array2<f32>> {
+    fn encode(&self, texts: &[String], seed: Seed, progress: &dyn Progress) -> Result<Encoded> {
         let rows = tf_idf(texts, progress)?;
         progress.begin("directions", None);
         let mut coordinates = truncated_svd(&rows, self.dims, seed)?.coordinates;
@@ -59,7 +50,7 @@ impl TextEncoder for Lsa {
                 _ => row.fill(0.0),
             }
         }
-        Ok(coordinates)
+        Ok(Encoded { rows: coordinates, notes: Vec::new() })
     }
 }
 
@@ -181,6 +172,7 @@ fn unit(values: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::{Missing, builtin};
+    use ndarray::Array2;
     use proptest::prelude::*;
     use quadrat_core::Silent;
     use quadrat_numeric::neighbours::{Metric, nearest_f32};
@@ -250,7 +242,8 @@ mod tests {
     #[test]
     fn odd_pools_have_defined_rows() {
         let encode = |texts: &[&str], dims| {
-            Lsa { dims }.encode(&texts.iter().map(ToString::to_string).collect::<Vec<_>>(), Seed(1), &Silent)
+            let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
+            Lsa { dims }.encode(&texts, Seed(1), &Silent).map(|encoded| encoded.rows)
         };
         assert!(encode(&[], 2).is_err());
         assert!(encode(&["a"], 0).is_err());
@@ -281,7 +274,7 @@ mod tests {
         let table = builtin::find("glosses").unwrap().table(&[]).unwrap();
         let texts = table.strings("text").unwrap();
         let mut labels = table.categories("label", Missing::Error).unwrap().codes;
-        let x = Lsa::default().encode(&texts, Seed(1), &Silent).unwrap();
+        let x = Lsa::default().encode(&texts, Seed(1), &Silent).unwrap().rows;
         let own: Vec<usize> = (0..x.nrows()).collect();
         let near = nearest_f32(x.view(), x.view(), Some(&own), 1, Metric::Euclidean, &Silent).unwrap();
         let agreeing =

@@ -7,6 +7,7 @@
 //! Tensors are burn's, on its pure Rust backend for processors. What that does slowly is done by [`ops`].
 
 pub mod ops;
+pub mod text;
 
 mod checkpoint;
 mod delta;

@@ -31,6 +31,7 @@ pub mod simplex;
 pub mod sparse;
 pub mod special;
 pub mod splits;
+mod text;
 pub mod transport;
 mod tree;
 
@@ -43,3 +44,4 @@ pub use otsu::otsu;
 pub use points::{Points, RowMajor, by_rows, filled, matrix};
 pub use prepare::check_finite;
 pub use sparse::Csr;
+pub use text::{Encoded, TextEncoder};

@@ -127,7 +127,7 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         eprintln!("quadrat: note: {note}: it is left out unless --methods names it");
     }
 
-    let settings = json!({
+    let mut settings = json!({
         "input": args.input,
         "rows": case.pool.rows,
         "target": args.columns.target,
@@ -144,6 +144,9 @@ pub fn run(args: &Compare, progress: &dyn Progress) -> Result<Reply> {
         "visits": args.visits,
         "seed": args.run.seed,
     });
+    if let Some(folder) = &args.columns.encoder {
+        settings["encoder"] = json!(folder);
+    }
     let before = match args.state.as_deref().filter(|path| path.exists()) {
         Some(path) => resumed(path, &settings)?,
         None => Vec::new(),

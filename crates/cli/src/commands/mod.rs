@@ -8,6 +8,7 @@ mod certify;
 mod check;
 mod compare;
 mod data;
+mod encoder;
 mod estimate;
 mod held_back;
 mod holdout;

@@ -2,7 +2,7 @@
 
 mod hold_out;
 
-use super::{roles, work};
+use super::{encoder, roles, work};
 use crate::args::Run;
 use crate::output::{Reply, check_place, count, figure, seconds, table};
 use crate::parameters::Declared;
@@ -10,7 +10,6 @@ use crate::reading::Reading;
 use crate::report::{Block, Page};
 use clap::Args;
 use ndarray::{ArrayView2, Axis};
-use quadrat::data::text::Lsa;
 use quadrat::data::{Compression, Format, Table};
 use quadrat::numeric::Metric;
 use quadrat::select::{
@@ -55,6 +54,9 @@ pub struct SplitFile {
     /// Dimensions of the features made from text [default: 64]
     #[arg(long, value_name = "N", requires = "text")]
     pub text_dim: Option<usize>,
+    /// Make the features from text by a sentence encoder: a folder as sentence-transformers or transformers writes it
+    #[arg(long, value_name = "FOLDER", requires = "text", conflicts_with = "text_dim")]
+    pub encoder: Option<PathBuf>,
     /// A column of fixed-size lists, or (without --test) an .npy file with a row for each row; compared by cosine
     #[arg(long, value_name = "COLUMN|FILE.npy")]
     pub embedding: Option<String>,
@@ -128,7 +130,7 @@ fn columns(args: &SplitFile, input: &Table) -> Result<PoolColumns> {
         target: args.target.clone(),
         features: work::listed("--features", &args.features, input)?,
         text: work::listed("--text", &args.text, input)?,
-        encoder: Lsa { dims: args.text_dim.unwrap_or(work::TEXT_DIM) },
+        encoder: encoder::of(args.text_dim, args.encoder.as_deref())?,
         embedding: args.embedding.clone(),
         labels: args.relevant.clone(),
         standardise: true,

@@ -1,12 +1,12 @@
 //! What the verbs that work on files have in common.
 
+use super::encoder;
 use crate::args::{Columns, Work};
 use crate::output::{check_out, check_place, count, table};
 use crate::reading::Reading;
 use crate::report::Block;
 use crate::terminal;
 use clap::{Args, Command};
-use quadrat::data::text::Lsa;
 use quadrat::data::{Format, Table};
 use quadrat::{Card, Error, Params, PoolColumns, Result, catalogue, find, nearest};
 use serde_json::{Map, Value, json};
@@ -163,7 +163,7 @@ pub fn pool_columns(table: &Table, columns: &Columns, features: &[String], stand
         target: columns.target.clone(),
         features: listed("--features", features, table)?,
         text: listed("--text", &columns.text, table)?,
-        encoder: Lsa { dims: columns.text_dim.unwrap_or(TEXT_DIM) },
+        encoder: encoder::of(columns.text_dim, columns.encoder.as_deref())?,
         embedding: columns.embedding.clone(),
         score: columns.score.clone(),
         labels: columns.labels.clone(),
@@ -171,9 +171,6 @@ pub fn pool_columns(table: &Table, columns: &Columns, features: &[String], stand
         ..PoolColumns::default()
     })
 }
-
-/// Dimensions of features made from text where nobody says how many.
-pub const TEXT_DIM: usize = 64;
 
 /// How often each class occurs before and after.
 pub struct Classes {

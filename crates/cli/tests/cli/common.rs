@@ -35,9 +35,31 @@ impl Folder {
         names
     }
 
+    /// A small sentence encoder in the folder `minilm`.
+    pub fn write_encoder(&self) {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nn/tests/golden/encoder/bert");
+        let to = self.path("minilm");
+        fs::create_dir_all(to.join("1_Pooling")).unwrap();
+        for file in [
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "modules.json",
+            "sentence_bert_config.json",
+            "1_Pooling/config.json",
+        ] {
+            fs::copy(golden.join(file), to.join(file)).unwrap();
+        }
+    }
+
+    /// Where the program keeps what it may need again.
+    pub fn cache(&self) -> PathBuf {
+        self.0.with_extension("cache")
+    }
+
     /// Runs a line as a shell would: `quadrat list "two words"`.
     pub fn run(&self, line: &str) -> Output {
-        quadrat(&self.0, line)
+        quadrat(self, line)
     }
 
     /// Runs a line that must succeed, and returns what it printed.
@@ -68,13 +90,15 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(self.cache());
     }
 }
 
-fn quadrat(folder: &Path, line: &str) -> Output {
+fn quadrat(folder: &Folder, line: &str) -> Output {
     let mut words = shell_words(line).into_iter();
     assert_eq!(words.next().as_deref(), Some("quadrat"), "{line}");
-    Command::new(env!("CARGO_BIN_EXE_quadrat")).args(words).current_dir(folder).output().unwrap()
+    let mut program = Command::new(env!("CARGO_BIN_EXE_quadrat"));
+    program.args(words).current_dir(&folder.0).env("XDG_CACHE_HOME", folder.cache()).output().unwrap()
 }
 
 /// Words with double quotes taken off; a comment ends the line.

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "list",
     "show",
     "data list",
@@ -21,6 +21,7 @@ const VERBS: [&str; 22] = [
     "retrieve search",
     "retrieve eval",
     "retrieve compare",
+    "retrieve embed",
     "train",
     "predict",
     "eval",
@@ -40,6 +41,7 @@ fn the_examples_of_every_verb_run() {
     folder.write("choose.sh", crate::certify::CHOOSE);
     crate::retrieve::write_rankings(&folder);
     crate::search::write_documents(&folder);
+    folder.write_encoder();
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));
         let lines: Vec<&str> = help.split("Examples:").nth(1).unwrap_or_default().lines().map(str::trim).collect();

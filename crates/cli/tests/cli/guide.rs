@@ -74,13 +74,17 @@ fn run(page: &str) {
     let folder = Folder::new(&format!("guide-{}", page.replace(['/', '.'], "-")));
     let program = Path::new(env!("CARGO_BIN_EXE_quadrat")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    if page == "encoder.md" {
+        folder.write_encoder();
+    }
     let mut printed = String::new();
     for (kind, block) in blocks(&read(page)) {
         match kind.as_str() {
             "sh" => {
                 let script = format!("exec 2>&1\n{block}");
                 let mut shell = Command::new("sh");
-                shell.args(["-e", "-c", &script]).current_dir(folder.path("")).env("PATH", &path);
+                shell.args(["-e", "-c", &script]).current_dir(folder.path(""));
+                shell.env("PATH", &path).env("XDG_CACHE_HOME", folder.cache());
                 let output = shell.output().unwrap();
                 printed = String::from_utf8_lossy(&output.stdout).into_owned();
                 assert!(output.status.success(), "docs/{page}:\n{block}\nprinted\n{printed}");

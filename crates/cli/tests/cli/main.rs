@@ -11,6 +11,7 @@ mod choose;
 mod columns;
 mod common;
 mod detection;
+mod encoder;
 mod errors;
 mod examples;
 mod expect;

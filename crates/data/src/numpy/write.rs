@@ -8,8 +8,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field};
-use ndarray::ArrayViewD;
+use ndarray::{ArrayView2, ArrayViewD};
 use quadrat_core::{Error, Result, write_atomic};
+use std::io::Write;
 use std::path::Path;
 
 /// A column with its name.
@@ -222,6 +223,19 @@ fn field(name: &str, item: &Elements) -> String {
 /// little-endian order. For matrices that are written as they are made.
 pub fn npy_head(rows: usize, columns: usize) -> Vec<u8> {
     header(&format!("'{}'", Kind::U4.name()), &format!("({rows}, {columns})"))
+}
+
+/// An `.npy` file of a matrix in single precision. It appears whole or not at all.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_matrix(path: &Path, rows: ArrayView2<f32>) -> Result<()> {
+    write_atomic(path, |out| {
+        let io = |e| Error::io(path, e);
+        let head = header(&format!("'{}'", Kind::F4.name()), &format!("({}, {})", rows.nrows(), rows.ncols()));
+        out.write_all(&head).map_err(io)?;
+        rows.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())).map_err(io)
+    })
 }
 
 /// An `.npz` file of arrays of doubles with any number of axes, by name, in row-major order. It appears whole or not at all.

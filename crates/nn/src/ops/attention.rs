@@ -209,7 +209,7 @@ pub fn attention_weights(scores: Tensor<4>, scale: f32, causal: bool) -> Tensor<
 }
 
 /// Scores to weights, row by row: the softmax of those `visible`, 0 for the others.
-fn soften(rows: &mut [f32], seen: usize, scale: f32, visible: impl Fn(usize) -> usize) {
+pub(super) fn soften(rows: &mut [f32], seen: usize, scale: f32, visible: impl Fn(usize) -> usize) {
     vectorised(
         #[inline(always)]
         || {

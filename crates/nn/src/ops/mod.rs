@@ -15,6 +15,7 @@ mod loss;
 mod norm;
 mod pattern;
 mod rotary;
+pub(crate) mod rows;
 mod scalar;
 mod sparse;
 pub mod step;

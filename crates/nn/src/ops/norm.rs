@@ -11,7 +11,7 @@ use quadrat_numeric::vectorised;
 
 /// Mean and biased variance.
 #[inline(always)]
-fn moments(x: &[f32]) -> (f32, f32) {
+pub(super) fn moments(x: &[f32]) -> (f32, f32) {
     let n = x.len() as f32;
     let mean = threads::sum_of(x, x, |x, _| x) / n;
     (mean, threads::sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)

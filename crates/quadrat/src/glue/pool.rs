@@ -2,16 +2,17 @@
 
 use super::columns::{ColumnUse, Nominal, Part, UsedColumn, WEIGHT, Wish};
 use super::tags::{joint_classes, joint_labels, label_graph, label_vectors};
-use crate::data::text::{Lsa, TextEncoder};
+use crate::data::text::Lsa;
 use crate::data::{Missing, Table, Values, write_selection};
-use crate::numeric::{Points, by_rows};
+use crate::numeric::{Points, TextEncoder, by_rows};
 use crate::select::{Needs, Pool, Selection};
 use crate::{Error, Progress, Result, Seed};
 use ndarray::{Array2, Axis, concatenate};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The columns of a file that a selector sees, by name.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct PoolColumns {
     /// Each row's class.
     pub target: Option<String>,
@@ -19,8 +20,8 @@ pub struct PoolColumns {
     pub features: Vec<String>,
     /// Text columns, joined and turned into features.
     pub text: Vec<String>,
-    /// How text becomes features.
-    pub encoder: Lsa,
+    /// How text becomes features; by default [`Lsa`].
+    pub encoder: Arc<dyn TextEncoder>,
     /// A column of vectors, or an `.npy` file with one row for each row of the table.
     pub embedding: Option<String>,
     /// Each row's quality; larger is better.
@@ -44,6 +45,27 @@ pub struct PoolColumns {
     pub standardise: bool,
     /// Whether missing numbers stay NaN, for one who fills them later ([`Case::gaps`](crate::select::Case)).
     pub keep_gaps: bool,
+}
+
+impl Default for PoolColumns {
+    fn default() -> Self {
+        PoolColumns {
+            target: None,
+            features: Vec::new(),
+            text: Vec::new(),
+            encoder: Arc::new(Lsa::default()),
+            embedding: None,
+            score: None,
+            labels: None,
+            label_embedding: None,
+            label_edges: None,
+            response: None,
+            groups: None,
+            time: None,
+            standardise: false,
+            keep_gaps: false,
+        }
+    }
 }
 
 impl PoolColumns {
@@ -151,7 +173,9 @@ impl PoolColumns {
                     (None, None) if labels.names.is_empty() => {}
                     (None, None) => {
                         let seed = seed.stream("labels");
-                        pool.label_points = Some(self.encoder.encode(&labels.names, seed, progress)?);
+                        let encoded = self.encoder.encode(&labels.names, seed, progress)?;
+                        uses.warnings.extend(encoded.notes);
+                        pool.label_points = Some(encoded.rows);
                     }
                 }
             }
@@ -212,7 +236,9 @@ impl PoolColumns {
             for table in tables {
                 texts.append(&mut table.paragraphs(&self.text)?);
             }
-            return Ok(Points::F32(self.encoder.encode(&texts, seed.stream("text"), progress)?));
+            let encoded = self.encoder.encode(&texts, seed.stream("text"), progress)?;
+            uses.warnings.extend(encoded.notes);
+            return Ok(Points::F32(encoded.rows));
         }
         let Some(first) = tables.first() else {
             return Err(Error::input("tables", "none", "give at least one"));

@@ -4,10 +4,10 @@ use super::{DROP, FAR, LEAST, MATCH, NEAR, PLACEBO, TOPICS, VECTOR, folds};
 use crate::Figure;
 use ndarray::{Array2, Axis};
 use quadrat_core::{Error, Progress, Result, Seed, Silent, checkpoint, stats};
-use quadrat_data::text::{Lsa, TextEncoder};
+use quadrat_data::text::Lsa;
 use quadrat_data::{Missing, builtin};
 use quadrat_numeric::learners::{Learner, Softmax};
-use quadrat_numeric::{Metric, linalg};
+use quadrat_numeric::{Metric, TextEncoder, linalg};
 use std::collections::{BTreeSet, HashMap};
 
 /// Glosses of the larger topics.
@@ -36,7 +36,7 @@ impl Glosses {
             }
         }
         // The directions belong to the data: fixed, as an encoder would be.
-        let similar = Lsa::default().encode(&kept, Seed(0), &Silent)?;
+        let similar = Lsa::default().encode(&kept, Seed(0), &Silent)?.rows;
         let split = |text: &String| {
             let words = text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 1).map(str::to_lowercase);
             words.collect::<BTreeSet<_>>().into_iter().collect()

@@ -2,6 +2,8 @@
 
 mod compare;
 mod documents;
+#[cfg(feature = "networks")]
+mod embed;
 mod eval;
 mod index;
 mod judging;
@@ -12,6 +14,8 @@ use crate::args::Run;
 use crate::output::Reply;
 use clap::Subcommand;
 use compare::Compare;
+#[cfg(feature = "networks")]
+use embed::Embed;
 use eval::Eval;
 use index::{Add, Delete, MakeIndex};
 use quadrat::Result;
@@ -28,6 +32,9 @@ pub enum Retrieve {
     Delete(Delete),
     /// Questions -> the documents that answer them, best first
     Search(SearchIndex),
+    /// Texts -> a vector each, by a sentence encoder
+    #[cfg(feature = "networks")]
+    Embed(Embed),
     /// A run and judgements -> how good the run is
     Eval(Eval),
     /// Runs and judgements -> which run is better, and whether by more than chance
@@ -42,6 +49,8 @@ impl Retrieve {
             Retrieve::Add(args) => &args.run,
             Retrieve::Delete(args) => &args.run,
             Retrieve::Search(args) => &args.run,
+            #[cfg(feature = "networks")]
+            Retrieve::Embed(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
             Retrieve::Compare(args) => &args.run,
         }
@@ -53,6 +62,8 @@ impl Retrieve {
             Retrieve::Add(args) => index::add(args, terminal),
             Retrieve::Delete(args) => index::delete(args),
             Retrieve::Search(args) => search::run(args, terminal),
+            #[cfg(feature = "networks")]
+            Retrieve::Embed(args) => embed::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
             Retrieve::Compare(args) => compare::run(args, terminal),
         })
