@@ -73,9 +73,8 @@ impl Writer {
     /// # Errors
     /// As [`Index::open`]; another program is changing it.
     pub fn open(folder: &Path) -> Result<Writer> {
-        let writer = Writer(store::Writer::open(folder)?);
-        words_of(folder, writer.setup())?;
-        Ok(writer)
+        words_of(folder, &Setup::read(folder)?)?;
+        store::Writer::open(folder).map(Writer)
     }
 
     /// What the index is made with.
@@ -151,6 +150,7 @@ impl Index {
     /// # Errors
     /// No index there, one of a newer version or of vectors, or a damaged file, which is named.
     pub fn open(folder: &Path) -> Result<Index> {
+        words_of(folder, &Setup::read(folder)?)?;
         let (setup, segments) = store::open(folder)?;
         Index::of(folder, &setup, segments)
     }

@@ -8,12 +8,14 @@ mod index;
 pub mod measures;
 mod set;
 mod store;
+mod vectors;
 
 pub use analyse::{Analyser, StopWords};
 pub use bm25::{Bm25, Form};
 pub use index::{Bound, Document, Hit, Index, Query, Search, Strategy, Weigh, Writer};
 pub use set::Set;
 pub use store::{Kind, Setup};
+pub use vectors::{VectorIndex, VectorWriter};
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
