@@ -24,6 +24,11 @@ impl<S: Settings> Declared<S> {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
+    /// A parameter that was typed.
+    pub fn any(&self) -> Option<&'static str> {
+        self.given.first().map(|(name, _)| *name)
+    }
+
     /// The same, or the default as it would be typed.
     pub fn value(&self, name: &str) -> &str {
         let usual = || S::PARAMS.iter().find(|param| param.name == name).map_or("", |param| param.default);

@@ -133,9 +133,12 @@ impl VectorIndex {
         Ok(VectorIndex { setup, columns, segments })
     }
 
-    /// What it is made with.
-    pub fn setup(&self) -> &Setup {
-        &self.setup
+    /// The folder of the encoder that made the vectors, if it is known.
+    pub fn encoder(&self) -> Option<&str> {
+        match &self.setup.kind {
+            Kind::Dense { encoder, .. } => encoder.as_deref(),
+            Kind::Bm25 { .. } => None,
+        }
     }
 
     /// Values of a vector.

@@ -45,9 +45,7 @@ fn documents_are_found_added_and_deleted() {
     }
     folder.write("some.txt", "d6\nd3\nd2\n");
     assert_eq!(found(&folder, &format!("{json} --only some.txt")), ["d6"]);
-    assert!(
-        folder.ok("quadrat retrieve search --index index --query zebra").contains("no document has one of these words")
-    );
+    assert!(folder.ok("quadrat retrieve search --index index --query zebra").contains("nothing was found"));
 }
 
 #[test]
@@ -137,4 +135,55 @@ fn a_kill_leaves_a_whole_index() {
         }
     }
     folder.ok("quadrat retrieve delete --index index --ids gone.txt");
+}
+
+/// An index of vectors, found by the questions' own.
+#[test]
+fn vectors_are_found_added_deleted_and_mined() {
+    let folder = Folder::new("search-vectors");
+    write_documents(&folder);
+    let line = |id: &str, vector: &str| format!("{{\"id\": \"{id}\", \"vec\": {vector}}}\n");
+    folder.write("vec.jsonl", &(line("a", "[1, 0]") + &line("b", "[0.5, 2]") + &line("c", "[0, 1]")));
+    folder.write("more-vec.jsonl", &line("d", "[0, 3]"));
+    folder.write("asked.csv", "x,y\n1,0\n0,1\n0,0\n");
+    folder.write("gone-vec.txt", "b\n");
+    folder.write("qrels.txt", "q1 0 a 1\nq2 0 c 1\nq2 0 d 0\n");
+    folder.ok("quadrat data convert --in asked.csv --out asked.npy");
+    let told = folder.json("quadrat retrieve index --in vec.jsonl --vectors vec --kind dense --out dense/ --json");
+    assert_eq!((&told["documents"], &told["columns"]), (&3.into(), &2.into()));
+    let line = "quadrat retrieve search --index dense --queries queries.tsv --vectors asked.npy --json";
+    let second = |told: &Value| -> Vec<String> {
+        let hits = told["results"][1]["hits"].as_array().unwrap();
+        hits.iter().map(|hit| hit["document"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(second(&folder.json(line)), ["b", "c", "a"]);
+    folder.ok("quadrat retrieve add --index dense --in more-vec.jsonl --vectors vec");
+    assert_eq!(second(&folder.json(line)), ["d", "b", "c", "a"]);
+    folder.ok("quadrat retrieve delete --index dense --ids gone-vec.txt");
+    assert_eq!(second(&folder.json(line)), ["d", "c", "a"]);
+    // Negatives of each index: what is found and not relevant.
+    let mine = "quadrat retrieve mine --queries queries.tsv --qrels qrels.txt --k 2 --out negatives.jsonl";
+    folder.ok(&format!("{mine} --index dense/ --vectors asked.npy"));
+    let lines: Vec<Value> = folder.read("negatives.jsonl").lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "the third question has no relevant document");
+    assert_eq!(lines[0], serde_json::json!({"query-id": "q1", "positives": ["a"], "negatives": ["c", "d"]}));
+    assert_eq!(lines[1]["negatives"], serde_json::json!(["d", "a"]));
+    folder.write("qrels.txt", "q1 0 d1 1\n");
+    let told = folder.json(&format!("{mine} --index index --json"));
+    assert_eq!((&told["queries"], &told["left_out"], &told["short"]), (&1.into(), &2.into(), &1.into()));
+    for (line, part) in [
+        ("search --index dense --query boats", "name its folder"),
+        ("search --index dense --query boats --encoder nowhere", "nowhere"),
+        ("search --index dense --queries queries.tsv --vectors asked.npy --prf rm3", "this one holds vectors"),
+        ("search --index index --query boats --vectors asked.npy", "this one holds words"),
+        ("add --index index --in docs.jsonl --vectors vec", "--kind dense"),
+        ("add --index dense --in docs.jsonl", "--encoder"),
+        ("index --in vec.jsonl --vectors vec --kind dense --k1 1 --out other", "--kind bm25"),
+        ("index --in vec.jsonl --vectors asked.npy --kind bm25 --text id --out other", "--kind dense"),
+        ("index --in more-vec.jsonl --vectors asked.npy --kind dense --out other", "asked.npy"),
+        ("mine --queries queries.tsv --qrels qrels.txt --index index --k 0 --out other", "--k"),
+    ] {
+        let message = folder.fails(&format!("quadrat retrieve {line}"));
+        assert!(message.contains(part), "{line}\n{message}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{encoder, roles, work};
 use crate::args::Run;
-use crate::output::{Reply, check_place, count, seconds};
+use crate::output::{Reply, check_place, count, seconds, write_json};
 use crate::reading::Reading;
 use clap::Args;
 use quadrat::data::write_matrix;
@@ -10,7 +10,7 @@ use quadrat::nn::text::Vectors;
 use quadrat::select::Needs;
 use quadrat::{Error, PoolColumns, Progress, Result, checkpoint};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Args, Debug)]
@@ -50,6 +50,11 @@ pub fn run(args: &Embed, progress: &dyn Progress) -> Result<Reply> {
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
     write_matrix(&args.out, rows.view())?;
+    // An index of these vectors asks its questions with the same encoder.
+    let model = std::path::absolute(&args.encoder).map_err(|e| Error::io(&args.encoder, e))?;
+    let mut beside = args.out.clone().into_os_string();
+    beside.push(".json");
+    write_json(Path::new(&beside), &json!({ "encoder": model, "input": table.name(), "text": columns.text }))?;
     uses.warnings.extend(notes);
     let speed = tokens as f64 / took.max(1e-9);
     let mut text = format!(

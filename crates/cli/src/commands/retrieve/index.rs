@@ -1,12 +1,12 @@
 //! `quadrat retrieve index`, `add` and `delete`: texts into an index, and out of it.
 
-use super::documents::{self, Documents, Fields};
+use super::documents::{self, DocumentVectors, Documents, Fields};
 use crate::args::Run;
 use crate::output::{Reply, bytes, count, seconds};
 use crate::parameters::Declared;
 use crate::reading::Reading;
 use clap::{Args, ValueEnum};
-use quadrat::retrieval::{Analyser, Bm25, Index, Kind, Setup, Writer};
+use quadrat::retrieval::{Analyser, Bm25, Document, Index, Kind, Setup, VectorIndex, VectorWriter, Writer};
 use quadrat::{Error, Progress, Result, check_vacant, checkpoint, write_atomic_folder};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub struct MakeIndex {
     #[arg(long, value_enum, default_value_t = By::Bm25)]
     pub kind: By,
     #[command(flatten)]
+    pub vectors: DocumentVectors,
+    #[command(flatten)]
     pub analyser: Declared<Analyser>,
     #[command(flatten)]
     pub bm25: Declared<Bm25>,
@@ -38,8 +40,10 @@ pub struct MakeIndex {
 /// Kinds of indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
-    /// The words of their texts.
+    /// The words of their texts
     Bm25,
+    /// Vectors, by inner product
+    Dense,
 }
 
 #[derive(Args, Debug)]
@@ -52,6 +56,8 @@ pub struct Add {
     pub input: String,
     #[command(flatten)]
     pub fields: Fields,
+    #[command(flatten)]
+    pub vectors: DocumentVectors,
     #[command(flatten)]
     pub run: Run,
     #[command(flatten)]
@@ -74,53 +80,99 @@ pub struct Delete {
 pub fn make(args: &MakeIndex, progress: &dyn Progress) -> Result<Reply> {
     check_vacant(&args.out)?;
     args.bm25.check_effect()?;
-    let By::Bm25 = args.kind;
-    let kind = Kind::Bm25 { analyser: args.analyser.settings()?, bm25: args.bm25.settings()? };
     let started = Instant::now();
-    let Documents { id, text, all } = documents::read(&args.input, &args.reading, &args.fields, None)?;
-    let added = all.len();
-    let empty = all.iter().filter(|document| document.text.trim().is_empty()).count();
-    let index = write_atomic_folder(&args.out, |folder| {
-        let mut writer = Writer::create(folder, Setup { kind, id, text })?;
-        add_all(&mut writer, all, progress)?;
-        writer.commit()
-    })?;
-    let said = format!("{} documents", count(added));
-    Ok(reply(&args.out, &index, said, started, json!({ "added": added, "empty": note_empty(empty) })))
+    let bm25 = args.bm25.settings()?;
+    let analyser = args.analyser.settings()?;
+    match args.kind {
+        By::Bm25 => {
+            args.vectors.check_none()?;
+            let Documents { id, text, all } = documents::read(&args.input, &args.reading, &args.fields, None)?;
+            let (added, empty) = (all.len(), note_empty(&all));
+            let index = write_atomic_folder(&args.out, |folder| {
+                let mut writer = Writer::create(folder, Setup { kind: Kind::Bm25 { analyser, bm25 }, id, text })?;
+                add_all(&mut writer, all, progress)?;
+                writer.commit()
+            })?;
+            let size = Size::of_words(&index);
+            Ok(size.reply(
+                &args.out,
+                format!("{} documents", count(added)),
+                started,
+                json!({ "added": added, "empty": empty }),
+            ))
+        }
+        By::Dense => {
+            let idle = args.bm25.any().or(args.analyser.any());
+            if let Some(option) = idle {
+                return Err(Error::input("option", format!("`--{option}`"), "it belongs to --kind bm25"));
+            }
+            let read = args.vectors.read((&args.input, &args.reading), &args.fields, None, None, progress)?;
+            let (added, columns) = read.rows.dim();
+            let kind = Kind::Dense { columns, encoder: read.encoder };
+            let index = write_atomic_folder(&args.out, |folder| {
+                let mut writer = VectorWriter::create(folder, Setup { kind, id: read.id, text: read.text })?;
+                writer.add(read.ids, read.rows)?;
+                writer.commit()
+            })?;
+            let size = Size::of_vectors(&index);
+            Ok(size.reply(&args.out, format!("{} documents", count(added)), started, json!({ "added": added })))
+        }
+    }
 }
 
 /// Adds documents to an index.
 pub fn add(args: &Add, progress: &dyn Progress) -> Result<Reply> {
     let started = Instant::now();
-    let mut writer = Writer::open(&args.index)?;
-    let Setup { id, text, .. } = writer.setup().clone();
-    let documents = documents::read(&args.input, &args.reading, &args.fields, Some((&id, &text)))?.all;
-    let added = documents.len();
-    let empty = documents.iter().filter(|document| document.text.trim().is_empty()).count();
-    add_all(&mut writer, documents, progress)?;
-    let index = writer.commit()?;
-    let said = format!("{} documents added", count(added));
-    Ok(reply(&args.index, &index, said, started, json!({ "added": added, "empty": note_empty(empty) })))
+    let setup = Setup::read(&args.index)?;
+    let usual = Some((setup.id.as_str(), setup.text.as_slice()));
+    let said = |added: usize| format!("{} documents added", count(added));
+    match &setup.kind {
+        Kind::Bm25 { .. } => {
+            args.vectors.check_none()?;
+            let mut writer = Writer::open(&args.index)?;
+            let documents = documents::read(&args.input, &args.reading, &args.fields, usual)?.all;
+            let (added, empty) = (documents.len(), note_empty(&documents));
+            add_all(&mut writer, documents, progress)?;
+            let size = Size::of_words(&writer.commit()?);
+            Ok(size.reply(&args.index, said(added), started, json!({ "added": added, "empty": empty })))
+        }
+        Kind::Dense { encoder, .. } => {
+            let mut writer = VectorWriter::open(&args.index)?;
+            let file = (args.input.as_str(), &args.reading);
+            let read = args.vectors.read(file, &args.fields, usual, encoder.as_deref(), progress)?;
+            let added = read.ids.len();
+            writer.add(read.ids, read.rows)?;
+            let size = Size::of_vectors(&writer.commit()?);
+            Ok(size.reply(&args.index, said(added), started, json!({ "added": added })))
+        }
+    }
 }
 
 /// Deletes documents from an index.
 pub fn delete(args: &Delete) -> Result<Reply> {
     let started = Instant::now();
-    let mut writer = Writer::open(&args.index)?;
-    let (mut deleted, mut unknown) = (0, Vec::new());
-    for id in names(&args.ids)?.lines().map(str::trim).filter(|id| !id.is_empty()) {
-        if writer.delete(id)? {
-            deleted += 1;
-        } else {
-            unknown.push(id.to_owned());
+    let names = names(&args.ids)?;
+    let names = || names.lines().map(str::trim).filter(|id| !id.is_empty());
+    let mut unknown: Vec<&str> = Vec::new();
+    let mut deleted = 0;
+    let mut told = |id, done: bool| if done { deleted += 1 } else { unknown.push(id) };
+    let size = match Setup::read(&args.index)?.kind {
+        Kind::Bm25 { .. } => {
+            let mut writer = Writer::open(&args.index)?;
+            names().try_for_each(|id| writer.delete(id).map(|done| told(id, done)))?;
+            Size::of_words(&writer.commit()?)
         }
-    }
+        Kind::Dense { .. } => {
+            let mut writer = VectorWriter::open(&args.index)?;
+            names().try_for_each(|id| writer.delete(id).map(|done| told(id, done)))?;
+            Size::of_vectors(&writer.commit()?)
+        }
+    };
     if let Some(first) = unknown.first() {
         eprintln!("quadrat: note: {} of the names are no document's, such as `{first}`", count(unknown.len()));
     }
-    let index = writer.commit()?;
-    let said = format!("{} documents deleted", count(deleted));
-    Ok(reply(&args.index, &index, said, started, json!({ "deleted": deleted, "unknown": unknown })))
+    let value = json!({ "deleted": deleted, "unknown": unknown });
+    Ok(size.reply(&args.index, format!("{} documents deleted", count(deleted)), started, value))
 }
 
 /// A file of names.
@@ -136,11 +188,7 @@ pub fn names(path: &Path) -> Result<String> {
 /// Documents between two looks at the progress.
 const BLOCK: usize = 1 << 14;
 
-fn add_all(
-    writer: &mut Writer,
-    mut documents: Vec<quadrat::retrieval::Document>,
-    progress: &dyn Progress,
-) -> Result<()> {
+fn add_all(writer: &mut Writer, mut documents: Vec<Document>, progress: &dyn Progress) -> Result<()> {
     progress.begin("indexing", Some(documents.len() as u64));
     while !documents.is_empty() {
         checkpoint(progress)?;
@@ -153,34 +201,76 @@ fn add_all(
     Ok(())
 }
 
-fn note_empty(empty: usize) -> usize {
+fn note_empty(documents: &[Document]) -> usize {
+    let empty = documents.iter().filter(|document| document.text.trim().is_empty()).count();
     if empty > 0 {
         eprintln!("quadrat: note: {} documents have no text: no query finds them", count(empty));
     }
     empty
 }
 
-fn reply(folder: &Path, index: &Index, said: String, started: Instant, mut value: Value) -> Reply {
-    let took = started.elapsed().as_secs_f64();
-    let (postings, all) = index.size();
-    let text = format!(
-        "{said} in {}\n{}: {} documents of {:.1} words on average, {} postings in {}, {} in all, {} segments\n",
-        seconds(took),
-        folder.display(),
-        count(index.len()),
-        index.mean_length(),
-        count(index.postings()),
-        bytes(postings as f64),
-        bytes(all as f64),
-        index.segments(),
-    );
-    value["index"] = json!(folder);
-    value["documents"] = index.len().into();
-    value["mean_length"] = index.mean_length().into();
-    value["postings"] = index.postings().into();
-    value["posting_bytes"] = postings.into();
-    value["bytes"] = all.into();
-    value["segments"] = index.segments().into();
-    value["seconds"] = took.into();
-    Reply::new(text, value)
+/// What an index has come to.
+struct Size {
+    /// Documents, segments, bytes, and what else there is to say of it.
+    documents: usize,
+    segments: usize,
+    bytes: usize,
+    more: String,
+    value: Value,
+}
+
+impl Size {
+    fn of_words(index: &Index) -> Size {
+        let (postings, bytes_of_postings) = (index.postings(), index.size().0);
+        Size {
+            documents: index.len(),
+            segments: index.segments(),
+            bytes: index.size().1,
+            more: format!(
+                "of {:.1} words on average, {} postings in {}",
+                index.mean_length(),
+                count(postings),
+                bytes(bytes_of_postings as f64)
+            ),
+            value: json!({
+                "kind": "bm25",
+                "mean_length": index.mean_length(),
+                "postings": postings,
+                "posting_bytes": bytes_of_postings,
+            }),
+        }
+    }
+
+    fn of_vectors(index: &VectorIndex) -> Size {
+        Size {
+            documents: index.len(),
+            segments: index.segments(),
+            bytes: index.size(),
+            more: format!("of {} numbers each", count(index.columns())),
+            value: json!({ "kind": "dense", "columns": index.columns(), "encoder": index.encoder() }),
+        }
+    }
+
+    fn reply(self, folder: &Path, said: String, started: Instant, value: Value) -> Reply {
+        let Size { documents, segments, bytes: all, more, value: mut told } = self;
+        let took = started.elapsed().as_secs_f64();
+        let text = format!(
+            "{said} in {}\n{}: {} documents {more}, {} in all, {} segment{}\n",
+            seconds(took),
+            folder.display(),
+            count(documents),
+            bytes(all as f64),
+            segments,
+            if segments == 1 { "" } else { "s" },
+        );
+        if let (Value::Object(told), Value::Object(value)) = (&mut told, value) {
+            told.extend(value);
+        }
+        told["index"] = json!(folder);
+        told["documents"] = documents.into();
+        told["bytes"] = all.into();
+        told["segments"] = segments.into();
+        told["seconds"] = took.into();
+        Reply::new(text, told)
+    }
 }

@@ -7,6 +7,8 @@ mod embed;
 mod eval;
 mod index;
 mod judging;
+mod mine;
+mod opened;
 mod search;
 
 use super::with_terminal;
@@ -18,6 +20,7 @@ use compare::Compare;
 use embed::Embed;
 use eval::Eval;
 use index::{Add, Delete, MakeIndex};
+use mine::Mine;
 use quadrat::Result;
 use search::SearchIndex;
 
@@ -35,6 +38,8 @@ pub enum Retrieve {
     /// Texts -> a vector each, by a sentence encoder
     #[cfg(feature = "networks")]
     Embed(Embed),
+    /// Questions and their relevant documents -> documents that look relevant and are not, to train on
+    Mine(Mine),
     /// A run and judgements -> how good the run is
     Eval(Eval),
     /// Runs and judgements -> which run is better, and whether by more than chance
@@ -51,6 +56,7 @@ impl Retrieve {
             Retrieve::Search(args) => &args.run,
             #[cfg(feature = "networks")]
             Retrieve::Embed(args) => &args.run,
+            Retrieve::Mine(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
             Retrieve::Compare(args) => &args.run,
         }
@@ -64,6 +70,7 @@ impl Retrieve {
             Retrieve::Search(args) => search::run(args, terminal),
             #[cfg(feature = "networks")]
             Retrieve::Embed(args) => embed::run(args, terminal),
+            Retrieve::Mine(args) => mine::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
             Retrieve::Compare(args) => compare::run(args, terminal),
         })

@@ -1,12 +1,13 @@
 //! `quadrat retrieve search`: the documents that questions ask for.
 
 use super::index::names;
+use super::opened::{Asked, Opened, Vectors};
 use crate::args::Run;
 use crate::output::{Reply, check_place, count, seconds, table};
 use crate::parameters::{choice, with_parameters};
 use clap::Args;
-use quadrat::data::trec::{check_id, read_queries, write_run};
-use quadrat::retrieval::{Hit, Index, Query, Search, Strategy, feedback};
+use quadrat::data::trec::{check_id, write_run};
+use quadrat::retrieval::{Hit, Search, Strategy, feedback};
 use quadrat::{Error, Progress, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub struct SearchIndex {
     /// Many questions: lines of an id, a tab and a text, or JSON Lines with `_id` and `text`
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,
+    #[command(flatten)]
+    pub vectors: Vectors,
     /// Documents for each question, at most
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub k: usize,
@@ -57,11 +60,11 @@ pub fn run(args: &SearchIndex, progress: &dyn Progress) -> Result<Reply> {
     });
     let prf = prf.transpose()?;
     let asked = match (&args.query, &args.queries) {
-        (Some(text), _) => vec![("1".to_owned(), text.clone())],
-        (None, Some(file)) => read_queries(file, progress)?,
+        (Some(text), _) => Asked::one(text, &args.vectors),
+        (None, Some(file)) => Asked::read(file, &args.vectors, progress)?,
         (None, None) => return Err(Error::input("--query", "nothing", "ask something, or name a file of --queries")),
     };
-    let index = Index::open(&args.index)?;
+    let index = Opened::open(&args.index)?;
     let only = args.only.as_ref().map(|path| names(path)).transpose()?;
     let only = only.as_ref().map(|text| {
         let ids = text.lines().map(str::trim).filter(|id| !id.is_empty()).collect();
@@ -71,27 +74,31 @@ pub fn run(args: &SearchIndex, progress: &dyn Progress) -> Result<Reply> {
         }
         set
     });
-    let queries: Vec<Query> = asked.iter().map(|(_, text)| index.query(text)).collect();
     let how = Search { strategy: args.strategy, only: only.as_ref() };
     let started = Instant::now();
-    let found = match &prf {
-        Some(prf) => feedback::search(&index, &queries, prf.as_ref(), args.k, how, progress)?,
-        None => index.search_all(&queries, args.k, how, progress)?,
+    let found = match (&prf, &index) {
+        (None, _) => index.search(&asked, args.k, how, progress)?,
+        (Some(prf), Opened::Words(words)) => {
+            feedback::search(words, &asked.words(words)?, prf.as_ref(), args.k, how, progress)?
+        }
+        (Some(_), Opened::Vectors(_)) => {
+            return Err(Error::input("option", "`--prf`", "an index of words; this one holds vectors"));
+        }
     };
     let took = started.elapsed().as_secs_f64();
     if let Some(out) = &args.out {
-        let lines = asked
-            .iter()
-            .zip(&found)
-            .flat_map(|((query, _), hits)| hits.iter().map(|hit| (query.as_str(), index.id(hit.document), hit.score)));
+        let lines =
+            asked.named.iter().zip(&found).flat_map(|((query, _), hits)| {
+                hits.iter().map(|hit| (query.as_str(), index.id(hit.document), hit.score))
+            });
         write_run(out, &args.tag, lines)?;
     }
-    Ok(Answer { args, index: &index, asked: &asked, found: &found, took }.reply())
+    Ok(Answer { args, index: &index, asked: &asked.named, found: &found, took }.reply())
 }
 
 struct Answer<'a> {
     args: &'a SearchIndex,
-    index: &'a Index,
+    index: &'a Opened,
     asked: &'a [(String, String)],
     found: &'a [Vec<Hit>],
     took: f64,
@@ -116,7 +123,7 @@ impl Answer<'_> {
         }
         if !nothing.is_empty() {
             text.push_str(&match &args.queries {
-                None => "no document has one of these words\n".to_owned(),
+                None => "nothing was found\n".to_owned(),
                 Some(_) => format!("{} questions found nothing, such as {}\n", count(nothing.len()), nothing[0]),
             });
         }
