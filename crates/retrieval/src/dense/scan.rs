@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Rows of a block: with some hundred columns they stay in the second cache. A multiple of six, which are multiplied together.
 pub const BLOCK: usize = 96;
 /// Queries that pass over the rows together.
-const TOGETHER: usize = 8 * PANEL;
+pub const TOGETHER: usize = 8 * PANEL;
 
 /// Rows that can be had as single precision.
 pub trait Stored: Sync {
