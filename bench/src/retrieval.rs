@@ -26,9 +26,11 @@ fn rankings(settings: &Settings) -> Result<Figures> {
     let measures = names.iter().map(|name| Measure::parse(name)).collect::<Result<Vec<_>>>()?;
     let (means, mut figures) = measure(|| {
         let ranked = judgements.ranked(&run);
+        let queries = 0..judgements.queries().len() as u32;
+        let levels = queries.map(|query| judgements.of(query).map(|(_, level)| level).collect());
+        let levels: Vec<Vec<i32>> = levels.collect();
         let mean = |measure: &Measure| {
-            let queries = (0..).zip(&ranked);
-            let values = queries.map(|(query, ranked)| measure.of(ranked, judgements.levels(query)));
+            let values = ranked.iter().zip(&levels).map(|(ranked, levels)| measure.of(ranked, levels));
             values.sum::<f64>() / ranked.len() as f64
         };
         Ok(measures.iter().map(mean).collect::<Vec<f64>>())

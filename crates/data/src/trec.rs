@@ -26,7 +26,7 @@ use table::{Table, fields};
 pub struct Run(Table<f32>);
 
 impl Run {
-    /// Reads a run; blank lines are skipped. The file's text and 20 bytes a line stay in memory. O(lines x log of a query's lines),
+    /// Reads a run; blank lines are skipped. The file's text and 16 bytes a line stay in memory. O(lines x log of a query's lines),
     /// shared by the threads.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Run {
                 .map_err(|found| format!("{found} fields; a run has six: query Q0 document rank score name"))?;
             let value = score.parse::<f64>().ok().filter(|value| !value.is_nan());
             let value = value.ok_or_else(|| format!("the score `{score}` is no number"))?;
-            Ok(Some((query, document, value as f32)))
+            Ok((query, document, value as f32))
         })?;
         Ok(Run(table.ordered(|(one, a), (other, b)| {
             let by_score = b.partial_cmp(&a).unwrap_or(Ordering::Equal);
@@ -55,7 +55,7 @@ impl Run {
 
     /// The documents and scores of a query, best first.
     pub fn of(&self, query: u32) -> impl ExactSizeIterator<Item = (&str, f32)> {
-        self.0.of_query(query)
+        self.0.of(query)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which documents are relevant.
 
-use super::table::{Span, Table, fields, filled};
+use super::table::{Said, Table, fields};
 use super::{Ids, Run, text};
 use quadrat_core::{Error, Progress, Result};
 use rayon::prelude::*;
@@ -48,7 +48,7 @@ impl Judgements {
     /// - JSON Lines with the keys `query-id`, `corpus-id` and `score`.
     ///
     /// A folder is one of BEIR's: its `qrels/test.tsv`, or what else is in `qrels/` if it is alone there. Blank lines are
-    /// skipped. The file's text and 20 bytes a line stay in memory.
+    /// skipped. The file's text and 16 bytes a line stay in memory.
     ///
     /// # Errors
     /// A file that cannot be read or is no UTF-8; none or several in a folder; no judgement; with its number, a line of another
@@ -57,9 +57,9 @@ impl Judgements {
         let file = if path.is_dir() { in_folder(path)? } else { path.to_path_buf() };
         let name = file.display().to_string();
         let text = text(&file, &name, progress)?;
-        let first = filled(&text).next().map_or("", |(_, line)| line.trim_ascii_start());
+        let first = text.trim_ascii_start().lines().next().unwrap_or_default();
         let table = if first.starts_with('{') {
-            from_json(&name, &text)?
+            Table::read(&name, by_tabs_from_json(&name, &text)?, |line| level(by_tabs(line)?))?
         } else if first.matches('\t').count() == 2 {
             let text = without_names(text);
             Table::read(&name, text, |line| level(by_tabs(line)?))?
@@ -79,12 +79,7 @@ impl Judgements {
 
     /// The documents and levels of a query, in the file's order.
     pub fn of(&self, query: u32) -> impl ExactSizeIterator<Item = (&str, i32)> {
-        self.0.of_query(query)
-    }
-
-    /// The levels of a query.
-    pub fn levels(&self, query: u32) -> &[i32] {
-        self.0.values(query)
+        self.0.of(query)
     }
 
     /// For each judged query the levels of the documents that the run has for it, best first, where they are judged; nothing
@@ -99,26 +94,30 @@ impl Judgements {
     }
 }
 
-/// What a line says: query, document and value, or why it cannot be read.
-type Said<'a> = std::result::Result<Option<(&'a str, &'a str, i32)>, String>;
-
-fn level<'a>([query, document, level]: [&'a str; 3]) -> Said<'a> {
+fn level([query, document, level]: [&str; 3]) -> Said<'_, i32> {
     let value = level.parse::<i32>().map_err(|_| format!("the level `{level}` is no whole number"))?;
-    Ok(Some((query, document, value)))
+    Ok((query, document, value))
 }
 
-fn from_json(name: &str, text: &str) -> Result<Table<i32>> {
-    // Ids may be spelt with escapes: they are collected in a text of their own.
-    let mut ids = String::new();
-    let mut lines = Vec::new();
-    for (number, line) in filled(text) {
-        let Judgement { query, document, score } = serde_json::from_str(line).map_err(|e| {
-            let want = "a judgement is {\"query-id\": ID, \"corpus-id\": ID, \"score\": WHOLE NUMBER}";
-            Error::data(name, number as u64, format!("{e}; {want}"))
-        })?;
-        lines.push((number, Span::push(&mut ids, &query.text()), Span::push(&mut ids, &document.text()), score));
+/// Lines of JSON as a table between tabs, line for line.
+fn by_tabs_from_json(name: &str, text: &str) -> Result<String> {
+    let mut table = String::with_capacity(text.len());
+    for (number, line) in (1..).zip(text.lines()) {
+        if !line.trim_ascii().is_empty() {
+            let fail = |why: String| Error::data(name, number, why);
+            let Judgement { query, document, score } = serde_json::from_str(line).map_err(|e| {
+                let want = "a judgement is {\"query-id\": ID, \"corpus-id\": ID, \"score\": WHOLE NUMBER}";
+                fail(format!("{e}; {want}"))
+            })?;
+            let (query, document) = (query.text(), document.text());
+            if [&query, &document].iter().any(|id| id.contains(['\t', '\n', '\r'])) {
+                return Err(fail("an id has no tabs and no line breaks".to_owned()));
+            }
+            table.push_str(&format!("{query}\t{document}\t{score}"));
+        }
+        table.push('\n');
     }
-    Table::of(name, ids, lines)
+    Ok(table)
 }
 
 /// BEIR's line of names above the columns becomes a blank one, so that lines keep their numbers.

@@ -19,136 +19,129 @@ pub struct Table<T> {
     pub queries: Ids,
     /// Where each query's lines end.
     ends: Vec<usize>,
-    documents: Vec<Span>,
-    values: Vec<T>,
+    lines: Vec<Line<T>>,
 }
 
-/// A part of a text.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Span {
+/// Where the id of a document stands in the text, and its value: 16 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Line<T> {
     start: usize,
     length: u32,
+    value: T,
 }
 
-impl Span {
-    /// Where `part`, which is a part of `text`, stands in it.
-    fn of(text: &str, part: &str) -> Span {
-        Span { start: part.as_ptr() as usize - text.as_ptr() as usize, length: part.len() as u32 }
-    }
-
-    /// Appends a text.
-    pub fn push(text: &mut String, part: &str) -> Span {
-        let start = text.len();
-        text.push_str(part);
-        Span { start, length: part.len() as u32 }
-    }
-
-    fn within(self, text: &str) -> &str {
-        &text[self.start..self.start + self.length as usize]
-    }
+/// Lines of a part of the text, and how many follow one another with the same query.
+struct Part<'a, T> {
+    lines: Vec<Line<T>>,
+    queries: Vec<(&'a str, usize)>,
 }
 
-/// Line number from 1, query, document and value.
-type Line<T> = (usize, Span, Span, T);
+/// What a line says: query, document and value, which are parts of it; or what is wrong.
+pub type Said<'a, T> = std::result::Result<(&'a str, &'a str, T), String>;
 
 impl<T: Copy + Send + Sync> Table<T> {
-    /// Reads the lines of a text that are not blank. `parse` gives a line's query, document and value, nothing for one to be
-    /// skipped, or what is wrong with it.
-    pub fn read(
-        file: &str,
-        text: String,
-        parse: impl for<'a> Fn(&'a str) -> std::result::Result<Option<(&'a str, &'a str, T)>, String> + Sync,
-    ) -> Result<Self> {
-        let parts = parts(&text);
-        // The lines of a part and how many it has; or an error and its line within the part.
-        let of_part = |part: &&str| {
-            let mut lines = Vec::new();
-            for (number, line) in filled(part) {
-                if let Some((query, document, value)) = parse(line).map_err(|why| (number, why))? {
-                    lines.push((number, Span::of(&text, query), Span::of(&text, document), value));
-                }
-            }
-            Ok((part.lines().count(), lines))
-        };
-        let found: Vec<std::result::Result<_, (usize, String)>> = parts.par_iter().map(of_part).collect();
-        let (mut all, mut before) = (Vec::new(), 0);
-        for part in found {
-            let (count, lines) = part.map_err(|(number, why)| Error::data(file, (before + number) as u64, why))?;
-            all.extend(
-                lines.into_iter().map(|(number, query, document, value)| (before + number, query, document, value)),
-            );
-            before += count;
-        }
-        Table::of(file, text, all)
-    }
+    /// Reads the lines of a text that are not blank. Refuses a document that comes twice for a query.
+    pub fn read(file: &str, text: String, parse: impl for<'a> Fn(&'a str) -> Said<'a, T> + Sync) -> Result<Self> {
+        let parts: Vec<Result<Part<T>>> =
+            parts(&text).into_par_iter().map(|part| read(file, &text, part, &parse)).collect();
+        // The first error of the file, whichever thread came first.
+        let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
 
-    /// Groups lines by query; refuses a document that comes twice.
-    pub fn of(file: &str, text: String, lines: Vec<Line<T>>) -> Result<Self> {
         let mut queries = Ids::default();
-        let mut last = ("", 0);
-        let mut numbered: Vec<(u32, Line<T>)> = Vec::with_capacity(lines.len());
-        for line in lines {
-            let query = line.1.within(&text);
-            // Most often it is the last line's.
-            if numbered.is_empty() || query != last.0 {
-                last = (query, queries.number(query));
+        let mut pieces: Vec<Vec<&[Line<T>]>> = Vec::new();
+        for Part { lines, queries: runs } in &parts {
+            let mut rest = lines.as_slice();
+            for (query, count) in runs {
+                let number = queries.number(query) as usize;
+                pieces.resize_with(queries.len(), Vec::new);
+                let (piece, after) = rest.split_at(*count);
+                pieces[number].push(piece);
+                rest = after;
             }
-            numbered.push((last.1, line));
         }
-        numbered.sort_by_key(|(query, _)| *query);
-        let groups: Vec<&[(u32, Line<T>)]> = numbered.chunk_by(|a, b| a.0 == b.0).collect();
-        let twice = |group: &&[(u32, Line<T>)]| {
-            let mut seen = HashMap::with_capacity(group.len());
-            group.iter().find_map(|(_, (number, query, document, _))| {
-                let first = seen.insert(document.within(&text), *number)?;
-                Some((first, *number, *query, *document))
-            })
+        let (mut lines, mut ends) = (Vec::with_capacity(parts.iter().map(|part| part.lines.len()).sum()), Vec::new());
+        for pieces in pieces {
+            pieces.into_iter().for_each(|piece| lines.extend_from_slice(piece));
+            ends.push(lines.len());
+        }
+        let table = Table { text: String::new(), queries, ends, lines };
+        let twice = |query: u32| {
+            let lines = table.lines_of(query);
+            let mut seen = HashMap::with_capacity(lines.len());
+            let ids = lines.iter().map(|line| line.document(&text));
+            ids.map(|id| (seen.insert(id, id), id)).find_map(|(first, id)| Some((query, first?, id)))
         };
-        if let Some((first, number, query, document)) = groups.par_iter().find_map_first(twice) {
-            let (query, document) = (query.within(&text), document.within(&text));
+        let twice = (0..table.ends.len() as u32).into_par_iter().find_map_first(twice);
+        if let Some((query, first, document)) = twice {
+            let (query, first) = (table.queries.get(query), line_number(&text, first));
             let why = format!("document `{document}` comes twice for query `{query}`, first in line {first}");
-            return Err(Error::data(file, number as u64, why));
+            return Err(Error::data(file, line_number(&text, document), why));
         }
-        let ends = groups.iter().scan(0, |end, group| {
-            *end += group.len();
-            Some(*end)
-        });
-        let ends = ends.collect();
-        let (documents, values) = numbered.iter().map(|(_, line)| (line.2, line.3)).unzip();
-        Ok(Table { text, queries, ends, documents, values })
+        Ok(Table { text, ..table })
     }
 
     /// With the documents of each query in another order.
     pub fn ordered(mut self, compare: impl Fn((&str, T), (&str, T)) -> Ordering + Sync) -> Self {
         let text = &self.text;
-        let in_order = |query: u32| {
-            let span = self.span(query);
-            let mut lines: Vec<(Span, T)> =
-                self.documents[span.clone()].iter().copied().zip(self.values[span].iter().copied()).collect();
-            lines.sort_unstable_by(|a, b| compare((a.0.within(text), a.1), (b.0.within(text), b.1)));
-            lines
-        };
-        let all: Vec<Vec<(Span, T)>> = (0..self.ends.len() as u32).into_par_iter().map(in_order).collect();
-        (self.documents, self.values) = all.into_iter().flatten().unzip();
+        let mut rest = self.lines.as_mut_slice();
+        let mut of_queries = Vec::with_capacity(self.ends.len());
+        let mut start = 0;
+        for end in &self.ends {
+            let (lines, after) = rest.split_at_mut(end - start);
+            of_queries.push(lines);
+            (rest, start) = (after, *end);
+        }
+        of_queries.into_par_iter().for_each(|lines| {
+            lines.sort_unstable_by(|a, b| compare((a.document(text), a.value), (b.document(text), b.value)));
+        });
         self
     }
 
-    fn span(&self, query: u32) -> std::ops::Range<usize> {
+    fn lines_of(&self, query: u32) -> &[Line<T>] {
         let query = query as usize;
         let start = if query == 0 { 0 } else { self.ends[query - 1] };
-        start..self.ends[query]
-    }
-
-    /// The values of a query.
-    pub fn values(&self, query: u32) -> &[T] {
-        &self.values[self.span(query)]
+        &self.lines[start..self.ends[query]]
     }
 
     /// The documents and values of a query.
-    pub fn of_query(&self, query: u32) -> impl ExactSizeIterator<Item = (&str, T)> {
-        let documents = self.documents[self.span(query)].iter().map(|document| document.within(&self.text));
-        documents.zip(self.values(query).iter().copied())
+    pub fn of(&self, query: u32) -> impl ExactSizeIterator<Item = (&str, T)> {
+        self.lines_of(query).iter().map(|line| (line.document(&self.text), line.value))
     }
+}
+
+/// Reads a part of a text.
+fn read<'a, T>(
+    file: &str,
+    text: &'a str,
+    part: &'a str,
+    parse: &impl for<'l> Fn(&'l str) -> Said<'l, T>,
+) -> Result<Part<'a, T>> {
+    let mut found = Part { lines: Vec::with_capacity(part.len() / 32), queries: Vec::new() };
+    for line in part.lines().filter(|line| !line.trim_ascii().is_empty()) {
+        let (query, document, value) = parse(line).map_err(|why| Error::data(file, line_number(text, line), why))?;
+        found.lines.push(Line { start: offset(text, document), length: document.len() as u32, value });
+        match found.queries.last_mut() {
+            Some((last, count)) if *last == query => *count += 1,
+            _ => found.queries.push((query, 1)),
+        }
+    }
+    Ok(found)
+}
+
+impl<T> Line<T> {
+    fn document<'a>(&self, text: &'a str) -> &'a str {
+        &text[self.start..self.start + self.length as usize]
+    }
+}
+
+/// Where a part of a text starts in it.
+fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// The number of the line, from 1, that a part of a text is in.
+fn line_number(text: &str, part: &str) -> u64 {
+    text.as_bytes()[..offset(text, part)].iter().filter(|byte| **byte == b'\n').count() as u64 + 1
 }
 
 /// Parts of a text that end with a line.
@@ -163,11 +156,6 @@ fn parts(text: &str) -> Vec<&str> {
         rest = after;
     }
     parts
-}
-
-/// The lines that are not blank, with their numbers from 1.
-pub fn filled(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    (1..).zip(text.lines()).filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
 /// The `N` fields of a line, or how many it has.

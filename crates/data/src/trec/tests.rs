@@ -80,8 +80,8 @@ fn the_forms_of_judgements_agree() {
         }
     }
     // Ids as JSON spells them.
-    let spelt = judgements("spelt", "{\"query-id\": \"\\u0071\", \"corpus-id\": \"a\\tb\", \"score\": 1}").unwrap();
-    assert_eq!(spelt.of(spelt.queries().find("q").unwrap()).next(), Some(("a\tb", 1)));
+    let spelt = judgements("spelt", "{\"query-id\": \"\\u0071\", \"corpus-id\": \"a b\", \"score\": 1}").unwrap();
+    assert_eq!(spelt.of(spelt.queries().find("q").unwrap()).next(), Some(("a b", 1)));
     let numbers = judgements("numbers", "{\"query-id\": 7, \"corpus-id\": 8, \"score\": 1}\n").unwrap();
     assert_eq!(numbers.of(numbers.queries().find("7").unwrap()).next(), Some(("8", 1)));
 }
@@ -110,6 +110,7 @@ fn what_are_no_judgements_is_refused_with_its_line() {
         (" \n", "no judgement in it"),
         ("q 0 a 1\nq 0 a 1\n", ":2: document `a` comes twice for query `q`, first in line 1"),
         ("{\"query-id\": 1}\n", ":1: missing field `corpus-id`"),
+        ("{\"query-id\": 1, \"corpus-id\": \"a\\n\", \"score\": 1}", ":1: an id has no tabs and no line breaks"),
         ("q 0 a 3000000000\n", ":1: the level"),
     ] {
         let message = judgements("bad", text).unwrap_err().to_string();

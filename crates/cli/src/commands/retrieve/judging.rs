@@ -54,7 +54,7 @@ impl Judge {
     pub fn hopeless(&self) -> Option<String> {
         let hopeless = (0..)
             .zip(self.judgements.queries().iter())
-            .filter(|(query, _)| self.judgements.levels(*query).iter().all(|level| *level <= 0));
+            .filter(|(query, _)| self.judgements.of(*query).all(|(_, level)| level <= 0));
         let names: Vec<String> = hopeless.map(|(_, name)| name.to_owned()).collect();
         let what = "judged queries without a relevant document count as 0";
         (!names.is_empty()).then(|| format!("{what}: {} ({})", count(names.len()), some(&names)))
