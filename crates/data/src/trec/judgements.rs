@@ -44,7 +44,8 @@ impl Judgements {
     /// Reads judgements, whose first line tells their form:
     ///
     /// - TREC's: query, a field that is not looked at, document and level, separated by white space;
-    /// - BEIR's: query, document and level, separated by tabs, with or without a line of names above (`qrels/test.tsv`);
+    /// - BEIR's: query, document and level, separated by tabs, with or without a line of names above, the last of
+    ///   which is `score` (`qrels/test.tsv`);
     /// - JSON Lines with the keys `query-id`, `corpus-id` and `score`.
     ///
     /// A folder is one of BEIR's: its `qrels/test.tsv`, or what else is in `qrels/` if it is alone there. Blank lines are
@@ -124,7 +125,7 @@ fn by_tabs_from_json(name: &str, text: &str) -> Result<String> {
 fn without_names(mut text: String) -> String {
     let end = text.find('\n').unwrap_or(text.len());
     let third = text[..end].rsplit('\t').next().unwrap_or_default().trim_ascii();
-    if third.starts_with(char::is_alphabetic) {
+    if third.eq_ignore_ascii_case("score") {
         text.replace_range(..end, "");
     }
     text

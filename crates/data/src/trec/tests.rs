@@ -106,6 +106,7 @@ fn what_are_no_judgements_is_refused_with_its_line() {
         ("q 0 a 1\nq b 1\n", ":2: 3 fields; a judgement has four"),
         ("q\ta\t1\nq\tb\n", ":2: 2 fields between tabs"),
         ("q\ta\t1.0\n", ":1: the level `1.0`"),
+        ("q\ta\thigh\n", ":1: the level `high`"),
         ("query-id\tcorpus-id\tscore\n", "no judgement in it"),
         (" \n", "no judgement in it"),
         ("q 0 a 1\nq 0 a 1\n", ":2: document `a` comes twice for query `q`, first in line 1"),

@@ -87,7 +87,7 @@ pub fn eligible(rows: usize, allowed: Option<&[u64]>) -> Result<usize> {
 }
 
 pub fn is_allowed(allowed: Option<&[u64]>, row: usize) -> bool {
-    allowed.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1)
+    allowed.is_none_or(|words| (words[row / 64] >> (row % 64)) & 1 == 1)
 }
 
 /// Whole blocks for the threads to share: some parts each, but long ones, since each begins without a bar.

@@ -87,9 +87,11 @@ impl Judge {
         if !run.queries().is_empty() && ranked.iter().flatten().all(Option::is_none) {
             notes.push(format!("no document of {name} is judged: do its ids belong to those of {}?", self.file));
         }
-        let of_query =
-            |measure: &Measure, query: usize| measure.of(&ranked[query], self.judgements.levels(query as u32));
-        let values = self.measures.iter().map(|(_, m)| (0..judged.len()).map(|query| of_query(m, query)).collect());
+        let levels = (0..judged.len() as u32).map(|query| self.judgements.of(query).map(|(_, level)| level).collect());
+        let levels: Vec<Vec<i32>> = levels.collect();
+        let of_queries =
+            |m: &Measure| ranked.iter().zip(&levels).map(|(ranked, levels)| m.of(ranked, levels)).collect();
+        let values = self.measures.iter().map(|(_, measure)| of_queries(measure));
         Ok(Figures { run: name, values: values.collect(), unanswered, unjudged, notes })
     }
 
