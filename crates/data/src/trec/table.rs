@@ -7,7 +7,7 @@ use super::Ids;
 use quadrat_core::{Error, Result};
 use rayon::prelude::*;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// Bytes of text that a thread reads at a time.
 const PART: usize = 1 << 20;
@@ -66,13 +66,12 @@ impl<T: Copy + Send + Sync> Table<T> {
         }
         let table = Table { text: String::new(), queries, ends, lines };
         let twice = |query: u32| {
-            let lines = table.lines_of(query);
-            let mut seen = HashMap::with_capacity(lines.len());
-            let ids = lines.iter().map(|line| line.document(&text));
-            ids.map(|id| (seen.insert(id, id), id)).find_map(|(first, id)| Some((query, first?, id)))
+            let mut seen = HashSet::with_capacity(table.lines_of(query).len());
+            table.documents(query, &text).find(|id| !seen.insert(*id)).map(|id| (query, id))
         };
         let twice = (0..table.ends.len() as u32).into_par_iter().find_map_first(twice);
-        if let Some((query, first, document)) = twice {
+        if let Some((query, document)) = twice {
+            let first = table.documents(query, &text).find(|id| *id == document).unwrap_or(document);
             let (query, first) = (table.queries.get(query), line_number(&text, first));
             let why = format!("document `{document}` comes twice for query `{query}`, first in line {first}");
             return Err(Error::data(file, line_number(&text, document), why));
@@ -101,6 +100,10 @@ impl<T: Copy + Send + Sync> Table<T> {
         let query = query as usize;
         let start = if query == 0 { 0 } else { self.ends[query - 1] };
         &self.lines[start..self.ends[query]]
+    }
+
+    fn documents<'a>(&self, query: u32, text: &'a str) -> impl Iterator<Item = &'a str> {
+        self.lines_of(query).iter().map(|line| line.document(text))
     }
 
     /// The documents and values of a query.
