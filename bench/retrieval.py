@@ -26,7 +26,7 @@ def write_rankings(folder):
             found = random.sample(ids, DOCUMENTS)
             scores = sorted((round(random.gauss(12, 3), 4) for _ in found), reverse=True)
             run.writelines(f"q{q} Q0 {d} {r} {s} bench\n" for r, (d, s) in enumerate(zip(found, scores), 1))
-            judged = set(random.sample(found, JUDGED // 2) + random.sample(ids, JUDGED // 2))
+            judged = dict.fromkeys(random.sample(found, JUDGED // 2) + random.sample(ids, JUDGED // 2))
             qrels.writelines(f"q{q} 0 {d} {random.choice([0, 0, 0, 1, 2])}\n" for d in judged)
 
 
