@@ -92,7 +92,7 @@ def steps(results, name):
 
 
 def steps_and_runs(results, name):
-    """detection, rcal: the quickest step of each side, or the whole run where there are no steps."""
+    """detection, rcal, retrieval: the quickest step of each side, or the whole run where there are no steps."""
     took = lambda side: side.get("best_seconds", side["seconds"])
     for case, run in results.items():
         if case != "machine":
@@ -155,6 +155,7 @@ SHAPES = {
     "nn_train": steps,
     "labels": steps,
     "detection": steps_and_runs,
+    "retrieval": steps_and_runs,
     "rcal": steps_and_runs,
     "sobol": sobol,
     "score": pairs,

@@ -21,6 +21,7 @@ mod nn_train;
 mod npy;
 mod numeric;
 mod pretrain;
+mod retrieval;
 mod robust;
 mod score;
 mod select;
@@ -122,6 +123,7 @@ fn run() -> Result<()> {
         nn_train::workloads(),
         numeric::workloads(),
         pretrain::workloads(),
+        retrieval::workloads(),
         robust::workloads(),
         score::workloads(),
         select::workloads(),

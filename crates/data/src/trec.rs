@@ -10,32 +10,26 @@
 mod ids;
 mod judgements;
 mod queries;
+mod table;
 
 pub use ids::Ids;
 pub use judgements::Judgements;
 pub use queries::read_queries;
 
 use crate::bytes;
-use quadrat_core::{Error, Lists, Progress, Result, write_atomic};
-use rayon::prelude::*;
-use serde::Deserialize;
+use quadrat_core::{Error, Progress, Result, write_atomic};
 use std::cmp::Ordering;
 use std::io::Write;
 use std::path::Path;
+use table::{Table, fields};
 
 /// What a system found: for each query documents with scores, best first.
 #[derive(Debug, Clone, Default)]
-pub struct Run {
-    /// The queries, in the order of their first lines.
-    pub queries: Ids,
-    /// The documents, in the order of their first lines.
-    pub documents: Ids,
-    found: Lists,
-    scores: Vec<f32>,
-}
+pub struct Run(Table<f32>);
 
 impl Run {
-    /// Reads a run; blank lines are skipped. 8 bytes a line stay in memory, and each id once.
+    /// Reads a run; blank lines are skipped. The file's text and 16 bytes a line stay in memory. O(lines x log of a query's lines),
+    /// shared by the threads.
     ///
     /// # Errors
     /// A file that cannot be read or is no UTF-8; with its number, a line of fewer or more than six fields, with a score that
@@ -43,30 +37,27 @@ impl Run {
     pub fn read(path: &Path, progress: &dyn Progress) -> Result<Run> {
         let name = path.display().to_string();
         let text = text(path, &name, progress)?;
-        let mut lines = Lines::new(&name);
-        for (number, line) in filled(&text) {
-            let [query, _, document, _, score, _] = fields(line).map_err(|found| {
-                let want = "a run has six: query Q0 document rank score name";
-                Error::data(&name, number, format!("{found} fields; {want}"))
-            })?;
+        let table = Table::read(&name, text, |line| {
+            let [query, _, document, _, score, _] = fields(line)
+                .map_err(|found| format!("{found} fields; a run has six: query Q0 document rank score name"))?;
             let value = score.parse::<f64>().ok().filter(|value| !value.is_nan());
-            let value = value.ok_or_else(|| Error::data(&name, number, format!("the score `{score}` is no number")))?;
-            lines.push(number, query, document, value as f32)?;
-        }
-        let Lines { queries, documents, mut lines, .. } = lines.grouped()?;
-        lines.par_chunk_by_mut(|a, b| a.query == b.query).for_each(|of_query| {
-            of_query.sort_unstable_by(|a, b| {
-                let by_score = b.value.partial_cmp(&a.value).unwrap_or(Ordering::Equal);
-                by_score.then_with(|| documents.get(b.document).cmp(documents.get(a.document)))
-            });
-        });
-        let (found, scores) = apart(lines);
-        Ok(Run { queries, documents, found, scores })
+            let value = value.ok_or_else(|| format!("the score `{score}` is no number"))?;
+            Ok((query, document, value as f32))
+        })?;
+        Ok(Run(table.ordered(|(one, a), (other, b)| {
+            let by_score = b.partial_cmp(&a).unwrap_or(Ordering::Equal);
+            by_score.then_with(|| other.cmp(one))
+        })))
+    }
+
+    /// The queries, in the order of their first lines.
+    pub fn queries(&self) -> &Ids {
+        &self.0.queries
     }
 
     /// The documents and scores of a query, best first.
-    pub fn of(&self, query: u32) -> (&[u32], &[f32]) {
-        (&self.found[query as usize], &self.scores[self.found.span(query as usize)])
+    pub fn of(&self, query: u32) -> impl ExactSizeIterator<Item = (&str, f32)> {
+        self.0.of(query)
     }
 }
 
@@ -101,110 +92,16 @@ pub fn check_id(what: &str, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// A line about a document of a query.
-struct Line<T> {
-    query: u32,
-    document: u32,
-    value: T,
-    number: u64,
-}
-
-/// Lines as they are read.
-struct Lines<'a, T> {
-    file: &'a str,
-    queries: Ids,
-    documents: Ids,
-    lines: Vec<Line<T>>,
-}
-
-impl<'a, T> Lines<'a, T> {
-    fn new(file: &'a str) -> Self {
-        Lines { file, queries: Ids::default(), documents: Ids::default(), lines: Vec::new() }
-    }
-
-    fn push(&mut self, number: u64, query: &str, document: &str, value: T) -> Result<()> {
-        if number > u64::from(u32::MAX) {
-            return Err(Error::data(self.file, number, format!("at most {} lines can be read", u32::MAX)));
-        }
-        // Most often it is the last line's.
-        let query = match self.lines.last() {
-            Some(last) if self.queries.get(last.query) == query => last.query,
-            _ => self.queries.number(query),
-        };
-        let document = self.documents.number(document);
-        self.lines.push(Line { query, document, value, number });
-        Ok(())
-    }
-
-    /// With the lines of each query together; refuses a document that comes twice.
-    fn grouped(mut self) -> Result<Self> {
-        self.lines.sort_by_key(|line| line.query);
-        let mut last: Vec<Option<usize>> = vec![None; self.documents.len()];
-        for (at, line) in self.lines.iter().enumerate() {
-            let before = last[line.document as usize].replace(at).map(|at| &self.lines[at]);
-            if let Some(first) = before.filter(|before| before.query == line.query) {
-                let (document, query) = (self.documents.get(line.document), self.queries.get(line.query));
-                let why =
-                    format!("document `{document}` comes twice for query `{query}`, first in line {}", first.number);
-                return Err(Error::data(self.file, line.number, why));
-            }
-        }
-        Ok(self)
-    }
-}
-
-/// Grouped lines as a list of documents for each query, and the values beside them.
-fn apart<T>(lines: Vec<Line<T>>) -> (Lists, Vec<T>) {
-    let mut lists = Lists::with_capacity(0, lines.len());
-    for of_query in lines.chunk_by(|a, b| a.query == b.query) {
-        lists.push(of_query.iter().map(|line| line.document));
-    }
-    (lists, lines.into_iter().map(|line| line.value).collect())
-}
-
-/// Ids are texts or whole numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(i64),
-}
-
-impl Id {
-    fn text(self) -> String {
-        match self {
-            Id::Text(text) => text,
-            Id::Number(number) => number.to_string(),
-        }
-    }
-}
-
 /// A whole file as text.
 fn text(path: &Path, name: &str, progress: &dyn Progress) -> Result<String> {
-    let plain = bytes::decompress(name, bytes::read(path, progress)?, progress)?;
+    let mut plain = bytes::decompress(name, bytes::read(path, progress)?, progress)?;
+    if plain.starts_with("\u{feff}".as_bytes()) {
+        plain.drain(..3);
+    }
     String::from_utf8(plain).map_err(|e| {
         let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() as u64 + 1;
         Error::data(name, line, "not UTF-8: convert the file first")
     })
-}
-
-/// The lines that are not blank, with their numbers from 1.
-fn filled(text: &str) -> impl Iterator<Item = (u64, &str)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    (1..).zip(text.lines()).filter(|(_, line)| !line.trim_ascii().is_empty())
-}
-
-/// The `N` fields of a line, or how many it has.
-fn fields<const N: usize>(line: &str) -> std::result::Result<[&str; N], usize> {
-    let mut fields = [""; N];
-    let mut found = 0;
-    for field in line.split_ascii_whitespace() {
-        if let Some(place) = fields.get_mut(found) {
-            *place = field;
-        }
-        found += 1;
-    }
-    if found == N { Ok(fields) } else { Err(found) }
 }
 
 #[cfg(test)]

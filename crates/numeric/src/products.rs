@@ -22,7 +22,15 @@ pub fn panel<T: Copy + Default>(queries: &[T], d: usize) -> Vec<T> {
 
 /// `out[i][j]` = row i . query j, for row-major `rows` of `d` values and a [`panel`]. One thread.
 ///
-/// `rows` must hold `d` values for each of `out`, and `panel` `d` x [`PANEL`].
+/// `rows` must hold `d` values for each of `out`, and `panel` `d` x [`PANEL`]. O(rows x [`PANEL`] x `d`), at the speed of a matrix product.
+///
+/// ```
+/// use quadrat_numeric::products::{PANEL, panel, products};
+/// let (rows, queries) = ([1.0, 2.0, 3.0, 4.0], [0.5, 1.0]);
+/// let mut out = [[0.0; PANEL]; 2];
+/// products(&rows, 2, &panel(&queries, 2), &mut out);
+/// assert_eq!([out[0][0], out[1][0]], [2.5, 5.5]);
+/// ```
 pub fn products(rows: &[f32], d: usize, panel: &[f32], out: &mut [[f32; PANEL]]) {
     Arch::new().dispatch(Products { rows, d, panel, out });
 }
@@ -83,10 +91,10 @@ fn tile<S: Simd, const V: usize, const R: usize>(
     }
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
     for (t, queries) in panel.chunks_exact(V).take(d).enumerate() {
-        for r in 0..R {
-            let value = simd.splat_f32s(each[r][t]);
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_f32s(value, queries[v], sums[r][v]);
+        for (row, sums) in each.iter().zip(&mut sums) {
+            let value = simd.splat_f32s(row[t]);
+            for (sum, query) in sums.iter_mut().zip(queries) {
+                *sum = simd.mul_add_f32s(value, *query, *sum);
             }
         }
     }
@@ -164,11 +172,10 @@ mod avx2 {
         }
         let mut sums = [[simd.avx._mm256_setzero_si256(); V]; R];
         for (t, queries) in panel.chunks_exact(V).take(pairs).enumerate() {
-            for r in 0..R {
-                let value = simd.avx._mm256_set1_epi32(cast(each[r][t]));
-                for v in 0..V {
-                    let products = simd.avx2._mm256_madd_epi16(value, cast(queries[v]));
-                    sums[r][v] = simd.avx2._mm256_add_epi32(sums[r][v], products);
+            for (row, sums) in each.iter().zip(&mut sums) {
+                let value = simd.avx._mm256_set1_epi32(cast(row[t]));
+                for (sum, query) in sums.iter_mut().zip(queries) {
+                    *sum = simd.avx2._mm256_add_epi32(*sum, simd.avx2._mm256_madd_epi16(value, cast(*query)));
                 }
             }
         }

@@ -1,23 +1,17 @@
 //! Which documents are relevant.
 
-use super::{Id, Lines, Run, apart, fields, filled, text};
-use crate::trec::Ids;
-use quadrat_core::{Error, Lists, Progress, Result};
+use super::table::{Said, Table, fields};
+use super::{Ids, Run, text};
+use quadrat_core::{Error, Progress, Result};
 use rayon::prelude::*;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// How relevant documents were found to be: for each query documents with levels, whole numbers of which those above 0 are
 /// relevant.
 #[derive(Debug, Clone, Default)]
-pub struct Judgements {
-    /// The queries, in the order of their first lines.
-    pub queries: Ids,
-    /// The documents, in the order of their first lines.
-    pub documents: Ids,
-    judged: Lists,
-    levels: Vec<i32>,
-}
+pub struct Judgements(Table<i32>);
 
 /// A line of JSON, with the names that BEIR's tables and the data sets of MTEB have.
 #[derive(Deserialize)]
@@ -29,15 +23,33 @@ struct Judgement {
     score: i32,
 }
 
+/// Ids are texts or whole numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Id {
+    Text(String),
+    Number(i64),
+}
+
+impl Id {
+    pub(super) fn text(self) -> String {
+        match self {
+            Id::Text(text) => text,
+            Id::Number(number) => number.to_string(),
+        }
+    }
+}
+
 impl Judgements {
     /// Reads judgements, whose first line tells their form:
     ///
     /// - TREC's: query, a field that is not looked at, document and level, separated by white space;
-    /// - BEIR's: query, document and level, separated by tabs, with or without a line of names above (`qrels/test.tsv`);
+    /// - BEIR's: query, document and level, separated by tabs, with or without a line of names above, the last of
+    ///   which is `score` (`qrels/test.tsv`);
     /// - JSON Lines with the keys `query-id`, `corpus-id` and `score`.
     ///
     /// A folder is one of BEIR's: its `qrels/test.tsv`, or what else is in `qrels/` if it is alone there. Blank lines are
-    /// skipped. 8 bytes a line stay in memory, and each id once.
+    /// skipped. The file's text and 16 bytes a line stay in memory.
     ///
     /// # Errors
     /// A file that cannot be read or is no UTF-8; none or several in a folder; no judgement; with its number, a line of another
@@ -46,64 +58,77 @@ impl Judgements {
         let file = if path.is_dir() { in_folder(path)? } else { path.to_path_buf() };
         let name = file.display().to_string();
         let text = text(&file, &name, progress)?;
-        let mut lines = Lines::new(&name);
-        let Some((head, first)) = filled(&text).next() else {
-            return Err(Error::data(name, None, "no judgement in it"));
-        };
-        if first.trim_ascii_start().starts_with('{') {
-            for (number, line) in filled(&text) {
-                let Judgement { query, document, score } = serde_json::from_str(line).map_err(|e| {
-                    let want = "a judgement is {\"query-id\": ID, \"corpus-id\": ID, \"score\": WHOLE NUMBER}";
-                    Error::data(&name, number, format!("{e}; {want}"))
-                })?;
-                lines.push(number, &query.text(), &document.text(), score)?;
-            }
+        let first = text.trim_ascii_start().lines().next().unwrap_or_default();
+        let table = if first.starts_with('{') {
+            Table::read(&name, by_tabs_from_json(&name, &text)?, |line| level(by_tabs(line)?))?
+        } else if first.matches('\t').count() == 2 {
+            let text = without_names(text);
+            Table::read(&name, text, |line| level(by_tabs(line)?))?
         } else {
-            let tabs = first.matches('\t').count() == 2;
-            for (number, line) in filled(&text) {
-                let [query, document, level] =
-                    if tabs { by_tabs(line) } else { by_space(line) }.map_err(|why| Error::data(&name, number, why))?;
-                let Ok(value) = level.parse::<i32>() else {
-                    // Names above the columns.
-                    if tabs && number == head && level.starts_with(char::is_alphabetic) {
-                        continue;
-                    }
-                    return Err(Error::data(&name, number, format!("the level `{level}` is no whole number")));
-                };
-                lines.push(number, query, document, value)?;
-            }
-        }
-        let Lines { queries, documents, lines, .. } = lines.grouped()?;
-        let (judged, levels) = apart(lines);
-        if levels.is_empty() {
+            Table::read(&name, text, |line| level(by_space(line)?))?
+        };
+        if table.queries.is_empty() {
             return Err(Error::data(name, None, "no judgement in it"));
         }
-        Ok(Judgements { queries, documents, judged, levels })
+        Ok(Judgements(table))
     }
 
-    /// The documents and levels of a query.
-    pub fn of(&self, query: u32) -> (&[u32], &[i32]) {
-        (&self.judged[query as usize], &self.levels[self.judged.span(query as usize)])
+    /// The queries, in the order of their first lines.
+    pub fn queries(&self) -> &Ids {
+        &self.0.queries
+    }
+
+    /// The documents and levels of a query, in the file's order.
+    pub fn of(&self, query: u32) -> impl ExactSizeIterator<Item = (&str, i32)> {
+        self.0.of(query)
     }
 
     /// For each judged query the levels of the documents that the run has for it, best first, where they are judged; nothing
-    /// where the run has no such query. O(lines of the run x log of a query's judgements), shared by the threads.
+    /// where the run has no such query. O(lines), shared by the threads.
     pub fn ranked(&self, run: &Run) -> Vec<Vec<Option<i32>>> {
-        let numbers: Vec<Option<u32>> = self.documents.iter().map(|document| run.documents.find(document)).collect();
         let of_query = |query: u32| {
-            let Some(answer) = run.queries.find(self.queries.get(query)) else { return Vec::new() };
-            let (documents, levels) = self.of(query);
-            let mut judged: Vec<(u32, i32)> = documents
-                .iter()
-                .zip(levels)
-                .filter_map(|(document, level)| Some((numbers[*document as usize]?, *level)))
-                .collect();
-            judged.sort_unstable();
-            let level = |document: &u32| judged.binary_search_by_key(document, |j| j.0).ok().map(|at| judged[at].1);
-            run.of(answer).0.iter().map(level).collect()
+            let Some(answer) = run.queries().find(self.queries().get(query)) else { return Vec::new() };
+            let judged: HashMap<&str, i32> = self.of(query).collect();
+            run.of(answer).map(|(document, _)| judged.get(document).copied()).collect()
         };
-        (0..self.queries.len() as u32).into_par_iter().map(of_query).collect()
+        (0..self.queries().len() as u32).into_par_iter().map(of_query).collect()
     }
+}
+
+fn level([query, document, level]: [&str; 3]) -> Said<'_, i32> {
+    let value = level.parse::<i32>().map_err(|_| format!("the level `{level}` is no whole number"))?;
+    Ok((query, document, value))
+}
+
+/// Lines of JSON as a table between tabs, line for line.
+fn by_tabs_from_json(name: &str, text: &str) -> Result<String> {
+    let mut table = String::with_capacity(text.len());
+    for (number, line) in (1..).zip(text.lines()) {
+        if !line.trim_ascii().is_empty() {
+            let fail = |why: String| Error::data(name, number, why);
+            let Judgement { query, document, score } = serde_json::from_str(line).map_err(|e| {
+                let want = "a judgement is {\"query-id\": ID, \"corpus-id\": ID, \"score\": WHOLE NUMBER}";
+                fail(format!("{e}; {want}"))
+            })?;
+            let (query, document) = (query.text(), document.text());
+            if [&query, &document].iter().any(|id| id.contains(['\t', '\n', '\r'])) {
+                return Err(fail("an id has no tabs and no line breaks".to_owned()));
+            }
+            table.push_str(&format!("{query}\t{document}\t{score}"));
+        }
+        table.push('\n');
+    }
+    Ok(table)
+}
+
+/// BEIR's line of names above the columns becomes a blank one, so that lines keep their numbers.
+fn without_names(mut text: String) -> String {
+    let end = text.find('\n').unwrap_or(text.len());
+    let third = text[..end].rsplit('\t').next().unwrap_or_default().trim_ascii();
+    if third.eq_ignore_ascii_case("score") {
+        text.replace_range(..end, "");
+    }
+    text
 }
 
 fn by_space(line: &str) -> std::result::Result<[&str; 3], String> {

@@ -1,6 +1,7 @@
 //! What is asked.
 
-use super::{Id, filled, text};
+use super::judgements::Id;
+use super::text;
 use quadrat_core::{Error, Progress, Result};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -29,7 +30,7 @@ pub fn read_queries(path: &Path, progress: &dyn Progress) -> Result<Vec<(String,
     let file = if path.is_dir() { path.join("queries.jsonl") } else { path.to_path_buf() };
     let name = file.display().to_string();
     let content = text(&file, &name, progress)?;
-    let mut lines = filled(&content).peekable();
+    let mut lines = (1..).zip(content.lines()).filter(|(_, line)| !line.trim_ascii().is_empty()).peekable();
     let json = lines.peek().is_some_and(|(_, first)| first.trim_ascii_start().starts_with('{'));
     let is_head =
         |line: &str| line.split('\t').next().is_some_and(|id| NAMES.contains(&id.to_ascii_lowercase().as_str()));

@@ -29,8 +29,7 @@ fn judgements(name: &str, content: &str) -> Result<Judgements> {
 }
 
 fn ids(run: &Run, query: &str) -> Vec<String> {
-    let found = run.of(run.queries.find(query).unwrap()).0;
-    found.iter().map(|document| run.documents.get(*document).to_owned()).collect()
+    run.of(run.queries().find(query).unwrap()).map(|(document, _)| document.to_owned()).collect()
 }
 
 #[test]
@@ -40,9 +39,9 @@ fn equal_scores_are_ranked_by_id_from_the_highest() {
     // 1.00000001 is 1 in single precision, -1e300 is minus infinity.
     assert_eq!(ids(&run, "q1"), ["c", "é", "b", "a"]);
     assert_eq!(ids(&run, "q2"), ["d9", "d10"]);
-    assert_eq!(run.of(0).1, [2.0, 1.0, 1.0, 1.0]);
-    assert_eq!((run.queries.len(), run.documents.len(), run.queries.find("q3")), (2, 6, None));
-    assert!(self::run("empty", "").unwrap().queries.is_empty());
+    assert!(run.of(0).map(|(_, score)| score).eq([2.0, 1.0, 1.0, 1.0]));
+    assert_eq!((run.queries().len(), run.of(0).len(), run.queries().find("q3")), (2, 4, None));
+    assert!(self::run("empty", "").unwrap().queries().is_empty());
 }
 
 #[test]
@@ -75,13 +74,29 @@ fn the_forms_of_judgements_agree() {
         ),
     ] {
         let other = judgements(name, text).unwrap();
-        assert_eq!(other.queries.iter().collect::<Vec<_>>(), ["q1", "q2"], "{name}");
+        assert_eq!(other.queries().iter().collect::<Vec<_>>(), ["q1", "q2"], "{name}");
         for query in 0..2 {
-            assert_eq!(other.of(query), trec.of(query), "{name}");
+            assert!(other.of(query).eq(trec.of(query)), "{name}");
         }
     }
+    // Ids as JSON spells them.
+    let spelt = judgements("spelt", "{\"query-id\": \"\\u0071\", \"corpus-id\": \"a b\", \"score\": 1}").unwrap();
+    assert_eq!(spelt.of(spelt.queries().find("q").unwrap()).next(), Some(("a b", 1)));
     let numbers = judgements("numbers", "{\"query-id\": 7, \"corpus-id\": 8, \"score\": 1}\n").unwrap();
-    assert_eq!((numbers.queries.get(0), numbers.documents.get(0)), ("7", "8"));
+    assert_eq!(numbers.of(numbers.queries().find("7").unwrap()).next(), Some(("8", 1)));
+}
+
+#[test]
+fn long_files_are_read_in_parts() {
+    // Some 3 MB: line numbers count on from part to part.
+    let mut text: String =
+        (0..120_000).map(|i| format!("q{} Q0 document{i} 0 {} t\n", i % 100, (i * 7919) % 1009)).collect();
+    let run = self::run("long", &text).unwrap();
+    assert!((0..100).all(|query| run.of(query).len() == 1200));
+    assert!(run.of(3).is_sorted_by(|a, b| (a.1, a.0) > (b.1, b.0)));
+    text.push_str("q1 Q0 x 0 none t\n");
+    let message = self::run("long", &text).unwrap_err().to_string();
+    assert!(message.contains(":120001: the score"), "{message}");
 }
 
 #[test]
@@ -91,10 +106,12 @@ fn what_are_no_judgements_is_refused_with_its_line() {
         ("q 0 a 1\nq b 1\n", ":2: 3 fields; a judgement has four"),
         ("q\ta\t1\nq\tb\n", ":2: 2 fields between tabs"),
         ("q\ta\t1.0\n", ":1: the level `1.0`"),
+        ("q\ta\thigh\n", ":1: the level `high`"),
         ("query-id\tcorpus-id\tscore\n", "no judgement in it"),
         (" \n", "no judgement in it"),
         ("q 0 a 1\nq 0 a 1\n", ":2: document `a` comes twice for query `q`, first in line 1"),
         ("{\"query-id\": 1}\n", ":1: missing field `corpus-id`"),
+        ("{\"query-id\": 1, \"corpus-id\": \"a\\n\", \"score\": 1}", ":1: an id has no tabs and no line breaks"),
         ("q 0 a 3000000000\n", ":1: the level"),
     ] {
         let message = judgements("bad", text).unwrap_err().to_string();
@@ -110,11 +127,11 @@ fn a_folder_of_beir_has_its_judgements_in_qrels() {
     let read = || Judgements::read(&folder, &Silent);
     assert!(read().unwrap_err().to_string().contains("no table of judgements"));
     std::fs::write(folder.join("qrels/train.tsv"), "q\ta\t1\n").unwrap();
-    assert_eq!(read().unwrap().queries.get(0), "q");
+    assert_eq!(read().unwrap().queries().get(0), "q");
     std::fs::write(folder.join("qrels/dev.tsv"), "p\ta\t1\n").unwrap();
     assert!(read().unwrap_err().to_string().contains("2 other files in it: name one"));
     std::fs::write(folder.join("qrels/test.tsv"), "t\ta\t1\n").unwrap();
-    assert_eq!(read().unwrap().queries.get(0), "t");
+    assert_eq!(read().unwrap().queries().get(0), "t");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -128,12 +145,12 @@ fn a_written_run_is_read_back() {
         "q1 Q0 b 1 0.1 ours\nq1 Q0 a 2 0.000000001 ours\nq2 Q0 b 1 -3 ours\n"
     );
     let run = Run::read(&file.0, &Silent).unwrap();
-    assert_eq!((run.of(0).1, run.of(1).1), (&[0.1, 1e-9][..], &[-3.0][..]));
+    assert!(run.of(0).eq([("b", 0.1), ("a", 1e-9)]) && run.of(1).eq([("b", -3.0)]));
     for (tag, query, document) in [("a b", "q", "d"), ("t", "", "d"), ("t", "q", "d\u{a0}1")] {
         let message = write_run(&file.0, tag, [(query, document, 1.0)]).unwrap_err().to_string();
         assert!(message.contains("has no white space"), "{message}");
     }
-    assert_eq!(Run::read(&file.0, &Silent).unwrap().queries.len(), 2);
+    assert_eq!(Run::read(&file.0, &Silent).unwrap().queries().len(), 2);
 }
 
 #[test]
@@ -158,12 +175,10 @@ proptest! {
         let first = run(&name, &text(&lines)).unwrap();
         quadrat_core::Seed(seed).rng(0).shuffle(&mut lines);
         let second = run(&name, &text(&lines)).unwrap();
-        prop_assert_eq!(first.queries.len(), second.queries.len());
-        for query in first.queries.iter() {
+        prop_assert_eq!(first.queries().len(), second.queries().len());
+        for (number, query) in (0..).zip(first.queries().iter()) {
             prop_assert_eq!(ids(&first, query), ids(&second, query));
-        }
-        for (number, id) in (0..).zip(first.documents.iter()) {
-            prop_assert_eq!(first.documents.find(id), Some(number));
+            prop_assert_eq!(first.queries().find(query), Some(number));
         }
     }
 }

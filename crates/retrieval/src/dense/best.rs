@@ -60,8 +60,8 @@ impl Best {
 fn key(score: f32, row: u32) -> u64 {
     // -0 is equal to 0, and so are their keys.
     let bits = (score + 0.0).to_bits();
-    let rising = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    u64::from(rising) << 32 | u64::from(!row)
+    let rising = if bits >> 31 == 1 { !bits } else { bits | (1 << 31) };
+    (u64::from(rising) << 32) | u64::from(!row)
 }
 
 fn score_and_row(key: u64) -> (f32, u32) {

@@ -11,7 +11,7 @@
 //! largest upper bounds first, until the next bound is below the k-th best score.
 
 use super::best::Best;
-use super::scan::{BLOCK, eligible, explain, is_allowed, parts};
+use super::scan::{BLOCK, TOGETHER, eligible, explain, is_allowed, parts};
 use super::sieve::Sieve;
 use super::{Found, Singles, View, check, not_finite, search};
 use ndarray::ArrayView2;
@@ -165,9 +165,6 @@ impl Int8 {
         sieves.into_iter().flatten().collect()
     }
 }
-
-/// Queries that pass over the rows together.
-const TOGETHER: usize = 8 * PANEL;
 
 /// Coded queries of a panel.
 struct Queries {

@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Rows of a block: with some hundred columns they stay in the second cache. A multiple of six, which are multiplied together.
 pub const BLOCK: usize = 96;
 /// Queries that pass over the rows together.
-const TOGETHER: usize = 8 * PANEL;
+pub const TOGETHER: usize = 8 * PANEL;
 
 /// Rows that can be had as single precision.
 pub trait Stored: Sync {
@@ -87,7 +87,7 @@ pub fn eligible(rows: usize, allowed: Option<&[u64]>) -> Result<usize> {
 }
 
 pub fn is_allowed(allowed: Option<&[u64]>, row: usize) -> bool {
-    allowed.is_none_or(|words| words[row / 64] >> (row % 64) & 1 == 1)
+    allowed.is_none_or(|words| (words[row / 64] >> (row % 64)) & 1 == 1)
 }
 
 /// Whole blocks for the threads to share: some parts each, but long ones, since each begins without a bar.

@@ -127,7 +127,7 @@ impl Finished<'_> {
             run["against_first"] =
                 names().zip(against.iter().map(Against::json)).collect::<Map<String, Value>>().into();
         }
-        let per_query = judge.judgements.queries.iter().enumerate().map(|(query, name)| {
+        let per_query = judge.judgements.queries().iter().enumerate().map(|(query, name)| {
             let of = |at: usize| runs.iter().map(|run| run.values[at][query]).collect::<Vec<f64>>();
             let values: Map<String, Value> = names().enumerate().map(|(at, name)| (name, json!(of(at)))).collect();
             (name.to_owned(), values.into())
@@ -196,7 +196,7 @@ impl Finished<'_> {
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(order.into_iter().take(SHOWN).map(|query| {
             let value = |run: &Figures| four(run.values[at][query]);
-            let name = self.judge.judgements.queries.get(query as u32).to_owned();
+            let name = self.judge.judgements.queries().get(query as u32).to_owned();
             vec![name, value(&self.runs[0]), value(run), format!("{:+.4}", differences[query])]
         }));
         rows

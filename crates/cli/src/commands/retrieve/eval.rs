@@ -33,7 +33,7 @@ pub fn run(args: &Eval, progress: &dyn Progress) -> Result<Reply> {
     let mut text = format!("{} by {}: means over {} queries\n", figures.run, judge.file, count(judge.queries()));
     let means = names().zip(&figures.values).map(|(name, values)| vec![name, four(stats::mean(values))]);
     text.push_str(&table(&means.collect::<Vec<_>>(), &[1]));
-    let queries = || judge.judgements.queries.iter().enumerate();
+    let queries = || judge.judgements.queries().iter().enumerate();
     if args.per_query {
         let mut rows = vec![std::iter::once("query".to_owned()).chain(names()).collect::<Vec<_>>()];
         rows.extend(queries().map(|(at, query)| {

@@ -47,15 +47,14 @@ impl Judge {
     }
 
     pub fn queries(&self) -> usize {
-        self.judgements.queries.len()
+        self.judgements.queries().len()
     }
 
     /// Judged queries without any relevant document, in words.
     pub fn hopeless(&self) -> Option<String> {
-        let hopeless = (0..).zip(self.judgements.queries.iter()).filter(|(query, _)| {
-            let levels = self.judgements.of(*query).1;
-            levels.iter().all(|level| *level <= 0)
-        });
+        let hopeless = (0..)
+            .zip(self.judgements.queries().iter())
+            .filter(|(query, _)| self.judgements.of(*query).all(|(_, level)| level <= 0));
         let names: Vec<String> = hopeless.map(|(_, name)| name.to_owned()).collect();
         let what = "judged queries without a relevant document count as 0";
         (!names.is_empty()).then(|| format!("{what}: {} ({})", count(names.len()), some(&names)))
@@ -65,13 +64,13 @@ impl Judge {
     pub fn measure(&self, path: &Path, progress: &dyn Progress) -> Result<Figures> {
         let run = Run::read(path, progress)?;
         let name = path.display().to_string();
-        let judged = &self.judgements.queries;
+        let judged = self.judgements.queries();
         let missing = |from: &mut dyn Iterator<Item = &str>, there: &dyn Fn(&str) -> bool| -> Vec<String> {
             from.filter(|query| !there(query)).map(str::to_owned).collect()
         };
-        let unanswered = missing(&mut judged.iter(), &|query| run.queries.find(query).is_some());
-        let unjudged = missing(&mut run.queries.iter(), &|query| judged.find(query).is_some());
-        if !unjudged.is_empty() && unjudged.len() == run.queries.len() {
+        let unanswered = missing(&mut judged.iter(), &|query| run.queries().find(query).is_some());
+        let unjudged = missing(&mut run.queries().iter(), &|query| judged.find(query).is_some());
+        if !unjudged.is_empty() && unjudged.len() == run.queries().len() {
             let why = format!("none of its queries ({}) is judged in {}", some(&unjudged), self.file);
             return Err(Error::data(name, None, format!("{why}: do the two files belong together?")));
         }
@@ -85,11 +84,14 @@ impl Judge {
             let n = count(unjudged.len());
             notes.push(format!("queries of {name} without a judgement are left out: {n} ({})", some(&unjudged)));
         }
-        if !run.queries.is_empty() && ranked.iter().flatten().all(Option::is_none) {
+        if !run.queries().is_empty() && ranked.iter().flatten().all(Option::is_none) {
             notes.push(format!("no document of {name} is judged: do its ids belong to those of {}?", self.file));
         }
-        let of_query = |measure: &Measure, query: usize| measure.of(&ranked[query], self.judgements.of(query as u32).1);
-        let values = self.measures.iter().map(|(_, m)| (0..judged.len()).map(|query| of_query(m, query)).collect());
+        let levels = (0..judged.len() as u32).map(|query| self.judgements.of(query).map(|(_, level)| level).collect());
+        let levels: Vec<Vec<i32>> = levels.collect();
+        let of_queries =
+            |m: &Measure| ranked.iter().zip(&levels).map(|(ranked, levels)| m.of(ranked, levels)).collect();
+        let values = self.measures.iter().map(|(_, measure)| of_queries(measure));
         Ok(Figures { run: name, values: values.collect(), unanswered, unjudged, notes })
     }
 
