@@ -139,6 +139,7 @@ def tasks(results, name):
 
 SHAPES = {
     "numeric": with_peers,
+    "encoder": with_peers,
     "data": flat,
     "folder": pairs,
     "robust": flat,

@@ -12,7 +12,7 @@ fn folder(name: &str) -> Folder {
         concat!(
             "{\"title\": \"the red wine\", \"body\": \"is on the table\"}\n",
             "{\"title\": \"\", \"body\": null}\n",
-            "{\"title\": \"A long road\", \"body\": \"to the sea and on and on and on and on and on and on and on and on\"}\n"
+            "{\"title\": \"A long road\", \"body\": \"to the sea and on and on and on and on and on and on and on and on and on and on and on\"}\n"
         ),
     );
     folder
