@@ -1,18 +1,19 @@
-//! Measures of rankings, and exact search among vectors; peer: `bench/retrieval.py`.
+//! Measures of rankings, and exact search among vectors (peer: `bench/retrieval.py`) and words (`bench/words.py`).
 
 use crate::{Figures, Settings, Workload, measure};
 use ndarray::{Array2, Axis};
-use quadrat_core::{Error, Result, Seed, Silent};
-use quadrat_data::trec::{Judgements, Run};
+use quadrat_core::{Choice, Error, Params, Result, Seed, Settings as _, Silent};
+use quadrat_data::trec::{Judgements, Run, read_queries};
 use quadrat_retrieval::dense::{Halves, Int8, normalise, search};
 use quadrat_retrieval::measures::Measure;
+use quadrat_retrieval::{Analyser, Bm25, Document, Kind, Search, Setup, Strategy, Writer};
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
 
 /// The workloads of retrieval.
 pub fn workloads() -> Vec<Workload> {
-    vec![("rankings", rankings), ("dense", dense)]
+    vec![("rankings", rankings), ("dense", dense), ("words", words)]
 }
 
 /// `folder=PATH`: the means of four measures of `run.trec` there by `qrels.txt`; reading is timed apart.
@@ -73,6 +74,37 @@ fn dense(settings: &Settings) -> Result<Figures> {
     figures.insert("best_seconds".into(), json!(best));
     figures.insert("preparing_seconds".into(), json!(preparing));
     figures.insert("mean_score".into(), json!(sum / (batches * queries * k) as f64));
+    Ok(figures)
+}
+
+/// `folder=PATH stop=none|english k=N strategy=NAME`: `docs.tsv` there (id, tab, text) becomes an index, and each of `queries.tsv` is
+/// asked by itself, on one thread.
+fn words(settings: &Settings) -> Result<Figures> {
+    let folder = Path::new(settings.text("folder", "."));
+    let documents = read_queries(&folder.join("docs.tsv"), &Silent)?;
+    let documents: Vec<Document> = documents.into_iter().map(|(id, text)| Document { id, text }).collect();
+    let queries = read_queries(&folder.join("queries.tsv"), &Silent)?;
+    let k = settings.number("k", 10)?;
+    let stop_words = settings.text("stop", "none");
+    let analyser = Analyser::from_params(&Params::from([("stop-words", stop_words)]))?;
+    let name = settings.text("strategy", "auto");
+    let strategy = Strategy::CHOICES.iter().find(|choice| choice.name == name).map(|choice| choice.value);
+    let strategy = strategy.ok_or_else(|| Error::input("strategy", name, "use auto, taat, max-score or block-max"))?;
+    let place = std::env::temp_dir().join(format!("quadrat-bench-words-{}", std::process::id()));
+    std::fs::create_dir_all(&place).map_err(|e| Error::io(&place, e))?;
+    let start = Instant::now();
+    let mut writer = Writer::create(&place, Setup::of(Kind::Bm25 { analyser, bm25: Bm25::default() }))?;
+    writer.add(documents)?;
+    let index = writer.commit()?;
+    let indexing = start.elapsed().as_secs_f64();
+    let (found, mut figures) = measure(|| {
+        let how = Search { strategy, only: None };
+        queries.iter().map(|(_, text)| Ok(index.search(&index.query(text), k, how)?.len())).sum::<Result<usize>>()
+    })?;
+    std::fs::remove_dir_all(&place).map_err(|e| Error::io(&place, e))?;
+    figures.insert("index_seconds".into(), json!(indexing));
+    figures.insert("posting_bytes".into(), json!(index.size().0 as f64 / index.postings() as f64));
+    figures.insert("found".into(), json!(found));
     Ok(figures)
 }
 

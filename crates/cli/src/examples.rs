@@ -76,6 +76,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("predict", &["quadrat predict --model model --in builtin:iris --out predicted.csv"]),
     ("retrieve index", &["quadrat retrieve index --in docs.jsonl --id id --text title,body --kind bm25 --out texts"]),
+    (
+        "retrieve mine",
+        &["quadrat retrieve mine --queries queries.tsv --qrels judged.txt --index texts --k 1 --out negatives.jsonl"],
+    ),
     ("retrieve add", &["quadrat retrieve add --index texts --in more.jsonl"]),
     ("retrieve delete", &["quadrat retrieve delete --index texts --ids gone.txt"]),
     (

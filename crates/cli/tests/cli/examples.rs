@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "list",
     "show",
     "data list",
@@ -19,6 +19,7 @@ const VERBS: [&str; 23] = [
     "retrieve add",
     "retrieve delete",
     "retrieve search",
+    "retrieve mine",
     "retrieve eval",
     "retrieve compare",
     "retrieve embed",

@@ -17,6 +17,7 @@ pub fn write_documents(folder: &Folder) {
     folder.write("queries.tsv", "q1\tspark ignition engines\nq2\tboats\nq3\tzebra\n");
     folder.write("gone.txt", "d2\nnobody\n");
     folder.write("ids.txt", "d1\nd2\nd3\n");
+    folder.write("judged.txt", "q1 0 d1 1\nq2 0 d2 1\n");
     folder.ok("quadrat retrieve index --in docs.jsonl --id id --text title,body --kind bm25 --out index/");
 }
 
