@@ -52,7 +52,7 @@ impl Found {
 /// `allowed` leaves out rows: bit `i % 64` of its word `i / 64` says whether row `i` may be found. No rows, or none allowed, give empty
 /// lists; a `k` above their number gives all of them.
 ///
-/// Cost: O(rows x queries x columns), shared by the threads; memory 16 bytes x `k` a query and thread, for at most 128 queries at a time.
+/// Cost: O(rows x queries x columns), shared by the threads; memory at most 64 bytes x `k` a query and thread, for 128 queries at a time.
 ///
 /// # Errors
 /// A `k` of 0; vectors of different lengths, or of none; values that are not finite, scores that single precision does not hold; an

@@ -7,7 +7,7 @@
 //!
 //! and a single-precision score is off q.x by no more than its columns times 2^-24 |q| |x|. So each coded product, which is exact in
 //! whole numbers, gives a lower and an upper bound of the row's score. A row whose upper bound is below the k-th largest lower bound
-//! is not among the best k. The others, some k or 2k of them where rows look like noise, are scored as `search` does, those with the
+//! is not among the best k. The others are scored as `search` does, those with the
 //! largest upper bounds first, until the next bound is below the k-th best score.
 
 use super::best::Best;
@@ -78,8 +78,9 @@ impl Int8 {
     /// What [`search`] finds in the coded `rows`, which must be unchanged, to the bit. Rows or queries whose largest value is below
     /// 1e-10 or above 1e10 (and not 0) are searched without codes.
     ///
-    /// Cost: O(rows x queries x columns) of whole numbers, half the time of [`search`] or less, and memory traffic of a byte a value; for rows that are
-    /// hard to tell apart up to the cost of [`search`] more.
+    /// Cost: O(rows x queries x columns) of whole numbers, a quarter of the memory traffic of [`search`]. On two threads, which memory
+    /// does not hold up, a batch of 32 among a million rows of 384 columns took 0.9 of the time of [`search`].
+    /// Where many rows are hard to tell apart it takes up to the time of [`search`] more.
     ///
     /// # Errors
     /// Rows of another shape than those that were coded; as [`search`].
