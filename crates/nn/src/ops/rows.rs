@@ -10,6 +10,10 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use quadrat_numeric::vectorised;
 
+/// Inputs that are multiplied at a time. Where there are more at once, some processors' products cut sums at places that
+/// depend on the number of rows.
+const STRETCH: usize = 256;
+
 /// Into the rows of `y`: the rows of `x` times `weight`, plus `bias`. Row-major; `weight` has a row for each input, as it
 /// lies in memory where the product reads it: a third faster than a row for each output with few rows of `x`, and every
 /// sum is added in one order for any number of rows from 2 on. One row alone is added in another.
@@ -17,9 +21,13 @@ pub(crate) fn affine(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     let outputs = bias.len().max(1);
     let (rows, inputs) = (y.len() / outputs, weight.len() / outputs);
     y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias));
-    let to = MatMut::from_row_major_slice_mut(y, rows, outputs);
     let x = MatRef::from_row_major_slice(x, rows, inputs);
-    matmul(to, Accum::Add, x, MatRef::from_row_major_slice(weight, inputs, outputs), 1.0, Par::Seq);
+    for (i, weight) in weight.chunks(STRETCH * outputs).enumerate() {
+        let some = weight.len() / outputs;
+        let to = MatMut::from_row_major_slice_mut(y, rows, outputs);
+        let weight = MatRef::from_row_major_slice(weight, some, outputs);
+        matmul(to, Accum::Add, x.subcols(i * STRETCH, some), weight, 1.0, Par::Seq);
+    }
 }
 
 /// Adds `y` to `x` and normalises the rows: mean 0 and variance 1 (to which `eps` is added), then scale and shift.
@@ -124,10 +132,10 @@ mod tests {
 
     #[test]
     fn products_are_right_and_a_row_is_the_same_among_any_others() {
-        for (inputs, outputs) in [(32, 96), (33, 40), (384, 50), (1536, 24)] {
+        for (inputs, outputs) in [(32, 96), (33, 40), (384, 50), (768, 100), (1536, 24), (3072, 17)] {
             let (weight, bias, row) = (noise(inputs * outputs, 1), noise(outputs, 2), noise(inputs, 3));
             let mut known: Option<Vec<f32>> = None;
-            for rows in [2, 3, 8, 16, 29, 64, 104, 256] {
+            for rows in [2, 3, 8, 16, 29, 64, 104, 256, 512] {
                 for place in [0, rows / 2, rows - 1] {
                     let mut x = noise(rows * inputs, rows);
                     x[place * inputs..][..inputs].copy_from_slice(&row);
@@ -135,7 +143,7 @@ mod tests {
                     affine(&x, &weight, &bias, &mut y);
                     let want = product(&x, &weight, &bias);
                     let error = want.iter().zip(&y).map(|(a, b)| (a - f64::from(*b)).abs());
-                    assert!(error.fold(0.0, f64::max) < 1e-4, "{inputs} x {outputs}, {rows} rows");
+                    assert!(error.fold(0.0, f64::max) < 2e-4, "{inputs} x {outputs}, {rows} rows");
                     let own = y[place * outputs..][..outputs].to_vec();
                     assert_eq!(known.get_or_insert_with(|| own.clone()), &own, "{rows} rows, place {place}");
                 }
