@@ -1,4 +1,13 @@
-//! Find samples: exact indexes over texts and vectors, measures of what they return, and training of what ranks.
+//! Find samples: exact indexes over texts and vectors, and measures of what they return.
+//!
+//! - [`Index`] finds documents by words ([`Bm25`]), [`VectorIndex`] by vectors. Both are folders to which a [`Writer`] or
+//!   [`VectorWriter`] adds documents and from which it deletes them; what they return does not depend on that history.
+//! - [`feedback`] asks again with words of what was found first.
+//! - [`dense`] searches arrays of vectors, and mines the negatives that a retriever is trained with.
+//! - [`measures`] says how good a ranking is.
+//!
+//! Every search is exact: whatever its strategy, storage or number of threads, the same list comes back, and of equal scores the lower
+//! number first.
 
 mod analyse;
 mod bm25;

@@ -95,3 +95,26 @@ fn weights_are_those_of_the_formulas() {
     );
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// What holds for every method: bad parameters are refused, and threads change nothing.
+#[test]
+fn the_checklist_of_all_methods() {
+    let (folder, index) = index("checklist");
+    let queries: Vec<Query> = ["cat", "the cat purr", "zebra", "", "number 7"].map(|text| index.query(text)).into();
+    for card in cards() {
+        let built = build(card.slug, &Params::none()).unwrap();
+        assert_eq!(built.card(), card);
+        for (name, value) in [("documents", "0"), ("terms", "0"), ("terms", "many"), ("no-such", "1")] {
+            assert!(build(card.slug, &Params::from([(name, value)])).is_err(), "{}: {name}={value}", card.slug);
+        }
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| search(&index, &queries, built.as_ref(), 10, Search::default(), &Silent).unwrap())
+        };
+        let once = run(1);
+        assert_eq!(once, run(2), "{}", card.slug);
+        assert!(once[2].is_empty() && once[3].is_empty() && !once[4].is_empty());
+        assert!(once.iter().flatten().all(|hit| hit.score.is_finite() && hit.score > 0.0));
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
