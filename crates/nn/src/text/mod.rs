@@ -55,8 +55,8 @@ pub struct Vectors {
     pub notes: Vec<String>,
 }
 
-/// Texts between two visits to the cache.
-const BLOCK: usize = 1024;
+/// Texts between two visits to the cache: some seconds of work, which are lost when a job is stopped.
+const BLOCK: usize = 256;
 
 impl SentenceEncoder {
     /// Reads a model.
