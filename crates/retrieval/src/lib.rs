@@ -5,6 +5,7 @@ mod bm25;
 pub mod dense;
 pub mod feedback;
 mod index;
+pub mod losses;
 pub mod measures;
 mod set;
 mod store;
