@@ -8,6 +8,7 @@ mod eval;
 mod index;
 mod judging;
 mod search;
+mod train;
 
 use super::with_terminal;
 use crate::args::Run;
@@ -20,6 +21,7 @@ use eval::Eval;
 use index::{Add, Delete, MakeIndex};
 use quadrat::Result;
 use search::SearchIndex;
+use train::TrainRetriever;
 
 /// Find the documents that a question asks for: index, search, measure
 #[derive(Subcommand, Debug)]
@@ -35,6 +37,8 @@ pub enum Retrieve {
     /// Texts -> a vector each, by a sentence encoder
     #[cfg(feature = "networks")]
     Embed(Embed),
+    /// Queries, judgements and documents -> encoders that rank well
+    Train(Box<TrainRetriever>),
     /// A run and judgements -> how good the run is
     Eval(Eval),
     /// Runs and judgements -> which run is better, and whether by more than chance
@@ -51,6 +55,7 @@ impl Retrieve {
             Retrieve::Search(args) => &args.run,
             #[cfg(feature = "networks")]
             Retrieve::Embed(args) => &args.run,
+            Retrieve::Train(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
             Retrieve::Compare(args) => &args.run,
         }
@@ -64,6 +69,7 @@ impl Retrieve {
             Retrieve::Search(args) => search::run(args, terminal),
             #[cfg(feature = "networks")]
             Retrieve::Embed(args) => embed::run(args, terminal),
+            Retrieve::Train(args) => train::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
             Retrieve::Compare(args) => compare::run(args, terminal),
         })
