@@ -28,7 +28,7 @@ pub struct Loss {
 }
 
 /// The mean of ln(1 + e^-(s_a - s_b)) over all pairs of a relevant candidate a and a negative b of the same query, the pairs of all
-/// queries in one pool (STAR: Zhan et al. 2021, arXiv 2104.08051, equation 11, as its authors' program has it). 0 where there is no pair.
+/// queries in one pool (STAR: Zhan et al. 2021, arXiv 2104.08051, as its authors' program has it). 0 where there is no pair.
 ///
 /// # Errors
 /// Labels of another shape; a score that is not finite where a candidate counts.
@@ -59,7 +59,7 @@ pub enum PairWeight {
 }
 
 /// For each query the mean, over pairs of a relevant candidate a and a negative b, of the pair's weight x ln(1 + e^-(s_a - s_b));
-/// then the mean over the queries (ADORE: Zhan et al. 2021, equation 13; LambdaLoss of Burges 2010). Queries with many relevant
+/// then the mean over the queries (ADORE: Zhan et al. 2021; the weights are LambdaRank's, Burges 2010). Queries with many relevant
 /// documents count as much as others, and one without a pair counts as 0.
 ///
 /// Candidates stand in the order of the search, the best first: ranks are those places and not computed from the scores again, where

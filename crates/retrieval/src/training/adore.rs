@@ -1,7 +1,7 @@
 //! ADORE: the query encoder against the negatives that it would really return.
 //!
 //! Zhan, Mao, Liu, Guo, Zhang, Ma, "Optimizing Dense Retrieval Model Training with Hard Negatives", SIGIR 2021, arXiv 2104.08051,
-//! section 5.2, and its authors' program. The vectors of the documents are frozen, so that an index of them stays valid; every step
+//! and its authors' program. The vectors of the documents are frozen, so that an index of them stays valid; every step
 //! searches it with the query vectors of that very step, and weighs each pair of a relevant document and a negative by how much
 //! exchanging the two would move the measure.
 //!

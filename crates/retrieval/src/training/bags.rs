@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
 /// The words that an encoder knows, in the order of the alphabet, and what each weighs: its inverse document frequency,
-/// ln((1 + documents) / (1 + those with the word)) + 1.
+/// ln((1 + texts) / (1 + those with the word)) + 1.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
     words: Vec<(String, f64)>,
@@ -16,22 +16,25 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Learns the words that at least two of the texts use: a word of one text alone says nothing of any other.
+    /// Learns the words that at least two of the texts use: a word of one text alone says nothing of any other. The texts are the
+    /// documents and the queries to learn from, which may have words of their own.
     ///
     /// # Errors
     /// No such word.
-    pub fn learn(texts: &[String]) -> Result<Vocabulary> {
+    pub fn learn<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vocabulary> {
         let mut frequencies: BTreeMap<String, u32> = BTreeMap::new();
+        let mut count = 0;
         for text in texts {
+            count += 1;
             for word in counts(text).into_keys() {
                 *frequencies.entry(word).or_default() += 1;
             }
         }
-        let weight = |df: u32| ((1.0 + texts.len() as f64) / (1.0 + f64::from(df))).ln() + 1.0;
+        let weight = |df: u32| ((1.0 + f64::from(count)) / (1.0 + f64::from(df))).ln() + 1.0;
         let known = frequencies.into_iter().filter(|(_, df)| *df >= 2);
         let words: Vec<(String, f64)> = known.map(|(word, df)| (word, weight(df))).collect();
         if words.is_empty() {
-            let got = format!("no word that two of {} texts share", texts.len());
+            let got = format!("no word that two of {count} texts share");
             return Err(Error::input("texts", got, "more texts, or longer ones"));
         }
         let numbers = words.iter().zip(0..).map(|((word, _), number)| (word.clone(), number)).collect();

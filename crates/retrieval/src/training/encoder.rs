@@ -18,7 +18,7 @@ pub struct DualEncoder {
 
 impl DualEncoder {
     /// The untrained encoder: latent semantic analysis (Deerwester et al. 1990), whose words' vectors are the right singular vectors
-    /// of the documents' bags, all times one number. `dims` values a vector, of which those beyond the number of words are left out
+    /// of the documents' bags (0 for words that no document has), all times one number. `dims` values a vector, of which those beyond the number of words are left out
     /// and those beyond the rank are 0.
     ///
     /// That number makes `spread` the standard deviation of the scores of queries and documents. The losses see differences of

@@ -1,7 +1,7 @@
 //! STAR: hard negatives that were mined once, kept in check by random ones.
 //!
 //! Zhan, Mao, Liu, Guo, Zhang, Ma, "Optimizing Dense Retrieval Model Training with Hard Negatives", SIGIR 2021, arXiv 2104.08051,
-//! section 5.1, and its authors' program. Random negatives minimise the number of all wrongly ordered pairs, which hard queries
+//! and its authors' program. Random negatives minimise the number of all wrongly ordered pairs, which hard queries
 //! dominate; the hardest negatives minimise those at the top, which are bounded for each query. But negatives that another model
 //! mined are not those of the model that is trained, and alone they may harm what stands further down: hence both.
 //!

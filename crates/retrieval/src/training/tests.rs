@@ -29,7 +29,7 @@ impl Synthetic {
             queries[part].push(query.join(" "));
             relevant[part].push([document]);
         }
-        let vocabulary = Vocabulary::learn(&texts).unwrap();
+        let vocabulary = Vocabulary::learn(texts.iter().map(String::as_str)).unwrap();
         Synthetic {
             documents: vocabulary.bags(&texts),
             queries: queries.map(|texts| vocabulary.bags(&texts)),
@@ -207,5 +207,5 @@ fn what_does_not_fit_is_refused() {
     assert!(error(&[("k", "241")], "adore").contains("240 documents"));
     assert!(error(&[("alpha", "-1")], "star").contains("alpha"));
     assert!(error(&[("negatives", "lexical")], "star").contains("in-batch"));
-    assert!(Vocabulary::learn(&["a b".to_owned(), "c".to_owned()]).unwrap_err().to_string().contains("2 texts"));
+    assert!(Vocabulary::learn(["a b", "c"]).unwrap_err().to_string().contains("2 texts"));
 }

@@ -72,13 +72,14 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         eprintln!("quadrat: note: {note}");
     }
     let texts: Vec<String> = documents.all.iter().map(|document| document.text.clone()).collect();
-    let vocabulary = Vocabulary::learn(&texts)?;
+    let (train, test) = held_back(args.validation, asked.texts.len(), seed)?;
+    let known = texts.iter().chain(train.iter().map(|row| &asked.texts[*row]));
+    let vocabulary = Vocabulary::learn(known.map(String::as_str))?;
     let bags = vocabulary.bags(&texts);
     let of = |rows: &[usize]| {
         let texts: Vec<String> = rows.iter().map(|row| asked.texts[*row].clone()).collect();
         (vocabulary.bags(&texts), rows.iter().map(|row| asked.relevant[*row].iter().copied()).collect::<Lists>())
     };
-    let (train, test) = held_back(args.validation, asked.texts.len(), seed)?;
     let ((held_back, of_held_back), (taught, of_taught)) = (of(&test), of(&train));
     let task = Task { documents: &bags, queries: &taught, relevant: &of_taught };
     let measure = |encoder: &DualEncoder| {
@@ -134,6 +135,9 @@ fn check(args: &TrainRetriever) -> Result<()> {
     }
     if !(args.spread > 0.0 && args.spread.is_finite()) {
         return Err(Error::input("--spread", args.spread, "use a number above 0; 1 to 4 is usual"));
+    }
+    if !(0.0..1.0).contains(&args.validation) {
+        return Err(Error::input("--validation", args.validation, "0 to below 1"));
     }
     Ok(())
 }
