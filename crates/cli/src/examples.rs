@@ -89,6 +89,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "quadrat retrieve search --index texts --queries queries.tsv --only ids.txt --prf rm3 --out found.trec",
         ],
     ),
+    (
+        "retrieve train",
+        &[
+            "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method adore:k=50 --out encoder",
+        ],
+    ),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
     ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),

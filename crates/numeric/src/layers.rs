@@ -270,8 +270,9 @@ impl<F: Real> Adam<F> {
     }
 }
 
-/// Adam's rule for one array at step `steps` (from 1); `slope` is zero afterwards.
-fn descend<F: Real, D: Dimension>(
+/// Adam's rule for one array at step `steps` (from 1), with `first` and `second` 0 before the first; `slope` is zero afterwards. One
+/// thread. All arrays must have one shape.
+pub fn descend<F: Real, D: Dimension>(
     weights: &mut Array<F, D>,
     slope: &mut Array<F, D>,
     first: &mut Array<F, D>,

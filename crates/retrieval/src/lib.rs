@@ -14,9 +14,11 @@ mod bm25;
 pub mod dense;
 pub mod feedback;
 mod index;
+pub mod losses;
 pub mod measures;
 mod set;
 mod store;
+pub mod training;
 mod vectors;
 
 pub use analyse::{Analyser, StopWords};
@@ -29,5 +31,5 @@ pub use vectors::{VectorIndex, VectorWriter};
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
     use quadrat_core::Method;
-    std::iter::once(&Bm25::CARD).chain(feedback::cards()).collect()
+    std::iter::once(&Bm25::CARD).chain(feedback::cards()).chain(training::cards()).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "list",
     "show",
     "data list",
@@ -23,6 +23,7 @@ const VERBS: [&str; 24] = [
     "retrieve eval",
     "retrieve compare",
     "retrieve embed",
+    "retrieve train",
     "train",
     "predict",
     "eval",
@@ -42,6 +43,7 @@ fn the_examples_of_every_verb_run() {
     folder.write("choose.sh", crate::certify::CHOOSE);
     crate::retrieve::write_rankings(&folder);
     crate::search::write_documents(&folder);
+    crate::retriever::write_task(&folder);
     folder.write_encoder();
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));

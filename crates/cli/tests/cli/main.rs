@@ -25,6 +25,7 @@ mod output;
 mod pretrain_plan;
 mod reading;
 mod retrieve;
+mod retriever;
 mod rounds;
 mod sample;
 mod search;

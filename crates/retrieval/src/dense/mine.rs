@@ -77,7 +77,7 @@ fn sorted(rows: &[u32]) -> Vec<u32> {
 }
 
 /// A part of a longer job, which says itself how far it is.
-struct Within<'a>(&'a dyn Progress);
+pub struct Within<'a>(pub &'a dyn Progress);
 
 impl Progress for Within<'_> {
     fn cancelled(&self) -> bool {

@@ -10,6 +10,7 @@ mod judging;
 mod mine;
 mod opened;
 mod search;
+mod train;
 
 use super::with_terminal;
 use crate::args::Run;
@@ -23,6 +24,7 @@ use index::{Add, Delete, MakeIndex};
 use mine::Mine;
 use quadrat::Result;
 use search::SearchIndex;
+use train::TrainRetriever;
 
 /// Find the documents that a question asks for: index, search, measure
 #[derive(Subcommand, Debug)]
@@ -40,6 +42,8 @@ pub enum Retrieve {
     Embed(Embed),
     /// Questions and their relevant documents -> documents that look relevant and are not, to train on
     Mine(Mine),
+    /// Queries, judgements and documents -> encoders that rank well
+    Train(Box<TrainRetriever>),
     /// A run and judgements -> how good the run is
     Eval(Eval),
     /// Runs and judgements -> which run is better, and whether by more than chance
@@ -57,6 +61,7 @@ impl Retrieve {
             #[cfg(feature = "networks")]
             Retrieve::Embed(args) => &args.run,
             Retrieve::Mine(args) => &args.run,
+            Retrieve::Train(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
             Retrieve::Compare(args) => &args.run,
         }
@@ -71,6 +76,7 @@ impl Retrieve {
             #[cfg(feature = "networks")]
             Retrieve::Embed(args) => embed::run(args, terminal),
             Retrieve::Mine(args) => mine::run(args, terminal),
+            Retrieve::Train(args) => train::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
             Retrieve::Compare(args) => compare::run(args, terminal),
         })

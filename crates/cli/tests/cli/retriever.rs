@@ -1,0 +1,83 @@
+//! Encoders that learn to rank.
+
+use crate::common::Folder;
+
+/// 120 documents, and a question for each that shares no word with it.
+pub fn write_task(folder: &Folder) {
+    let [mut documents, mut queries, mut qrels] = [const { String::new() }; 3];
+    for i in 0..120 {
+        let (a, b, c) = (i % 8, i % 15, i % 11);
+        documents.push_str(&format!(
+            "{{\"id\": \"d{i}\", \"title\": \"part\", \"body\": \"engine{a} wheel{b} brake{c}\"}}\n"
+        ));
+        queries.push_str(&format!("q{i}\tmotor{a} tyre{b} stopper{c}\n"));
+        qrels.push_str(&format!("q{i} 0 d{i} 1\nq{i} 0 d{} 0\n", (i + 1) % 120));
+    }
+    folder.write("parts.jsonl", &documents);
+    folder.write("asked.tsv", &queries);
+    folder.write("answers.txt", &qrels);
+}
+
+const LINE: &str =
+    "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --dims 24";
+
+#[test]
+fn methods_train_one_after_the_other() {
+    let folder = Folder::new("retriever");
+    write_task(&folder);
+    let methods = "--method star:mined=50,warm-up=60,steps=120 --method adore:k=50,steps=60";
+    let told = folder.json(&format!("{LINE} {methods} --out model --json"));
+    let stages = told["stages"].as_array().unwrap();
+    let mrr: Vec<f64> = stages.iter().map(|stage| stage["quality"]["mrr@10"].as_f64().unwrap()).collect();
+    assert_eq!((mrr.len(), &told["queries"], &told["held_back"]), (3, &108.into(), &12.into()));
+    assert!(mrr[1] > mrr[0] + 0.1 && mrr[2] > mrr[0] + 0.1, "{mrr:?}");
+    let files = ["ids.txt", "query-word-vectors.npy", "training.json", "vectors.npy", "word-vectors.npy", "words.tsv"];
+    for file in files {
+        assert!(folder.path("model").join(file).is_file(), "{file}");
+    }
+    assert_eq!(folder.read("model/ids.txt").lines().take(3).collect::<Vec<_>>(), ["d0", "d1", "d2"]);
+    // The same seed gives the same bytes, whatever the threads.
+    folder.ok(&format!("{LINE} {methods} --out again --threads 1"));
+    for file in files.iter().filter(|file| **file != "training.json") {
+        let read = |name: &str| std::fs::read(folder.path(name).join(file)).unwrap();
+        assert!(read("model") == read("again"), "{file}");
+    }
+    let text = folder.ok(&format!("{LINE} --method adore:k=50,steps=5 --validation 0 --out all"));
+    assert!(text.contains("120 queries to learn from and 0 held back"), "{text}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let folder = Folder::new("retriever-errors");
+    write_task(&folder);
+    folder.write("strange.txt", "q1 0 d1 1\nq2 0 nobody 1\n");
+    folder.write("none.txt", "q1 0 d1 0\n");
+    folder.write("few.txt", "q1 0 d1 1\nq2 0 d2 1\n");
+    for (line, part) in [
+        ("--qrels strange.txt --method star --out m", "`nobody`, relevant to query `q2`"),
+        ("--qrels none.txt --method star --out m", "no query of asked.tsv has a relevant document"),
+        ("--method star:mined=120 --out m", "only 119 rows are not relevant"),
+        ("--method adore:k=121 --out m", "there are 120 documents"),
+        ("--method adore:k=50,steps=2 --method star --out m", "adore"),
+        ("--method star:negatives=lexical --out m", "in-batch"),
+        ("--method ance --out m", "star"),
+        ("--method star --validation 1 --out m", "validation"),
+        ("--method star --spread 0 --out m", "--spread"),
+        ("--method star --dims 0 --out m", "--dims"),
+        ("--method star --out parts.jsonl", "a file of that name"),
+    ] {
+        let line = if line.contains("--qrels") {
+            format!("{} {line}", LINE.replace(" --qrels answers.txt", ""))
+        } else {
+            format!("{LINE} {line}")
+        };
+        let message = folder.fails(&line);
+        assert!(message.contains(part), "{line}\n{message}");
+    }
+    let output = folder.run(&format!(
+        "{} --qrels few.txt --validation 0 --method adore:k=20,steps=2 --out few",
+        LINE.replace(" --qrels answers.txt", "")
+    ));
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && notes.contains("left out: 118 of 120, such as q0"), "{notes}");
+}
