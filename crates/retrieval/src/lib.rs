@@ -1,9 +1,10 @@
-//! Find samples: exact indexes over texts and vectors, and measures of what they return.
+//! Find samples: exact indexes over texts and vectors, training of what ranks, and measures of what comes back.
 //!
 //! - [`Index`] finds documents by words ([`Bm25`]), [`VectorIndex`] by vectors. Both are folders to which a [`Writer`] or
 //!   [`VectorWriter`] adds documents and from which it deletes them; what they return does not depend on that history.
 //! - [`feedback`] asks again with words of what was found first.
 //! - [`dense`] searches arrays of vectors, and mines the negatives that a retriever is trained with.
+//! - [`training`] makes the vectors of questions and of documents that answer them lie near each other; [`losses`] is what it lowers.
 //! - [`measures`] says how good a ranking is.
 //!
 //! Every search is exact: whatever its strategy, storage or number of threads, the same list comes back, and of equal scores the lower
