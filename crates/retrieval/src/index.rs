@@ -12,7 +12,7 @@ mod tests;
 mod writer;
 
 use crate::bm25::{Form, Lifted, Saturating};
-use crate::store::{self, Kind, Segment as _, Segments, Setup};
+use crate::store::{self, Segment as _, Segments, Setup};
 use crate::{Analyser, Bm25, Set};
 pub use batch::Document;
 pub use postings::Bound;

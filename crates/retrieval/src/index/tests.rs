@@ -1,6 +1,6 @@
 use super::search::Strategy;
 use super::*;
-use crate::StopWords;
+use crate::{Kind, StopWords};
 use proptest::prelude::*;
 use quadrat_core::Silent;
 use std::collections::BTreeMap;

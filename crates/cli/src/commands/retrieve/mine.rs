@@ -46,11 +46,10 @@ pub fn run(args: &Mine, progress: &dyn Progress) -> Result<Reply> {
         return Err(Error::input("--k", 0, "ask for at least one negative"));
     }
     let judgements = Judgements::read(&args.qrels, progress)?;
-    let relevant: HashMap<&str, HashSet<&str>> = (0..judgements.queries.len() as u32)
+    let relevant: HashMap<&str, HashSet<&str>> = (0..judgements.queries().len() as u32)
         .map(|query| {
-            let (documents, levels) = judgements.of(query);
-            let relevant = documents.iter().zip(levels).filter(|(_, level)| **level > 0);
-            (judgements.queries.get(query), relevant.map(|(document, _)| judgements.documents.get(*document)).collect())
+            let relevant = judgements.of(query).filter(|(_, level)| *level > 0).map(|(document, _)| document);
+            (judgements.queries().get(query), relevant.collect())
         })
         .collect();
     let mut asked = Asked::read(&args.queries, &args.vectors, progress)?;

@@ -181,10 +181,8 @@ impl Asked {
         let (mut asked, mut unjudged) = (Asked::default(), Vec::new());
         for (id, text) in queries {
             let mut relevant = Vec::new();
-            if let Some(query) = judgements.queries.find(id) {
-                let (judged, levels) = judgements.of(query);
-                for document in judged.iter().zip(levels).filter(|(_, level)| **level > 0).map(|(d, _)| *d) {
-                    let name = judgements.documents.get(document);
+            if let Some(query) = judgements.queries().find(id) {
+                for (name, _) in judgements.of(query).filter(|(_, level)| *level > 0) {
                     relevant.push(*rows.get(name).ok_or_else(|| {
                         let why = format!("document `{name}`, relevant to query `{id}`, is not in {}", args.input);
                         Error::data(args.qrels.display().to_string(), None, why)
