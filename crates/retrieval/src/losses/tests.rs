@@ -74,6 +74,52 @@ proptest! {
     }
 }
 
+/// Losses and slopes as PyTorch computes them; `tests/golden/losses.py` says how.
+#[test]
+fn losses_are_what_pytorch_computes() {
+    let scores = array![[2.5, 1.0, -0.5, 3.0, 0.25], [0.5, 1.5, 2.0, -1.0, 1.25], [4.0, 0.0, 1.0, 2.0, -3.0]];
+    let labels = array![
+        [Relevant, Negative, Negative, Negative, Absent],
+        [Negative, Relevant, Absent, Negative, Negative],
+        [Negative, Negative, Relevant, Negative, Negative]
+    ];
+    let lists = array![[3.0, 2.5, 1.0, 0.25, -2.0], [5.0, 4.0, 3.5, 3.25, 0.0]];
+    let of_lists =
+        array![[Negative, Relevant, Negative, Relevant, Negative], [Negative, Negative, Negative, Negative, Relevant]];
+    let close = |loss: Result<Loss>, value: f64, slope: Array2<f64>| {
+        let loss = loss.unwrap();
+        assert!((loss.value - value).abs() < 1e-12, "{} {value}", loss.value);
+        let apart = (loss.slope.mapv(f64::from) - slope).mapv(f64::abs);
+        assert!(apart.iter().all(|v| *v < 1e-7), "{apart}");
+    };
+    close(
+        pairwise_logistic(scores.view(), labels.view()),
+        0.688_542_910_995_421_5,
+        array![
+            [-0.08523107, 0.01824255, 0.00474259, 0.06224593, 0.0],
+            [0.02689414, -0.07826231, 0.0, 0.00758582, 0.04378235],
+            [0.09525741, 0.02689414, -0.19705603, 0.07310586, 0.00179862]
+        ],
+    );
+    close(
+        lambda_pairs(lists.view(), of_lists.view(), PairWeight::Mrr, 4),
+        1.356_372_834_863_380_6,
+        array![
+            [0.08468039, -0.02892728, 0.00725021, -0.06544755, 0.00244424],
+            [0.12416339, 0.06137586, 0.04044532, 0.03008353, -0.25606811]
+        ],
+    );
+    close(
+        info_nce(scores.view(), labels.view(), 0.5),
+        2.635_649_492_179_295_5,
+        array![
+            [-0.48985769, 0.0088028, 0.00043827, 0.48061663, 0.0],
+            [0.05159746, -0.28541013, 0.0, 0.00256889, 0.23124378],
+            [0.65287105, 0.00021901, -0.66504836, 0.01195775, 5.4e-07]
+        ],
+    );
+}
+
 #[test]
 fn weights_can_be_checked_by_hand() {
     let (scores, labels) = (array![[0.0, 0.0, 0.0]], array![[Negative, Relevant, Negative]]);

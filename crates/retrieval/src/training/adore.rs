@@ -36,7 +36,7 @@ pub struct Adore {
     /// Queries of a step; all if there are fewer.
     #[param(default = 64, from = 1, unit = "queries")]
     pub batch: usize,
-    /// Adam's rate at the first step.
+    /// Step size of Adam at first; it falls to 0.
     #[param(default = 0.002, above = 0)]
     pub rate: f64,
 }

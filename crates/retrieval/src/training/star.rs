@@ -40,7 +40,7 @@ pub struct Star {
     /// Queries of a step, B; all if there are fewer.
     #[param(default = 64, from = 1, unit = "queries")]
     pub batch: usize,
-    /// Adam's rate at the first step.
+    /// Step size of Adam at first; it falls to 0.
     #[param(default = 0.002, above = 0)]
     pub rate: f64,
 }
@@ -57,7 +57,7 @@ pub enum Negatives {
     Random,
     /// The query's own hard ones, mined once.
     Static,
-    /// The query's own hard ones, mined again and again (as ANCE does: Xiong et al. 2021).
+    /// The query's own hard ones, mined again and again as ANCE does (Xiong and others 2021).
     Refreshed {
         /// Steps between two minings.
         #[param(default = 50, from = 1, unit = "steps")]

@@ -173,6 +173,10 @@ impl Asked {
     ) -> Result<(Asked, Vec<String>)> {
         let mut rows = HashMap::new();
         for (row, document) in (0_u32..).zip(&documents.all) {
+            if document.id.contains(['\n', '\r']) {
+                let want = "a name of one line: names are written one a line";
+                return Err(Error::input("document id", format!("`{}`", document.id), want));
+            }
             if rows.insert(document.id.as_str(), row).is_some() {
                 let want = "every document needs a name of its own";
                 return Err(Error::input("document id", format!("`{}` twice", document.id), want));
