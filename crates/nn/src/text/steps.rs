@@ -105,10 +105,12 @@ pub(super) struct Dense {
     /// A row for each output.
     weight: Vec<f32>,
     bias: Vec<f32>,
-    activation: fn(f64) -> f64,
+    activation: Function,
 }
 
-const ACTIVATIONS: &[(&str, fn(f64) -> f64)] =
+type Function = fn(f64) -> f64;
+
+const ACTIVATIONS: &[(&str, Function)] =
     &[("Tanh", f64::tanh), ("Identity", |x| x), ("ReLU", |x| x.max(0.0)), ("Sigmoid", |x| 1.0 / (1.0 + (-x).exp()))];
 
 #[derive(Deserialize)]
