@@ -28,7 +28,7 @@ impl Set {
 
     /// The words of a set, if they are as many as `len` documents need and name no others.
     pub(crate) fn from_words(words: Vec<u64>, len: usize) -> Option<Set> {
-        let beyond = words.last().is_some_and(|last| len % 64 != 0 && last >> (len % 64) != 0);
+        let beyond = words.last().is_some_and(|last| !len.is_multiple_of(64) && last >> (len % 64) != 0);
         (words.len() == len.div_ceil(64) && !beyond).then_some(Set { words, len })
     }
 

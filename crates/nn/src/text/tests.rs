@@ -115,8 +115,10 @@ fn a_vector_does_not_depend_on_other_texts_or_threads() {
     for name in ["bert", "mpnet"] {
         let encoder = SentenceEncoder::open(&golden(name)).unwrap();
         let (texts, _) = known(name);
-        let alone: Vec<Array1<f32>> =
-            texts.iter().map(|t| encoder.vectors(&[t.clone()], &Silent).unwrap().rows.row(0).to_owned()).collect();
+        let alone: Vec<Array1<f32>> = texts
+            .iter()
+            .map(|t| encoder.vectors(std::slice::from_ref(t), &Silent).unwrap().rows.row(0).to_owned())
+            .collect();
         let many: Vec<String> = (0..700)
             .map(|i| {
                 if i % 3 == 0 {

@@ -1,6 +1,6 @@
 //! Documents on their way into a segment.
 
-use super::segment::{self, Content, Segment};
+use super::segment::{self, Content, Segment, TakesList};
 use crate::Analyser;
 use crate::store::{self, Segment as _};
 use quadrat_core::Result;
@@ -111,7 +111,7 @@ impl Piece {
 }
 
 impl Content for Batch {
-    fn lists(&self, each: &mut dyn FnMut(&str, &[u32], &[u32]) -> Result<()>) -> Result<()> {
+    fn lists(&self, each: &mut TakesList) -> Result<()> {
         let mut starts = vec![0_usize; self.terms.len() + 1];
         self.counts.iter().for_each(|(term, _)| starts[*term as usize + 1] += 1);
         for term in 0..self.terms.len() {
@@ -181,7 +181,7 @@ impl<'a> Merged<'a> {
 }
 
 impl Content for Merged<'_> {
-    fn lists(&self, each: &mut dyn FnMut(&str, &[u32], &[u32]) -> Result<()>) -> Result<()> {
+    fn lists(&self, each: &mut TakesList) -> Result<()> {
         // The next term of each segment, the least first.
         let mut next: BTreeMap<(&str, usize), usize> = BTreeMap::new();
         let ahead = |segment: usize, term: usize| {

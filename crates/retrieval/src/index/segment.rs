@@ -175,10 +175,13 @@ impl store::Segment for Segment {
     }
 }
 
+/// Takes a term with its documents and values.
+pub type TakesList<'a> = dyn FnMut(&str, &[u32], &[u32]) -> Result<()> + 'a;
+
 /// What a segment is made from, in the order of its file: the lists by ascending terms, then the documents.
 pub trait Content {
     /// Hands over each term with its documents and values.
-    fn lists(&self, each: &mut dyn FnMut(&str, &[u32], &[u32]) -> Result<()>) -> Result<()>;
+    fn lists(&self, each: &mut TakesList) -> Result<()>;
     /// Length of each document.
     fn lengths(&self) -> &[u32];
     /// Name of each document.

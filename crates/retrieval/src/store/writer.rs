@@ -136,8 +136,8 @@ impl<S: Segment> Writer<S> {
             sum += live[from];
         }
         let mut parts = Vec::new();
-        for at in 0..from {
-            parts.extend(self.merged(at..at + 1, mostly_gone[at])?);
+        for (at, anew) in mostly_gone.iter().enumerate().take(from) {
+            parts.extend(self.merged(at..at + 1, *anew)?);
         }
         if from < live.len() {
             parts.extend(self.merged(from..live.len(), from + 1 < live.len() || mostly_gone[from])?);
