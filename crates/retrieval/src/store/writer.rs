@@ -24,17 +24,19 @@ pub struct Writer<S: Segment> {
 impl<S: Segment> Writer<S> {
     /// Makes an empty index in a folder that is there; it exists from the first [`Writer::commit`] on.
     pub fn create(folder: &Path, setup: Setup) -> Result<Self> {
-        Writer::of(folder, Manifest::new(setup))
+        let lock = Lock::take(folder)?;
+        Writer::of(folder, Manifest::new(setup), lock)
     }
 
     /// Changes the index in `folder`.
     pub fn open(folder: &Path) -> Result<Self> {
-        let manifest = Manifest::read(folder)?;
-        Writer::of(folder, manifest)
+        // No lock is left in a folder that is no index; and what was read before the lock may be old by now.
+        Manifest::read(folder)?;
+        let lock = Lock::take(folder)?;
+        Writer::of(folder, Manifest::read(folder)?, lock)
     }
 
-    fn of(folder: &Path, manifest: Manifest) -> Result<Self> {
-        let lock = Lock::take(folder)?;
+    fn of(folder: &Path, manifest: Manifest, lock: Lock) -> Result<Self> {
         manifest.sweep(folder);
         let segments: Segments<S> = Segments::of(folder, &manifest.segments)?;
         let mut ids = HashMap::with_capacity(segments.live());
