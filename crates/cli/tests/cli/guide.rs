@@ -74,7 +74,7 @@ fn run(page: &str) {
     let folder = Folder::new(&format!("guide-{}", page.replace(['/', '.'], "-")));
     let program = Path::new(env!("CARGO_BIN_EXE_quadrat")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    if page == "encoder.md" {
+    if ["encoder.md", "retrieval.md"].contains(&page) {
         folder.write_encoder();
     }
     let mut printed = String::new();
