@@ -157,6 +157,7 @@ SHAPES = {
     "labels": steps,
     "detection": steps_and_runs,
     "retrieval": steps_and_runs,
+    "words": pairs,
     "rcal": steps_and_runs,
     "sobol": sobol,
     "score": pairs,
