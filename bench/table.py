@@ -92,7 +92,7 @@ def steps(results, name):
 
 
 def steps_and_runs(results, name):
-    """detection, rcal, retrieval: the quickest step of each side, or the whole run where there are no steps."""
+    """detection, rcal, retrieval, words: the quickest step of each side, or the whole run where there are no steps."""
     took = lambda side: side.get("best_seconds", side["seconds"])
     for case, run in results.items():
         if case != "machine":
@@ -157,7 +157,7 @@ SHAPES = {
     "labels": steps,
     "detection": steps_and_runs,
     "retrieval": steps_and_runs,
-    "words": pairs,
+    "words": steps_and_runs,
     "rcal": steps_and_runs,
     "sobol": sobol,
     "score": pairs,
