@@ -176,6 +176,7 @@ fn vectors_are_found_added_deleted_and_mined() {
         ("search --index dense --query boats", "name its folder"),
         ("search --index dense --query boats --encoder nowhere", "nowhere"),
         ("search --index dense --queries queries.tsv --vectors asked.npy --prf rm3", "this one holds vectors"),
+        ("search --index dense --queries queries.tsv --vectors asked.npy --strategy taat", "this one holds vectors"),
         ("search --index index --query boats --vectors asked.npy", "this one holds words"),
         ("add --index index --in docs.jsonl --vectors vec", "--kind dense"),
         ("add --index dense --in docs.jsonl", "--encoder"),

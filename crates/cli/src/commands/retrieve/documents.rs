@@ -109,7 +109,9 @@ impl DocumentVectors {
                 true => read_embedding(Path::new(vectors), ids.len())?,
                 false => table.embedding(vectors)?,
             };
-            return Ok(VectorDocuments { id, text: Vec::new(), ids, rows, encoder: encoder_beside(vectors) });
+            // For documents that are added later, whose vectors an encoder makes.
+            let text = work::listed("--text", &fields.text, &table)?;
+            return Ok(VectorDocuments { id, text, ids, rows, encoder: encoder_beside(vectors) });
         }
         let folder = self.encoder.as_deref().or(known.map(Path::new)).ok_or_else(|| {
             Error::input(

@@ -76,6 +76,9 @@ pub fn run(args: &SearchIndex, progress: &dyn Progress) -> Result<Reply> {
     });
     let how = Search { strategy: args.strategy, only: only.as_ref() };
     let started = Instant::now();
+    if matches!(index, Opened::Vectors(_)) && args.strategy != Strategy::Auto {
+        return Err(Error::input("option", "`--strategy`", "an index of words; this one holds vectors"));
+    }
     let found = match (&prf, &index) {
         (None, _) => index.search(&asked, args.k, how, progress)?,
         (Some(prf), Opened::Words(words)) => {
