@@ -61,9 +61,4 @@ impl Set {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    /// The documents in it, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.len).filter(|document| self.has(*document))
-    }
 }
