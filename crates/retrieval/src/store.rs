@@ -115,7 +115,14 @@ impl<S: Segment> Segments<S> {
     fn of(folder: &Path, parts: &[Part]) -> Result<Segments<S>> {
         let open = |part: &Part| {
             let gone = part.deleted.as_ref().map(|name| Set::read(&folder.join(name))).transpose()?;
-            S::open(&folder.join(&part.file), gone)
+            let path = folder.join(&part.file);
+            let segment = S::open(&path, gone)?;
+            match segment.gone() {
+                Some(gone) if gone.len() != segment.documents() as usize => {
+                    Err(container::damaged(&path, "the list of deleted documents is another segment's"))
+                }
+                _ => Ok(segment),
+            }
         };
         let all: Vec<S> = parts.iter().map(open).collect::<Result<_>>()?;
         let mut bases = vec![0_u32];

@@ -140,9 +140,6 @@ impl store::Segment for Segment {
         if lengths.len() != 4 * documents as usize || lists.len() != LIST * count {
             return Err(damaged("its parts do not fit each other"));
         }
-        if gone.as_ref().is_some_and(|gone| gone.len() != documents as usize) {
-            return Err(damaged("the list of deleted documents is another segment's"));
-        }
         let total = (0..documents as usize)
             .filter(|doc| !gone.as_ref().is_some_and(|gone| gone.has(*doc)))
             .map(|doc| u64::from(number32(&bytes[lengths.clone()], doc)))

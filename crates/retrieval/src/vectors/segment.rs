@@ -57,9 +57,6 @@ impl store::Segment for Segment {
         if (documents as usize).checked_mul(4 * columns) != Some(values.len()) {
             return Err(damaged(path, "its parts do not fit each other"));
         }
-        if gone.as_ref().is_some_and(|gone| gone.len() != documents as usize) {
-            return Err(damaged(path, "the list of deleted documents is another segment's"));
-        }
         Ok(Segment { bytes, values, ids, documents, columns, gone })
     }
 
