@@ -15,6 +15,7 @@ mod pages;
 mod record;
 #[cfg(feature = "networks")]
 pub mod regularize;
+pub mod retrieval;
 pub mod robust;
 pub mod select;
 mod trial;

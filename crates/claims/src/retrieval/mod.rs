@@ -1,0 +1,1 @@
+//! Claims of the methods that find samples and train what ranks them.
