@@ -137,16 +137,27 @@ pub fn quality(
 ) -> Result<Quality> {
     check_relevant(documents.nrows(), queries.nrows(), relevant)?;
     let found = search(documents, queries, 100, None, progress)?;
-    let mean = |name: &str| {
-        let measure = Measure::parse(name)?;
-        let of_query = |(query, own): (usize, &[u32])| {
-            let own: HashSet<u32> = own.iter().copied().collect();
-            let ranked: Vec<Option<i32>> = found.of(query).0.iter().map(|row| own.contains(row).then_some(1)).collect();
-            measure.of(&ranked, &vec![1; own.len()])
+    Quality::of((0..queries.nrows()).map(|query| found.of(query).0), relevant)
+}
+
+impl Quality {
+    /// Of the rows found for each query, best first: 100 of them, or as many as there are. `relevant` lists the relevant rows of
+    /// each query; a query without one counts as 0.
+    ///
+    /// # Errors
+    /// None for rows as they are asked for.
+    pub fn of<'a>(found: impl Iterator<Item = &'a [u32]> + Clone, relevant: &Lists) -> Result<Quality> {
+        let mean = |name: &str| {
+            let measure = Measure::parse(name)?;
+            let of_query = |(ranked, own): (&[u32], &[u32])| {
+                let own: HashSet<u32> = own.iter().copied().collect();
+                let ranked: Vec<Option<i32>> = ranked.iter().map(|row| own.contains(row).then_some(1)).collect();
+                measure.of(&ranked, &vec![1; own.len()])
+            };
+            Ok(stats::mean(&found.clone().zip(relevant.iter()).map(of_query).collect::<Vec<f64>>()))
         };
-        Ok(stats::mean(&relevant.iter().enumerate().map(of_query).collect::<Vec<f64>>()))
-    };
-    Ok(Quality { mrr_at_10: mean("mrr@10")?, recall_at_100: mean("recall@100")? })
+        Ok(Quality { mrr_at_10: mean("mrr@10")?, recall_at_100: mean("recall@100")? })
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,4 @@
 //! Claims of the methods that find samples and train what ranks them.
+
+mod senses;
+pub mod star;

@@ -68,7 +68,7 @@ pub enum Negatives {
 impl Method for Star {
     const CARD: Card = Card {
         slug: "star",
-        aliases: &["star-training"],
+        aliases: &["star-adore"],
         title: "STAR: stable training with static hard negatives",
         paper: "Zhan, Mao, Liu, Guo, Zhang, Ma, Optimizing Dense Retrieval Model Training with Hard Negatives, SIGIR 2021, \
                 arXiv 2104.08051",
