@@ -17,6 +17,7 @@ pub mod feedback;
 mod index;
 pub mod losses;
 pub mod measures;
+pub mod rewrite;
 mod set;
 mod store;
 pub mod training;
@@ -32,5 +33,6 @@ pub use vectors::{VectorIndex, VectorWriter};
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
     use quadrat_core::Method;
-    std::iter::once(&Bm25::CARD).chain(feedback::cards()).chain(training::cards()).collect()
+    let single = [&Bm25::CARD, &rewrite::LolPrf::CARD];
+    single.into_iter().chain(feedback::cards()).chain(training::cards()).collect()
 }

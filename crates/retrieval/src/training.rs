@@ -56,7 +56,7 @@ impl Task<'_> {
     }
 }
 
-fn check_relevant(documents: usize, queries: usize, relevant: &Lists) -> Result<()> {
+pub(crate) fn check_relevant(documents: usize, queries: usize, relevant: &Lists) -> Result<()> {
     if documents == 0 || queries == 0 {
         return Err(Error::input(
             "documents and queries",

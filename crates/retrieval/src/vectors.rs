@@ -6,7 +6,7 @@ mod tests;
 
 use crate::store::{self, Kind, Segment as _, Segments, Setup};
 use crate::{Hit, Set, dense};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, aview1};
 use quadrat_core::{Error, Progress, Result};
 use segment::Segment;
 use std::collections::HashSet;
@@ -174,6 +174,14 @@ impl VectorIndex {
     /// The user's name of a document; empty for a number that no document has.
     pub fn id(&self, document: u32) -> &str {
         self.segments.id(document)
+    }
+
+    /// A document's vector; empty for a number that no document has.
+    pub fn vector(&self, document: u32) -> ArrayView1<'_, f32> {
+        match self.segments.place(document) {
+            Some((segment, doc)) => segment.rows().index_axis_move(Axis(0), doc as usize),
+            None => aview1(&[]),
+        }
     }
 
     /// The documents with these names, as a filter, and how many names no document has.

@@ -72,12 +72,12 @@ impl Plan {
             "On MS MARCO's passages the MRR@10 of a dense retriever is .264 with in-batch negatives, .301 with random ones, .340 with \
              STAR, .326 and .347 with ADORE after random ones and after STAR; static hard negatives alone may harm the recall.",
             format!(
-                "`senses`, every {}: a sentence that uses a word is the query, the sense of the word that it uses the document to be \
+                "`senses`, one of each {}: a sentence that uses a word is the query, the sense of the word that it uses the document to be \
                  found among all; {:.0}% of the queries measure, split anew in each repetition. Both encoders are sums of word \
                  vectors (latent semantic analysis of {} dimensions, scores with a deviation of {SPREAD}), trained for {shared} steps \
                  with random negatives; then each arm goes on for {own} steps of 64 queries with its own. ADORE takes {last} steps \
                  more. All step sizes are tuned, on a split of their own.",
-                if self.step == 1 { "one".to_owned() } else { format!("{}rd or so", self.step) },
+                self.step,
                 100.0 * TEST,
                 self.dims,
             ),
@@ -103,8 +103,8 @@ impl Plan {
         }
         evidence.expectations.iter_mut().for_each(|e| e.overlap = TEST / (1.0 - TEST));
         evidence.notes = vec![
-            "BM25 stands beside the arms: sentences share words with the senses they use, and an index of words sees them all where 256 \
-             dimensions blur them. The claim is about ways to train dense retrievers, not about that."
+            "BM25 stands beside the arms: sentences share words with the senses they use, and an index of words sees them all where a few \
+             hundred dimensions blur them. The claim is about ways to train dense retrievers, not about that."
                 .into(),
             "The encoder is linear in its words and small; the paper's is a transformer. Random negatives come from all documents, also \
              those that only the test asks for, in-batch ones from those that training asks for: as in the paper."
