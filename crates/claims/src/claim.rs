@@ -45,6 +45,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "supnotmiwae", run: crate::robust::supnotmiwae::run },
     #[cfg(feature = "networks")]
     Claim { slug: "sampling-free", run: crate::robust::sampling_free::run },
+    Claim { slug: "lol-prf", run: crate::retrieval::lol_prf::run },
     Claim { slug: "star", run: crate::retrieval::star::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },

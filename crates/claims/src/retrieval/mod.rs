@@ -1,4 +1,5 @@
 //! Claims of the methods that find samples and train what ranks them.
 
+pub mod lol_prf;
 mod senses;
 pub mod star;
