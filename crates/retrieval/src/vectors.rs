@@ -184,6 +184,16 @@ impl VectorIndex {
         }
     }
 
+    /// The numbers of all documents, in ascending order, and a copy of their vectors.
+    pub fn all(&self) -> (Vec<u32>, Array2<f32>) {
+        let numbers: Vec<u32> = (0..self.numbers() as u32).filter(|number| self.segments.has(*number)).collect();
+        let mut vectors = Array2::zeros((numbers.len(), self.columns));
+        for (number, mut to) in numbers.iter().zip(vectors.outer_iter_mut()) {
+            to.assign(&self.vector(*number));
+        }
+        (numbers, vectors)
+    }
+
     /// The documents with these names, as a filter, and how many names no document has.
     pub fn named(&self, ids: &HashSet<&str>) -> (Set, usize) {
         self.segments.named(ids)

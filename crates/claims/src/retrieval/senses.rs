@@ -70,6 +70,21 @@ pub(super) struct Asked {
     pub relevant: Lists,
 }
 
+impl Asked {
+    /// The first half of them, and the second.
+    pub fn halves(&self) -> [Asked; 2] {
+        let half = self.relevant.len() / 2;
+        [0..half, half..self.relevant.len()].map(|rows| {
+            let mut bags = Csr::new(self.bags.cols);
+            for row in rows.clone() {
+                let (words, weights) = self.bags.row(row);
+                bags.push_row(words.iter().copied().zip(weights.iter().copied()));
+            }
+            Asked { bags, relevant: rows.map(|row| self.relevant[row].iter().copied()).collect() }
+        })
+    }
+}
+
 impl Split {
     /// The documents, with the queries to learn from.
     pub fn task(&self) -> Task<'_> {

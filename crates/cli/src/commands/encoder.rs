@@ -1,5 +1,6 @@
-//! What turns texts into features: hashed TF-IDF, or the model that `--encoder` names.
+//! What turns texts into features: hashed TF-IDF, or the model that `--encoder` names, a sentence encoder or what `retrieve train` made.
 
+use super::word_encoder::WordEncoder;
 use quadrat::Result;
 use quadrat::data::text::Lsa;
 use quadrat::numeric::TextEncoder;
@@ -13,6 +14,7 @@ const TEXT_DIM: usize = 64;
 pub fn of(dims: Option<usize>, folder: Option<&Path>) -> Result<Arc<dyn TextEncoder>> {
     match folder {
         None => Ok(Arc::new(Lsa { dims: dims.unwrap_or(TEXT_DIM) })),
+        Some(folder) if WordEncoder::is_in(folder) => Ok(Arc::new(WordEncoder::open(folder)?)),
         Some(folder) => model(folder),
     }
 }

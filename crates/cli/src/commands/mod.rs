@@ -22,6 +22,7 @@ mod sample;
 mod select;
 mod show;
 mod split;
+mod word_encoder;
 mod work;
 
 use crate::args::Run;

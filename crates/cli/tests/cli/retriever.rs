@@ -31,14 +31,22 @@ fn methods_train_one_after_the_other() {
     let mrr: Vec<f64> = stages.iter().map(|stage| stage["quality"]["mrr@10"].as_f64().unwrap()).collect();
     assert_eq!((mrr.len(), &told["queries"], &told["held_back"]), (3, &108.into(), &12.into()));
     assert!(mrr[1] > mrr[0] + 0.1 && mrr[2] > mrr[0] + 0.1, "{mrr:?}");
-    let files = ["ids.txt", "query-word-vectors.npy", "training.json", "vectors.npy", "word-vectors.npy", "words.tsv"];
+    let files = ["index.json", "query-word-vectors.npy", "training.json", "word-vectors.npy", "words.tsv"];
     for file in files {
         assert!(folder.path("model").join(file).is_file(), "{file}");
     }
-    assert_eq!(folder.read("model/ids.txt").lines().take(3).collect::<Vec<_>>(), ["d0", "d1", "d2"]);
+    // The folder is an index that is asked in words, and takes more documents.
+    let found =
+        folder.json("quadrat retrieve search --index model --queries asked.tsv --k 10 --out trained.trec --json");
+    assert_eq!((&found["documents"], &found["queries"]), (&120.into(), &120.into()));
+    let judged = folder.json("quadrat retrieve eval --run trained.trec --qrels answers.txt --metrics mrr@10 --json");
+    assert!(judged["means"]["mrr@10"].as_f64().unwrap() > mrr[0] + 0.1);
+    folder.write("late.jsonl", &folder.read("parts.jsonl").lines().next().unwrap().replace("d0", "late"));
+    let text = folder.ok("quadrat retrieve add --index model --in late.jsonl");
+    assert!(text.contains("121 documents"), "{text}");
     // The same seed gives the same bytes, whatever the threads.
     folder.ok(&format!("{LINE} {methods} --out again --threads 1"));
-    for file in files.iter().filter(|file| **file != "training.json") {
+    for file in ["query-word-vectors.npy", "word-vectors.npy", "words.tsv"] {
         let read = |name: &str| std::fs::read(folder.path(name).join(file)).unwrap();
         assert!(read("model") == read("again"), "{file}");
     }

@@ -2,7 +2,7 @@
 
 use super::bags::{embed, scatter};
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Result, Seed, stats};
+use quadrat_core::{Error, Result, Seed, stats};
 use quadrat_numeric::Csr;
 use quadrat_numeric::layers::descend;
 use quadrat_numeric::linalg::truncated_svd;
@@ -48,6 +48,22 @@ impl DualEncoder {
         let factor = if usual > 0.0 { (spread / usual).sqrt() } else { 1.0 };
         words.mapv_inplace(|value| value * factor as f32);
         Ok(DualEncoder { words, query_words: None })
+    }
+
+    /// Words x dims: vectors of words that were trained before, those in documents and those in queries.
+    ///
+    /// # Errors
+    /// Tables of different shapes; a value that is not finite.
+    pub fn of(words: Array2<f32>, query_words: Array2<f32>) -> Result<DualEncoder> {
+        if words.dim() != query_words.dim() {
+            let got = format!("{:?} and {:?}", words.dim(), query_words.dim());
+            return Err(Error::input("word vectors of documents and queries", got, "two tables of one shape"));
+        }
+        if words.iter().chain(&query_words).any(|value| !value.is_finite()) {
+            return Err(Error::input("word vectors", "a value that is not finite", "train the encoder again"));
+        }
+        let own = words != query_words;
+        Ok(DualEncoder { words, query_words: own.then_some(query_words) })
     }
 
     /// Words x dims: the vectors of the words in documents.

@@ -9,6 +9,7 @@ mod index;
 mod judging;
 mod mine;
 mod opened;
+mod rewriter;
 mod search;
 mod train;
 

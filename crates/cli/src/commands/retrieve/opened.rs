@@ -1,6 +1,7 @@
 //! An index of either kind, and what is asked of it.
 
 use crate::commands::encoder;
+use crate::commands::word_encoder::WordEncoder;
 use clap::Args;
 use ndarray::Array2;
 use quadrat::data::read_embedding;
@@ -98,7 +99,8 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn vectors(&self, index: &VectorIndex, progress: &dyn Progress) -> Result<Array2<f32>> {
+    /// As vectors, a row each.
+    pub fn vectors(&self, index: &VectorIndex, progress: &dyn Progress) -> Result<Array2<f32>> {
         if let Some(file) = &self.how.vectors {
             return read_embedding(file, self.named.len());
         }
@@ -108,6 +110,9 @@ impl<'a> Asked<'a> {
             Error::input("--encoder", "nothing", want)
         })?;
         let texts: Vec<String> = self.named.iter().map(|(_, text)| text.clone()).collect();
+        if WordEncoder::is_in(folder) {
+            return Ok(WordEncoder::open(folder)?.queries(&texts));
+        }
         let encoded = encoder::of(None, Some(folder))?.encode(&texts, Seed(0), progress)?;
         encoded.notes.iter().for_each(|note| eprintln!("quadrat: note: {note}"));
         Ok(encoded.rows)

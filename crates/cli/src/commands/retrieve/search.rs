@@ -2,12 +2,13 @@
 
 use super::index::names;
 use super::opened::{Asked, Opened, Vectors};
+use super::rewriter;
 use crate::args::Run;
 use crate::output::{Reply, check_place, count, seconds, table};
 use crate::parameters::{choice, with_parameters};
 use clap::Args;
 use quadrat::data::trec::{check_id, write_run};
-use quadrat::retrieval::{Hit, Search, Strategy, feedback};
+use quadrat::retrieval::{Hit, Search, Strategy, feedback, rewrite};
 use quadrat::{Error, Progress, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -29,7 +30,8 @@ pub struct SearchIndex {
     /// Documents for each question, at most
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub k: usize,
-    /// Ask again with words of what was found first: rm3, rocchio or bo1, with parameters as in rm3:documents=5,terms=20
+    /// Ask again with what was found first: rm3, rocchio or bo1 for words, with parameters as in rm3:documents=5,terms=20; for vectors
+    /// lol-prf:model=FOLDER, which `retrieve train` made
     #[arg(long, value_name = "METHOD")]
     pub prf: Option<String>,
     /// Look among these documents only: a file of their names, one a line
@@ -54,11 +56,6 @@ pub fn run(args: &SearchIndex, progress: &dyn Progress) -> Result<Reply> {
         check_place(out)?;
         check_id("--tag", &args.tag)?;
     }
-    let prf = args.prf.as_deref().map(|text| {
-        let (name, given) = with_parameters("--prf", text)?;
-        feedback::build(name, &given.into_iter().collect())
-    });
-    let prf = prf.transpose()?;
     let asked = match (&args.query, &args.queries) {
         (Some(text), _) => Asked::one(text, &args.vectors),
         (None, Some(file)) => Asked::read(file, &args.vectors, progress)?,
@@ -79,13 +76,17 @@ pub fn run(args: &SearchIndex, progress: &dyn Progress) -> Result<Reply> {
     if matches!(index, Opened::Vectors(_)) && args.strategy != Strategy::Auto {
         return Err(Error::input("option", "`--strategy`", "an index of words; this one holds vectors"));
     }
-    let found = match (&prf, &index) {
+    let found = match (args.prf.as_deref(), &index) {
         (None, _) => index.search(&asked, args.k, how, progress)?,
         (Some(prf), Opened::Words(words)) => {
+            let (name, given) = with_parameters("--prf", prf)?;
+            let prf = feedback::build(name, &given.into_iter().collect())?;
             feedback::search(words, &asked.words(words)?, prf.as_ref(), args.k, how, progress)?
         }
-        (Some(_), Opened::Vectors(_)) => {
-            return Err(Error::input("option", "`--prf`", "an index of words; this one holds vectors"));
+        (Some(prf), Opened::Vectors(vectors)) => {
+            let (rewriter, documents) = rewriter::named(prf)?;
+            let queries = asked.vectors(vectors, progress)?;
+            rewrite::search(vectors, queries.view(), (&rewriter, documents), args.k, how.only, progress)?
         }
     };
     let took = started.elapsed().as_secs_f64();

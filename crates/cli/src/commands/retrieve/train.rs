@@ -2,15 +2,16 @@
 
 use super::documents::{self, Documents, Fields};
 use crate::args::Run;
+use crate::commands::word_encoder::WordEncoder;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use crate::parameters::with_parameters;
 use crate::reading::Reading;
 use clap::Args;
 use quadrat::data::trec::{Judgements, read_queries};
-use quadrat::data::write_matrix;
 use quadrat::numeric::{Csr, splits};
 use quadrat::retrieval::training::{DualEncoder, Quality, RetrieverTraining, Task, Vocabulary, build, quality};
-use quadrat::{Error, Lists, Progress, Result, Seed, check_vacant, stats, write_atomic_bytes, write_atomic_folder};
+use quadrat::retrieval::{Kind, Setup, VectorWriter};
+use quadrat::{Error, Lists, Progress, Result, Seed, check_vacant, stats, write_atomic_folder};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -115,7 +116,6 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         "warnings": notes,
         "out": args.out,
     });
-    write(&args.out, &encoder, &vocabulary, &bags, &documents, &value)?;
     let mut text = format!(
         "{} documents, {} words, {} queries to learn from and {} held back\n",
         count(documents.all.len()),
@@ -124,6 +124,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         count(test.len())
     );
     text.push_str(&lines(&stages));
+    write(&args.out, &WordEncoder { vocabulary, encoder }, &bags, documents, &value)?;
     text.push_str(&format!("wrote {}\n", args.out.display()));
     Ok(Reply::new(text, value))
 }
@@ -173,10 +174,6 @@ impl Asked {
     ) -> Result<(Asked, Vec<String>)> {
         let mut rows = HashMap::new();
         for (row, document) in (0_u32..).zip(&documents.all) {
-            if document.id.contains(['\n', '\r']) {
-                let want = "a name of one line: names are written one a line";
-                return Err(Error::input("document id", format!("`{}`", document.id), want));
-            }
             if rows.insert(document.id.as_str(), row).is_some() {
                 let want = "every document needs a name of its own";
                 return Err(Error::input("document id", format!("`{}` twice", document.id), want));
@@ -234,24 +231,16 @@ fn lines(stages: &[Stage]) -> String {
     table(&rows, &[1, 2])
 }
 
-/// The encoder, the documents' vectors and their names: a folder that is whole or absent.
-fn write(
-    folder: &Path,
-    encoder: &DualEncoder,
-    vocabulary: &Vocabulary,
-    bags: &Csr,
-    documents: &Documents,
-    value: &Value,
-) -> Result<()> {
-    write_atomic_folder(folder, |folder| {
-        let lines = |names: &mut dyn Iterator<Item = String>| names.fold(String::new(), |all, line| all + &line + "\n");
-        let words = lines(&mut vocabulary.words().iter().map(|(word, weight)| format!("{word}\t{weight}")));
-        write_atomic_bytes(&folder.join("words.tsv"), words.as_bytes())?;
-        write_matrix(&folder.join("word-vectors.npy"), encoder.words())?;
-        write_matrix(&folder.join("query-word-vectors.npy"), encoder.query_words())?;
-        write_matrix(&folder.join("vectors.npy"), encoder.documents(bags).view())?;
-        let ids = lines(&mut documents.all.iter().map(|document| document.id.clone()));
-        write_atomic_bytes(&folder.join("ids.txt"), ids.as_bytes())?;
+/// The encoder, and an index of the documents' vectors: a folder that is whole or absent.
+fn write(out: &Path, words: &WordEncoder, bags: &Csr, documents: Documents, value: &Value) -> Result<()> {
+    let encoder = std::path::absolute(out).map_err(|error| Error::io(out, error))?.display().to_string();
+    write_atomic_folder(out, |folder| {
+        words.write(folder)?;
+        let rows = words.encoder.documents(bags);
+        let kind = Kind::Dense { columns: rows.ncols(), encoder: Some(encoder) };
+        let mut writer = VectorWriter::create(folder, Setup { kind, id: documents.id, text: documents.text })?;
+        writer.add(documents.all.into_iter().map(|document| document.id).collect(), rows)?;
+        writer.commit()?;
         write_json(&folder.join("training.json"), value)
     })
 }
