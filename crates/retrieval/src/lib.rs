@@ -23,7 +23,7 @@ mod store;
 pub mod training;
 mod vectors;
 
-pub use analyse::{Analyser, StopWords};
+pub use analyse::{Analyser, Stem, StopWords};
 pub use bm25::{Bm25, Form};
 pub use index::{Bound, Document, Hit, Index, Query, Search, Strategy, Weigh, Writer};
 pub use set::Set;

@@ -1,6 +1,6 @@
 use super::search::Strategy;
 use super::*;
-use crate::{Kind, StopWords};
+use crate::Kind;
 use proptest::prelude::*;
 use quadrat_core::Silent;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ impl Drop for Folder {
 
 fn kind(form: Form) -> Kind {
     let bm25 = Bm25 { k1: 1.5, b: 0.75, form, delta: 0.5 };
-    Kind::Bm25 { analyser: Analyser { stop_words: StopWords::None }, bm25 }
+    Kind::Bm25 { analyser: Analyser::default(), bm25 }
 }
 
 fn document(id: impl ToString, text: &str) -> Document {
