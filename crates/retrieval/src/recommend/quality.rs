@@ -49,7 +49,8 @@ impl Quality {
                 }
                 let ranked: Vec<Option<i32>> = list.iter().map(|(item, _)| liked.contains(item).then_some(1)).collect();
                 for (values, measure) in values.iter_mut().zip(&measures) {
-                    values.push(measure.of(&ranked, &vec![1; liked.len()]));
+                    // A sum of nothing is -0.
+                    values.push(measure.of(&ranked, &vec![1; liked.len()]) + 0.0);
                 }
             }
             let [recall_at_20, recall_at_50, ndcg_at_20] = values.each_ref().map(|values| stats::mean(values));

@@ -52,7 +52,7 @@ pub struct SslItems {
     pub log_temperature: f64,
     /// Whether the log of an item's share of the log is taken off its score in training, so that popular items, which are negatives
     /// more often, are not pushed away for it.
-    #[param(default = false)]
+    #[param(default = true)]
     pub log_q: bool,
     /// Values of each feature's embedding.
     #[param(default = 16, from = 1)]

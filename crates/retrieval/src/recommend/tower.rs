@@ -58,9 +58,7 @@ impl Tower {
         let mut x = Array2::zeros((rows, inputs));
         for (at, (table, lists)) in self.tables.iter().zip(&view).enumerate() {
             for (values, mut to) in lists.iter().zip(x.slice_mut(s![.., at * dims..(at + 1) * dims]).outer_iter_mut()) {
-                let values = if values.is_empty() { &[0] } else { values };
-                let share = 1.0 / values.len() as f32;
-                values.iter().for_each(|value| to.scaled_add(share, &table.row(*value as usize)));
+                for_values(values, |value, share| add(to.as_slice_mut(), table.row(value).as_slice(), share));
             }
         }
         if let Some(dense) = dense {
@@ -89,9 +87,7 @@ impl Tower {
         for (at, (table, lists)) in slope.tables.iter_mut().zip(&pass.view).enumerate() {
             let dims = table.ncols();
             for (values, by) in lists.iter().zip(by_inputs.slice(s![.., at * dims..(at + 1) * dims]).outer_iter()) {
-                let values = if values.is_empty() { &[0] } else { values };
-                let share = 1.0 / values.len() as f32;
-                values.iter().for_each(|value| table.row_mut(*value as usize).scaled_add(share, &by));
+                for_values(values, |value, share| add(table.row_mut(value).as_slice_mut(), by.as_slice(), share));
             }
         }
     }
@@ -126,6 +122,21 @@ impl Tower {
             true => Ok(all),
             false => Err(Error::numeric("training", "numbers grew beyond single precision: use a lower rate")),
         }
+    }
+}
+
+/// Each value of a field with its share of the field; the default, all of it, where there is no value.
+fn for_values(values: &[u32], mut each: impl FnMut(usize, f32)) {
+    match values {
+        [] => each(0, 1.0),
+        values => values.iter().for_each(|value| each(*value as usize, 1.0 / values.len() as f32)),
+    }
+}
+
+/// Adds `share` times a row; rows of a matrix in standard layout are slices.
+fn add(to: Option<&mut [f32]>, from: Option<&[f32]>, share: f32) {
+    if let (Some(to), Some(from)) = (to, from) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += share * from);
     }
 }
 
