@@ -112,6 +112,7 @@ fn what_does_not_fit_is_refused() {
         ),
         ("quadrat retrieve recommend --model nowhere --user 1".to_owned(), "nowhere"),
         ("quadrat retrieve recommend --model nowhere".to_owned(), "--user"),
+        ("quadrat check ssl-item-recommendation".to_owned(), "recbole==1.2.1"),
     ] {
         let error = folder.fails(&line);
         assert!(error.contains(part), "{line}: {error}");

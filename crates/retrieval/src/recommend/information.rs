@@ -102,7 +102,7 @@ fn information(a: &[Vec<u32>], b: &[Vec<u32>]) -> f64 {
     let mut pairs = Vec::new();
     for (a, b) in a.iter().zip(b) {
         let share = 1.0 / (a.len() * b.len()) as f64;
-        pairs.extend(a.iter().flat_map(|v| b.iter().map(move |w| (u64::from(*v) << 32 | u64::from(*w), share))));
+        pairs.extend(a.iter().flat_map(|v| b.iter().map(move |w| ((u64::from(*v) << 32) | u64::from(*w), share))));
     }
     let of_pair = |(pair, mass): (u64, f64)| {
         let (v, w) = ((pair >> 32) as usize, (pair & u64::from(u32::MAX)) as usize);

@@ -8,8 +8,8 @@
 //!
 //! `L = L_main(pairs of the log) + alpha L_self(items, drawn uniformly)`, equation 6.
 //!
-//! The sheets that this was written from were a translation and the program of LibRecommender. Left open there, and chosen here: the share
-//! of values dropped (0.2), one learnt default vector a field for what is hidden, one item tower for all views, Adam whose rate falls
+//! Written from a translation of the paper's first three sections and from LibRecommender's program. Left open there, and chosen here: the
+//! share of values dropped (0.2), one learnt default vector a field for what is hidden, one item tower for all views, Adam whose rate falls
 //! to 0. Users are told by their number and their features. Numbers (dense features) would show in both views and are hidden in both.
 
 pub(super) mod objective;

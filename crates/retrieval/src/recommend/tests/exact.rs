@@ -172,8 +172,8 @@ fn items_of_the_second_task_are_drawn_uniformly() {
     let popular = log.popularity();
     let method = SslItems { sampling: Sampling::Log, batch: 60_000, ..SHORT() };
     let drawn = method.drawn(&log, 60, &mut Seed(4).rng(0));
-    for item in 0..60 {
-        let p = f64::from(popular[item]) / log.pairs().len() as f64;
+    for (item, liked) in popular.into_iter().enumerate() {
+        let p = f64::from(liked) / log.pairs().len() as f64;
         let found = drawn.iter().filter(|drawn| **drawn as usize == item).count() as f64;
         assert!((found - 6e4 * p).abs() <= 5.0 * (6e4 * p * (1.0 - p)).sqrt(), "{item}: {found} {p}");
     }
