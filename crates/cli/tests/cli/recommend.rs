@@ -104,6 +104,7 @@ fn what_does_not_fit_is_refused() {
         (format!("{LINE} {TOWERS} --items items.csv --fields knd --out m"), "`kind`"),
         (format!("{LINE} --item thing --method ease --out m"), "`thing`"),
         (format!("{LINE} --method ease:lambda=0 --out m"), "lambda"),
+        (format!("{LINE} --method ease --dims 8 --out m"), "--dims"),
         (format!("{LINE} --method ease --validation 1 --out m"), "--validation"),
         (format!("{LINE} --method ease --out items.csv"), "a file of that name"),
         (

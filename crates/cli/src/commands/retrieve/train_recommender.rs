@@ -22,7 +22,7 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct Liked {
     /// For recommenders: who liked what, one a row; a file as for `select`, or one of RecBole's (.inter)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["queries", "qrels", "input"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["queries", "qrels", "input", "id", "text", "dims", "spread"])]
     pub interactions: Option<String>,
     /// Column of the users, also in --users [default: user_id]
     #[arg(long, value_name = "COLUMN", requires = "interactions")]
