@@ -2,7 +2,7 @@
 
 use super::Features;
 use super::masking::View;
-use ndarray::{Array2, ArrayView2, Axis, Zip, s};
+use ndarray::{Array2, Axis, Zip, s};
 use quadrat_core::{Error, Result, Rng};
 use quadrat_numeric::layers::{Activation, Layers, Start, descend};
 
@@ -51,7 +51,7 @@ impl Tower {
     }
 
     /// Vectors of what `view` shows, a field as the mean over its values; `dense` are the rows' numbers (missing: 0 each).
-    pub fn forward(&self, view: View, dense: Option<ArrayView2<f32>>) -> Pass {
+    pub fn forward(&self, view: View, dense: Option<Array2<f32>>) -> Pass {
         let rows = view.first().map_or(0, |lists| lists.len());
         let dims = self.tables.first().map_or(0, |table| table.ncols());
         let inputs = self.layers.layers.first().map_or(0, |(weights, _)| weights.nrows());
@@ -115,7 +115,7 @@ impl Tower {
                 .fields()
                 .iter()
                 .map(|f| rows.iter().map(|row| f.values[*row as usize].iter().copied()).collect());
-            let pass = self.forward(view.collect(), dense(features, rows).as_ref().map(|dense| dense.view()));
+            let pass = self.forward(view.collect(), dense(features, rows));
             all.append(Axis(0), pass.vectors.view()).map_err(|e| Error::numeric("vectors", e.to_string()))?;
         }
         match all.iter().all(|v: &f32| v.is_finite()) {

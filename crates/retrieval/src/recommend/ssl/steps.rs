@@ -66,10 +66,8 @@ impl SslItems {
         let hidden = |_, rng: &mut Rng| dropped && rng.uniform() < self.alpha;
         let values = if dropped { self.value_dropout } else { 0.0 };
         let shown = view(data.items, &items, hidden, values, rng);
-        let numbers = [dense(data.users, &users), dense(data.items, &items)];
-        let queries =
-            user_tower.forward(view(data.users, &users, |_, _| false, 0.0, rng), numbers[0].as_ref().map(|d| d.view()));
-        let answers = item_tower.forward(shown, numbers[1].as_ref().map(|d| d.view()));
+        let queries = user_tower.forward(view(data.users, &users, |_, _| false, 0.0, rng), dense(data.users, &users));
+        let answers = item_tower.forward(shown, dense(data.items, &items));
         let labels = accidental_hits(data.task.interactions, &users, &items);
         let all = data.task.interactions.pairs().len() as f64;
         let shares =
@@ -86,9 +84,7 @@ impl SslItems {
         let rows = self.drawn(data.task.interactions, data.items.rows(), rng);
         let alpha = self.alpha as f32;
         let Some(masking) = &data.masking else {
-            let numbers = dense(data.items, &rows);
-            let pass =
-                tower.forward(view(data.items, &rows, |_, _| false, 0.0, rng), numbers.as_ref().map(|d| d.view()));
+            let pass = tower.forward(view(data.items, &rows, |_, _| false, 0.0, rng), dense(data.items, &rows));
             let (value, by) = spread_out(&pass.vectors);
             tower.backward(&pass, by * alpha, slope);
             return Ok((value, 0));
