@@ -46,6 +46,7 @@ pub const CLAIMS: &[Claim] = &[
     #[cfg(feature = "networks")]
     Claim { slug: "sampling-free", run: crate::robust::sampling_free::run },
     Claim { slug: "lol-prf", run: crate::retrieval::lol_prf::run },
+    Claim { slug: "ssl-item-recommendation", run: crate::retrieval::ssl_item_recommendation::run },
     Claim { slug: "star", run: crate::retrieval::star::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
@@ -64,6 +65,9 @@ pub const CLAIMS: &[Claim] = &[
     #[cfg(feature = "networks")]
     Claim { slug: "sara", run: crate::regularize::sara::run },
 ];
+
+/// Claims about data that may not be passed on: beyond smoke scale they need a folder ([`Trial::data`]).
+pub const NEED_DATA: &[&str] = &["ssl-item-recommendation"];
 
 /// The claim of a method, or an error that names those that have one.
 pub fn find(slug: &str) -> Result<Claim> {

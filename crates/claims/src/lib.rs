@@ -22,7 +22,7 @@ mod trial;
 mod tune;
 
 pub use checkpoint::Checkpoint;
-pub use claim::{CLAIMS, Claim, find};
+pub use claim::{CLAIMS, Claim, NEED_DATA, find};
 pub use pages::{limit, measured};
 pub use record::{Record, Replication, Summary, read_all, recorded};
 pub use trial::{Figure, Repetitions, Scale, Trial};

@@ -4,6 +4,7 @@ use crate::Checkpoint;
 use quadrat_core::{Evidence, Plan, Progress, Result, Seed, checkpoint};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// How large a claim is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub struct Trial<'a> {
     pub progress: &'a dyn Progress,
     /// Where finished repetitions are kept.
     pub checkpoint: Option<&'a Checkpoint>,
+    /// A folder of data that may not be passed on, for claims that need some ([`NEED_DATA`](crate::NEED_DATA)).
+    pub data: Option<&'a Path>,
 }
 
 /// Passes the user's cancelling on, and nothing back: progress is counted in repetitions.
@@ -177,7 +180,7 @@ mod tests {
     }
 
     fn trial(scale: Scale, checkpoint: Option<&Checkpoint>) -> Trial<'_> {
-        Trial { seed: Seed(1), scale, progress: &Silent, checkpoint }
+        Trial { seed: Seed(1), scale, progress: &Silent, checkpoint, data: None }
     }
 
     #[test]

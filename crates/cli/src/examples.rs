@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
-/// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `minilm` is a sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are
+/// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `ratings.csv` says who liked which row of `items.csv`, `minilm` is a sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are
 /// rankings and judgements.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
@@ -93,8 +93,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "retrieve train",
         &[
             "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method adore:k=50 --out encoder",
+            "quadrat retrieve train --interactions ratings.csv --weight rating --at-least 4 --method item-knn --out liked",
+            "quadrat retrieve train --interactions ratings.csv --items items.csv --user user_id --item item_id --method ssl-item-recommendation --out rec",
         ],
     ),
+    ("retrieve recommend", &["quadrat retrieve recommend --model rec --user 17 --k 20"]),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
     ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),

@@ -105,6 +105,7 @@
 mod arff;
 mod arrays;
 mod arrow_file;
+pub mod atomic;
 pub mod builtin;
 mod bytes;
 mod cell;

@@ -79,6 +79,8 @@ pub use glue::{
 };
 #[cfg(all(feature = "data", feature = "regularize"))]
 pub use glue::{Encoder, Goal, NewValues, TargetScale, Wanted};
+#[cfg(all(feature = "data", feature = "retrieval"))]
+pub use glue::{Known, Log, LogColumns};
 #[cfg(all(feature = "data", feature = "select"))]
 pub use glue::{PoolColumns, Questions, save_selection};
 

@@ -5,6 +5,7 @@
 //! - [`feedback`] asks again with words of what was found first.
 //! - [`dense`] searches arrays of vectors, and mines the negatives that a retriever is trained with.
 //! - [`training`] makes the vectors of questions and of documents that answer them lie near each other; [`losses`] is what it lowers.
+//! - [`recommend`] learns what users will like from what they liked, and lists it.
 //! - [`measures`] says how good a ranking is.
 //!
 //! Every search is exact: whatever its strategy, storage or number of threads, the same list comes back, and of equal scores the lower
@@ -17,6 +18,7 @@ pub mod feedback;
 mod index;
 pub mod losses;
 pub mod measures;
+pub mod recommend;
 pub mod rewrite;
 mod set;
 mod store;
@@ -34,5 +36,5 @@ pub use vectors::{VectorIndex, VectorWriter};
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
     use quadrat_core::Method;
     let single = [&Bm25::CARD, &rewrite::LolPrf::CARD];
-    single.into_iter().chain(feedback::cards()).chain(training::cards()).collect()
+    single.into_iter().chain(feedback::cards()).chain(training::cards()).chain(recommend::cards()).collect()
 }

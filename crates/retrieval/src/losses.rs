@@ -113,20 +113,22 @@ pub fn info_nce(scores: ArrayView2<f32>, labels: ArrayView2<Label>, temperature:
     let mut slope = Array2::zeros(scores.dim());
     let mut value = 0.0;
     for ((scores, labels), mut slope) in scores.outer_iter().zip(labels.outer_iter()).zip(slope.outer_iter_mut()) {
-        let scaled: Vec<f64> = scores.iter().map(|score| f64::from(*score) / temperature).collect();
-        let negatives: Vec<usize> = (0..scaled.len()).filter(|b| labels[*b] == Label::Negative).collect();
-        let mut derivatives = vec![0.0; scaled.len()];
+        let mut scaled: Vec<f64> = scores.iter().map(|score| f64::from(*score) / temperature).collect();
+        let negatives = || labels.iter().enumerate().filter(|(_, label)| **label == Label::Negative).map(|(b, _)| b);
+        // The negatives' exponentials are the same for all relevant candidates: one each, in the place of the score.
+        let most = negatives().map(|b| scaled[b]).fold(f64::NEG_INFINITY, f64::max);
+        negatives().for_each(|b| scaled[b] = (scaled[b] - most).exp());
+        let all: f64 = negatives().map(|b| scaled[b]).sum();
+        let mut shares = 0.0;
         for a in (0..scaled.len()).filter(|a| labels[*a] == Label::Relevant) {
-            let most = negatives.iter().map(|b| scaled[*b]).fold(scaled[a], f64::max);
-            let sum = (scaled[a] - most).exp() + negatives.iter().map(|b| (scaled[*b] - most).exp()).sum::<f64>();
-            value += (sum.ln() + most - scaled[a]) / count;
-            for b in &negatives {
-                let share = (scaled[*b] - most).exp() / sum / (temperature * count);
-                derivatives[*b] += share;
-                derivatives[a] -= share;
-            }
+            let highest = scaled[a].max(most);
+            let others = all * (most - highest).exp();
+            let sum = (scaled[a] - highest).exp() + others;
+            value += (sum.ln() + highest - scaled[a]) / count;
+            slope[a] = (-others / sum / (temperature * count)) as f32;
+            shares += (most - highest).exp() / sum / (temperature * count);
         }
-        slope.iter_mut().zip(derivatives).for_each(|(slope, derivative)| *slope = derivative as f32);
+        negatives().for_each(|b| slope[b] = (scaled[b] * shares) as f32);
     }
     Ok(Loss { value, slope })
 }

@@ -2,4 +2,5 @@
 
 pub mod lol_prf;
 mod senses;
+pub mod ssl_item_recommendation;
 pub mod star;

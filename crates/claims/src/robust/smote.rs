@@ -312,7 +312,9 @@ mod tests {
 
     #[test]
     fn a_small_run_works_and_its_identities_hold() {
-        let run = || run(&Trial { seed: Seed(1), scale: Scale::Smoke, progress: &Silent, checkpoint: None }).unwrap();
+        let run = || {
+            run(&Trial { seed: Seed(1), scale: Scale::Smoke, progress: &Silent, checkpoint: None, data: None }).unwrap()
+        };
         let evidence = run();
         assert!(evidence.exact.iter().all(|e| e.holds()), "{:?}", evidence.exact);
         assert!(evidence.rows.iter().all(|row| (0.0..=1.0).contains(&row.value)));

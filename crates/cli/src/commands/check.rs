@@ -6,7 +6,7 @@ use crate::output::{self, Reply, figure, json, seconds, table, wrap};
 use crate::report::{Block, Page, svg};
 use clap::{Args, ValueEnum};
 use quadrat::{Error, Finding, Plan, Progress, Result, Role, Seed, Verdict, catalogue, find};
-use quadrat_claims::{CLAIMS, Checkpoint, Claim, Record, Trial, limit};
+use quadrat_claims::{CLAIMS, Checkpoint, Claim, NEED_DATA, Record, Trial, limit};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,6 +35,9 @@ pub struct Check {
     /// Keep finished repetitions in FILE, and go on from there if it exists
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     pub checkpoint: Option<PathBuf>,
+    /// Folder of data that a claim is about and that may not be passed on; the claim says what to fetch
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
     /// Keep each record as FOLDER/METHOD.SCALE.json and rewrite FOLDER/CLAIMS.md
     #[arg(long, value_name = "FOLDER")]
     pub record: Option<PathBuf>,
@@ -78,9 +81,15 @@ pub fn run(args: &Check, progress: &dyn Progress) -> Result<Reply> {
     let scale = args.scale.into();
     let mut records = Vec::with_capacity(claims.len());
     for claim in claims {
+        if args.all && args.data.is_none() && args.scale != Scale::Smoke && NEED_DATA.contains(&claim.slug) {
+            let slug = claim.slug;
+            eprintln!("quadrat: note: {slug} is passed over: it needs --data (`quadrat check {slug}` says which)");
+            continue;
+        }
         let kept = args.checkpoint.as_ref().map(|path| Checkpoint::new(path, claim.slug, scale, args.run.seed));
         let kept = kept.transpose()?;
-        let trial = Trial { seed: Seed(args.run.seed), scale, progress, checkpoint: kept.as_ref() };
+        let trial =
+            Trial { seed: Seed(args.run.seed), scale, progress, checkpoint: kept.as_ref(), data: args.data.as_deref() };
         let started = Instant::now();
         let evidence = (claim.run)(&trial)?;
         let record = Record::new(claim.slug, trial.scale, args.run.seed, started.elapsed().as_secs_f64(), evidence);

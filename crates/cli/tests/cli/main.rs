@@ -24,6 +24,7 @@ mod models;
 mod output;
 mod pretrain_plan;
 mod reading;
+mod recommend;
 mod retrieve;
 mod retriever;
 mod rounds;

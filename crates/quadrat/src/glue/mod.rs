@@ -20,6 +20,8 @@ mod missing;
 mod pool;
 #[cfg(feature = "select")]
 mod questions;
+#[cfg(feature = "retrieval")]
+mod recommended;
 #[cfg(feature = "select")]
 mod tags;
 mod target;
@@ -39,4 +41,6 @@ pub use missing::{OnMissing, without_gaps};
 pub use pool::{PoolColumns, save_selection};
 #[cfg(feature = "select")]
 pub use questions::Questions;
+#[cfg(feature = "retrieval")]
+pub use recommended::{Known, Log, LogColumns};
 pub use target::{MOST_CLASSES, Target, TargetKind};

@@ -9,9 +9,11 @@ mod index;
 mod judging;
 mod mine;
 mod opened;
+mod recommender;
 mod rewriter;
 mod search;
 mod train;
+mod train_recommender;
 
 use super::with_terminal;
 use crate::args::Run;
@@ -24,6 +26,7 @@ use eval::Eval;
 use index::{Add, Delete, MakeIndex};
 use mine::Mine;
 use quadrat::Result;
+use recommender::Recommend;
 use search::SearchIndex;
 use train::TrainRetriever;
 
@@ -43,8 +46,10 @@ pub enum Retrieve {
     Embed(Embed),
     /// Questions and their relevant documents -> documents that look relevant and are not, to train on
     Mine(Mine),
-    /// Queries, judgements and documents -> encoders that rank well
+    /// Queries, judgements and documents -> encoders that rank well; or who liked what -> a recommender
     Train(Box<TrainRetriever>),
+    /// A user -> the items that he or she will like, best first
+    Recommend(Recommend),
     /// A run and judgements -> how good the run is
     Eval(Eval),
     /// Runs and judgements -> which run is better, and whether by more than chance
@@ -63,6 +68,7 @@ impl Retrieve {
             Retrieve::Embed(args) => &args.run,
             Retrieve::Mine(args) => &args.run,
             Retrieve::Train(args) => &args.run,
+            Retrieve::Recommend(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
             Retrieve::Compare(args) => &args.run,
         }
@@ -78,6 +84,7 @@ impl Retrieve {
             Retrieve::Embed(args) => embed::run(args, terminal),
             Retrieve::Mine(args) => mine::run(args, terminal),
             Retrieve::Train(args) => train::run(args, terminal),
+            Retrieve::Recommend(args) => recommender::run(args, terminal),
             Retrieve::Eval(args) => eval::run(args, terminal),
             Retrieve::Compare(args) => compare::run(args, terminal),
         })

@@ -1,6 +1,7 @@
 //! `quadrat retrieve train`: queries, judgements and documents -> encoders that rank well.
 
 use super::documents::{self, Documents, Fields};
+use super::train_recommender::{self, Liked};
 use crate::args::Run;
 use crate::commands::word_encoder::WordEncoder;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
@@ -20,17 +21,20 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct TrainRetriever {
     /// What is asked: lines of an id, a tab and a text, or JSON Lines with `_id` and `text`
-    #[arg(long, value_name = "FILE")]
-    pub queries: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "interactions")]
+    pub queries: Option<PathBuf>,
     /// Which documents are relevant: TREC's lines, BEIR's table or its folder, or JSON Lines; levels above 0 count
-    #[arg(long, value_name = "FILE|FOLDER")]
-    pub qrels: PathBuf,
+    #[arg(long, value_name = "FILE|FOLDER", required_unless_present = "interactions")]
+    pub qrels: Option<PathBuf>,
     /// The documents, one a row; a file as for `select`, or builtin:NAME
-    #[arg(long = "in", value_name = "FILE")]
-    pub input: String,
+    #[arg(long = "in", value_name = "FILE", required_unless_present = "interactions")]
+    pub input: Option<String>,
+    #[command(flatten)]
+    pub liked: Liked,
     #[command(flatten)]
     pub fields: Fields,
-    /// star or adore, with parameters as in star:negatives=in-batch,steps=600; several are run in the order given
+    /// star or adore, with parameters as in star:negatives=in-batch,steps=600; several are run in the order given. With
+    /// --interactions: ssl-item-recommendation, item-knn, ease or popularity
     #[arg(long, value_name = "METHOD", required = true)]
     pub method: Vec<String>,
     /// Values of a vector
@@ -62,13 +66,24 @@ struct Stage {
 
 /// Trains, and writes a folder.
 pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
+    if let Some(card) = train_recommender::asked_for(args)? {
+        return train_recommender::run(args, card, progress);
+    }
     check(args)?;
+    let asked = (args.queries.as_ref(), args.qrels.as_ref(), args.input.as_deref());
+    let (Some(queries_file), Some(qrels), Some(input)) = asked else {
+        return Err(Error::input(
+            "--queries, --qrels or --in",
+            "nothing",
+            "encoders of texts are trained on all three",
+        ));
+    };
     let methods = args.method.iter().map(|text| method(text)).collect::<Result<Vec<_>>>()?;
     let seed = Seed(args.run.seed);
-    let queries = read_queries(&args.queries, progress)?;
-    let judgements = Judgements::read(&args.qrels, progress)?;
-    let documents = documents::read(&args.input, &args.reading, &args.fields, None)?;
-    let (asked, notes) = Asked::of(args, &queries, &judgements, &documents)?;
+    let queries = read_queries(queries_file, progress)?;
+    let judgements = Judgements::read(qrels, progress)?;
+    let documents = documents::read(input, &args.reading, &args.fields, None)?;
+    let (asked, notes) = Asked::of((queries_file, qrels, input), &queries, &judgements, &documents)?;
     for note in &notes {
         eprintln!("quadrat: note: {note}");
     }
@@ -167,7 +182,7 @@ struct Asked {
 impl Asked {
     /// The queries that have a relevant document, and what was left out.
     fn of(
-        args: &TrainRetriever,
+        (queries_file, qrels, input): (&Path, &Path, &str),
         queries: &[(String, String)],
         judgements: &Judgements,
         documents: &Documents,
@@ -185,8 +200,8 @@ impl Asked {
             if let Some(query) = judgements.queries().find(id) {
                 for (name, _) in judgements.of(query).filter(|(_, level)| *level > 0) {
                     relevant.push(*rows.get(name).ok_or_else(|| {
-                        let why = format!("document `{name}`, relevant to query `{id}`, is not in {}", args.input);
-                        Error::data(args.qrels.display().to_string(), None, why)
+                        let why = format!("document `{name}`, relevant to query `{id}`, is not in {input}");
+                        Error::data(qrels.display().to_string(), None, why)
                     })?);
                 }
             }
@@ -203,8 +218,8 @@ impl Asked {
             notes.push(format!("queries without a relevant document are left out: {n}, such as {first}"));
         }
         if asked.texts.is_empty() {
-            let why = format!("no query of {} has a relevant document", args.queries.display());
-            return Err(Error::data(args.qrels.display().to_string(), None, why));
+            let why = format!("no query of {} has a relevant document", queries_file.display());
+            return Err(Error::data(qrels.display().to_string(), None, why));
         }
         Ok((asked, notes))
     }
