@@ -5,6 +5,7 @@
 //! - [`feedback`] asks again with words of what was found first.
 //! - [`dense`] searches arrays of vectors, and mines the negatives that a retriever is trained with.
 //! - [`training`] makes the vectors of questions and of documents that answer them lie near each other; [`losses`] is what it lowers.
+//! - [`composed`] trains encoders of queries that are something and words about it, such as a picture and what should change.
 //! - [`measures`] says how good a ranking is.
 //!
 //! Every search is exact: whatever its strategy, storage or number of threads, the same list comes back, and of equal scores the lower
@@ -12,6 +13,7 @@
 
 mod analyse;
 mod bm25;
+pub mod composed;
 pub mod dense;
 pub mod feedback;
 mod index;
@@ -32,5 +34,5 @@ pub use vectors::{VectorIndex, VectorWriter};
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
     use quadrat_core::Method;
-    std::iter::once(&Bm25::CARD).chain(feedback::cards()).chain(training::cards()).collect()
+    std::iter::once(&Bm25::CARD).chain(feedback::cards()).chain(training::cards()).chain(composed::cards()).collect()
 }
