@@ -2,7 +2,7 @@
 
 use super::composer::{Composition, Kept};
 use super::{Composer, Sentences, Task};
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use quadrat_core::{Error, Result, Seed};
 use quadrat_numeric::layers::{Activation, Adam, Layers, Real, Start, descend};
 
@@ -14,7 +14,7 @@ use quadrat_numeric::layers::{Activation, Adam, Layers, Real, Start, descend};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComposedEncoder<F = f32> {
     composer: Composer,
-    /// What references, sentences and targets are multiplied with, so that their values are about 1.
+    /// What references, sentences and targets are multiplied with, whatever scale they come in.
     units: [f64; 3],
     pub(super) reference: Layers<F>,
     pub(super) words: Array2<F>,
@@ -48,8 +48,8 @@ pub(super) struct Forward<F> {
 }
 
 impl<F: Real> ComposedEncoder<F> {
-    /// Random weights for a task's rows. References and targets, and sentences that are vectors, are multiplied by one number each
-    /// that makes the root of the mean of their squares 1, whatever their scale.
+    /// Random weights for a task's rows. References and targets are multiplied by one number each that makes the root of the mean of
+    /// their squares 1, whatever their scale; sentences that are vectors by one that makes them about as long as bags of words, 1.
     ///
     /// # Errors
     /// `dims` of 0; as [`Task::check`].
@@ -57,7 +57,7 @@ impl<F: Real> ComposedEncoder<F> {
         task.check()?;
         let words = match task.sentences {
             Sentences::Bags(_) => 1.0,
-            Sentences::Vectors(vectors) => unit(vectors.view()),
+            Sentences::Vectors(vectors) => unit(vectors.view()) / (vectors.ncols().max(1) as f64).sqrt(),
         };
         let units = [unit(task.references), words, unit(task.targets)];
         let widths = [task.references.ncols(), task.sentences.width(), task.targets.ncols()];
@@ -189,64 +189,9 @@ impl<F: Real> ComposedEncoder<F> {
     }
 
     /// All layers, with names for files.
-    fn nets(&mut self) -> [(&'static str, &mut Layers<F>); 4] {
+    pub(super) fn nets(&mut self) -> [(&'static str, &mut Layers<F>); 4] {
         let [gate, rest] = &mut self.composition.nets;
         [("reference", &mut self.reference), ("target", &mut self.target), ("gate", gate), ("rest", rest)]
-    }
-}
-
-impl ComposedEncoder {
-    /// All weights as named matrices: those of a layer, inputs x outputs, with its biases as one more row.
-    pub fn matrices(&self) -> Vec<(String, Array2<f32>)> {
-        let mut copy = self.clone();
-        let mut all = vec![("weights".to_owned(), self.composition.weights.clone().insert_axis(Axis(0)))];
-        if !self.words.is_empty() {
-            all.push(("words".to_owned(), self.words.clone()));
-        }
-        for (name, net) in copy.nets() {
-            for (at, (weights, biases)) in net.layers.iter().enumerate() {
-                let mut matrix = Array2::zeros((weights.nrows() + 1, weights.ncols()));
-                matrix.slice_mut(s![..weights.nrows(), ..]).assign(weights);
-                matrix.row_mut(weights.nrows()).assign(biases);
-                all.push((format!("{name}-{at}"), matrix));
-            }
-        }
-        all
-    }
-
-    /// An encoder with the weights of [`matrices`](Self::matrices); `read` gets each by its name and number of rows.
-    ///
-    /// # Errors
-    /// As [`of`](Self::of); what `read` says; a matrix of another shape.
-    pub fn from_matrices(shape: Shape, read: &dyn Fn(&str, usize) -> Result<Array2<f32>>) -> Result<ComposedEncoder> {
-        let mut encoder = ComposedEncoder::of(shape, Seed(0))?;
-        let fit = |name: &str, (rows, columns): (usize, usize)| {
-            let found = read(name, rows)?;
-            match found.dim() == (rows, columns) {
-                true => Ok(found),
-                false => {
-                    let got = format!("{} x {}", found.nrows(), found.ncols());
-                    Err(Error::input(
-                        format!("weights `{name}`"),
-                        got,
-                        format!("this encoder needs {rows} x {columns}"),
-                    ))
-                }
-            }
-        };
-        encoder.composition.weights = fit("weights", (1, 2))?.row(0).to_owned();
-        if !encoder.words.is_empty() {
-            encoder.words = fit("words", encoder.words.dim())?;
-        }
-        for (name, net) in encoder.nets() {
-            for (at, (weights, biases)) in net.layers.iter_mut().enumerate() {
-                let inputs = weights.nrows();
-                let matrix = fit(&format!("{name}-{at}"), (inputs + 1, weights.ncols()))?;
-                weights.assign(&matrix.slice(s![..inputs, ..]));
-                biases.assign(&matrix.row(inputs));
-            }
-        }
-        Ok(encoder)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The words beside a query, one sentence a row, and their way into vectors and back.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Error, Result};
 use quadrat_numeric::Csr;
 use quadrat_numeric::layers::Real;
@@ -36,6 +36,21 @@ impl Sentences {
         match self {
             Sentences::Bags(bags) => bags.cols,
             Sentences::Vectors(vectors) => vectors.ncols(),
+        }
+    }
+
+    /// Those of some rows, in their order.
+    pub fn select(&self, rows: &[usize]) -> Sentences {
+        match self {
+            Sentences::Bags(bags) => {
+                let mut some = Csr::new(bags.cols);
+                for row in rows {
+                    let (words, weights) = bags.row(*row);
+                    some.push_row(words.iter().copied().zip(weights.iter().copied()));
+                }
+                Sentences::Bags(some)
+            }
+            Sentences::Vectors(vectors) => Sentences::Vectors(vectors.select(Axis(0), rows)),
         }
     }
 

@@ -405,7 +405,6 @@ fn all_sentences_dropped_train_what_no_sentences_train() {
         let mut alone = start.clone();
         let task = Task { sentences: &nothing, ..data.task() };
         LanguageGuidedMusic { text_dropout: 0.0, ..all }.train(&mut alone, &task, Seed(2), &Silent).unwrap();
-        // Vectors of one sentence's unit are 1 here as well.
         assert_eq!(dropped, alone);
         let words =
             |encoder: &ComposedEncoder| encoder.matrices().into_iter().find(|(name, _)| name == "words").unwrap();

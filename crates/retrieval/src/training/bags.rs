@@ -37,8 +37,13 @@ impl Vocabulary {
             let got = format!("no word that two of {count} texts share");
             return Err(Error::input("texts", got, "more texts, or longer ones"));
         }
+        Ok(Vocabulary::of(words))
+    }
+
+    /// Words that were learnt before, each once, in the order of the alphabet, with their weights.
+    pub fn of(words: Vec<(String, f64)>) -> Vocabulary {
         let numbers = words.iter().zip(0..).map(|((word, _), number)| (word.clone(), number)).collect();
-        Ok(Vocabulary { words, numbers })
+        Vocabulary { words, numbers }
     }
 
     /// Each word with its weight.
