@@ -5,7 +5,7 @@ use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
 /// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `minilm` is a sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are
-/// rankings and judgements.
+/// rankings and judgements, `refs.npy` and `targets.npy` rows of features.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -93,7 +93,19 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "retrieve train",
         &[
             "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method adore:k=50 --out encoder",
+            "quadrat retrieve train --queries refs.npy --words words.txt --targets targets.npy --method multi-grained-uncertainty --out cir",
         ],
+    ),
+    (
+        "retrieve compose",
+        &[
+            "quadrat retrieve compose --model cir --queries refs.npy --words words.txt --out composed.npy",
+            "quadrat retrieve compose --model cir --targets targets.npy --out gallery.npy",
+        ],
+    ),
+    (
+        "retrieve describe",
+        &["quadrat retrieve describe --tags tags.jsonl --examples examples.jsonl --method analogy --out said.txt"],
     ),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
     ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 27] = [
     "list",
     "show",
     "data list",
@@ -24,6 +24,8 @@ const VERBS: [&str; 25] = [
     "retrieve compare",
     "retrieve embed",
     "retrieve train",
+    "retrieve compose",
+    "retrieve describe",
     "train",
     "predict",
     "eval",
@@ -44,6 +46,7 @@ fn the_examples_of_every_verb_run() {
     crate::retrieve::write_rankings(&folder);
     crate::search::write_documents(&folder);
     crate::retriever::write_task(&folder);
+    crate::composed::write_pairs(&folder);
     folder.write_encoder();
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));

@@ -1,6 +1,7 @@
 //! `quadrat retrieve train`: queries, judgements and documents -> encoders that rank well.
 
 use super::documents::{self, Documents, Fields};
+use super::train_composed::{self, ComposedFiles};
 use crate::args::Run;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use crate::parameters::with_parameters;
@@ -18,26 +19,29 @@ use std::time::Instant;
 
 #[derive(Args, Debug)]
 pub struct TrainRetriever {
-    /// What is asked: lines of an id, a tab and a text, or JSON Lines with `_id` and `text`
+    /// What is asked: lines of an id, a tab and a text, or JSON Lines with `_id` and `text`; for queries with words, an .npy file
     #[arg(long, value_name = "FILE")]
     pub queries: PathBuf,
     /// Which documents are relevant: TREC's lines, BEIR's table or its folder, or JSON Lines; levels above 0 count
     #[arg(long, value_name = "FILE|FOLDER")]
-    pub qrels: PathBuf,
+    pub qrels: Option<PathBuf>,
     /// The documents, one a row; a file as for `select`, or builtin:NAME
     #[arg(long = "in", value_name = "FILE")]
-    pub input: String,
+    pub input: Option<String>,
     #[command(flatten)]
     pub fields: Fields,
-    /// star or adore, with parameters as in star:negatives=in-batch,steps=600; several are run in the order given
+    #[command(flatten)]
+    pub composed: ComposedFiles,
+    /// star or adore, with parameters as in star:negatives=in-batch,steps=600 (several are run in the order given); for queries with
+    /// words multi-grained-uncertainty or language-guided-music
     #[arg(long, value_name = "METHOD", required = true)]
     pub method: Vec<String>,
     /// Values of a vector
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub dims: usize,
-    /// Standard deviation of the scores before training, which decides how hard the losses pull
-    #[arg(long, value_name = "NUMBER", default_value_t = 2.0)]
-    pub spread: f64,
+    /// Standard deviation of the scores before training, which decides how hard the losses pull [default: 2]
+    #[arg(long, value_name = "NUMBER")]
+    pub spread: Option<f64>,
     /// Share of the queries that is held back to measure; 0 trains on all
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub validation: f64,
@@ -61,13 +65,16 @@ struct Stage {
 
 /// Trains, and writes a folder.
 pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
-    check(args)?;
+    if train_composed::trains(&args.method) {
+        return train_composed::run(args, progress);
+    }
+    let files = check(args)?;
     let methods = args.method.iter().map(|text| method(text)).collect::<Result<Vec<_>>>()?;
     let seed = Seed(args.run.seed);
     let queries = read_queries(&args.queries, progress)?;
-    let judgements = Judgements::read(&args.qrels, progress)?;
-    let documents = documents::read(&args.input, &args.reading, &args.fields, None)?;
-    let (asked, notes) = Asked::of(args, &queries, &judgements, &documents)?;
+    let judgements = Judgements::read(files.0, progress)?;
+    let documents = documents::read(files.1, &args.reading, &args.fields, None)?;
+    let (asked, notes) = Asked::of(args, files, &queries, &judgements, &documents)?;
     for note in &notes {
         eprintln!("quadrat: note: {note}");
     }
@@ -90,7 +97,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         (!test.is_empty()).then(found).transpose()
     };
     let started = Instant::now();
-    let mut encoder = DualEncoder::start(&bags, &taught, args.dims, args.spread, seed)?;
+    let mut encoder = DualEncoder::start(&bags, &taught, args.dims, args.spread.unwrap_or(SPREAD), seed)?;
     let took = started.elapsed().as_secs_f64();
     let mut stages =
         vec![Stage { name: "untrained".to_owned(), quality: measure(&encoder)?, losses: None, seconds: took }];
@@ -128,22 +135,31 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
     Ok(Reply::new(text, value))
 }
 
-fn check(args: &TrainRetriever) -> Result<()> {
+/// The usual deviation of the scores before training.
+const SPREAD: f64 = 2.0;
+
+/// The files of judgements and documents, if all fits together.
+fn check(args: &TrainRetriever) -> Result<(&Path, &str)> {
+    args.composed.check_none()?;
+    let absent = |option: &str, what: &str| Error::input(option, "nothing", format!("name the file of the {what}"));
+    let qrels = args.qrels.as_deref().ok_or_else(|| absent("--qrels", "judgements"))?;
+    let input = args.input.as_deref().ok_or_else(|| absent("--in", "documents"))?;
     check_vacant(&args.out)?;
     if args.dims == 0 {
         return Err(Error::input("--dims", 0, "use a whole number, at least 1"));
     }
-    if !(args.spread > 0.0 && args.spread.is_finite()) {
-        return Err(Error::input("--spread", args.spread, "use a number above 0; 1 to 4 is usual"));
+    let spread = args.spread.unwrap_or(SPREAD);
+    if !(spread > 0.0 && spread.is_finite()) {
+        return Err(Error::input("--spread", spread, "use a number above 0; 1 to 4 is usual"));
     }
-    if !(0.0..1.0).contains(&args.validation) {
-        return Err(Error::input("--validation", args.validation, "0 to below 1"));
-    }
-    Ok(())
+    Ok((qrels, input))
 }
 
 /// Queries to learn from, and those that are held back.
-fn held_back(share: f64, queries: usize, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
+pub fn held_back(share: f64, queries: usize, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
+    if !(0.0..1.0).contains(&share) {
+        return Err(Error::input("--validation", share, "0 to below 1"));
+    }
     if share == 0.0 {
         return Ok(((0..queries).collect(), Vec::new()));
     }
@@ -167,6 +183,7 @@ impl Asked {
     /// The queries that have a relevant document, and what was left out.
     fn of(
         args: &TrainRetriever,
+        (qrels, input): (&Path, &str),
         queries: &[(String, String)],
         judgements: &Judgements,
         documents: &Documents,
@@ -188,8 +205,8 @@ impl Asked {
             if let Some(query) = judgements.queries().find(id) {
                 for (name, _) in judgements.of(query).filter(|(_, level)| *level > 0) {
                     relevant.push(*rows.get(name).ok_or_else(|| {
-                        let why = format!("document `{name}`, relevant to query `{id}`, is not in {}", args.input);
-                        Error::data(args.qrels.display().to_string(), None, why)
+                        let why = format!("document `{name}`, relevant to query `{id}`, is not in {input}");
+                        Error::data(qrels.display().to_string(), None, why)
                     })?);
                 }
             }
@@ -207,7 +224,7 @@ impl Asked {
         }
         if asked.texts.is_empty() {
             let why = format!("no query of {} has a relevant document", args.queries.display());
-            return Err(Error::data(args.qrels.display().to_string(), None, why));
+            return Err(Error::data(qrels.display().to_string(), None, why));
         }
         Ok((asked, notes))
     }
