@@ -10,6 +10,7 @@
 mod asking;
 mod bias;
 mod calibration;
+mod composed;
 mod data;
 mod designs;
 mod detection;
@@ -113,6 +114,7 @@ fn run() -> Result<()> {
         asking::workloads(),
         bias::workloads(),
         calibration::workloads(),
+        composed::workloads(),
         data::workloads(),
         designs::workloads(),
         detection::workloads(),

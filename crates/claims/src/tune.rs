@@ -48,7 +48,6 @@ pub(crate) fn tune(
 ///
 /// # Errors
 /// What `loss` says.
-#[cfg(feature = "networks")]
 pub(crate) fn tune_both(
     evidence: &mut Evidence,
     arm: &str,
@@ -95,7 +94,6 @@ mod tests {
         assert_eq!(tune(&mut e, ("ours", "rate"), &[0.1, 1.0, 10.0], nan_below).unwrap(), 1.0);
     }
 
-    #[cfg(feature = "networks")]
     #[test]
     fn two_parameters_are_tuned_together() {
         let mut e = Evidence::default();

@@ -4,8 +4,8 @@
 use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
-/// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `ratings.csv` says who liked which row of `items.csv`, `minilm` is a sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are
-/// rankings and judgements.
+/// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `ratings.csv` says who liked which row of `items.csv`, `minilm` is a
+/// sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are rankings and judgements, `refs.npy` and `targets.npy` rows of features.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -95,9 +95,21 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method adore:k=50 --out encoder",
             "quadrat retrieve train --interactions ratings.csv --weight rating --at-least 4 --method item-knn --out liked",
             "quadrat retrieve train --interactions ratings.csv --items items.csv --user user_id --item item_id --method ssl-item-recommendation --out rec",
+            "quadrat retrieve train --queries refs.npy --words words.txt --targets targets.npy --method multi-grained-uncertainty --out cir",
         ],
     ),
     ("retrieve recommend", &["quadrat retrieve recommend --model rec --user 17 --k 20"]),
+    (
+        "retrieve compose",
+        &[
+            "quadrat retrieve compose --model cir --queries refs.npy --words words.txt --out composed.npy",
+            "quadrat retrieve compose --model cir --targets targets.npy --out gallery.npy",
+        ],
+    ),
+    (
+        "retrieve describe",
+        &["quadrat retrieve describe --tags tags.jsonl --examples examples.jsonl --method analogy --out said.txt"],
+    ),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
     ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),

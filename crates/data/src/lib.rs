@@ -152,7 +152,7 @@ mod zip;
 pub use column::{Column, ColumnType, Missing, Values};
 pub use format::{Compression, Format};
 pub use moments::Moment;
-pub use numpy::{npy_head, read_embedding, write_arrays, write_matrix};
+pub use numpy::{npy_head, read_embedding, read_matrix, write_arrays, write_matrix};
 pub use origin::panic_becomes_error;
 pub use reading::Reading;
 pub use table::{Categories, Labels, Table};

@@ -163,6 +163,21 @@ impl Source for Numpy {
 /// # Errors
 /// A file that is no such matrix, or whose number of rows is not `rows`.
 pub fn read_embedding(path: &Path, rows: usize) -> Result<Array2<f32>> {
+    let found = read_matrix(path)?;
+    match found.nrows() == rows {
+        true => Ok(found),
+        false => {
+            let why = format!("{} rows where the table has {rows}; there must be one row a sample", found.nrows());
+            Err(Error::data(path.display().to_string(), None, why))
+        }
+    }
+}
+
+/// Reads a matrix of numbers, one row a sample, from such a file.
+///
+/// # Errors
+/// A file that is no such matrix.
+pub fn read_matrix(path: &Path) -> Result<Array2<f32>> {
     let name = path.display().to_string();
     let error = |why: String| Error::data(&name, None, why);
     let bytes = bytes::read(path, &Silent)?;
@@ -183,9 +198,7 @@ pub fn read_embedding(path: &Path, rows: usize) -> Result<Array2<f32>> {
         return Err(error("a matrix with one row a sample is needed; found a vector".to_owned()));
     };
     let cells = &columns[0].1;
-    if cells.rows != rows {
-        return Err(error(format!("{} rows where the table has {rows}; there must be one row a sample", cells.rows)));
-    }
+    let rows = cells.rows;
     let lists = cells.decode(0..rows).map_err(error)?;
     let numbers = arrays::to_f64(lists.as_fixed_size_list().values())
         .ok_or_else(|| error("a matrix of numbers is needed; found texts or times".to_owned()))?;

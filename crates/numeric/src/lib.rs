@@ -21,6 +21,7 @@ pub mod low_discrepancy;
 pub mod metrics;
 pub mod mixture;
 pub mod neighbours;
+pub mod normals;
 mod otsu;
 pub mod outliers;
 pub mod points;

@@ -6,6 +6,7 @@
 //! - [`dense`] searches arrays of vectors, and mines the negatives that a retriever is trained with.
 //! - [`training`] makes the vectors of questions and of documents that answer them lie near each other; [`losses`] is what it lowers.
 //! - [`recommend`] learns what users will like from what they liked, and lists it.
+//! - [`composed`] trains encoders of queries that are something and words about it, such as a picture and what should change.
 //! - [`measures`] says how good a ranking is.
 //!
 //! Every search is exact: whatever its strategy, storage or number of threads, the same list comes back, and of equal scores the lower
@@ -13,6 +14,7 @@
 
 mod analyse;
 mod bm25;
+pub mod composed;
 pub mod dense;
 pub mod feedback;
 mod index;
@@ -36,5 +38,6 @@ pub use vectors::{VectorIndex, VectorWriter};
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
     use quadrat_core::Method;
     let single = [&Bm25::CARD, &rewrite::LolPrf::CARD];
-    single.into_iter().chain(feedback::cards()).chain(training::cards()).chain(recommend::cards()).collect()
+    let of_parts = [feedback::cards(), training::cards(), recommend::cards(), composed::cards()];
+    single.into_iter().chain(of_parts.into_iter().flatten()).collect()
 }

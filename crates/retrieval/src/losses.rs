@@ -6,6 +6,8 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Choice, Error, Result};
+use quadrat_numeric::elementary::exp;
+use quadrat_numeric::vectorised;
 
 /// What a candidate is to its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +108,7 @@ pub fn lambda_pairs(
 /// A temperature that is not above 0; as [`pairwise_logistic`].
 pub fn info_nce(scores: ArrayView2<f32>, labels: ArrayView2<Label>, temperature: f64) -> Result<Loss> {
     check(scores, labels)?;
-    if !(temperature > 0.0 && temperature.is_finite()) {
-        return Err(Error::input("temperature", temperature, "use a number above 0"));
-    }
+    check_temperature(temperature)?;
     let count = labels.iter().filter(|label| **label == Label::Relevant).count() as f64;
     let mut slope = Array2::zeros(scores.dim());
     let mut value = 0.0;
@@ -131,6 +131,70 @@ pub fn info_nce(scores: ArrayView2<f32>, labels: ArrayView2<Label>, temperature:
         negatives().for_each(|b| slope[b] = (scaled[b] * shares) as f32);
     }
     Ok(Loss { value, slope })
+}
+
+/// [`info_nce`] within a batch: candidate i is relevant to query i, and all others are its negatives.
+///
+/// Exponentials are in single precision, several at once, for batches of hundreds; their sums are in double. The value is that of
+/// [`info_nce`] to six digits.
+///
+/// # Errors
+/// Scores that are not square, or of fewer than two queries; as [`info_nce`].
+///
+/// ```
+/// use ndarray::array;
+/// use quadrat_retrieval::losses::in_batch;
+/// let loss = in_batch(array![[2.0, 2.0], [5.0, 5.0]].view(), 0.5)?;
+/// assert!((loss.value - 2_f64.ln()).abs() < 1e-6);
+/// assert_eq!(loss.slope, array![[-0.5, 0.5], [0.5, -0.5]]);
+/// # Ok::<(), quadrat_core::Error>(())
+/// ```
+pub fn in_batch(scores: ArrayView2<f32>, temperature: f64) -> Result<Loss> {
+    let n = scores.nrows();
+    if n < 2 || scores.ncols() != n {
+        let want = "as many candidates as queries; InfoNCE needs at least two pairs";
+        return Err(Error::input("scores", format!("{n} x {}", scores.ncols()), want));
+    }
+    check_temperature(temperature)?;
+    if let Some((place, score)) = scores.indexed_iter().find(|(_, score)| !score.is_finite()) {
+        return Err(not_finite(place, *score));
+    }
+    let sharpness = (1.0 / temperature) as f32;
+    let weight = 1.0 / (temperature * n as f64);
+    let (mut value, mut slope) = (0.0, scores.as_standard_layout().into_owned());
+    for (own, mut row) in slope.outer_iter_mut().enumerate() {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let gap = (f64::from(row[own]) - f64::from(most)) / temperature;
+        // In standard layout there is always a slice.
+        let row = row.as_slice_mut().unwrap_or_default();
+        vectorised(
+            #[inline(always)]
+            || row.iter_mut().for_each(|v| *v = exp((*v - most) * sharpness)),
+        );
+        let sum: f64 = row.iter().map(|v| f64::from(*v)).sum();
+        value += (sum.ln() - gap) / n as f64;
+        let share = (weight / sum) as f32;
+        row.iter_mut().for_each(|v| *v *= share);
+        row[own] -= weight as f32;
+    }
+    Ok(Loss { value, slope })
+}
+
+/// The mean of [`in_batch`] for queries among candidates and for candidates among queries, as two-tower models are trained (CLIP:
+/// Radford and others 2021, arXiv 2103.00020).
+///
+/// # Errors
+/// As [`in_batch`].
+pub fn symmetric_in_batch(scores: ArrayView2<f32>, temperature: f64) -> Result<Loss> {
+    let (there, back) = (in_batch(scores, temperature)?, in_batch(scores.t(), temperature)?);
+    Ok(Loss { value: 0.5 * (there.value + back.value), slope: (there.slope + back.slope.t()) * 0.5 })
+}
+
+fn check_temperature(temperature: f64) -> Result<()> {
+    match temperature > 0.0 && temperature.is_finite() {
+        true => Ok(()),
+        false => Err(Error::input("temperature", temperature, "use a number above 0")),
+    }
 }
 
 /// The sum of share(query) x weight(place of a, place of b) x ln(1 + e^-(s_a - s_b)) over all pairs.
@@ -176,12 +240,13 @@ fn check(scores: ArrayView2<f32>, labels: ArrayView2<Label>) -> Result<()> {
     let bad =
         scores.indexed_iter().zip(labels).find(|((_, score), label)| **label != Label::Absent && !score.is_finite());
     match bad {
-        Some((((query, candidate), score), _)) => {
-            let what = format!("score of query {query}, candidate {candidate} (from 0)");
-            Err(Error::input(what, score, "scores must be finite"))
-        }
+        Some(((place, score), _)) => Err(not_finite(place, *score)),
         None => Ok(()),
     }
+}
+
+fn not_finite((query, candidate): (usize, usize), score: f32) -> Error {
+    Error::input(format!("score of query {query}, candidate {candidate} (from 0)"), score, "scores must be finite")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 28] = [
     "list",
     "show",
     "data list",
@@ -25,6 +25,8 @@ const VERBS: [&str; 26] = [
     "retrieve embed",
     "retrieve train",
     "retrieve recommend",
+    "retrieve compose",
+    "retrieve describe",
     "train",
     "predict",
     "eval",
@@ -46,6 +48,7 @@ fn the_examples_of_every_verb_run() {
     crate::search::write_documents(&folder);
     crate::retriever::write_task(&folder);
     crate::recommend::write_ratings(&folder);
+    crate::composed::write_pairs(&folder);
     folder.write_encoder();
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));

@@ -10,6 +10,7 @@ mod certify;
 mod choose;
 mod columns;
 mod common;
+mod composed;
 mod detection;
 mod encoder;
 mod errors;

@@ -67,6 +67,20 @@ proptest! {
     }
 
     #[test]
+    fn within_a_batch_it_is_the_same_loss(seed in any::<u64>(), n in 2..9_usize, temperature in 0.05..2.0_f64) {
+        let (scores, _) = draw(seed, n, n);
+        let labels = Array2::from_shape_fn((n, n), |(i, j)| if i == j { Relevant } else { Negative });
+        let want = info_nce(scores.view(), labels.view(), temperature).unwrap();
+        let found = in_batch(scores.view(), temperature).unwrap();
+        prop_assert!((want.value - found.value).abs() < 2e-6 * (1.0 + want.value), "{} {}", want.value, found.value);
+        prop_assert!((&want.slope - &found.slope).iter().all(|d| d.abs() < 1e-5 / temperature as f32));
+        let back = info_nce(scores.t(), labels.view(), temperature).unwrap();
+        let both = symmetric_in_batch(scores.view(), temperature).unwrap();
+        prop_assert!((0.5 * (want.value + back.value) - both.value).abs() < 2e-6 * (1.0 + both.value));
+        prop_assert!(((&want.slope + &back.slope.t()) * 0.5 - &both.slope).iter().all(|d| d.abs() < 1e-5 / temperature as f32));
+    }
+
+    #[test]
     fn pairs_that_all_weigh_one_are_the_pairwise_loss(seed in any::<u64>(), candidates in 2..12_usize, cut in 1..12_usize) {
         let (scores, labels) = draw(seed, 1, candidates);
         let weighted = lambda_pairs(scores.view(), labels.view(), PairWeight::One, cut).unwrap();
@@ -144,6 +158,8 @@ fn far_scores_do_not_overflow() {
         let found = loss(scores.view(), labels.view()).unwrap();
         assert!(found.value.is_finite() && found.slope.iter().all(|v| v.is_finite()), "{found:?}");
     }
+    let found = symmetric_in_batch(array![[-3e38, 3e38], [3e38, -3e38]].view(), 0.5).unwrap();
+    assert!(found.slope.iter().all(|v| v.is_finite()), "{found:?}");
     let nothing = pairwise_logistic(array![[1.0]].view(), array![[Relevant]].view()).unwrap();
     assert_eq!((nothing.value, nothing.slope), (0.0, array![[0.0]]));
 }
@@ -159,6 +175,14 @@ fn what_does_not_fit_is_refused() {
         assert!(told(&scores, labels.slice(s![..1, ..])).contains("2 x 2 scores"));
     }
     let (scores, labels) = (array![[0.0]], array![[Relevant]]);
+    for (scores, part) in [
+        (array![[0.0]], "two pairs"),
+        (array![[0.0, 1.0]], "1 x 2"),
+        (array![[0.0, f32::NAN], [0.0, 0.0]], "candidate 1"),
+    ] {
+        assert!(symmetric_in_batch(scores.view(), 1.0).unwrap_err().to_string().contains(part), "{part}");
+    }
+    assert!(in_batch(array![[0.0, 0.0], [0.0, 0.0]].view(), 0.0).unwrap_err().to_string().contains("above 0"));
     for temperature in [0.0, -1.0, f64::NAN] {
         assert!(info_nce(scores.view(), labels.view(), temperature).unwrap_err().to_string().contains("above 0"));
     }

@@ -40,7 +40,7 @@ impl Vocabulary {
         Ok(Vocabulary::of(words))
     }
 
-    /// Words that were learnt before, each with its weight.
+    /// Words that were learnt before, each once, in the order of the alphabet, with their weights.
     pub fn of(words: Vec<(String, f64)>) -> Vocabulary {
         let numbers = words.iter().zip(0..).map(|((word, _), number)| (word.clone(), number)).collect();
         Vocabulary { words, numbers }

@@ -1,6 +1,8 @@
 //! `quadrat retrieve`: find rows, and measure how well.
 
 mod compare;
+mod compose;
+mod describe;
 mod documents;
 #[cfg(feature = "networks")]
 mod embed;
@@ -13,13 +15,14 @@ mod recommender;
 mod rewriter;
 mod search;
 mod train;
-mod train_recommender;
 
 use super::with_terminal;
 use crate::args::Run;
 use crate::output::Reply;
 use clap::Subcommand;
 use compare::Compare;
+use compose::Compose;
+use describe::DescribeRows;
 #[cfg(feature = "networks")]
 use embed::Embed;
 use eval::Eval;
@@ -50,6 +53,10 @@ pub enum Retrieve {
     Train(Box<TrainRetriever>),
     /// A user -> the items that he or she will like, best first
     Recommend(Recommend),
+    /// Queries with words, or their targets -> vectors, by an encoder of yours
+    Compose(Compose),
+    /// Tags -> a sentence each, to train on
+    Describe(DescribeRows),
     /// A run and judgements -> how good the run is
     Eval(Eval),
     /// Runs and judgements -> which run is better, and whether by more than chance
@@ -69,6 +76,8 @@ impl Retrieve {
             Retrieve::Mine(args) => &args.run,
             Retrieve::Train(args) => &args.run,
             Retrieve::Recommend(args) => &args.run,
+            Retrieve::Compose(args) => &args.run,
+            Retrieve::Describe(args) => &args.run,
             Retrieve::Eval(args) => &args.run,
             Retrieve::Compare(args) => &args.run,
         }
@@ -85,6 +94,8 @@ impl Retrieve {
             Retrieve::Mine(args) => mine::run(args, terminal),
             Retrieve::Train(args) => train::run(args, terminal),
             Retrieve::Recommend(args) => recommender::run(args, terminal),
+            Retrieve::Compose(args) => compose::run(args),
+            Retrieve::Describe(args) => describe::run(args),
             Retrieve::Eval(args) => eval::run(args, terminal),
             Retrieve::Compare(args) => compare::run(args, terminal),
         })

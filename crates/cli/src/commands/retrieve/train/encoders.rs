@@ -1,59 +1,22 @@
-//! `quadrat retrieve train`: queries, judgements and documents -> encoders that rank well.
+//! Queries, judgements and documents -> encoders that rank well.
 
-use super::documents::{self, Documents, Fields};
-use super::train_recommender::{self, Liked};
-use crate::args::Run;
+use super::super::documents::{self, Documents};
+use super::{TrainRetriever, held_back, required};
 use crate::commands::word_encoder::WordEncoder;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use crate::parameters::with_parameters;
-use crate::reading::Reading;
-use clap::Args;
 use quadrat::data::trec::{Judgements, read_queries};
-use quadrat::numeric::{Csr, splits};
+use quadrat::numeric::Csr;
 use quadrat::retrieval::training::{DualEncoder, Quality, RetrieverTraining, Task, Vocabulary, build, quality};
 use quadrat::retrieval::{Kind, Setup, VectorWriter};
-use quadrat::{Error, Lists, Progress, Result, Seed, check_vacant, stats, write_atomic_folder};
+use quadrat::{Error, Lists, Progress, Result, Seed, stats, write_atomic_folder};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-#[derive(Args, Debug)]
-pub struct TrainRetriever {
-    /// What is asked: lines of an id, a tab and a text, or JSON Lines with `_id` and `text`
-    #[arg(long, value_name = "FILE", required_unless_present = "interactions")]
-    pub queries: Option<PathBuf>,
-    /// Which documents are relevant: TREC's lines, BEIR's table or its folder, or JSON Lines; levels above 0 count
-    #[arg(long, value_name = "FILE|FOLDER", required_unless_present = "interactions")]
-    pub qrels: Option<PathBuf>,
-    /// The documents, one a row; a file as for `select`, or builtin:NAME
-    #[arg(long = "in", value_name = "FILE", required_unless_present = "interactions")]
-    pub input: Option<String>,
-    #[command(flatten)]
-    pub liked: Liked,
-    #[command(flatten)]
-    pub fields: Fields,
-    /// star or adore, with parameters as in star:negatives=in-batch,steps=600; several are run in the order given. With
-    /// --interactions: ssl-item-recommendation, item-knn, ease or popularity
-    #[arg(long, value_name = "METHOD", required = true)]
-    pub method: Vec<String>,
-    /// Values of a vector
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub dims: usize,
-    /// Standard deviation of the scores before training, which decides how hard the losses pull
-    #[arg(long, value_name = "NUMBER", default_value_t = 2.0)]
-    pub spread: f64,
-    /// Share of the queries that is held back to measure; 0 trains on all
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
-    pub validation: f64,
-    /// Folder to make
-    #[arg(long, value_name = "FOLDER")]
-    pub out: PathBuf,
-    #[command(flatten)]
-    pub run: Run,
-    #[command(flatten)]
-    pub reading: Reading,
-}
+/// The usual deviation of the scores before training.
+const SPREAD: f64 = 2.0;
 
 /// How good the encoder is on queries that were held back, after so many methods.
 struct Stage {
@@ -66,18 +29,13 @@ struct Stage {
 
 /// Trains, and writes a folder.
 pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
-    if let Some(card) = train_recommender::asked_for(args)? {
-        return train_recommender::run(args, card, progress);
+    let queries_file = required("--queries", args.queries.as_deref(), "the file of the queries")?;
+    let qrels = required("--qrels", args.qrels.as_deref(), "the file of the judgements")?;
+    let input = required("--in", args.input.as_deref(), "the file of the documents")?;
+    let spread = args.spread.unwrap_or(SPREAD);
+    if !(spread > 0.0 && spread.is_finite()) {
+        return Err(Error::input("--spread", spread, "use a number above 0; 1 to 4 is usual"));
     }
-    check(args)?;
-    let asked = (args.queries.as_ref(), args.qrels.as_ref(), args.input.as_deref());
-    let (Some(queries_file), Some(qrels), Some(input)) = asked else {
-        return Err(Error::input(
-            "--queries, --qrels or --in",
-            "nothing",
-            "encoders of texts are trained on all three",
-        ));
-    };
     let methods = args.method.iter().map(|text| method(text)).collect::<Result<Vec<_>>>()?;
     let seed = Seed(args.run.seed);
     let queries = read_queries(queries_file, progress)?;
@@ -106,7 +64,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         (!test.is_empty()).then(found).transpose()
     };
     let started = Instant::now();
-    let mut encoder = DualEncoder::start(&bags, &taught, args.dims, args.spread, seed)?;
+    let mut encoder = DualEncoder::start(&bags, &taught, args.dims, spread, seed)?;
     let took = started.elapsed().as_secs_f64();
     let mut stages =
         vec![Stage { name: "untrained".to_owned(), quality: measure(&encoder)?, losses: None, seconds: took }];
@@ -142,29 +100,6 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
     write(&args.out, &WordEncoder { vocabulary, encoder }, &bags, documents, &value)?;
     text.push_str(&format!("wrote {}\n", args.out.display()));
     Ok(Reply::new(text, value))
-}
-
-fn check(args: &TrainRetriever) -> Result<()> {
-    check_vacant(&args.out)?;
-    if args.dims == 0 {
-        return Err(Error::input("--dims", 0, "use a whole number, at least 1"));
-    }
-    if !(args.spread > 0.0 && args.spread.is_finite()) {
-        return Err(Error::input("--spread", args.spread, "use a number above 0; 1 to 4 is usual"));
-    }
-    if !(0.0..1.0).contains(&args.validation) {
-        return Err(Error::input("--validation", args.validation, "0 to below 1"));
-    }
-    Ok(())
-}
-
-/// Queries to learn from, and those that are held back.
-fn held_back(share: f64, queries: usize, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
-    if share == 0.0 {
-        return Ok(((0..queries).collect(), Vec::new()));
-    }
-    let split = splits::drawn(queries, share, seed.stream("validation"))?;
-    Ok((split.train, split.test))
 }
 
 fn method(text: &str) -> Result<Box<dyn RetrieverTraining>> {

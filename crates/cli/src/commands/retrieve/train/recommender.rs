@@ -1,7 +1,7 @@
-//! `quadrat retrieve train --interactions`: who liked what -> a recommender.
+//! Who liked what -> a recommender.
 
-use super::recommender::Saved;
-use super::train::TrainRetriever;
+use super::super::recommender::Saved;
+use super::{TrainRetriever, required};
 use crate::commands::work;
 use crate::output::{Reply, count, figure, seconds, table};
 use crate::parameters::with_parameters;
@@ -11,10 +11,10 @@ use clap::Args;
 use ndarray::Array2;
 use quadrat::data::{Table, atomic};
 use quadrat::retrieval::recommend::{
-    Features, Interactions, Popularity, Quality, Recommender, SslItems, Task, Trained, build, cards, hold_out,
+    Features, Interactions, Popularity, Quality, Recommender, SslItems, Task, Trained, build, hold_out,
     mutual_information, slices,
 };
-use quadrat::{Card, Error, Known, LogColumns, Params, Progress, Result, Seed, Settings, check_vacant};
+use quadrat::{Card, Known, LogColumns, Params, Progress, Result, Seed, Settings};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct Liked {
     /// For recommenders: who liked what, one a row; a file as for `select`, or one of RecBole's (.inter)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["queries", "qrels", "input", "id", "text", "dims", "spread"])]
+    #[arg(long, value_name = "FILE")]
     pub interactions: Option<String>,
     /// Column of the users, also in --users [default: user_id]
     #[arg(long, value_name = "COLUMN", requires = "interactions")]
@@ -50,35 +50,13 @@ pub struct Liked {
     pub fields: Vec<String>,
 }
 
-/// The card of the recommender that is asked for, if one is.
-pub fn asked_for(args: &TrainRetriever) -> Result<Option<&'static Card>> {
-    let names = || args.method.iter().map(|text| text.split(':').next().unwrap_or_default());
-    let card = names().find_map(|name| cards().into_iter().find(|card| card.is_called(name)));
-    match (card, &args.liked.interactions) {
-        (Some(card), None) => {
-            let want = format!("{} learns from who liked what: name a file of it", card.slug);
-            Err(Error::input("--interactions", "nothing", want))
-        }
-        (None, Some(_)) => {
-            let known: Vec<&str> = cards().iter().map(|card| card.slug).collect();
-            let want = format!("recommenders are {}", known.join(", "));
-            Err(Error::input("--method", names().collect::<Vec<_>>().join(", "), want))
-        }
-        (Some(_), Some(_)) if args.method.len() > 1 => {
-            Err(Error::input("--method", format!("{} of them", args.method.len()), "one recommender at a time"))
-        }
-        (card, _) => Ok(card),
-    }
-}
-
 /// Trains, and writes a folder.
-pub fn run(args: &TrainRetriever, card: &'static Card, progress: &dyn Progress) -> Result<Reply> {
-    check_vacant(&args.out)?;
-    if !(0.0..1.0).contains(&args.validation) {
-        return Err(Error::input("--validation", args.validation, "0 to below 1"));
-    }
-    let params: Params = with_parameters("--method", &args.method[0])?.1.into_iter().collect();
-    let method = build(card.slug, &params)?;
+pub fn run(args: &TrainRetriever, text: &str, progress: &dyn Progress) -> Result<Reply> {
+    let file = required("--interactions", args.liked.interactions.as_deref(), "a file of who liked what")?;
+    let (name, params) = with_parameters("--method", text)?;
+    let params: Params = params.into_iter().collect();
+    let method = build(name, &params)?;
+    let card = method.card();
     let seed = Seed(args.run.seed);
     let liked = &args.liked;
     let columns = LogColumns {
@@ -94,7 +72,6 @@ pub fn run(args: &TrainRetriever, card: &'static Card, progress: &dyn Progress) 
     };
     let users = known(&liked.users, &columns.user, &[])?;
     let items = known(&liked.items, &columns.item, &liked.fields)?;
-    let file = liked.interactions.as_deref().unwrap_or_default();
     let log = columns.read(&open(file, &args.reading)?, users.as_ref(), items.as_ref())?;
     let mut notes: Vec<String> = [&users, &items].into_iter().flatten().flat_map(|known| known.notes.clone()).collect();
     for (what, known, names) in [("users", &users, &log.users), ("items", &items, &log.items)] {
@@ -124,7 +101,7 @@ pub fn run(args: &TrainRetriever, card: &'static Card, progress: &dyn Progress) 
     };
     let judged = held.as_ref().map(|held| Judged::of(&trained, &task, held, progress)).transpose()?;
     let value = json!({
-        "method": args.method[0],
+        "method": text,
         "users": log.users.len(),
         "items": log.items.len(),
         "interactions": train.pairs().len(),

@@ -1,66 +1,29 @@
-//! `quadrat retrieve train --method lol-prf`: an index of vectors, queries and judgements -> a rewriter of queries.
+//! An index of vectors, queries and judgements -> a rewriter of queries.
 
-use super::opened::{Asked, Vectors};
-use super::rewriter;
-use super::train::{TrainRetriever, held_back};
+use super::super::opened::Asked;
+use super::super::rewriter;
+use super::{TrainRetriever, held_back, required};
 use crate::output::{Reply, count, figure, seconds, table};
 use crate::parameters::with_parameters;
-use clap::Args;
-use ndarray::{Array2, Axis};
+use ndarray::Axis;
 use quadrat::data::trec::Judgements;
 use quadrat::retrieval::rewrite::{self, Learnt, LolPrf, Rewriter};
 use quadrat::retrieval::training::Quality;
 use quadrat::retrieval::{Hit, VectorIndex};
-use quadrat::{Error, Lists, Method, Progress, Result, Seed, Settings, check_vacant, stats};
+use quadrat::{Error, Lists, Progress, Result, Seed, Settings, stats};
 use serde_json::json;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-/// What only the training of feedback reads.
-#[derive(Args, Debug)]
-pub struct FeedbackFiles {
-    /// For lol-prf: the index of vectors whose queries are rewritten
-    #[arg(long, value_name = "FOLDER")]
-    pub index: Option<PathBuf>,
-    #[command(flatten)]
-    pub vectors: Vectors,
-}
-
-impl FeedbackFiles {
-    /// That none of them is named where another method trains.
-    pub fn check_none(&self) -> Result<()> {
-        let given = [
-            ("--index", self.index.is_some()),
-            ("--encoder", self.vectors.encoder.is_some()),
-            ("--vectors", self.vectors.vectors.is_some()),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((option, _)) => Err(Error::input("option", format!("`{option}`"), "it belongs to --method lol-prf")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Whether a method trains feedback.
-pub fn trains(methods: &[String]) -> bool {
-    let name = methods.first().map_or("", |text| text.split(':').next().unwrap_or(text));
-    name == LolPrf::CARD.slug || LolPrf::CARD.aliases.contains(&name)
-}
-
 /// Trains a rewriter, and writes it.
-pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
-    check_vacant(&args.out)?;
-    let [text] = &args.method[..] else {
-        return Err(Error::input("--method", args.method.join(" "), "lol-prf is trained alone"));
-    };
+pub fn run(args: &TrainRetriever, text: &str, progress: &dyn Progress) -> Result<Reply> {
+    let folder = required("--index", args.index.as_deref(), "the folder of an index of vectors")?;
+    let queries = required("--queries", args.queries.as_deref(), "the file of the queries")?;
+    let qrels = required("--qrels", args.qrels.as_deref(), "the file of the judgements")?;
     let method = LolPrf::from_params(&with_parameters("--method", text)?.1.into_iter().collect())?;
-    let given = |name: &str, what: &str| Error::input(name, "nothing", format!("name the {what}"));
-    let folder = args.feedback.index.as_deref().ok_or_else(|| given("--index", "folder of an index of vectors"))?;
-    let queries = args.queries.as_deref().ok_or_else(|| given("--queries", "file of the queries"))?;
-    let qrels = args.qrels.as_deref().ok_or_else(|| given("--qrels", "file of the judgements"))?;
     let judgements = Judgements::read(qrels, progress)?;
-    let asked = Asked::read(queries, &args.feedback.vectors, progress)?;
+    let asked = Asked::read(queries, &args.vectors, progress)?;
     let index = VectorIndex::open(folder)?;
     let vectors = asked.vectors(&index, progress)?;
     let (numbers, documents) = index.all();
