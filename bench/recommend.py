@@ -1,6 +1,6 @@
 """Recommenders beside implicit, a closed form in numpy, and LibRecommender, on MovieLens-100k and two threads.
 
-    pip install numpy implicit LibRecommender==1.5.2 tensorflow-cpu
+    pip install "numpy<2" scipy pandas scikit-learn tqdm torch implicit LibRecommender==1.5.2 "tensorflow-cpu<2.16"
     pip download --no-deps recbole==1.2.1 && unzip recbole-1.2.1-*.whl 'recbole/dataset_example/*'
     cargo build --release -p quadrat-cli --no-default-features
     python bench/recommend.py --data recbole/dataset_example/ml-100k [--only ease item-knn ssl-item-recommendation]
@@ -115,7 +115,7 @@ def item_knn(data):
     start = time.perf_counter()
     model.fit(x, show_progress=False)
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "recall@20": recall(lists_of((x @ model.similarity).toarray(), users, items, x), held)}
+    return {"seconds": seconds, "recall@20": recall(lists_of((x @ model.similarity.tocsr()).toarray(), users, items, x), held)}
 
 
 def two_towers(data):
