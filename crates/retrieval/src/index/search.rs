@@ -126,16 +126,23 @@ pub struct Term<'a> {
     pub weight: f32,
 }
 
-/// What a search of a segment needs to know.
-pub struct Scope<'a, W> {
-    /// What postings add.
-    pub weigh: &'a W,
+/// What a search needs to know of a segment.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
     /// Number of documents.
     pub documents: u32,
     /// Number of its first document among all segments'.
     pub base: u32,
     /// Which documents may be found.
     pub allowed: &'a dyn Fn(u32) -> bool,
+}
+
+/// A segment, and what its postings add.
+pub struct Scope<'a, W> {
+    /// What postings add.
+    pub weigh: &'a W,
+    /// The segment.
+    pub part: Part<'a>,
 }
 
 /// Documents of which one bit says whether any has a sum.
@@ -172,7 +179,7 @@ impl<W: Weigh> Scope<'_, W> {
     /// As measured over 118,000 definitions of 10 words: looking up pays where few are wanted and lists are long.
     fn fastest(&self, terms: &[Term], best: &Best) -> Strategy {
         let postings: usize = terms.iter().map(|term| term.cursor.list.count).sum();
-        let long = postings > self.documents as usize / 16;
+        let long = postings > self.part.documents as usize / 16;
         if long && best.k <= FEW { Strategy::MaxScore } else { Strategy::Taat }
     }
 
@@ -258,10 +265,10 @@ impl<W: Weigh> Scope<'_, W> {
                     for (doc, &sum) in (low + first as u32..).zip(sums.iter()) {
                         if sum > 0.0
                             && hopeful(sum, best)
-                            && (self.allowed)(doc)
+                            && (self.part.allowed)(doc)
                             && let Some(score) = finish(doc, sum, best.threshold())
                         {
-                            best.offer(Hit { document: self.base + doc, score });
+                            best.offer(Hit { document: self.part.base + doc, score });
                         }
                     }
                 }
@@ -272,7 +279,7 @@ impl<W: Weigh> Scope<'_, W> {
 
     /// Windows in the order of what their documents can be worth at most.
     fn block_max(&self, terms: &mut [Term], best: &mut Best, sums: &mut Sums) {
-        let windows = (self.documents as usize).div_ceil(WINDOW);
+        let windows = (self.part.documents as usize).div_ceil(WINDOW);
         // Sums of bounds in the terms' order are bounds of the sums: rounding keeps the order of numbers.
         let mut bounds = vec![0.0_f32; windows];
         let mut most = vec![0.0_f32; windows];

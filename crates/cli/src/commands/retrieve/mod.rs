@@ -11,6 +11,7 @@ mod mine;
 mod opened;
 mod search;
 mod train;
+mod weighed;
 
 use super::with_terminal;
 use crate::args::Run;
