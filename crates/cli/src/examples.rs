@@ -93,6 +93,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "retrieve train",
         &[
             "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method adore:k=50 --out encoder",
+            "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method inference-free-sparse:lambda=0.1,rate=0.002 --out sparse",
         ],
     ),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),

@@ -87,6 +87,8 @@ impl Impacts {
 }
 
 impl Weigh for Impacts {
+    const LIGHT: bool = true;
+
     #[inline]
     fn weigh(&self, weight: f32, value: u32, _: u32) -> f32 {
         weight * value as f32

@@ -1,5 +1,7 @@
 //! `quadrat retrieve train`: queries, judgements and documents -> encoders that rank well.
 
+mod sparse;
+
 use super::documents::{self, Documents, Fields};
 use crate::args::Run;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
@@ -9,8 +11,13 @@ use clap::Args;
 use quadrat::data::trec::{Judgements, read_queries};
 use quadrat::data::write_matrix;
 use quadrat::numeric::{Csr, splits};
-use quadrat::retrieval::training::{DualEncoder, Quality, RetrieverTraining, Task, Vocabulary, build, quality};
-use quadrat::{Error, Lists, Progress, Result, Seed, check_vacant, stats, write_atomic_bytes, write_atomic_folder};
+use quadrat::retrieval::training::{
+    DualEncoder, InferenceFreeSparse, Quality, RetrieverTraining, Task, Vocabulary, build, quality,
+};
+use quadrat::{
+    Error, Lists, Method, Progress, Result, Seed, Settings, check_vacant, stats, write_atomic_bytes,
+    write_atomic_folder,
+};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +36,8 @@ pub struct TrainRetriever {
     pub input: String,
     #[command(flatten)]
     pub fields: Fields,
-    /// star or adore, with parameters as in star:negatives=in-batch,steps=600; several are run in the order given
+    /// star or adore, with parameters as in star:negatives=in-batch,steps=600; several are run in the order given. The last may be
+    /// inference-free-sparse, which those before it teach
     #[arg(long, value_name = "METHOD", required = true)]
     pub method: Vec<String>,
     /// Values of a vector
@@ -62,7 +70,7 @@ struct Stage {
 /// Trains, and writes a folder.
 pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
     check(args)?;
-    let methods = args.method.iter().map(|text| method(text)).collect::<Result<Vec<_>>>()?;
+    let (methods, sparse) = methods(&args.method)?;
     let seed = Seed(args.run.seed);
     let queries = read_queries(&args.queries, progress)?;
     let judgements = Judgements::read(&args.qrels, progress)?;
@@ -98,10 +106,22 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         let started = Instant::now();
         let losses = method.train(&mut encoder, &task, seed.stream(&format!("method {at}")), progress)?;
         let took = started.elapsed().as_secs_f64();
-        let tenth = losses.len().div_ceil(10);
-        let losses = (stats::mean(&losses[..tenth]), stats::mean(&losses[losses.len() - tenth..]));
-        stages.push(Stage { name: text.clone(), quality: measure(&encoder)?, losses: Some(losses), seconds: took });
+        stages.push(Stage {
+            name: text.clone(),
+            quality: measure(&encoder)?,
+            losses: Stage::ends(&losses),
+            seconds: took,
+        });
     }
+    let student = sparse.map(|(name, method)| {
+        let teacher = (encoder.documents(&bags), encoder.queries(&taught));
+        let teacher = (teacher.0.view(), teacher.1.view());
+        let given = sparse::Given { documents: &documents, asked: &asked, rows: (&train, &test), teacher };
+        let (student, told) = sparse::train((name, &method), &given, seed.stream("sparse"), progress)?;
+        stages.extend(told);
+        Ok(student)
+    });
+    let student = student.transpose()?;
     let value = json!({
         "documents": documents.all.len(),
         "words": vocabulary.words().len(),
@@ -109,13 +129,13 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         "queries": taught.rows(),
         "held_back": test.len(),
         "seed": args.run.seed,
+        "sparse": student.as_ref().map(sparse::Student::json),
         "stages": stages.iter().map(Stage::json).collect::<Vec<_>>(),
         "id": documents.id,
         "text": documents.text,
         "warnings": notes,
         "out": args.out,
     });
-    write(&args.out, &encoder, &vocabulary, &bags, &documents, &value)?;
     let mut text = format!(
         "{} documents, {} words, {} queries to learn from and {} held back\n",
         count(documents.all.len()),
@@ -124,6 +144,13 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         count(test.len())
     );
     text.push_str(&lines(&stages));
+    match student {
+        Some(student) => {
+            text.push_str(&student.told());
+            student.write(args, documents, &value, progress)?;
+        }
+        None => write(&args.out, &encoder, &vocabulary, &bags, &documents, &value)?,
+    }
     text.push_str(&format!("wrote {}\n", args.out.display()));
     Ok(Reply::new(text, value))
 }
@@ -151,9 +178,25 @@ fn held_back(share: f64, queries: usize, seed: Seed) -> Result<(Vec<usize>, Vec<
     Ok((split.train, split.test))
 }
 
-fn method(text: &str) -> Result<Box<dyn RetrieverTraining>> {
-    let (name, given) = with_parameters("--method", text)?;
-    build(name, &given.into_iter().collect())
+type Dense = Vec<Box<dyn RetrieverTraining>>;
+
+/// The methods that train dense encoders, and the sparse one that may come last, with what was typed.
+fn methods(typed: &[String]) -> Result<(Dense, Option<(&str, InferenceFreeSparse)>)> {
+    let (mut dense, mut sparse) = (Dense::new(), None);
+    for text in typed {
+        if sparse.is_some() {
+            let want = "it comes last: the methods before it train its dense teacher";
+            return Err(Error::input("--method", format!("`{text}` after {}", InferenceFreeSparse::CARD.slug), want));
+        }
+        let (name, given) = with_parameters("--method", text)?;
+        let given = given.into_iter().collect();
+        if InferenceFreeSparse::CARD.is_called(name) {
+            sparse = Some((text.as_str(), InferenceFreeSparse::from_params(&given)?));
+        } else {
+            dense.push(build(name, &given)?);
+        }
+    }
+    Ok((dense, sparse))
 }
 
 /// Texts of queries, and the rows of the documents that are relevant to each.
@@ -214,6 +257,12 @@ impl Asked {
 }
 
 impl Stage {
+    /// Means of the first and the last tenth of the losses.
+    fn ends(losses: &[f64]) -> Option<(f64, f64)> {
+        let tenth = losses.len().div_ceil(10);
+        Some((stats::mean(&losses[..tenth]), stats::mean(&losses[losses.len() - tenth..])))
+    }
+
     fn json(&self) -> Value {
         let quality = self.quality.map(|q| json!({ "mrr@10": q.mrr_at_10, "recall@100": q.recall_at_100 }));
         let losses = self.losses.map(|(first, last)| json!({ "first": first, "last": last }));
