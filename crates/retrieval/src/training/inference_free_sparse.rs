@@ -156,7 +156,7 @@ impl SparseTask<'_> {
     }
 }
 
-/// Queries of a step, their relevant documents, and then the hard candidates, query after query.
+/// Queries of a step, a relevant document of each, and then hard candidates, one of each again and again.
 struct Batch {
     queries: Vec<u32>,
     documents: Vec<u32>,

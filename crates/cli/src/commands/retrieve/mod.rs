@@ -10,6 +10,7 @@ mod judging;
 mod mine;
 mod opened;
 mod search;
+mod size;
 mod train;
 mod weighed;
 

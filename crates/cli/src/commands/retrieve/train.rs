@@ -5,19 +5,13 @@ mod sparse;
 use super::documents::{self, Documents, Fields};
 use crate::args::Run;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
-use crate::parameters::with_parameters;
 use crate::reading::Reading;
 use clap::Args;
 use quadrat::data::trec::{Judgements, read_queries};
 use quadrat::data::write_matrix;
 use quadrat::numeric::{Csr, splits};
-use quadrat::retrieval::training::{
-    DualEncoder, InferenceFreeSparse, Quality, RetrieverTraining, Task, Vocabulary, build, quality,
-};
-use quadrat::{
-    Error, Lists, Method, Progress, Result, Seed, Settings, check_vacant, stats, write_atomic_bytes,
-    write_atomic_folder,
-};
+use quadrat::retrieval::training::{DualEncoder, Quality, Task, Vocabulary, quality};
+use quadrat::{Error, Lists, Progress, Result, Seed, check_vacant, stats, write_atomic_bytes, write_atomic_folder};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -70,7 +64,7 @@ struct Stage {
 /// Trains, and writes a folder.
 pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
     check(args)?;
-    let (methods, sparse) = methods(&args.method)?;
+    let (methods, sparse) = sparse::methods(&args.method)?;
     let seed = Seed(args.run.seed);
     let queries = read_queries(&args.queries, progress)?;
     let judgements = Judgements::read(&args.qrels, progress)?;
@@ -176,27 +170,6 @@ fn held_back(share: f64, queries: usize, seed: Seed) -> Result<(Vec<usize>, Vec<
     }
     let split = splits::drawn(queries, share, seed.stream("validation"))?;
     Ok((split.train, split.test))
-}
-
-type Dense = Vec<Box<dyn RetrieverTraining>>;
-
-/// The methods that train dense encoders, and the sparse one that may come last, with what was typed.
-fn methods(typed: &[String]) -> Result<(Dense, Option<(&str, InferenceFreeSparse)>)> {
-    let (mut dense, mut sparse) = (Dense::new(), None);
-    for text in typed {
-        if sparse.is_some() {
-            let want = "it comes last: the methods before it train its dense teacher";
-            return Err(Error::input("--method", format!("`{text}` after {}", InferenceFreeSparse::CARD.slug), want));
-        }
-        let (name, given) = with_parameters("--method", text)?;
-        let given = given.into_iter().collect();
-        if InferenceFreeSparse::CARD.is_called(name) {
-            sparse = Some((text.as_str(), InferenceFreeSparse::from_params(&given)?));
-        } else {
-            dense.push(build(name, &given)?);
-        }
-    }
-    Ok((dense, sparse))
 }
 
 /// Texts of queries, and the rows of the documents that are relevant to each.

@@ -1,7 +1,8 @@
 //! Documents that come with their words' weights, into an index of impacts.
 
 use super::documents::{self, Fields};
-use super::index::{Add, MakeIndex, Size, add_all};
+use super::index::{Add, MakeIndex, add_all};
+use super::size::Size;
 use crate::commands::work;
 use crate::output::{Reply, count};
 use crate::parameters::choice;

@@ -4,14 +4,18 @@ use super::super::index::add_all;
 use super::{Asked, Stage, TrainRetriever};
 use crate::commands::retrieve::documents::Documents;
 use crate::output::{count, write_json};
+use crate::parameters::with_parameters;
 use ndarray::ArrayView2;
 use quadrat::data::write_matrix;
 use quadrat::numeric::Csr;
 use quadrat::retrieval::training::{
-    BowExpander, InferenceFreeSparse, Lexicon, SparseTask, Sparsity, Target, Teachers, quality_of_bags,
+    BowExpander, InferenceFreeSparse, Lexicon, RetrieverTraining, SparseTask, Sparsity, Target, Teachers, build,
+    quality_of_bags,
 };
 use quadrat::retrieval::{self, Analyser, Document, Impacts, Kind, Setup, WeighedDocument, Writer};
-use quadrat::{Error, Lists, Progress, Result, Seed, write_atomic_bytes, write_atomic_folder};
+use quadrat::{
+    Error, Lists, Method, Params, Progress, Result, Seed, Settings, write_atomic_bytes, write_atomic_folder,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
@@ -24,6 +28,29 @@ pub struct Given<'a> {
     pub rows: (&'a [usize], &'a [usize]),
     /// The dense teacher's vectors of documents and of the queries to learn from.
     pub teacher: (ArrayView2<'a, f32>, ArrayView2<'a, f32>),
+}
+
+/// Methods that train dense encoders.
+type Dense = Vec<Box<dyn RetrieverTraining>>;
+
+/// The methods that train dense encoders, and the sparse one that may come last, with what was typed.
+pub fn methods(typed: &[String]) -> Result<(Dense, Option<(&str, InferenceFreeSparse)>)> {
+    let (mut dense, mut sparse) = (Dense::new(), None);
+    for text in typed {
+        if sparse.is_some() {
+            let want = "it comes last: the methods before it train its dense teacher";
+            return Err(Error::input("--method", format!("`{text}` after {}", InferenceFreeSparse::CARD.slug), want));
+        }
+        let (name, given) = with_parameters("--method", text)?;
+        let given: Params = given.into_iter().collect();
+        if InferenceFreeSparse::CARD.is_called(name) {
+            given.check_names(&InferenceFreeSparse::CARD)?;
+            sparse = Some((text.as_str(), InferenceFreeSparse::from_params(&given)?));
+        } else {
+            dense.push(build(name, &given)?);
+        }
+    }
+    Ok((dense, sparse))
 }
 
 /// The trained encoder, and what it makes of the documents.
