@@ -89,6 +89,7 @@ impl Synthetic {
 }
 
 const SHORT: fn() -> InferenceFreeSparse = || InferenceFreeSparse {
+    lambda: 0.1,
     mined: 20,
     steps: 150,
     ramp: 50,
