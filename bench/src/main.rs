@@ -15,6 +15,7 @@ mod data;
 mod designs;
 mod detection;
 mod holdout;
+mod impacts;
 mod labels;
 mod nn_fit;
 mod nn_ops;
@@ -119,6 +120,7 @@ fn run() -> Result<()> {
         designs::workloads(),
         detection::workloads(),
         holdout::workloads(),
+        impacts::workloads(),
         labels::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),

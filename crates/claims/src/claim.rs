@@ -28,6 +28,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "autoencoder-score", run: crate::estimate::autoencoder_score::run },
     Claim { slug: "perturbed-likelihood", run: crate::estimate::perturbed_likelihood::run },
     Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
+    Claim { slug: "inference-free-sparse", run: crate::retrieval::inference_free_sparse::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
     Claim { slug: "multi-grained-uncertainty", run: crate::retrieval::multi_grained_uncertainty::run },
     Claim { slug: "language-guided-music", run: crate::retrieval::language_guided_music::run },

@@ -6,7 +6,7 @@ mod rocchio;
 
 use crate::{Hit, Index, Query, Search};
 pub use bo1::Bo1;
-use quadrat_core::{Card, Entry, Method, Params, Progress, Result};
+use quadrat_core::{Card, Entry, Error, Method, Params, Progress, Result};
 pub use rm3::Rm3;
 pub use rocchio::Rocchio;
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ pub fn build(name: &str, params: &Params) -> Result<Box<dyn Feedback>> {
 /// Searches twice: with each query, and with what `feedback` makes of it. A query that finds nothing stays as it is.
 ///
 /// # Errors
-/// As [`Index::search_all`].
+/// As [`Index::search_all`]; an index of impacts, whose documents' texts say nothing of their weights.
 pub fn search(
     index: &Index,
     queries: &[Query],
@@ -72,6 +72,13 @@ pub fn search(
     how: Search,
     progress: &dyn Progress,
 ) -> Result<Vec<Vec<Hit>>> {
+    if index.has_impacts() {
+        return Err(Error::input(
+            "feedback",
+            "an index of impacts",
+            "an index of texts (bm25), whose words can be counted",
+        ));
+    }
     let first = index.search_all(queries, feedback.documents(), how, progress)?;
     let revised: Vec<Query> = queries
         .iter()

@@ -9,22 +9,22 @@ mod search;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod weights;
 mod writer;
 
-use crate::bm25::{Form, Lifted, Saturating};
 use crate::store::{self, Segment as _, Segments, Setup};
-use crate::{Analyser, Bm25, Set};
+use crate::{Analyser, Set};
 pub use batch::Document;
 pub use postings::Bound;
 use postings::Cursor;
 use quadrat_core::{Error, Progress, Result, checkpoint};
 use rayon::prelude::*;
-use search::{Best, Scope, Sums, Term};
+use search::{Best, Part, Sums, Term};
 pub use search::{Hit, Strategy, Weigh};
 use segment::Segment;
 use std::path::Path;
+use weights::{Lengths, Weights};
 pub use writer::Writer;
-use writer::words_of;
 
 /// An open index. It stays as it was opened, whatever is added or deleted meanwhile.
 ///
@@ -49,11 +49,11 @@ use writer::words_of;
 #[derive(Debug)]
 pub struct Index {
     analyser: Analyser,
-    bm25: Bm25,
+    weights: Weights,
     segments: Segments<Segment>,
     /// Words of all documents that are there.
     words: u64,
-    /// `K` of each document of each segment.
+    /// `K` of each document of each segment, for BM25.
     norms: Vec<Vec<f32>>,
 }
 
@@ -89,19 +89,17 @@ impl Index {
     /// # Errors
     /// No index there, one of a newer version or of vectors, or a damaged file, which is named.
     pub fn open(folder: &Path) -> Result<Index> {
-        words_of(folder, &Setup::read(folder)?)?;
+        Weights::of(folder, &Setup::read(folder)?)?;
         let (setup, segments) = store::open(folder)?;
         Index::of(folder, &setup, segments)
     }
 
     fn of(folder: &Path, setup: &Setup, segments: Segments<Segment>) -> Result<Index> {
-        let (analyser, bm25) = words_of(folder, setup)?;
+        let (analyser, weights) = Weights::of(folder, setup)?;
         let words = segments.iter().map(|(_, segment)| segment.total).sum();
-        let mut index = Index { analyser, bm25, segments, words, norms: Vec::new() };
+        let mut index = Index { analyser, weights, segments, words, norms: Vec::new() };
         let mean = index.mean_length();
-        let norms =
-            |segment: &Segment| (0..segment.documents()).map(|doc| bm25.norm(segment.length(doc), mean)).collect();
-        index.norms = index.segments.iter().map(|(_, segment)| norms(segment)).collect();
+        index.norms = index.segments.iter().map(|(_, segment)| weights.norms(segment, mean)).collect();
         Ok(index)
     }
 
@@ -166,10 +164,18 @@ impl Index {
         self.segments.named(ids)
     }
 
-    /// A text as a query: each word counts as often as it occurs.
+    /// Whether postings are impacts rather than counts of words.
+    pub fn has_impacts(&self) -> bool {
+        matches!(self.weights, Weights::Impacts(_))
+    }
+
+    /// A text as a query: each word counts as often as it occurs, and once where postings are impacts.
     pub fn query(&self, text: &str) -> Query {
         let mut query = Query::default();
         self.analyser().words(text, |word| query.add(word, 1.0));
+        if self.has_impacts() {
+            query.words.iter_mut().for_each(|(_, weight)| *weight = 1.0);
+        }
         query
     }
 
@@ -224,7 +230,7 @@ impl Index {
             let want = format!("a set of this index's {} numbers", self.numbers());
             return Err(Error::input("documents to search", only.len(), want));
         }
-        let bm25 = self.bm25;
+        let weights = self.weights;
         // Of each word its rank in each segment.
         let mut weighed: Vec<(Vec<Option<usize>>, f32)> = Vec::with_capacity(query.words.len());
         let mut lacking = 0.0;
@@ -236,8 +242,8 @@ impl Index {
                 .filter_map(|(rank, (_, segment))| Some(segment.frequency((*rank)?)));
             let frequency = counted.sum();
             if frequency > 0 {
-                let weight = weight * bm25.weight(frequency, self.len() as u64);
-                lacking += bm25.absent(weight);
+                let weight = weight * weights.of_query(frequency, self.len() as u64);
+                lacking += weights.absent(weight);
                 weighed.push((ranks, weight));
             }
         }
@@ -250,27 +256,12 @@ impl Index {
             };
             let mut terms: Vec<Term> = weighed.iter().filter_map(term).collect();
             let allowed = |doc: u32| segment.has(doc) && how.only.is_none_or(|only| only.has((base + doc) as usize));
-            let saturating = Saturating { bm25, mean: self.mean_length(), norms };
-            if bm25.form == Form::L {
-                let weigh = &Lifted(saturating);
-                Scope { weigh, documents: segment.documents(), base, allowed: &allowed }.search(
-                    &mut terms,
-                    how.strategy,
-                    &mut best,
-                    sums,
-                );
-            } else {
-                let weigh = &saturating;
-                Scope { weigh, documents: segment.documents(), base, allowed: &allowed }.search(
-                    &mut terms,
-                    how.strategy,
-                    &mut best,
-                    sums,
-                );
-            }
+            let part = Part { documents: segment.documents(), base, allowed: &allowed };
+            let lengths = Lengths { mean: self.mean_length(), norms };
+            weights.search(part, lengths, &mut terms, how.strategy, &mut best, sums);
         }
         let mut hits = best.finish();
-        hits.iter_mut().for_each(|hit| hit.score += lacking);
+        hits.iter_mut().for_each(|hit| hit.score = hit.score * weights.unit() + lacking);
         Ok(hits)
     }
 }

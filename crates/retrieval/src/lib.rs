@@ -1,6 +1,6 @@
 //! Find samples: exact indexes over texts and vectors, training of what ranks, and measures of what comes back.
 //!
-//! - [`Index`] finds documents by words ([`Bm25`]), [`VectorIndex`] by vectors. Both are folders to which a [`Writer`] or
+//! - [`Index`] finds documents by words ([`Bm25`], or weights of the user's: [`Impacts`]), [`VectorIndex`] by vectors. Both are folders to which a [`Writer`] or
 //!   [`VectorWriter`] adds documents and from which it deletes them; what they return does not depend on that history.
 //! - [`feedback`] asks again with words of what was found first.
 //! - [`dense`] searches arrays of vectors, and mines the negatives that a retriever is trained with.
@@ -17,6 +17,7 @@ mod bm25;
 pub mod composed;
 pub mod dense;
 pub mod feedback;
+mod impacts;
 mod index;
 pub mod losses;
 pub mod measures;
@@ -29,6 +30,7 @@ mod vectors;
 
 pub use analyse::{Analyser, Stem, StopWords};
 pub use bm25::{Bm25, Form};
+pub use impacts::{Asked, Impacts, WeighedDocument};
 pub use index::{Bound, Document, Hit, Index, Query, Search, Strategy, Weigh, Writer};
 pub use set::Set;
 pub use store::{Kind, Setup};

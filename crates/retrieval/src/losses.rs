@@ -4,6 +4,9 @@
 //! know nothing of what made the scores. Sums are in double precision; ln(1 + e^-x) is computed as max(-x, 0) + ln(1 + e^-|x|),
 //! which never overflows.
 
+mod distillation;
+
+pub use distillation::{ensemble_targets, kl_distillation};
 use ndarray::{Array2, ArrayView2, Axis};
 use quadrat_core::{Choice, Error, Result};
 use quadrat_numeric::elementary::exp;

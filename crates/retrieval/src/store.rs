@@ -9,7 +9,7 @@ pub mod container;
 mod manifest;
 mod writer;
 
-use crate::{Analyser, Bm25, Set};
+use crate::{Analyser, Bm25, Impacts, Set};
 use manifest::{Manifest, Part};
 use quadrat_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,15 @@ pub enum Kind {
         analyser: Analyser,
         /// How words are weighed.
         bm25: Bm25,
+    },
+    /// Words with weights of the user's or of a trained encoder.
+    Impacts {
+        /// How questions become words.
+        analyser: Analyser,
+        /// How weights become impacts, and what a word weighs that is asked.
+        impacts: Impacts,
+        /// The column of the user's file that holds words and weights, for files that are added later.
+        column: String,
     },
     /// Vectors, by their inner product with a question's.
     Dense {

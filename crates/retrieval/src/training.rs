@@ -8,6 +8,7 @@
 //! - [`Star`]: both encoders together, with negatives that were mined once beside those of the batch; and its competitors, as
 //!   settings ([`Negatives`]).
 //! - [`Adore`]: the query encoder alone, with negatives that are searched afresh at every step.
+//! - [`InferenceFreeSparse`]: another encoder, whose documents are bags of weighted words for an inverted index ([`BowExpander`]).
 //!
 //! Scores are inner products, not cosines, and their scale decides how hard the softplus of a difference pulls: see
 //! [`DualEncoder::start`].
@@ -15,6 +16,8 @@
 mod adore;
 mod bags;
 mod encoder;
+mod inference_free_sparse;
+mod lexicon;
 mod star;
 
 use crate::dense::search;
@@ -22,6 +25,11 @@ use crate::measures::Measure;
 pub use adore::{Adore, Step};
 pub use bags::Vocabulary;
 pub use encoder::DualEncoder;
+pub use inference_free_sparse::{
+    BowExpander, InferenceFreeSparse, Penalty, SparseTask, Sparsifier, Sparsity, Target, Teachers, flops, l1,
+    quality_of_bags, search_bags,
+};
+pub use lexicon::Lexicon;
 use ndarray::ArrayView2;
 use quadrat_core::{Card, Entry, Error, Lists, Method, Params, Progress, Result, Seed, stats};
 use quadrat_numeric::Csr;
@@ -105,7 +113,7 @@ const fn of<T: RetrieverTraining + Method + 'static>() -> Entry<dyn RetrieverTra
 
 /// The cards of all methods of training.
 pub fn cards() -> Vec<&'static Card> {
-    METHODS.iter().map(|method| method.card).collect()
+    METHODS.iter().map(|method| method.card).chain([&InferenceFreeSparse::CARD]).collect()
 }
 
 /// The method called `name` (slug or alias) with the given parameters.

@@ -109,7 +109,9 @@ impl VectorWriter {
 fn columns(folder: &Path, setup: &Setup) -> Result<usize> {
     match setup.kind {
         Kind::Dense { columns, .. } => Ok(columns),
-        Kind::Bm25 { .. } => Err(Error::input("index", folder.display(), "an index of vectors; this one holds words")),
+        Kind::Bm25 { .. } | Kind::Impacts { .. } => {
+            Err(Error::input("index", folder.display(), "an index of vectors; this one holds words"))
+        }
     }
 }
 
@@ -137,7 +139,7 @@ impl VectorIndex {
     pub fn encoder(&self) -> Option<&str> {
         match &self.setup.kind {
             Kind::Dense { encoder, .. } => encoder.as_deref(),
-            Kind::Bm25 { .. } => None,
+            Kind::Bm25 { .. } | Kind::Impacts { .. } => None,
         }
     }
 

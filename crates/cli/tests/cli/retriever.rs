@@ -55,6 +55,36 @@ fn methods_train_one_after_the_other() {
 }
 
 #[test]
+fn documents_learn_words_that_they_lack() {
+    let folder = Folder::new("retriever-sparse");
+    write_task(&folder);
+    let methods =
+        "--method star:mined=50,warm-up=60,steps=120 --method inference-free-sparse:lambda=0.1,rate=0.002,steps=200";
+    let told = folder.json(&format!("{LINE} {methods} --out sparse --json"));
+    let stages = told["stages"].as_array().unwrap();
+    let mrr: Vec<f64> = stages.iter().map(|stage| stage["quality"]["mrr@10"].as_f64().unwrap()).collect();
+    // Untrained and trained teacher, BM25, the student.
+    assert!(mrr.len() == 4 && mrr[2] == 0.0 && mrr[3] > 0.8, "{mrr:?}");
+    let sparse = &told["sparse"];
+    assert!(sparse["trained"]["active"].as_f64() > sparse["bm25"]["active"].as_f64(), "{sparse}");
+    let found = folder.json("quadrat retrieve search --index sparse --query \"motor3 tyre3 stopper3\" --json");
+    assert_eq!(found["results"][0]["hits"][0]["document"], "d3");
+    folder.ok(&format!("{LINE} {methods} --out again --threads 1"));
+    for file in ["000001.segment", "expansion-in.npy", "expansion-out.npy", "words.tsv"] {
+        let read = |name: &str| std::fs::read(folder.path(name).join(file)).unwrap();
+        assert!(read("sparse") == read("again"), "{file}");
+    }
+    for (methods, part) in [
+        ("--method inference-free-sparse --method star", "it comes last"),
+        ("--method inference-free-sparse:lamda=1", "lambda"),
+        ("--method inference-free-sparse:lambda=1000000000,rate=0.1", "a smaller one"),
+    ] {
+        let told = folder.fails(&format!("{LINE} {methods} --out x"));
+        assert!(told.contains(part), "{methods}: {told}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let folder = Folder::new("retriever-errors");
     write_task(&folder);

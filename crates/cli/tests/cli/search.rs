@@ -189,3 +189,43 @@ fn vectors_are_found_added_deleted_and_mined() {
         assert!(message.contains(part), "{line}\n{message}");
     }
 }
+
+#[test]
+fn documents_come_with_weights() {
+    let folder = Folder::new("impacts");
+    folder.write(
+        "weights.jsonl",
+        "{\"id\": \"d1\", \"title\": \"Boats\", \"weights\": {\"boat\": 2, \"engine\": 0.5}}\n\
+         {\"id\": \"d2\", \"title\": \"Engines\", \"weights\": {\"engine\": 1.5, \"New York\": 1}}\n\
+         {\"id\": \"d3\", \"title\": \"Nothing\", \"weights\": {}}\n",
+    );
+    let line = "quadrat retrieve index --in weights.jsonl --kind impacts --id id --text title --weights weights";
+    let told = folder.json(&format!("{line} --query-weights one --out index --json"));
+    assert_eq!((&told["documents"], &told["postings"], &told["empty"]), (&3.into(), &4.into(), &1.into()));
+    let search = "quadrat retrieve search --index index --query \"engine engine boat zebra\" --json";
+    assert_eq!(found(&folder, search), ["d1", "d2"]);
+    let hits = folder.json(search)["results"][0]["hits"].clone();
+    let score = hits[0]["score"].as_f64().unwrap();
+    assert!((score - 2.5).abs() < 2.0 / 255.0, "{score}");
+    folder.write("more.jsonl", "{\"id\": \"d4\", \"title\": \"Ships\", \"weights\": {\"boat\": 3}}\n");
+    assert_eq!(folder.json("quadrat retrieve add --index index --in more.jsonl --json")["documents"], 4);
+    folder.write("gone.txt", "d1\n");
+    folder.ok("quadrat retrieve delete --index index --ids gone.txt");
+    assert_eq!(found(&folder, search), ["d4", "d2"]);
+    folder.write("bad.jsonl", "{\"id\": \"d5\", \"title\": \"x\", \"weights\": {\"boat\": -3}}\n");
+    folder.write("list.jsonl", "{\"id\": \"d5\", \"title\": \"x\", \"weights\": [1, 2]}\n");
+    for (line, part) in [
+        ("quadrat retrieve add --index index --in bad.jsonl", "weight of `boat` in document `d5`: got -3"),
+        ("quadrat retrieve add --index index --in list.jsonl", "weights are words and numbers"),
+        ("quadrat retrieve search --index index --query boat --prf rm3", "an index of texts"),
+        ("quadrat retrieve index --in weights.jsonl --kind impacts --out x", "name the column that holds"),
+        (
+            "quadrat retrieve index --in weights.jsonl --text title --weights weights --out x",
+            "belongs to --kind impacts",
+        ),
+        ("quadrat retrieve index --in weights.jsonl --kind impacts --weights weights --k1 1 --out x", "--kind bm25"),
+    ] {
+        let told = folder.fails(line);
+        assert!(told.contains(part), "{line}: {told}");
+    }
+}

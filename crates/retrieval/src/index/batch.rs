@@ -2,10 +2,12 @@
 
 use super::segment::{self, Content, Segment, TakesList};
 use crate::Analyser;
+use crate::impacts::WeighedDocument;
 use crate::store::{self, Segment as _};
 use quadrat_core::Result;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
 
 /// A document to add.
@@ -25,7 +27,7 @@ pub struct Batch {
     /// Term by number, and number by term.
     terms: Vec<String>,
     numbers: HashMap<String, u32>,
-    /// Term and occurrences, document after document.
+    /// Term and occurrences or impact, document after document.
     counts: Vec<(u32, u32)>,
     ends: Vec<usize>,
 }
@@ -33,8 +35,25 @@ pub struct Batch {
 impl Batch {
     /// Counts the words of more documents.
     pub fn extend(&mut self, documents: Vec<Document>, analyser: &Analyser) {
-        // Words are found and counted on all threads, in pieces with dictionaries of their own.
-        let pieces: Vec<Piece> = documents.par_chunks(512).map(|documents| Piece::of(documents, analyser)).collect();
+        self.count(documents.len(), |at, found| analyser.words(&documents[at].text, |word| found(word, 1)));
+        self.documents.extend(documents);
+    }
+
+    /// Takes more documents with the impacts of their words; 0 is none.
+    pub fn extend_weighed(&mut self, documents: Vec<WeighedDocument>, impacts: &[Vec<u32>]) {
+        self.count(documents.len(), |at, found| {
+            let words = documents[at].weights.iter().zip(&impacts[at]).filter(|(_, impact)| **impact > 0);
+            words.for_each(|((word, _), impact)| found(word, *impact));
+        });
+        self.documents.extend(documents.into_iter().map(|document| document.document));
+    }
+
+    /// Adds up the values of each word that `each` finds in one of so many documents.
+    fn count(&mut self, documents: usize, each: impl Fn(usize, &mut dyn FnMut(&str, u32)) + Sync) {
+        // On all threads, in pieces with dictionaries of their own.
+        const PIECE: usize = 512;
+        let piece = |from: usize| Piece::of(PIECE * from..documents.min(PIECE * (from + 1)), &each);
+        let pieces: Vec<Piece> = (0..documents.div_ceil(PIECE)).into_par_iter().map(piece).collect();
         for piece in pieces {
             let numbers: Vec<u32> = piece.terms.into_iter().map(|term| self.number(term)).collect();
             self.counts.extend(piece.counts.into_iter().map(|(term, count)| (numbers[term as usize], count)));
@@ -42,7 +61,6 @@ impl Batch {
             self.ends.extend(piece.ends.into_iter().map(|end| before + end));
             self.lengths.extend(piece.lengths);
         }
-        self.documents.extend(documents);
     }
 
     fn number(&mut self, term: String) -> u32 {
@@ -86,24 +104,25 @@ struct Piece {
 }
 
 impl Piece {
-    fn of(documents: &[Document], analyser: &Analyser) -> Piece {
+    fn of(documents: Range<usize>, each: &impl Fn(usize, &mut dyn FnMut(&str, u32))) -> Piece {
         let mut piece = Piece { terms: Vec::new(), counts: Vec::new(), ends: Vec::new(), lengths: Vec::new() };
         let mut numbers: HashMap<String, u32> = HashMap::new();
         let mut words = Vec::new();
         for document in documents {
             words.clear();
-            analyser.words(&document.text, |word| {
+            each(document, &mut |word, value| {
                 let number = numbers.get(word).copied().unwrap_or_else(|| {
                     let number = piece.terms.len() as u32;
                     piece.terms.push(word.to_owned());
                     numbers.insert(word.to_owned(), number);
                     number
                 });
-                words.push(number);
+                words.push((number, value));
             });
             piece.lengths.push(words.len() as u32);
             words.sort_unstable();
-            piece.counts.extend(words.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)));
+            let same = words.chunk_by(|a, b| a.0 == b.0);
+            piece.counts.extend(same.map(|same| (same[0].0, same.iter().map(|(_, value)| value).sum::<u32>())));
             piece.ends.push(piece.counts.len());
         }
         piece

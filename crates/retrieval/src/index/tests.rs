@@ -1,10 +1,13 @@
 use super::search::Strategy;
 use super::*;
-use crate::Kind;
+use crate::bm25::{Form, Lifted, Saturating};
+use crate::{Bm25, Kind};
 use proptest::prelude::*;
 use quadrat_core::Silent;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+mod impacts;
 
 /// A folder that is removed afterwards.
 struct Folder(PathBuf);
@@ -118,7 +121,7 @@ fn wrong_questions_are_refused() {
 
 /// All scores by the definition, the heaviest word first.
 fn by_hand(index: &Index, query: &Query) -> Vec<Hit> {
-    let (bm25, analyser) = (index.bm25, index.analyser);
+    let (Weights::Bm25(bm25), analyser) = (index.weights, index.analyser) else { panic!("an index of texts") };
     let mut words: Vec<(&str, f32)> = Vec::new();
     for (word, weight) in &query.words {
         words.push((word, weight * bm25.weight(index.frequency(word), index.len() as u64)));

@@ -1,10 +1,12 @@
 //! Documents into an index of words, and out of it.
 
 use super::segment::Segment;
+use super::weights::Weights;
 use super::{Document, Index};
-use crate::store::{self, Kind, Setup};
-use crate::{Analyser, Bm25};
+use crate::impacts::WeighedDocument;
+use crate::store::{self, Setup};
 use quadrat_core::{Error, Result};
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Adds documents to an index of words, and deletes them. Nothing counts before [`Writer::commit`].
@@ -17,7 +19,7 @@ impl Writer {
     /// # Errors
     /// A folder that cannot be written to; a setup of another kind of index.
     pub fn create(folder: &Path, setup: Setup) -> Result<Writer> {
-        words_of(folder, &setup)?;
+        Weights::of(folder, &setup)?;
         store::Writer::create(folder, setup).map(Writer)
     }
 
@@ -26,7 +28,7 @@ impl Writer {
     /// # Errors
     /// As [`Index::open`]; another program is changing it.
     pub fn open(folder: &Path) -> Result<Writer> {
-        words_of(folder, &Setup::read(folder)?)?;
+        Weights::of(folder, &Setup::read(folder)?)?;
         store::Writer::open(folder).map(Writer)
     }
 
@@ -38,11 +40,28 @@ impl Writer {
     /// Adds documents. Empty texts are documents that no query finds.
     ///
     /// # Errors
-    /// An id that a document has already: then none of them is added.
+    /// An id that a document has already: then none of them is added. An index of impacts.
     pub fn add(&mut self, documents: Vec<Document>) -> Result<()> {
-        let (analyser, _) = words_of(Path::new(""), self.setup())?;
+        let (analyser, weights) = Weights::of(Path::new(""), self.setup())?;
+        if let Weights::Impacts(_) = weights {
+            return Err(Error::input("documents", "texts", "words with weights: this index holds impacts"));
+        }
         self.0.claim(documents.iter().map(|document| document.id.as_str()))?;
         self.0.hold(|batch| batch.extend(documents, &analyser))
+    }
+
+    /// Adds documents with their words' weights. One without a word is a document that no query finds.
+    ///
+    /// # Errors
+    /// A word twice, or a weight that is none ([`Impacts::of`](crate::Impacts::of)); an id that a document has already: then none of
+    /// them is added. An index of texts.
+    pub fn add_weighed(&mut self, documents: Vec<WeighedDocument>) -> Result<()> {
+        let (_, Weights::Impacts(impacts)) = Weights::of(Path::new(""), self.setup())? else {
+            return Err(Error::input("documents", "words with weights", "texts: this index counts their words"));
+        };
+        let found: Vec<Vec<u32>> = documents.par_iter().map(|document| impacts.of(document)).collect::<Result<_>>()?;
+        self.0.claim(documents.iter().map(|document| document.document.id.as_str()))?;
+        self.0.hold(|batch| batch.extend_weighed(documents, &found))
     }
 
     /// Deletes a document; false if there is none of that name.
@@ -60,13 +79,5 @@ impl Writer {
     pub fn commit(self) -> Result<Index> {
         let setup = self.setup().clone();
         Index::of(Path::new(""), &setup, self.0.commit()?)
-    }
-}
-
-/// What an index of words is set with.
-pub(super) fn words_of(folder: &Path, setup: &Setup) -> Result<(Analyser, Bm25)> {
-    match setup.kind {
-        Kind::Bm25 { analyser, bm25 } => Ok((analyser, bm25)),
-        Kind::Dense { .. } => Err(Error::input("index", folder.display(), "an index of words; this one holds vectors")),
     }
 }

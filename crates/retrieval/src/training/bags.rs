@@ -68,7 +68,7 @@ impl Vocabulary {
 }
 
 /// How often a text has each of its words, in the order of the alphabet.
-fn counts(text: &str) -> BTreeMap<String, u32> {
+pub(super) fn counts(text: &str) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
     words(text, |word| *counts.entry(word.to_owned()).or_default() += 1);
     counts

@@ -30,15 +30,7 @@ impl DualEncoder {
     /// # Errors
     /// No documents; a `dims` of 0.
     pub fn start(documents: &Csr, queries: &Csr, dims: usize, spread: f64, seed: Seed) -> Result<DualEncoder> {
-        let found = truncated_svd(documents, dims.min(documents.cols), seed)?;
-        // With A = U S V^T, V is A^T (U S) / S^2.
-        let mut words = Array2::zeros((documents.cols, found.singular.len()));
-        scatter(documents, &all(documents), found.coordinates.view(), &mut words);
-        let least = 1e-6 * found.singular.first().copied().unwrap_or(0.0);
-        for (mut column, singular) in words.columns_mut().into_iter().zip(&found.singular) {
-            let factor = if *singular > least { 1.0 / (singular * singular) } else { 0.0 };
-            column.mapv_inplace(|value| value * factor as f32);
-        }
+        let mut words = right_vectors(documents, dims, seed)?;
         let some = |bags: &Csr| {
             embed(words.view(), bags, &all(bags).into_iter().step_by(bags.rows() / 512 + 1).collect::<Vec<_>>())
         };
@@ -100,8 +92,22 @@ impl DualEncoder {
     }
 }
 
+/// The right singular vectors of some bags, a row for each word; 0 beyond the rank.
+pub(super) fn right_vectors(bags: &Csr, dims: usize, seed: Seed) -> Result<Array2<f32>> {
+    let found = truncated_svd(bags, dims.min(bags.cols), seed)?;
+    // With A = U S V^T, V is A^T (U S) / S^2.
+    let mut words = Array2::zeros((bags.cols, found.singular.len()));
+    scatter(bags, &all(bags), found.coordinates.view(), &mut words);
+    let least = 1e-6 * found.singular.first().copied().unwrap_or(0.0);
+    for (mut column, singular) in words.columns_mut().into_iter().zip(&found.singular) {
+        let factor = if *singular > least { 1.0 / (singular * singular) } else { 0.0 };
+        column.mapv_inplace(|value| value * factor as f32);
+    }
+    Ok(words)
+}
+
 /// All rows.
-fn all(bags: &Csr) -> Vec<u32> {
+pub(super) fn all(bags: &Csr) -> Vec<u32> {
     (0..bags.rows() as u32).collect()
 }
 

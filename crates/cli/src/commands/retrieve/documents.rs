@@ -38,7 +38,8 @@ pub fn read(input: &str, reading: &Reading, fields: &Fields, usual: Option<(&str
     Ok(Documents { id, text, all })
 }
 
-fn id_column(table: &Table, fields: &Fields, usual: Option<(&str, &[String])>) -> Result<String> {
+/// The column of names.
+pub fn id_column(table: &Table, fields: &Fields, usual: Option<(&str, &[String])>) -> Result<String> {
     match (&fields.id, usual) {
         (Some(id), _) => Ok(id.clone()),
         (None, Some((id, _))) => Ok(id.to_owned()),
@@ -135,7 +136,8 @@ fn encoder_beside(vectors: &str) -> Option<String> {
     told["encoder"].as_str().map(str::to_owned)
 }
 
-fn ids(table: &Table, column: &str) -> Result<Vec<String>> {
+/// The documents' names.
+pub fn ids(table: &Table, column: &str) -> Result<Vec<String>> {
     let ids = table.strings(column)?;
     match ids.iter().position(String::is_empty) {
         Some(row) => Err(Error::data(

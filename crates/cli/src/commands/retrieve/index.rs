@@ -1,14 +1,16 @@
 //! `quadrat retrieve index`, `add` and `delete`: texts into an index, and out of it.
 
 use super::documents::{self, DocumentVectors, Documents, Fields};
+use super::size::Size;
+use super::weighed::{self, DocumentWeights};
 use crate::args::Run;
-use crate::output::{Reply, bytes, count, seconds};
+use crate::output::{Reply, count};
 use crate::parameters::Declared;
 use crate::reading::Reading;
 use clap::{Args, ValueEnum};
-use quadrat::retrieval::{Analyser, Bm25, Document, Index, Kind, Setup, VectorIndex, VectorWriter, Writer};
+use quadrat::retrieval::{Analyser, Bm25, Document, Kind, Setup, VectorWriter, Writer};
 use quadrat::{Error, Progress, Result, check_vacant, checkpoint, write_atomic_folder};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -24,6 +26,8 @@ pub struct MakeIndex {
     pub kind: By,
     #[command(flatten)]
     pub vectors: DocumentVectors,
+    #[command(flatten)]
+    pub weights: DocumentWeights,
     #[command(flatten)]
     pub analyser: Declared<Analyser>,
     #[command(flatten)]
@@ -42,6 +46,8 @@ pub struct MakeIndex {
 pub enum By {
     /// The words of their texts
     Bm25,
+    /// Words whose weights come with the documents
+    Impacts,
     /// Vectors, by inner product
     Dense,
 }
@@ -83,14 +89,22 @@ pub fn make(args: &MakeIndex, progress: &dyn Progress) -> Result<Reply> {
     let started = Instant::now();
     let bm25 = args.bm25.settings()?;
     let analyser = args.analyser.settings()?;
+    if args.kind != By::Dense {
+        args.vectors.check_none()?;
+    }
+    if args.kind != By::Impacts {
+        args.weights.check_none()?;
+    }
+    if let Some(option) = args.bm25.any().filter(|_| args.kind != By::Bm25) {
+        return Err(Error::input("option", format!("`--{option}`"), "it belongs to --kind bm25"));
+    }
     match args.kind {
         By::Bm25 => {
-            args.vectors.check_none()?;
             let Documents { id, text, all } = documents::read(&args.input, &args.reading, &args.fields, None)?;
             let (added, empty) = (all.len(), note_empty(&all));
             let index = write_atomic_folder(&args.out, |folder| {
                 let mut writer = Writer::create(folder, Setup { kind: Kind::Bm25 { analyser, bm25 }, id, text })?;
-                add_all(&mut writer, all, progress)?;
+                add_all(all, progress, |block| writer.add(block))?;
                 writer.commit()
             })?;
             let size = Size::of_words(&index);
@@ -101,9 +115,9 @@ pub fn make(args: &MakeIndex, progress: &dyn Progress) -> Result<Reply> {
                 json!({ "added": added, "empty": empty }),
             ))
         }
+        By::Impacts => weighed::make(args, analyser, started, progress),
         By::Dense => {
-            let idle = args.bm25.any().or(args.analyser.any());
-            if let Some(option) = idle {
+            if let Some(option) = args.analyser.any() {
                 return Err(Error::input("option", format!("`--{option}`"), "it belongs to --kind bm25"));
             }
             let read = args.vectors.read((&args.input, &args.reading), &args.fields, None, None, progress)?;
@@ -132,9 +146,15 @@ pub fn add(args: &Add, progress: &dyn Progress) -> Result<Reply> {
             let mut writer = Writer::open(&args.index)?;
             let documents = documents::read(&args.input, &args.reading, &args.fields, usual)?.all;
             let (added, empty) = (documents.len(), note_empty(&documents));
-            add_all(&mut writer, documents, progress)?;
+            add_all(documents, progress, |block| writer.add(block))?;
             let size = Size::of_words(&writer.commit()?);
             Ok(size.reply(&args.index, said(added), started, json!({ "added": added, "empty": empty })))
+        }
+        Kind::Impacts { .. } => {
+            args.vectors.check_none()?;
+            let (index, added, empty) = weighed::add(args, &setup, progress)?;
+            let value = json!({ "added": added, "empty": empty });
+            Ok(Size::of_words(&index).reply(&args.index, said(added), started, value))
         }
         Kind::Dense { encoder, .. } => {
             let mut writer = VectorWriter::open(&args.index)?;
@@ -157,7 +177,7 @@ pub fn delete(args: &Delete) -> Result<Reply> {
     let mut deleted = 0;
     let mut told = |id, done: bool| if done { deleted += 1 } else { unknown.push(id) };
     let size = match Setup::read(&args.index)?.kind {
-        Kind::Bm25 { .. } => {
+        Kind::Bm25 { .. } | Kind::Impacts { .. } => {
             let mut writer = Writer::open(&args.index)?;
             names().try_for_each(|id| writer.delete(id).map(|done| told(id, done)))?;
             Size::of_words(&writer.commit()?)
@@ -188,14 +208,19 @@ pub fn names(path: &Path) -> Result<String> {
 /// Documents between two looks at the progress.
 const BLOCK: usize = 1 << 14;
 
-fn add_all(writer: &mut Writer, mut documents: Vec<Document>, progress: &dyn Progress) -> Result<()> {
+/// Adds documents block by block.
+pub fn add_all<T>(
+    mut documents: Vec<T>,
+    progress: &dyn Progress,
+    mut add: impl FnMut(Vec<T>) -> Result<()>,
+) -> Result<()> {
     progress.begin("indexing", Some(documents.len() as u64));
     while !documents.is_empty() {
         checkpoint(progress)?;
         let rest = documents.split_off(documents.len().min(BLOCK));
         let block = std::mem::replace(&mut documents, rest);
         let added = block.len() as u64;
-        writer.add(block)?;
+        add(block)?;
         progress.advance(added);
     }
     Ok(())
@@ -207,70 +232,4 @@ fn note_empty(documents: &[Document]) -> usize {
         eprintln!("quadrat: note: {} documents have no text: no query finds them", count(empty));
     }
     empty
-}
-
-/// What an index has come to.
-struct Size {
-    /// Documents, segments, bytes, and what else there is to say of it.
-    documents: usize,
-    segments: usize,
-    bytes: usize,
-    more: String,
-    value: Value,
-}
-
-impl Size {
-    fn of_words(index: &Index) -> Size {
-        let (postings, bytes_of_postings) = (index.postings(), index.size().0);
-        Size {
-            documents: index.len(),
-            segments: index.segments(),
-            bytes: index.size().1,
-            more: format!(
-                "of {:.1} words on average, {} postings in {}",
-                index.mean_length(),
-                count(postings),
-                bytes(bytes_of_postings as f64)
-            ),
-            value: json!({
-                "kind": "bm25",
-                "mean_length": index.mean_length(),
-                "postings": postings,
-                "posting_bytes": bytes_of_postings,
-            }),
-        }
-    }
-
-    fn of_vectors(index: &VectorIndex) -> Size {
-        Size {
-            documents: index.len(),
-            segments: index.segments(),
-            bytes: index.size(),
-            more: format!("of {} numbers each", count(index.columns())),
-            value: json!({ "kind": "dense", "columns": index.columns(), "encoder": index.encoder() }),
-        }
-    }
-
-    fn reply(self, folder: &Path, said: String, started: Instant, value: Value) -> Reply {
-        let Size { documents, segments, bytes: all, more, value: mut told } = self;
-        let took = started.elapsed().as_secs_f64();
-        let text = format!(
-            "{said} in {}\n{}: {} documents {more}, {} in all, {} segment{}\n",
-            seconds(took),
-            folder.display(),
-            count(documents),
-            bytes(all as f64),
-            segments,
-            if segments == 1 { "" } else { "s" },
-        );
-        if let (Value::Object(told), Value::Object(value)) = (&mut told, value) {
-            told.extend(value);
-        }
-        told["index"] = json!(folder);
-        told["documents"] = documents.into();
-        told["bytes"] = all.into();
-        told["segments"] = segments.into();
-        told["seconds"] = took.into();
-        Reply::new(text, told)
-    }
 }

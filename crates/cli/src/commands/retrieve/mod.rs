@@ -14,7 +14,9 @@ mod opened;
 mod recommender;
 mod rewriter;
 mod search;
+mod size;
 mod train;
+mod weighed;
 
 use super::with_terminal;
 use crate::args::Run;

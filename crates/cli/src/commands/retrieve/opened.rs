@@ -20,7 +20,7 @@ pub enum Opened {
 impl Opened {
     pub fn open(folder: &Path) -> Result<Opened> {
         match Setup::read(folder)?.kind {
-            Kind::Bm25 { .. } => Index::open(folder).map(Opened::Words),
+            Kind::Bm25 { .. } | Kind::Impacts { .. } => Index::open(folder).map(Opened::Words),
             Kind::Dense { .. } => VectorIndex::open(folder).map(Opened::Vectors),
         }
     }

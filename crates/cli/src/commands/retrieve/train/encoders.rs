@@ -1,13 +1,12 @@
 //! Queries, judgements and documents -> encoders that rank well.
 
 use super::super::documents::{self, Documents};
-use super::{TrainRetriever, held_back, required};
+use super::{TrainRetriever, held_back, required, sparse};
 use crate::commands::word_encoder::WordEncoder;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
-use crate::parameters::with_parameters;
 use quadrat::data::trec::{Judgements, read_queries};
 use quadrat::numeric::Csr;
-use quadrat::retrieval::training::{DualEncoder, Quality, RetrieverTraining, Task, Vocabulary, build, quality};
+use quadrat::retrieval::training::{DualEncoder, Quality, Task, Vocabulary, quality};
 use quadrat::retrieval::{Kind, Setup, VectorWriter};
 use quadrat::{Error, Lists, Progress, Result, Seed, stats, write_atomic_folder};
 use serde_json::{Value, json};
@@ -19,12 +18,12 @@ use std::time::Instant;
 const SPREAD: f64 = 2.0;
 
 /// How good the encoder is on queries that were held back, after so many methods.
-struct Stage {
-    name: String,
-    quality: Option<Quality>,
+pub struct Stage {
+    pub name: String,
+    pub quality: Option<Quality>,
     /// Means of the first and the last tenth of the steps.
-    losses: Option<(f64, f64)>,
-    seconds: f64,
+    pub losses: Option<(f64, f64)>,
+    pub seconds: f64,
 }
 
 /// Trains, and writes a folder.
@@ -36,7 +35,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
     if !(spread > 0.0 && spread.is_finite()) {
         return Err(Error::input("--spread", spread, "use a number above 0; 1 to 4 is usual"));
     }
-    let methods = args.method.iter().map(|text| method(text)).collect::<Result<Vec<_>>>()?;
+    let (methods, sparse) = sparse::methods(&args.method)?;
     let seed = Seed(args.run.seed);
     let queries = read_queries(queries_file, progress)?;
     let judgements = Judgements::read(qrels, progress)?;
@@ -72,10 +71,22 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         let started = Instant::now();
         let losses = method.train(&mut encoder, &task, seed.stream(&format!("method {at}")), progress)?;
         let took = started.elapsed().as_secs_f64();
-        let tenth = losses.len().div_ceil(10);
-        let losses = (stats::mean(&losses[..tenth]), stats::mean(&losses[losses.len() - tenth..]));
-        stages.push(Stage { name: text.clone(), quality: measure(&encoder)?, losses: Some(losses), seconds: took });
+        stages.push(Stage {
+            name: text.clone(),
+            quality: measure(&encoder)?,
+            losses: Stage::ends(&losses),
+            seconds: took,
+        });
     }
+    let student = sparse.map(|(name, method)| {
+        let teacher = (encoder.documents(&bags), encoder.queries(&taught));
+        let teacher = (teacher.0.view(), teacher.1.view());
+        let given = sparse::Given { documents: &documents, asked: &asked, rows: (&train, &test), teacher };
+        let (student, told) = sparse::train((name, &method), &given, seed.stream("sparse"), progress)?;
+        stages.extend(told);
+        Ok(student)
+    });
+    let student = student.transpose()?;
     let value = json!({
         "documents": documents.all.len(),
         "words": vocabulary.words().len(),
@@ -83,6 +94,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         "queries": taught.rows(),
         "held_back": test.len(),
         "seed": args.run.seed,
+        "sparse": student.as_ref().map(sparse::Student::json),
         "stages": stages.iter().map(Stage::json).collect::<Vec<_>>(),
         "id": documents.id,
         "text": documents.text,
@@ -97,21 +109,22 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         count(test.len())
     );
     text.push_str(&lines(&stages));
-    write(&args.out, &WordEncoder { vocabulary, encoder }, &bags, documents, &value)?;
+    match student {
+        Some(student) => {
+            text.push_str(&student.told());
+            student.write(args, documents, &value, progress)?;
+        }
+        None => write(&args.out, &WordEncoder { vocabulary, encoder }, &bags, documents, &value)?,
+    }
     text.push_str(&format!("wrote {}\n", args.out.display()));
     Ok(Reply::new(text, value))
 }
 
-fn method(text: &str) -> Result<Box<dyn RetrieverTraining>> {
-    let (name, given) = with_parameters("--method", text)?;
-    build(name, &given.into_iter().collect())
-}
-
 /// Texts of queries, and the rows of the documents that are relevant to each.
 #[derive(Default)]
-struct Asked {
-    texts: Vec<String>,
-    relevant: Lists,
+pub struct Asked {
+    pub texts: Vec<String>,
+    pub relevant: Lists,
 }
 
 impl Asked {
@@ -161,6 +174,12 @@ impl Asked {
 }
 
 impl Stage {
+    /// Means of the first and the last tenth of the losses.
+    pub fn ends(losses: &[f64]) -> Option<(f64, f64)> {
+        let tenth = losses.len().div_ceil(10);
+        Some((stats::mean(&losses[..tenth]), stats::mean(&losses[losses.len() - tenth..])))
+    }
+
     fn json(&self) -> Value {
         let quality = self.quality.map(|q| json!({ "mrr@10": q.mrr_at_10, "recall@100": q.recall_at_100 }));
         let losses = self.losses.map(|(first, last)| json!({ "first": first, "last": last }));

@@ -6,6 +6,7 @@ mod composed;
 mod encoders;
 mod feedback;
 mod recommender;
+mod sparse;
 
 use super::documents::Fields;
 use super::opened::Vectors;
@@ -41,8 +42,8 @@ pub struct TrainRetriever {
     pub composed: composed::Files,
     #[command(flatten)]
     pub liked: recommender::Liked,
-    /// star or adore, with parameters as in star:negatives=in-batch,steps=600 (several are run in the order given); lol-prf for an
-    /// index; multi-grained-uncertainty or language-guided-music for queries with words; ssl-item-recommendation, item-knn, ease or
+    /// star or adore, with parameters as in star:negatives=in-batch,steps=600 (several are run in the order given, and the last may
+    /// be inference-free-sparse, which those before it teach); lol-prf for an index; multi-grained-uncertainty or language-guided-music for queries with words; ssl-item-recommendation, item-knn, ease or
     /// popularity for --interactions
     #[arg(long, value_name = "METHOD", required = true)]
     pub method: Vec<String>,
