@@ -3,7 +3,7 @@
 use crate::{Figures, Settings, Workload, measure};
 use quadrat_core::{Choice, Error, Result, Seed};
 use quadrat_retrieval::{
-    Analyser, Asked, Document, Impacts, Index, Kind, Query, Search, Setup, StopWords, Strategy, WeighedDocument, Writer,
+    Analyser, Asked, Document, Impacts, Index, Kind, Query, Search, Setup, Strategy, WeighedDocument, Writer,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -53,7 +53,7 @@ fn impacts(settings: &Settings) -> Result<Figures> {
 }
 
 fn writer(place: &Path, asked: Asked) -> Result<Writer> {
-    let analyser = Analyser { stop_words: StopWords::None };
+    let analyser = Analyser::default();
     // Whole numbers up to 255, which are their own impacts.
     let impacts = Impacts::up_to(255.0, asked)?;
     Writer::create(place, Setup::of(Kind::Impacts { analyser, impacts, column: "weights".into() }))

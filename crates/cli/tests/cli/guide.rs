@@ -167,6 +167,7 @@ fn every_method_is_on_the_page_of_its_area() {
             "robust" if trains => vec!["labels.md".to_owned(), "detection.md".to_owned()],
             "robust" => vec!["balance.md".to_owned()],
             "regularize" => vec!["train.md".to_owned()],
+            "retrieval" => vec!["retrieval.md".to_owned(), "train-retrieval.md".to_owned()],
             _ => vec![format!("{area}.md")],
         };
         let lines = |page: &String| read(page).lines().filter(|l| l.starts_with(&format!("| `{slug}` |"))).count();

@@ -6,7 +6,7 @@ use proptest::strategy::Strategy as _;
 use quadrat_core::Seed;
 
 fn setup(impacts: Impacts) -> Setup {
-    Setup::of(Kind::Impacts { analyser: Analyser { stop_words: StopWords::None }, impacts, column: "weights".into() })
+    Setup::of(Kind::Impacts { analyser: Analyser::default(), impacts, column: "weights".into() })
 }
 
 fn weighed(id: impl ToString, weights: &[(&str, f32)]) -> WeighedDocument {
