@@ -94,6 +94,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method adore:k=50 --out encoder",
             "quadrat retrieve train --queries asked.tsv --qrels answers.txt --in parts.jsonl --text title,body --method star:mined=50 --method inference-free-sparse:lambda=0.1,rate=0.002 --out sparse",
+            "quadrat retrieve train --index encoder --queries asked.tsv --qrels answers.txt --method lol-prf:temperature=2 --out rewriter",
             "quadrat retrieve train --interactions ratings.csv --weight rating --at-least 4 --method item-knn --out liked",
             "quadrat retrieve train --interactions ratings.csv --items items.csv --user user_id --item item_id --method ssl-item-recommendation --out rec",
             "quadrat retrieve train --queries refs.npy --words words.txt --targets targets.npy --method multi-grained-uncertainty --out cir",

@@ -119,3 +119,37 @@ fn what_does_not_fit_is_refused() {
     let notes = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && notes.contains("left out: 118 of 120, such as q0"), "{notes}");
 }
+
+#[test]
+fn a_rewriter_learns_from_an_index_and_is_asked_through_it() {
+    let folder = Folder::new("rewriter");
+    write_task(&folder);
+    folder.ok(&format!("{LINE} --method star:mined=50,warm-up=60,steps=120 --out model"));
+    let line = "quadrat retrieve train --index model --queries asked.tsv --qrels answers.txt";
+    let told = folder.json(&format!("{line} --method lol-prf:documents=3,temperature=2 --out rewriter --json"));
+    let stages = told["stages"].as_array().unwrap();
+    assert_eq!((stages.len(), &told["queries"], &told["documents"]), (4, &108.into(), &3.into()));
+    for file in ["transform.npy", "attention.npy", "ranks.npy", "rewriter.json"] {
+        assert!(folder.path("rewriter").join(file).is_file(), "{file}");
+    }
+    // Without feedback the search is the plain one.
+    let search = "quadrat retrieve search --index model --queries asked.tsv --k 5";
+    folder.ok(&format!("{search} --out plain.trec"));
+    folder.ok(&format!("{search} --prf lol-prf:model=rewriter,documents=0 --out none.trec"));
+    folder.ok(&format!("{search} --prf lol:model=rewriter --out three.trec"));
+    assert_eq!(folder.read("plain.trec"), folder.read("none.trec"));
+    assert_ne!(folder.read("plain.trec"), folder.read("three.trec"));
+    for (line, part) in [
+        (format!("{search} --prf rm3"), "an index of words"),
+        (format!("{search} --prf lol-prf"), "lol-prf:model=FOLDER"),
+        (format!("{search} --prf lol-prf:model=rewriter,terms=3"), "takes model and documents"),
+        (format!("{search} --prf lol-prf:model=model"), "rewriter.json"),
+        (format!("{line} --method lol-prf:documents=1,compare=2 --out m"), "2 sizes"),
+        (format!("{line} --method lol-prf --method star --out m"), "only encoders of texts take several"),
+        (format!("{line} --in parts.jsonl --method lol-prf --out m"), "--in"),
+        (line.replace("--index model ", "") + " --method lol-prf --out m", "--index"),
+    ] {
+        let message = folder.fails(&line);
+        assert!(message.contains(part), "{line}\n{message}");
+    }
+}
