@@ -163,7 +163,10 @@ fn what_does_not_fit_is_refused() {
         (format!("--queries refs.npy --targets targets.npy --spread 2 {method}"), "--spread"),
         (format!("--queries refs.npy --targets targets.npy --validation 1 {method}"), "--validation"),
         (format!("--queries refs.npy --targets targets.npy --dims 0 {method}"), "dims"),
-        (format!("--queries refs.npy --targets targets.npy --method viml {method}"), "one method"),
+        (
+            format!("--queries refs.npy --targets targets.npy --method viml {method}"),
+            "only encoders of texts take several",
+        ),
         ("--queries refs.npy --targets targets.npy --method viml:text-dropout=2 --out m".to_owned(), "text-dropout"),
         ("--queries refs.npy --targets targets.npy --method mgur:epochs=0 --out m".to_owned(), "epochs"),
         ("--queries words.txt --targets targets.npy --method star --out m".to_owned(), "--targets"),

@@ -96,9 +96,10 @@ fn what_does_not_fit_is_refused() {
     let folder = Folder::new("recommend-errors");
     write_ratings(&folder);
     for (line, part) in [
-        (format!("{LINE} --method star --out m"), "recommenders are ssl-item-recommendation"),
-        ("quadrat retrieve train --queries q --qrels r --in d --method ease --out m".to_owned(), "name a file of it"),
-        (format!("{LINE} --method ease --method item-knn --out m"), "one recommender at a time"),
+        (format!("{LINE} --method star --out m"), "it is for recommenders, such as ssl-item-recommendation"),
+        ("quadrat retrieve train --method ease --out m".to_owned(), "a file of who liked what"),
+        (format!("{LINE} --queries q --method ease --out m"), "--queries"),
+        (format!("{LINE} --method ease --method item-knn --out m"), "only encoders of texts take several"),
         (format!("{LINE} {TOWERS} --out m"), "reads items by their features"),
         (format!("{LINE} {TOWERS} --items items.csv --fields kind --out m"), "at least two features"),
         (format!("{LINE} {TOWERS} --items items.csv --fields knd --out m"), "`kind`"),

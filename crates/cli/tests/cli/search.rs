@@ -175,7 +175,10 @@ fn vectors_are_found_added_deleted_and_mined() {
     for (line, part) in [
         ("search --index dense --query boats", "name its folder"),
         ("search --index dense --query boats --encoder nowhere", "nowhere"),
-        ("search --index dense --queries queries.tsv --vectors asked.npy --prf rm3", "this one holds vectors"),
+        (
+            "search --index dense --queries queries.tsv --vectors asked.npy --prf rm3",
+            "an index of words; for one of vectors use lol-prf",
+        ),
         ("search --index dense --queries queries.tsv --vectors asked.npy --strategy taat", "this one holds vectors"),
         ("search --index index --query boats --vectors asked.npy", "this one holds words"),
         ("add --index index --in docs.jsonl --vectors vec", "--kind dense"),

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use quadrat_data::{Missing, Table, write_selection};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Asks a damaged file for everything; what it answers does not matter, only that it answers.
@@ -17,13 +18,17 @@ fn exercise(name: &str, bytes: &[u8]) {
         let _ = table.embedding(column);
         let _ = table.categories(column, Missing::Error);
     }
-    // Several tests may be at it at once.
-    static CALLS: AtomicUsize = AtomicUsize::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("quadrat-{}-{call}-{name}.jsonl", std::process::id()));
+    let path = free_path(&format!("{name}.jsonl"));
     if write_selection(&table, &[table.rows() - 1, 0], &[], &path).is_ok() {
         std::fs::remove_file(&path).unwrap();
     }
+}
+
+/// A place that no other test writes to at the same time.
+fn free_path(name: &str) -> PathBuf {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("quadrat-{}-{call}-{name}", std::process::id()))
 }
 
 const LINES: &str = "{\"i\":1,\"f\":0.5,\"b\":true,\"t\":\"a\\u00e9\",\"e\":[1,2.5],\"l\":[\"x\"],\"o\":{\"k\":[null]}}\n\
@@ -38,7 +43,7 @@ fn valid(ending: &str) -> Vec<u8> {
         _ => Table::from_bytes("a.jsonl", LINES.as_bytes().to_vec(), &[]),
     }
     .unwrap();
-    let path = std::env::temp_dir().join(format!("quadrat-valid-{}.{ending}", std::process::id()));
+    let path = free_path(&format!("valid.{ending}"));
     let rows: Vec<usize> = (0..table.rows()).collect();
     write_selection(&table, &rows, &[], &path).unwrap();
     let bytes = std::fs::read(&path).unwrap();

@@ -51,7 +51,7 @@ pub enum Retrieve {
     Embed(Embed),
     /// Questions and their relevant documents -> documents that look relevant and are not, to train on
     Mine(Mine),
-    /// Queries, judgements and documents -> encoders that rank well; or who liked what -> a recommender
+    /// What was asked and what answers it -> what ranks: encoders, weights of words, rewriters of queries, recommenders
     Train(Box<TrainRetriever>),
     /// A user -> the items that he or she will like, best first
     Recommend(Recommend),

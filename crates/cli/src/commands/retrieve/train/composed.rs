@@ -2,7 +2,7 @@
 
 use super::super::compose::{check_count, is_npy, read_lines};
 use super::super::describe::{Tagged, read_examples, read_tags, sentence};
-use super::{TrainRetriever, held_back, required};
+use super::{DIMS, TrainRetriever, held_back, required};
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use crate::parameters::with_parameters;
 use clap::Args;
@@ -66,7 +66,7 @@ pub fn run(args: &TrainRetriever, text: &str, progress: &dyn Progress) -> Result
         };
         (!test.is_empty()).then(found).transpose()
     };
-    let mut encoder = ComposedEncoder::start(method.composer(), args.dims, &taught.task(), seed)?;
+    let mut encoder = ComposedEncoder::start(method.composer(), args.dims.unwrap_or(DIMS), &taught.task(), seed)?;
     let mut stages =
         vec![Stage { name: "untrained".to_owned(), recall: measure(&encoder)?, losses: None, seconds: 0.0 }];
     let started = Instant::now();

@@ -1,7 +1,7 @@
 //! Queries, judgements and documents -> encoders that rank well.
 
 use super::super::documents::{self, Documents};
-use super::{TrainRetriever, held_back, required, sparse};
+use super::{DIMS, TrainRetriever, held_back, required, sparse};
 use crate::commands::word_encoder::WordEncoder;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use quadrat::data::trec::{Judgements, read_queries};
@@ -63,7 +63,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
         (!test.is_empty()).then(found).transpose()
     };
     let started = Instant::now();
-    let mut encoder = DualEncoder::start(&bags, &taught, args.dims, spread, seed)?;
+    let mut encoder = DualEncoder::start(&bags, &taught, args.dims.unwrap_or(DIMS), spread, seed)?;
     let took = started.elapsed().as_secs_f64();
     let mut stages =
         vec![Stage { name: "untrained".to_owned(), quality: measure(&encoder)?, losses: None, seconds: took }];

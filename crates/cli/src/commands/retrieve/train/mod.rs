@@ -47,9 +47,9 @@ pub struct TrainRetriever {
     /// popularity for --interactions
     #[arg(long, value_name = "METHOD", required = true)]
     pub method: Vec<String>,
-    /// Values of a vector
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub dims: usize,
+    /// Values of a vector [default: 64]
+    #[arg(long, value_name = "N")]
+    pub dims: Option<usize>,
     /// Standard deviation of the scores before training, which decides how hard the losses pull [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub spread: Option<f64>,
@@ -64,6 +64,9 @@ pub struct TrainRetriever {
     #[command(flatten)]
     pub reading: Reading,
 }
+
+/// Values of a vector where nobody says how many.
+const DIMS: usize = 64;
 
 /// What is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +87,7 @@ pub fn run(args: &TrainRetriever, progress: &dyn Progress) -> Result<Reply> {
     if !(0.0..1.0).contains(&args.validation) {
         return Err(Error::input("--validation", args.validation, "0 to below 1"));
     }
-    if args.dims == 0 {
+    if args.dims == Some(0) {
         return Err(Error::input("--dims", 0, "use a whole number, at least 1"));
     }
     let kind = Kind::of(&args.method);
@@ -129,13 +132,14 @@ impl Kind {
     /// That no option is given that another kind reads.
     fn check(self, args: &TrainRetriever) -> Result<()> {
         use Kind::{Composed, Encoders, Feedback, Recommender};
-        let options: [(&str, bool, &[Kind]); 14] = [
+        let options: [(&str, bool, &[Kind]); 15] = [
             ("--queries", args.queries.is_some(), &[Encoders, Feedback, Composed]),
             ("--qrels", args.qrels.is_some(), &[Encoders, Feedback]),
             ("--in", args.input.is_some(), &[Encoders]),
             ("--id", args.fields.id.is_some(), &[Encoders]),
             ("--text", !args.fields.text.is_empty(), &[Encoders]),
             ("--spread", args.spread.is_some(), &[Encoders]),
+            ("--dims", args.dims.is_some(), &[Encoders, Composed]),
             ("--index", args.index.is_some(), &[Feedback]),
             ("--encoder", args.vectors.encoder.is_some(), &[Feedback]),
             ("--vectors", args.vectors.vectors.is_some(), &[Feedback]),
