@@ -2,7 +2,7 @@
 //!
 //! Who liked what is in a file that ends in `.inter`, what is known of items and users in `.item` and `.user`. Fields stand between tabs and
 //! are never quoted; the values of a sequence stand between spaces. They are tables like any other once they are opened with
-//! [`reading`]; the names of their columns keep what stands behind the colon, which [`column`] takes apart.
+//! [`reading`]; the names of their columns keep what stands behind the colon, which [`column()`] takes apart.
 
 use crate::{Format, Reading};
 
