@@ -26,25 +26,15 @@ impl WordEncoder {
     }
 
     pub fn open(folder: &Path) -> Result<WordEncoder> {
-        let path = folder.join(WORDS);
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-        let line = |(at, line): (usize, &str)| {
-            let pair = line.split_once('\t').and_then(|(word, weight)| Some((word.to_owned(), weight.parse().ok()?)));
-            let want = "each line is a word, a tab and its weight";
-            pair.filter(|(_, weight): &(String, f64)| weight.is_finite())
-                .ok_or_else(|| Error::data(path.display().to_string(), Some(at as u64 + 1), want))
-        };
-        let words = text.lines().enumerate().map(line).collect::<Result<Vec<_>>>()?;
-        let vectors = |name: &str| read_embedding(&folder.join(name), words.len());
+        let vocabulary = read_words(folder)?;
+        let vectors = |name: &str| read_embedding(&folder.join(name), vocabulary.words().len());
         let encoder = DualEncoder::of(vectors(DOCUMENTS)?, vectors(QUERIES)?)?;
-        Ok(WordEncoder { vocabulary: Vocabulary::of(words), encoder })
+        Ok(WordEncoder { vocabulary, encoder })
     }
 
     /// Writes the files into a folder that is there.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let words = self.vocabulary.words().iter();
-        let words: String = words.map(|(word, weight)| format!("{word}\t{weight}\n")).collect();
-        write_atomic_bytes(&folder.join(WORDS), words.as_bytes())?;
+        write_words(folder, &self.vocabulary)?;
         write_matrix(&folder.join(DOCUMENTS), self.encoder.words())?;
         write_matrix(&folder.join(QUERIES), self.encoder.query_words())
     }
@@ -53,6 +43,26 @@ impl WordEncoder {
     pub fn queries(&self, texts: &[String]) -> Array2<f32> {
         self.encoder.queries(&self.vocabulary.bags(texts))
     }
+}
+
+/// Reads the words of a folder with their weights.
+pub fn read_words(folder: &Path) -> Result<Vocabulary> {
+    let path = folder.join(WORDS);
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+    let word = |(at, line): (u64, &str)| {
+        let pair = line.split_once('\t').and_then(|(word, weight)| Some((word.to_owned(), weight.parse().ok()?)));
+        let want = "each line is a word, a tab and its weight";
+        pair.filter(|(_, weight): &(String, f64)| weight.is_finite())
+            .ok_or_else(|| Error::data(path.display().to_string(), at, want))
+    };
+    Ok(Vocabulary::of((1..).zip(text.lines()).map(word).collect::<Result<_>>()?))
+}
+
+/// Writes them, a line each, into a folder that is there.
+pub fn write_words(folder: &Path, vocabulary: &Vocabulary) -> Result<()> {
+    let words = vocabulary.words().iter();
+    let words: String = words.map(|(word, weight)| format!("{word}\t{weight}\n")).collect();
+    write_atomic_bytes(&folder.join(WORDS), words.as_bytes())
 }
 
 /// The documents' side.

@@ -1,6 +1,7 @@
 //! `quadrat retrieve compose`: queries or targets -> vectors, by an encoder of queries with words.
 
 use crate::args::Run;
+use crate::commands::word_encoder::read_words;
 use crate::output::{Reply, check_place, count};
 use clap::Args;
 use ndarray::Array2;
@@ -85,7 +86,7 @@ fn open(folder: &Path) -> Result<(ComposedEncoder, Option<Vocabulary>)> {
     let shape = shape(&told["model"]).ok_or_else(|| bad("it describes no encoder of queries with words"))?;
     let read = |name: &str, rows: usize| read_embedding(&folder.join(format!("{name}.npy")), rows);
     let encoder = ComposedEncoder::from_matrices(shape, &read)?;
-    let vocabulary = (told["text"] == true).then(|| read_words(&folder.join("words.tsv"))).transpose()?;
+    let vocabulary = (told["text"] == true).then(|| read_words(folder)).transpose()?;
     match &vocabulary {
         Some(known) if known.words().len() != shape.widths[1] => Err(bad("words.tsv has another number of words")),
         _ => Ok((encoder, vocabulary)),
@@ -100,15 +101,6 @@ fn shape(told: &Value) -> Option<Shape> {
     let widths = [number(&widths["queries"])?, number(&widths["words"])?, number(&widths["targets"])?];
     let unit = |at: usize| told["units"][at].as_f64();
     Some(Shape { composer, widths, dims: number(&told["dims"])?, units: [unit(0)?, unit(1)?, unit(2)?] })
-}
-
-fn read_words(path: &Path) -> Result<Vocabulary> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    let word = |(at, line): (u64, &str)| {
-        let parts = line.split_once('\t').and_then(|(word, weight)| Some((word.to_owned(), weight.parse().ok()?)));
-        parts.ok_or_else(|| Error::data(path.display().to_string(), at, "a word, a tab and a weight are needed"))
-    };
-    Ok(Vocabulary::of((1..).zip(text.lines()).map(word).collect::<Result<_>>()?))
 }
 
 /// Whether a file is an array, by its name.

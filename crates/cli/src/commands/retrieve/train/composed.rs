@@ -3,6 +3,7 @@
 use super::super::compose::{check_count, is_npy, read_lines};
 use super::super::describe::{Tagged, read_examples, read_tags, sentence};
 use super::{DIMS, TrainRetriever, held_back, required};
+use crate::commands::word_encoder::write_words;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use crate::parameters::with_parameters;
 use clap::Args;
@@ -11,7 +12,7 @@ use quadrat::data::{read_embedding, read_matrix, write_matrix};
 use quadrat::retrieval::composed::describe::Describe;
 use quadrat::retrieval::composed::{ComposedEncoder, Recall, Sentences, Shape, Task, build, ranks, recall};
 use quadrat::retrieval::training::Vocabulary;
-use quadrat::{Choice, Progress, Result, Seed, write_atomic_bytes, write_atomic_folder};
+use quadrat::{Choice, Progress, Result, Seed, write_atomic_folder};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -179,8 +180,7 @@ fn write(folder: &Path, encoder: &ComposedEncoder, vocabulary: Option<&Vocabular
             write_matrix(&folder.join(format!("{name}.npy")), matrix.view())?;
         }
         if let Some(vocabulary) = vocabulary {
-            let lines = vocabulary.words().iter().map(|(word, weight)| format!("{word}\t{weight}\n"));
-            write_atomic_bytes(&folder.join("words.tsv"), lines.collect::<String>().as_bytes())?;
+            write_words(folder, vocabulary)?;
         }
         write_json(&folder.join("model.json"), value)
     })
