@@ -1,6 +1,6 @@
 //! A toolkit for everything a practitioner does with samples.
 //!
-//! One dependency, one feature an area (`select`, `robust`, `regularize`, `retrieval`, `estimate`;
+//! One dependency, one feature an area (`select`, `robust`, `regularize`, `language`, `retrieval`, `estimate`;
 //! `data` for files). The foundation (errors, seeds, progress,
 //! cards, evidence) is at the top level, and the [`prelude`] brings what most programs need.
 //!
@@ -54,6 +54,8 @@ pub use quadrat_core::*;
 pub use quadrat_data as data;
 #[cfg(feature = "estimate")]
 pub use quadrat_estimate as estimate;
+#[cfg(feature = "language")]
+pub use quadrat_language as language;
 #[cfg(feature = "regularize")]
 pub use quadrat_nn as nn;
 pub use quadrat_numeric as numeric;
@@ -99,6 +101,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         robust::detection::cards(),
         #[cfg(feature = "regularize")]
         regularize::cards(),
+        #[cfg(feature = "language")]
+        language::cards(),
         #[cfg(feature = "retrieval")]
         retrieval::cards(),
         #[cfg(feature = "estimate")]
