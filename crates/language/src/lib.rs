@@ -1,13 +1,37 @@
 //! Draw samples from language models, with the law that a decoder claims to have.
 //!
 //! - [`LanguageModel`] is what all else is generic over; [`from_fn`] makes one of a closure.
+#![cfg_attr(
+    feature = "networks",
+    doc = "- [`Pretrain`] trains a small transformer on a text, [`Trained`] is one that can be trained on."
+)]
+//! - [`score`] says how likely a text is to a model.
 //! - [`softmax`] turns a model's scores into the probabilities that draws are made with.
 
+#[cfg(feature = "networks")]
+mod hyperfit;
 mod model;
+#[cfg(feature = "networks")]
+mod pretrain;
+mod score;
+#[cfg(feature = "networks")]
+mod trained;
 
+#[cfg(feature = "networks")]
+pub use hyperfit::{Hyperfit, Hyperfitted};
 pub use model::{BoxedState, FromFn, LanguageModel, PrefixState, State, Tree, from_fn, log_softmax, softmax};
+#[cfg(feature = "networks")]
+pub use pretrain::Pretrain;
+pub use score::{Scored, score};
+#[cfg(feature = "networks")]
+pub use trained::{CONFIG, Course, Trained, WEIGHTS};
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
-    Vec::new()
+    #[cfg(feature = "networks")]
+    use quadrat_core::Method;
+    vec![
+        #[cfg(feature = "networks")]
+        &Hyperfit::CARD,
+    ]
 }
