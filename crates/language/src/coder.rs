@@ -161,7 +161,7 @@ impl BitString {
             return Err(Error::input("bits", bits, want));
         }
         bytes.truncate(bits.div_ceil(8));
-        if let Some(last) = bytes.last_mut().filter(|_| bits % 8 > 0) {
+        if let Some(last) = bytes.last_mut().filter(|_| !bits.is_multiple_of(8)) {
             *last &= 0xff << (8 - bits % 8);
         }
         Ok(BitString { bytes, bits })

@@ -1,26 +1,9 @@
 use super::*;
 use crate::coder::BitString;
-use crate::{FromFn, from_fn};
+use crate::from_fn;
 use proptest::prelude::*;
 use quadrat_core::{Seed, Silent, stats};
 use std::collections::HashMap;
-
-/// A closure's model with a token that ends texts.
-struct Ending<F>(FromFn<F>, [u32; 1]);
-
-impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for Ending<F> {
-    fn vocabulary(&self) -> usize {
-        self.0.vocabulary()
-    }
-
-    fn ends(&self) -> &[u32] {
-        &self.1
-    }
-
-    fn begin(&self) -> BoxedState<'_> {
-        self.0.begin()
-    }
-}
 
 /// Four tokens whose scores depend on the two before; token 0 ends, and cannot come first.
 fn trigram() -> impl LanguageModel {
@@ -32,7 +15,7 @@ fn trigram() -> impl LanguageModel {
             out[0] = f32::NEG_INFINITY;
         }
     };
-    Ending(from_fn(4, scores), [0])
+    from_fn(4, scores).ending(&[0])
 }
 
 /// The three texts of a model that always ends: 1 0, 2 0, 2 1 0.
@@ -45,7 +28,7 @@ fn finite() -> impl LanguageModel {
         };
         out.iter_mut().zip(p).for_each(|(score, p)| *score = p.ln());
     };
-    Ending(from_fn(3, scores), [0])
+    from_fn(3, scores).ending(&[0])
 }
 
 fn coder(model: &dyn LanguageModel, dims: usize) -> AriEl<'_> {

@@ -99,7 +99,7 @@ proptest! {
         prop_assert!(code.len() as f64 <= bits_asked(&table, &message) + 2.0 + 1e-3);
         prop_assert_eq!(&decoded(&table, code.chunks(), message.len()), &message);
         let mut longer = code.bytes().to_vec();
-        if let Some(last) = longer.last_mut().filter(|_| code.len() % 8 > 0) {
+        if let Some(last) = longer.last_mut().filter(|_| !code.len().is_multiple_of(8)) {
             *last |= tail[0] >> (code.len() % 8);
         }
         longer.extend_from_slice(&tail);
