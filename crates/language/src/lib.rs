@@ -3,17 +3,40 @@
 //! - [`LanguageModel`] is what all else is generic over; [`from_fn`] makes one of a closure.
 //! - [`ariel`] makes points of sentences and sentences of points, by [`coder`], a range coder.
 //! - [`diversity`] measures how varied texts are, how much they repeat themselves and what they quote.
+#![cfg_attr(
+    feature = "networks",
+    doc = "- [`Pretrain`] trains a small transformer on a text, [`Trained`] is one that can be trained on."
+)]
+//! - [`score`] says how likely a text is to a model.
 //! - [`softmax`] turns a model's scores into the probabilities that draws are made with.
 
 pub mod ariel;
 pub mod coder;
 pub mod diversity;
+#[cfg(feature = "networks")]
+mod hyperfit;
 mod model;
+#[cfg(feature = "networks")]
+mod pretrain;
+mod score;
+#[cfg(feature = "networks")]
+mod trained;
 
+#[cfg(feature = "networks")]
+pub use hyperfit::{Hyperfit, Hyperfitted};
 pub use model::{BoxedState, FromFn, LanguageModel, PrefixState, State, Tree, from_fn, log_softmax, softmax};
+#[cfg(feature = "networks")]
+pub use pretrain::Pretrain;
+pub use score::{Scored, score};
+#[cfg(feature = "networks")]
+pub use trained::{CONFIG, Course, Trained, WEIGHTS};
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
     use quadrat_core::Method;
-    vec![&ariel::VolumeCoding::CARD]
+    vec![
+        #[cfg(feature = "networks")]
+        &Hyperfit::CARD,
+        &ariel::VolumeCoding::CARD,
+    ]
 }
