@@ -67,6 +67,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "ticket-reprogramming", run: crate::regularize::ticket_reprogramming::run },
     #[cfg(feature = "networks")]
     Claim { slug: "sara", run: crate::regularize::sara::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "ariel-volume-coding", run: crate::language::ariel_volume_coding::run },
 ];
 
 /// Claims about data that may not be passed on: beyond smoke scale they need a folder ([`Trial::data`]).

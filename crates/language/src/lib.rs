@@ -1,6 +1,8 @@
 //! Draw samples from language models, with the law that a decoder claims to have.
 //!
 //! - [`LanguageModel`] is what all else is generic over; [`from_fn`] makes one of a closure.
+//! - [`ariel`] makes points of sentences and sentences of points, by [`coder`], a range coder.
+//! - [`diversity`] measures how varied texts are, how much they repeat themselves and what they quote.
 #![cfg_attr(
     feature = "networks",
     doc = "- [`Pretrain`] trains a small transformer on a text, [`Trained`] is one that can be trained on."
@@ -8,6 +10,9 @@
 //! - [`score`] says how likely a text is to a model.
 //! - [`softmax`] turns a model's scores into the probabilities that draws are made with.
 
+pub mod ariel;
+pub mod coder;
+pub mod diversity;
 #[cfg(feature = "networks")]
 mod hyperfit;
 mod model;
@@ -28,10 +33,10 @@ pub use trained::{CONFIG, Course, Trained, WEIGHTS};
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static quadrat_core::Card> {
-    #[cfg(feature = "networks")]
     use quadrat_core::Method;
     vec![
         #[cfg(feature = "networks")]
         &Hyperfit::CARD,
+        &ariel::VolumeCoding::CARD,
     ]
 }

@@ -161,6 +161,7 @@ impl Tree {
 /// A model that is a function of the whole prefix.
 pub struct FromFn<F> {
     vocabulary: usize,
+    ends: Vec<u32>,
     scores: F,
 }
 
@@ -180,12 +181,23 @@ pub struct FromFn<F> {
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 pub fn from_fn<F: Fn(&[u32], &mut [f32]) + Send + Sync>(vocabulary: usize, scores: F) -> FromFn<F> {
-    FromFn { vocabulary, scores }
+    FromFn { vocabulary, ends: Vec::new(), scores }
+}
+
+impl<F> FromFn<F> {
+    /// The same, whose texts are over after any of these tokens.
+    pub fn ending(self, ends: &[u32]) -> Self {
+        FromFn { ends: ends.to_vec(), ..self }
+    }
 }
 
 impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for FromFn<F> {
     fn vocabulary(&self) -> usize {
         self.vocabulary
+    }
+
+    fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     fn begin(&self) -> BoxedState<'_> {
