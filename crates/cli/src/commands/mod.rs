@@ -12,6 +12,7 @@ mod encoder;
 mod estimate;
 mod held_back;
 mod holdout;
+mod line_program;
 mod list;
 #[cfg(feature = "networks")]
 mod networks;

@@ -1,0 +1,3 @@
+//! Claims of the methods that draw from language models and align them.
+
+pub mod online_preference_optimisation;
