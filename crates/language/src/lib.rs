@@ -1,19 +1,38 @@
 //! Draw samples from language models, with the law that a decoder claims to have.
 //!
 //! - [`LanguageModel`] is what all else is generic over; [`from_fn`] makes one of a closure.
+#![cfg_attr(
+    feature = "networks",
+    doc = "- [`Pretrain`] trains a small transformer on a text, [`Trained`] is one that can be trained on."
+)]
+//! - [`score`] says how likely a text is to a model.
 //! - [`softmax`] turns a model's scores into the probabilities that draws are made with.
 //! - [`objective`] holds the losses of whole sequences: likelihoods of several targets, preferences.
 //! - [`align`] tunes a policy to a judge's preferences, and has the games that say where that should end.
 //! - [`solve`] learns to write programs from solutions that a model finds itself.
 
 pub mod align;
+#[cfg(feature = "networks")]
+mod hyperfit;
 mod model;
 pub mod objective;
 #[cfg(feature = "networks")]
+mod pretrain;
+mod score;
+#[cfg(feature = "networks")]
 mod sequences;
 pub mod solve;
+#[cfg(feature = "networks")]
+mod trained;
 
+#[cfg(feature = "networks")]
+pub use hyperfit::{Hyperfit, Hyperfitted};
 pub use model::{BoxedState, FromFn, LanguageModel, PrefixState, State, Tree, from_fn, log_softmax, softmax};
+#[cfg(feature = "networks")]
+pub use pretrain::Pretrain;
+pub use score::{Scored, score};
+#[cfg(feature = "networks")]
+pub use trained::{CONFIG, Course, Trained, WEIGHTS};
 
 use quadrat_core::{Card, Method};
 
@@ -23,5 +42,7 @@ pub fn cards() -> Vec<&'static Card> {
         &align::OnlinePreferences::CARD,
         #[cfg(feature = "networks")]
         &solve::SelfSampling::CARD,
+        #[cfg(feature = "networks")]
+        &Hyperfit::CARD,
     ]
 }

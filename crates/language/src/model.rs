@@ -87,6 +87,12 @@ impl Tree {
         Tree::default()
     }
 
+    /// One continuation.
+    pub fn chain(tokens: &[u32]) -> Self {
+        let parents = (0..tokens.len()).map(|node| node.checked_sub(1)).collect();
+        Tree { tokens: tokens.to_vec(), parents }
+    }
+
     /// The node of `token` below `parent` (`None`: below the text), which is added where it is not there.
     pub fn child(&mut self, parent: Option<usize>, token: u32) -> usize {
         let known = self.tokens.iter().zip(&self.parents).position(|(&t, &p)| t == token && p == parent);
