@@ -70,7 +70,8 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let mut evidence = plan.evidence();
     let texts = Texts::new(&plan)?;
     let seed = trial.seed.stream("pretraining");
-    let (original, _) = plan.model.fit(texts.vocabulary, [&texts.pretrain, &[]], None, seed, &Within(trial.progress))?;
+    let (original, _) =
+        plan.model.fit(texts.vocabulary, [&texts.pretrain, &[]], None, seed, &Within(trial.progress))?;
     let one = |seed| plan.repetition(&texts, &original, seed, trial);
     trial.repeat(&mut evidence, Repetitions { part: "austen", pilot: 3, most: plan.most }, one)?;
     identities(&mut evidence)?;
@@ -129,7 +130,13 @@ impl Plan {
         );
         let says = "with quotations forbidden, the greedy texts are more varied than the original's by more than .15";
         evidence.expect(says, VARIETY, BLOCKED, Some(BEFORE), Relation::Above(0.15)).matters(0.1);
-        evidence.gate("the original is better than frequencies of tokens, by a nat", LOSS, UNIGRAM, Some(BEFORE), Relation::Above(1.0));
+        evidence.gate(
+            "the original is better than frequencies of tokens, by a nat",
+            LOSS,
+            UNIGRAM,
+            Some(BEFORE),
+            Relation::Above(1.0),
+        );
         evidence.gate("the texts are learnt", LEARNT, AFTER, None, Relation::Below(0.3));
         for (says, metric, arm, rival, relation) in [
             ("so they are where quotations are allowed", VARIETY, AFTER, BEFORE, Relation::Above(0.15)),
@@ -167,14 +174,16 @@ impl Plan {
         let found = self.method.fit(&mut hyperfitted, &learnt, &[], None, seed, &Within(trial.progress))?;
         let mut more = original.clone();
         self.train_on(&mut more, texts, found.curve.len(), seed, trial)?;
-        let mut figures = vec![(AFTER, LEARNT.to_owned(), found.curve.last().map_or(f64::NAN, |epoch| epoch.train_loss))];
+        let mut figures =
+            vec![(AFTER, LEARNT.to_owned(), found.curve.last().map_or(f64::NAN, |epoch| epoch.train_loss))];
         figures.push((UNIGRAM, LOSS.to_owned(), frequencies(&texts.pretrain, &contexts, texts.vocabulary)));
         let greedy = Chain { temperature: 0.0, ..Chain::default() };
         let mut quiet = Decoder::from(greedy.clone());
         quiet.blockers.push(Arc::new(Quotes::new(&learnt, QUOTED)));
         let plain = |chain: &Chain| Decoder::from(chain.clone());
         let penalty = Chain { repetition_penalty: 1.2, ..greedy.clone() };
-        let (sharp, nucleus) = (Chain { temperature: 0.2, ..Chain::default() }, Chain { top_p: 0.9, ..Chain::default() });
+        let (sharp, nucleus) =
+            (Chain { temperature: 0.2, ..Chain::default() }, Chain { top_p: 0.9, ..Chain::default() });
         let (before, after, more) = (original.model()?, hyperfitted.model()?, more.model()?);
         let arms: [(&str, &dyn LanguageModel, Decoder); 7] = [
             (BEFORE, &before, plain(&greedy)),

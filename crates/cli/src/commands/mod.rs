@@ -13,6 +13,7 @@ mod estimate;
 mod held_back;
 mod holdout;
 mod language;
+mod line_program;
 mod list;
 #[cfg(feature = "networks")]
 mod networks;
