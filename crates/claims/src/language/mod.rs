@@ -1,0 +1,7 @@
+//! Claims of the methods that draw from language models, code and align them.
+
+#[cfg(feature = "networks")]
+pub mod ariel_volume_coding;
+#[cfg(feature = "networks")]
+pub mod hyperfitting;
+pub mod online_preference_optimisation;
