@@ -215,19 +215,22 @@ mod tests {
         assert!(ties[0] == 0.0 && (ties[1] - ties[2]).abs() < 1e-15 && (ties.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }
 
-    /// A token of probability 1e-4, all others lumped together, uncovered in N steps: the sheet's shares of it that are left.
+    /// A token of probability 1e-4, all others lumped together: what is left of its chance in the first of N steps, where its weight is
+    /// 1e-4 / N, and over all of them (the formula in Python).
     #[test]
     fn single_precision_loses_rare_tokens_the_more_the_more_steps() {
-        for (steps, share) in [(64, 0.963), (1024, 0.543), (10_240, 0.002)] {
-            let mut kept = 0.0;
-            let mut hidden = 1.0;
-            for step in (1..=steps).rev() {
-                let stays = f64::from(step - 1) / f64::from(step);
-                let law = truncated_law(&[1e-4 * (1.0 - stays), (1.0 - 1e-4) * (1.0 - stays), stays], GUMBEL_BOUND_F32);
+        for (steps, first, all) in [(64, 0.963, 0.980_878_2), (1024, 0.543, 0.748_309_8), (10_240, 0.002, 0.163_536_5)]
+        {
+            let (mut kept, mut hidden, mut shares) = (0.0, 1.0, Vec::new());
+            for left in (1..=steps).rev() {
+                let leaves = 1.0 / f64::from(left);
+                let law = truncated_law(&[1e-4 * leaves, (1.0 - 1e-4) * leaves, 1.0 - leaves], GUMBEL_BOUND_F32);
+                shares.push(law[0] / (1e-4 * leaves));
                 kept += hidden * law[0];
                 hidden *= law[2];
             }
-            assert!((kept / 1e-4 - share).abs() < 6e-4, "{steps}: {}", kept / 1e-4);
+            assert!((shares[0] - first).abs() < 6e-4, "{steps}: {}", shares[0]);
+            assert!((kept / 1e-4 - all).abs() < 1e-6, "{steps}: {}", kept / 1e-4);
         }
     }
 

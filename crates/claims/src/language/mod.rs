@@ -1,0 +1,3 @@
+//! Claims of the language methods.
+
+pub mod masked_diffusion_fhs;
