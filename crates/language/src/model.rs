@@ -87,6 +87,12 @@ impl Tree {
         Tree::default()
     }
 
+    /// One continuation.
+    pub fn chain(tokens: &[u32]) -> Self {
+        let parents = (0..tokens.len()).map(|node| node.checked_sub(1)).collect();
+        Tree { tokens: tokens.to_vec(), parents }
+    }
+
     /// The node of `token` below `parent` (`None`: below the text), which is added where it is not there.
     pub fn child(&mut self, parent: Option<usize>, token: u32) -> usize {
         let known = self.tokens.iter().zip(&self.parents).position(|(&t, &p)| t == token && p == parent);
@@ -155,6 +161,7 @@ impl Tree {
 /// A model that is a function of the whole prefix.
 pub struct FromFn<F> {
     vocabulary: usize,
+    ends: Vec<u32>,
     scores: F,
 }
 
@@ -174,12 +181,23 @@ pub struct FromFn<F> {
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 pub fn from_fn<F: Fn(&[u32], &mut [f32]) + Send + Sync>(vocabulary: usize, scores: F) -> FromFn<F> {
-    FromFn { vocabulary, scores }
+    FromFn { vocabulary, ends: Vec::new(), scores }
+}
+
+impl<F> FromFn<F> {
+    /// The same, whose texts are over after any of these tokens.
+    pub fn ending(self, ends: &[u32]) -> Self {
+        FromFn { ends: ends.to_vec(), ..self }
+    }
 }
 
 impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for FromFn<F> {
     fn vocabulary(&self) -> usize {
         self.vocabulary
+    }
+
+    fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     fn begin(&self) -> BoxedState<'_> {

@@ -44,7 +44,7 @@ pub use markov::MarkovChain;
 pub use measures::{Judged, generative_perplexity, sentence_entropy};
 pub use schedule::{Schedule, Usual};
 #[cfg(feature = "networks")]
-pub use transformer::{MaskedTraining, MaskedTransformer, MaskedWindows};
+pub use transformer::{MaskedTransformer, MaskedWindows};
 
 use quadrat_core::{Error, Result, Rng};
 

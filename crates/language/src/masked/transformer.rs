@@ -5,7 +5,8 @@
 //! window is the mean surprise of its hidden tokens, 1 / n times their sum, which is the bound for each token ([`bound`](super::bound)).
 //! The network is not told n: what it sees shows it.
 //!
-//! Chosen here: rotary positions, so that texts shorter than a window need no padding. The mask is the number behind the last token, and
+//! Chosen here: the form and the course of [`Pretrain`], so that a masked model and one of the next token differ in nothing but what they
+//! are asked. Its rotary positions let texts be shorter than a window without padding. The mask is the number behind the last token, and
 //! has a score like any other in training, where it soon has none to speak of; it is left out when rows are made.
 
 use super::MaskedModel;
@@ -17,76 +18,6 @@ use quadrat_nn::{
 };
 use serde_json::json;
 use std::path::Path;
-
-/// How a masked model is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Settings)]
-pub struct MaskedTraining {
-    /// Layers.
-    #[param(default = 4, from = 1)]
-    pub layers: usize,
-    /// Numbers that stand for a token; a multiple of twice the heads.
-    #[param(default = 192, from = 2)]
-    pub dim: usize,
-    /// Attention heads.
-    #[param(default = 6, from = 1)]
-    pub heads: usize,
-    /// Tokens of a window, the longest text that can be drawn.
-    #[param(default = 64, from = 1, unit = "tokens")]
-    pub length: usize,
-    /// How often the text is gone through.
-    #[param(default = 20, from = 1)]
-    pub epochs: usize,
-    /// Windows in a batch.
-    #[param(default = 32, from = 1)]
-    pub batch: usize,
-    /// Learning rate.
-    #[param(default = 0.001, above = 0)]
-    pub rate: f64,
-}
-
-impl MaskedTraining {
-    /// A model of `tokens`, which are below `vocabulary`, and its curve: the losses are the bound for each token in nats, of the
-    /// tokens that were `held` back too.
-    ///
-    /// # Errors
-    /// Fewer tokens than a window and one more, heads that do not divide the numbers of a token, a loss that is not finite; the user's
-    /// cancelling.
-    pub fn fit(
-        &self,
-        tokens: &[u32],
-        held: Option<&[u32]>,
-        vocabulary: usize,
-        seed: Seed,
-        progress: &dyn Progress,
-    ) -> Result<(MaskedTransformer, Vec<Epoch>)> {
-        if self.heads == 0 || !self.dim.is_multiple_of(2 * self.heads) {
-            let want = "a multiple of twice the heads: positions turn the numbers of a head in pairs";
-            return Err(Error::input("dim", format!("{} for {} heads", self.dim, self.heads), want));
-        }
-        let network = Transformer {
-            causal: false,
-            style: Style { rotary: Some(Rotary::default()), ..Style::default() },
-            ..Transformer::causal(vocabulary + 1, self.length, self.dim, self.heads, self.layers)
-        };
-        let windows = |tokens: &[u32], stream: &str| {
-            MaskedWindows::new(tokens.to_vec(), vocabulary, self.length, seed.stream(stream))
-        };
-        let rows = windows(tokens, "masks")?;
-        let held = held.map(|held| windows(held, "masks of held tokens")).transpose()?;
-        let trainer = Trainer {
-            epochs: self.epochs,
-            batch: self.batch,
-            rate: self.rate,
-            loss: Loss::Tokens { vocabulary: vocabulary + 1 },
-            clip: Some(1.0),
-            seed,
-            ..Trainer::default()
-        };
-        let held = held.as_ref().map(|held| held as &dyn Source);
-        let fit = trainer.fit(&network, &rows, held, &mut [], progress)?;
-        Ok((MaskedTransformer { network, parameters: fit.parameters }, fit.curve))
-    }
-}
 
 /// Windows over one long text with tokens hidden anew in every step.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,6 +98,46 @@ pub struct MaskedTransformer {
 const FILE: &str = "masked.safetensors";
 
 impl MaskedTransformer {
+    /// Trains one on a text of tokens below `vocabulary`; its longest text is the settings' context. The curve's losses are the bound for
+    /// a token, in nats, with that of what is held back beside it, where that is a window.
+    ///
+    /// # Errors
+    /// As [`Pretrain::network`] and [`MaskedWindows::new`]; a loss that is not finite; the user's cancelling.
+    pub fn fit(
+        settings: &Pretrain,
+        vocabulary: usize,
+        [text, held_back]: [&[u32]; 2],
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Result<(Self, Vec<Epoch>)> {
+        let network = Transformer { causal: false, ..settings.network(vocabulary + 1)? };
+        let windows = |tokens: &[u32], masks| MaskedWindows::new(tokens.to_vec(), vocabulary, settings.context, masks);
+        let rows = windows(text, seed.stream("masks"))?;
+        let held_back = match held_back.len() >= settings.context {
+            true => Some(windows(held_back, seed.stream("masks of held back tokens"))?),
+            false => None,
+        };
+        let trainer = Trainer {
+            epochs: settings.epochs,
+            batch: settings.batch,
+            rate: settings.rate,
+            schedule: Schedule::Cosine.warmed_up(0.05),
+            optimizer: Optimizer::adamw(0.1),
+            loss: Loss::Tokens { vocabulary: network.vocabulary },
+            clip: Some(1.0),
+            seed,
+            ..Trainer::default()
+        };
+        let held_back = held_back.as_ref().map(|windows| windows as &dyn Source);
+        let fit = trainer.fit(&network, &rows, held_back, &mut [], progress)?;
+        Ok((MaskedTransformer { network, parameters: fit.parameters }, fit.curve))
+    }
+
+    /// How many numbers it has learnt.
+    pub fn size(&self) -> usize {
+        self.parameters.iter().map(|parameter| parameter.values().len()).sum()
+    }
+
     /// Whether there is one in a folder.
     pub fn is_in(folder: &Path) -> bool {
         folder.join(FILE).is_file()
@@ -266,16 +237,10 @@ mod tests {
         let mut rng = Seed(1).rng(0);
         let mut tokens = vec![0_u32];
         (0..4000).for_each(|i| tokens.push((tokens[i] + 1 + rng.below(2) as u32) % 3));
-        let training = MaskedTraining {
-            layers: 1,
-            dim: 16,
-            heads: 2,
-            length: 8,
-            epochs: 12,
-            rate: 5e-3,
-            ..MaskedTraining::default()
-        };
-        let (model, curve) = training.fit(&tokens[800..], Some(&tokens[..800]), 3, Seed(2), &Silent).unwrap();
+        let settings = Pretrain { layers: 1, dim: 16, heads: Some(2), context: 8, epochs: 8, batch: 16, rate: 5e-3 };
+        let (held_back, text) = tokens.split_at(800);
+        let (model, curve) = MaskedTransformer::fit(&settings, 3, [text, held_back], Seed(2), &Silent).unwrap();
+        assert!(model.size() > 16 * 16 && model.context() == Some(8));
         let last = curve.last().and_then(|epoch| epoch.validation_loss).unwrap();
         assert!(last < 0.9 && last > 0.6, "{last} where 1.10 is a blind guess and 0.75 the entropy");
         let folder = std::env::temp_dir().join(format!("quadrat-masked-{}", std::process::id()));
@@ -299,6 +264,6 @@ mod tests {
             FirstHitting::default().sample(&model, &[3; 9], &mut Seed(4).rng(0)).is_err(),
             "longer than the context"
         );
-        assert!(MaskedTraining { dim: 6, heads: 2, ..training }.fit(&tokens, None, 3, Seed(2), &Silent).is_err());
+        assert!(MaskedTransformer::fit(&settings, 2, [text, held_back], Seed(2), &Silent).is_err(), "a foreign token");
     }
 }
