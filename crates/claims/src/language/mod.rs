@@ -4,4 +4,5 @@
 pub mod ariel_volume_coding;
 #[cfg(feature = "networks")]
 pub mod hyperfitting;
+pub mod masked_diffusion_fhs;
 pub mod online_preference_optimisation;
