@@ -37,6 +37,8 @@ pub const CLAIMS: &[Claim] = &[
         run: crate::language::online_preference_optimisation::run,
     },
     #[cfg(feature = "networks")]
+    Claim { slug: "self-sampled-solutions", run: crate::language::self_sampled_solutions::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "elr", run: crate::robust::elr::run },
     #[cfg(feature = "networks")]
     Claim { slug: "batchformer", run: crate::robust::batchformer::run },
