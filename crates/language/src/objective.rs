@@ -113,7 +113,9 @@ impl Judged {
 
 fn finite(what: &str, values: &[f64], want: &str) -> Result<()> {
     match values.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(Error::input(format!("{what} of sequence {}", i + 1), values[i], format!("a finite number: {want}"))),
+        Some(i) => {
+            Err(Error::input(format!("{what} of sequence {}", i + 1), values[i], format!("a finite number: {want}")))
+        }
         None => Ok(()),
     }
 }

@@ -55,7 +55,8 @@ impl Draws<'_> {
         order.sort_by_key(|&i| starts[i].len());
         let alike = |a: &usize, b: &usize| starts[*a].len() == starts[*b].len();
         let groups: Vec<&[usize]> = order.chunk_by(alike).flat_map(|group| group.chunks(TOGETHER)).collect();
-        let drawn = groups.par_iter().map(|group| self.together(group, starts, &rngs, law)).collect::<Result<Vec<_>>>()?;
+        let drawn =
+            groups.par_iter().map(|group| self.together(group, starts, &rngs, law)).collect::<Result<Vec<_>>>()?;
         let mut all: Vec<(usize, Drawn)> = order.into_iter().zip(drawn.into_iter().flatten()).collect();
         all.sort_by_key(|(i, _)| *i);
         Ok(all.into_iter().map(|(_, drawn)| drawn).collect())
@@ -212,7 +213,9 @@ mod tests {
         };
         assert!((value - sum(&parameters)).abs() < 1e-5);
         for (name, entry) in [("tokens", 7), ("block1.attention.qkv.weight", 30), ("head.weight", 11)] {
-            let Ok(place) = parameters.position(name) else { panic!("{name}: {:?}", parameters.iter().map(|p| &p.name).collect::<Vec<_>>()) };
+            let Ok(place) = parameters.position(name) else {
+                panic!("{name}: {:?}", parameters.iter().map(|p| &p.name).collect::<Vec<_>>())
+            };
             let mut moved = |step: f32| {
                 parameters.iter_mut().nth(place).unwrap().update(|values| values[entry] += step);
                 let value = sum(&parameters);

@@ -132,7 +132,8 @@ impl Plan {
     /// Rates, and where it is free τ, on games of their own.
     fn tuned(&self, evidence: &mut Evidence, trial: &Trial) -> Result<Vec<Tuned>> {
         let seed = trial.seed.stream("tuning");
-        let games = (0..self.tuning).map(|i| self.drawn(seed.stream(&i.to_string()), TAU)).collect::<Result<Vec<_>>>()?;
+        let games =
+            (0..self.tuning).map(|i| self.drawn(seed.stream(&i.to_string()), TAU)).collect::<Result<Vec<_>>>()?;
         let mut arms = Vec::new();
         for (arm, way, free) in ARMS {
             checkpoint(trial.progress)?;
@@ -142,7 +143,9 @@ impl Plan {
             };
             let rates = [0.01, 0.03, 0.1];
             let tuned = match free {
-                true => tune_both(evidence, arm, [("rate", &rates), ("tau over the game's", &[1.0, 2.0, 4.0, 8.0])], mean)?,
+                true => {
+                    tune_both(evidence, arm, [("rate", &rates), ("tau over the game's", &[1.0, 2.0, 4.0, 8.0])], mean)?
+                }
                 false => [crate::tune::tune(evidence, (arm, "rate"), &rates, |rate| mean(rate, 1.0))?, 1.0],
             };
             arms.push((arm, way, tuned));

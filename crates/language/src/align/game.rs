@@ -52,7 +52,11 @@ impl RegularisedGame {
             let sum = p + preferences[[z, y]];
             if !(0.0..=1.0).contains(&p) || (sum - 1.0).abs() > SLACK {
                 let what = format!("preference of answer {} to answer {}", y + 1, z + 1);
-                return Err(Error::input(what, p, format!("0 to 1, and 1 with its opposite (together they are {sum})")));
+                return Err(Error::input(
+                    what,
+                    p,
+                    format!("0 to 1, and 1 with its opposite (together they are {sum})"),
+                ));
             }
         }
         check_law("anchor", &anchor)?;

@@ -13,8 +13,8 @@ use crate::sequences::{Drawn, Draws, Sequence, fitted, log_likelihoods, weighed}
 use ndarray::Array2;
 use quadrat_core::{Error, Progress, Result, Seed};
 use quadrat_nn::{
-    At, Batch, Entries, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod, Trainer,
-    Transformer,
+    At, Batch, Entries, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod,
+    Trainer, Transformer,
 };
 use std::collections::HashMap;
 
@@ -236,9 +236,9 @@ impl Alignment<'_> {
         let seed = self.seed.stream(&at.step.to_string());
         let own = self.own();
         let drawn = self.draw(prompts, |i| seed.rng(i as u64), |i| if i < own { 0.0 } else { beta })?;
-        let logs = drawn.chunks(self.settings.completions).map(|drawn| {
-            [0, 1].map(|model| drawn.iter().map(|drawn| drawn.log[model]).collect())
-        });
+        let logs = drawn
+            .chunks(self.settings.completions)
+            .map(|drawn| [0, 1].map(|model| drawn.iter().map(|drawn| drawn.log[model]).collect()));
         let logs = logs.collect();
         Ok((self.judged(prompts, drawn)?, logs))
     }
@@ -318,11 +318,10 @@ pub fn win_rate(task: &Task<'_>, [policy, rival]: [&Parameters; 2], seed: Seed) 
         draws.draw(&starts, |i| seed.rng(i as u64), &|_, logs, out| out.clone_from(&logs[0]))
     };
     let (own, other) = (side(policy, "policy")?, side(rival, "rival")?);
-    let questions =
-        own.iter().zip(&other).zip(&starts).map(|((a, b), prompt)| {
-            let [a, b] = [a, b].map(|drawn| answer(&drawn.sequence, task.ends));
-            Question { prompt, a, b }
-        });
+    let questions = own.iter().zip(&other).zip(&starts).map(|((a, b), prompt)| {
+        let [a, b] = [a, b].map(|drawn| answer(&drawn.sequence, task.ends));
+        Question { prompt, a, b }
+    });
     let questions: Vec<Question<'_>> = questions.collect();
     ask(task.judge, &questions)
 }

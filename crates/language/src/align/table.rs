@@ -105,13 +105,19 @@ impl TableLearner {
     fn check(&self, game: &RegularisedGame) -> Result<()> {
         check_beta(self.beta)?;
         if self.batch == 0 || self.steps == 0 {
-            return Err(Error::input("batch and steps", format!("{} and {}", self.batch, self.steps), "at least 1 each"));
+            return Err(Error::input(
+                "batch and steps",
+                format!("{} and {}", self.batch, self.steps),
+                "at least 1 each",
+            ));
         }
         if !(self.rate.is_finite() && self.rate > 0.0) {
             return Err(Error::input("rate", self.rate, "a positive number"));
         }
         match game.anchor().iter().position(|p| *p == 0.0) {
-            Some(y) => Err(Error::input("anchor", format!("0 for answer {}", y + 1), "more: logits are learnt from it on")),
+            Some(y) => {
+                Err(Error::input("anchor", format!("0 for answer {}", y + 1), "more: logits are learnt from it on"))
+            }
             None => Ok(()),
         }
     }

@@ -168,7 +168,8 @@ proptest! {
 #[test]
 fn learners_settle_where_theory_says() {
     let game = golden(0.3);
-    let learn = |way, beta| TableLearner { beta, steps: 3000, ..TableLearner::default() }.learn(&game, way, Seed(3)).unwrap();
+    let learn =
+        |way, beta| TableLearner { beta, steps: 3000, ..TableLearner::default() }.learn(&game, way, Seed(3)).unwrap();
     // 128 pairs a step and a rate that falls to 0: what is left is far below these bounds on every seed tried.
     for (way, beta, point) in [
         (Way::OnlineIpo, 0.0, game.nash(1e-10).unwrap()),

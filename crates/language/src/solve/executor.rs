@@ -252,7 +252,10 @@ impl<'a> Parser<'_, 'a> {
         if self.text.starts_with(is_digit) {
             let (digits, rest) = self.text.split_at(self.text.find(|c| !is_digit(c)).unwrap_or(self.text.len()));
             self.text = rest;
-            return digits.parse().map_err(|_| format!("`{digits}` is no number")).and_then(|value| self.checked(value));
+            return digits
+                .parse()
+                .map_err(|_| format!("`{digits}` is no number"))
+                .and_then(|value| self.checked(value));
         }
         let (name, rest) = self.text.split_at(self.text.find(|c| !is_word(c)).unwrap_or(self.text.len()));
         if name.is_empty() {

@@ -7,8 +7,8 @@ use crate::sequences::{Draws, Sequence, fitted, log_likelihoods, weighed};
 use ndarray::Array2;
 use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
 use quadrat_nn::{
-    At, Batch, Entries, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod, Trainer,
-    Transformer, initialise,
+    At, Batch, Entries, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod,
+    Trainer, Transformer, initialise,
 };
 
 /// A task with its reference solution.
@@ -132,7 +132,8 @@ impl SelfSampling {
         let buffers = tasks.iter().enumerate().map(buffer).collect::<Result<Vec<_>>>()?;
         let words = Words::of(tasks.iter().flat_map(|task| [task.problem.as_str(), task.program.as_str()]));
         let problems: Vec<Vec<u32>> = tasks.iter().map(|task| words.problem(&task.problem)).collect();
-        let reference = |buffer: &SolutionBuffer<E>| words.program(&buffer.full()[0], true).map(|program| program.len());
+        let reference =
+            |buffer: &SolutionBuffer<E>| words.program(&buffer.full()[0], true).map(|program| program.len());
         let written = buffers.iter().map(reference).collect::<Result<Vec<_>>>()?;
         let longest = problems.iter().map(Vec::len).max().unwrap_or(1);
         let tokens = self.tokens.max(written.iter().copied().max().unwrap_or(1));

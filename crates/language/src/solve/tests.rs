@@ -148,8 +148,22 @@ fn independent_statements_may_be_swapped() {
 /// A random program around the task: often near the reference, sometimes nonsense.
 fn random_program(rng: &mut Rng) -> String {
     let lines = [
-        "a = 3 * 4", "a = 4 * 3", "x = 12", "b = a + 5", "b = 5 + a", "y = x + 5", "answer = b / 2", "answer = y / 2", "answer = 8.5",
-        "answer = 3", "c = a", "a = 1 / 0", "b = 17", "x = 2 * 6", "answer = b * 0.5", "",
+        "a = 3 * 4",
+        "a = 4 * 3",
+        "x = 12",
+        "b = a + 5",
+        "b = 5 + a",
+        "y = x + 5",
+        "answer = b / 2",
+        "answer = y / 2",
+        "answer = 8.5",
+        "answer = 3",
+        "c = a",
+        "a = 1 / 0",
+        "b = 17",
+        "x = 2 * 6",
+        "answer = b * 0.5",
+        "",
     ];
     (0..rng.below(6)).map(|_| lines[rng.below(lines.len())]).collect::<Vec<_>>().join("\n")
 }
@@ -236,7 +250,9 @@ fn references_that_are_no_solution_are_refused() {
 #[test]
 fn pass_at_k_has_its_values() {
     // Chen et al.'s formula, computed in exact fractions.
-    for (n, c, k, value) in [(100, 5, 10, 0.416_247_633_1), (10, 3, 1, 0.3), (20, 1, 20, 1.0), (5, 0, 3, 0.0), (4, 4, 1, 1.0)] {
+    for (n, c, k, value) in
+        [(100, 5, 10, 0.416_247_633_1), (10, 3, 1, 0.3), (20, 1, 20, 1.0), (5, 0, 3, 0.0), (4, 4, 1, 1.0)]
+    {
         assert!((pass_at_k(n, c, k).unwrap() - value).abs() < 1e-10, "{n} {c} {k}");
     }
     // The mean over all subsets.

@@ -125,7 +125,9 @@ pub fn run(args: &AlignModel, progress: &dyn Progress) -> Result<Reply> {
     })?;
     if aligned.asymmetry > 1e-6 {
         let by = figure(aligned.asymmetry);
-        eprintln!("quadrat: note: the judge is not fair to a and b: both ways round its answers miss a sum of 1 by up to {by}");
+        eprintln!(
+            "quadrat: note: the judge is not fair to a and b: both ways round its answers miss a sum of 1 by up to {by}"
+        );
     }
     Ok(Reply::new(told(args, &aligned, wins.as_deref(), &about), about))
 }
@@ -145,7 +147,9 @@ fn prompts(args: &AlignModel, vocabulary: &Vocabulary) -> Result<Vec<Vec<u32>>> 
 fn about(args: &AlignModel, settings: &OnlinePreferences, aligned: &Aligned, wins: Option<&[f64]>, took: f64) -> Value {
     let tenth = aligned.path.len().div_ceil(10);
     let mean = |steps: &[quadrat::language::align::Step]| {
-        let of = |value: fn(&quadrat::language::align::Step) -> f64| stats::mean(&steps.iter().map(value).collect::<Vec<_>>());
+        let of = |value: fn(&quadrat::language::align::Step) -> f64| {
+            stats::mean(&steps.iter().map(value).collect::<Vec<_>>())
+        };
         json!({ "loss": of(|s| s.loss), "log_ratio": of(|s| s.log_ratio), "tokens": of(|s| s.tokens) })
     };
     let interval = wins.filter(|wins| wins.len() > 1).map(|wins| stats::t_interval(wins, 0.95, 0.0));
@@ -186,11 +190,16 @@ fn told(args: &AlignModel, aligned: &Aligned, wins: Option<&[f64]>, about: &Valu
     text.push_str(&table(&[head, row("first tenth", &about["first"]), row("last tenth", &about["last"])], &[1, 2, 3]));
     if let Some(wins) = wins {
         let interval = match about["interval"].as_array().map(Vec::as_slice) {
-            Some([low, high]) => format!(" (95%: {} to {})", figure(low.as_f64().unwrap_or(0.0)), figure(high.as_f64().unwrap_or(1.0))),
+            Some([low, high]) => {
+                format!(" (95%: {} to {})", figure(low.as_f64().unwrap_or(0.0)), figure(high.as_f64().unwrap_or(1.0)))
+            }
             _ => String::new(),
         };
         let mean = figure(stats::mean(wins));
-        text.push_str(&format!("on {} prompts held back its answer is preferred to the anchor's: {mean}{interval}\n", count(wins.len())));
+        text.push_str(&format!(
+            "on {} prompts held back its answer is preferred to the anchor's: {mean}{interval}\n",
+            count(wins.len())
+        ));
     }
     text.push_str(&format!("wrote {}\n", args.out.display()));
     text

@@ -130,8 +130,10 @@ fn passed(
 fn about(args: &SelfSample, learnt: &Learnt<StraightLine>, passed: &[(usize, f64)], took: f64) -> Value {
     let solutions: Vec<f64> = learnt.buffers.iter().map(|buffer| buffer.full().len() as f64).collect();
     let partial: usize = learnt.buffers.iter().map(|buffer| buffer.partial().len() - 1).sum();
-    let outcomes: serde_json::Map<String, Value> =
-        OUTCOMES.iter().map(|(outcome, told)| (told.replace([' ', ','], "_"), learnt.counts.of(*outcome).into())).collect();
+    let outcomes: serde_json::Map<String, Value> = OUTCOMES
+        .iter()
+        .map(|(outcome, told)| (told.replace([' ', ','], "_"), learnt.counts.of(*outcome).into()))
+        .collect();
     json!({
         "tasks": args.tasks,
         "learnt_from": learnt.buffers.len(),
@@ -152,7 +154,12 @@ fn about(args: &SelfSample, learnt: &Learnt<StraightLine>, passed: &[(usize, f64
 fn save(folder: &Path, learnt: &Learnt<StraightLine>, tasks: &[Task<f64>], about: &Value) -> Result<()> {
     let solver = &learnt.solver;
     let notes = json!({ "words": solver.words, "tokens": solver.tokens });
-    save_model(&folder.join("model.safetensors"), &Model::Transformer(solver.network.clone()), &solver.parameters, &notes)?;
+    save_model(
+        &folder.join("model.safetensors"),
+        &Model::Transformer(solver.network.clone()),
+        &solver.parameters,
+        &notes,
+    )?;
     write_json(&folder.join("quadrat.json"), about)?;
     let path = folder.join("solutions.jsonl");
     write_atomic(&path, |file| {
@@ -175,7 +182,8 @@ fn rows(about: &Value) -> [Vec<Vec<String>>; 2] {
     let head = ["samples", "programs", "share"].map(str::to_owned).to_vec();
     let outcomes = std::iter::once(head).chain(OUTCOMES.iter().map(outcome)).collect();
     let passed = about["pass_at"].as_object().into_iter().flatten();
-    let passed = passed.map(|(k, share)| vec![format!("pass@{k}"), figure(share.as_f64().unwrap_or(f64::NAN))]).collect();
+    let passed =
+        passed.map(|(k, share)| vec![format!("pass@{k}"), figure(share.as_f64().unwrap_or(f64::NAN))]).collect();
     [outcomes, passed]
 }
 

@@ -28,7 +28,8 @@ fn settings(method: Way) -> OnlinePreferences {
 
 fn run(method: Way, beside: &mut [&mut dyn TrainMethod]) -> (Task<'static>, Parameters, Aligned) {
     let (network, anchor) = small();
-    let (network, prompts, judge) = (Box::leak(Box::new(network)), Box::leak(Box::new(prompts())), Box::leak(Box::new(judge())));
+    let (network, prompts, judge) =
+        (Box::leak(Box::new(network)), Box::leak(Box::new(prompts())), Box::leak(Box::new(judge())));
     let task = Task { network, ends: &[END], prompts, tokens: 5, batch: 4, judge };
     let aligned = settings(method).align(&task, &anchor, beside, Seed(1), &Silent).unwrap();
     (task, anchor, aligned)

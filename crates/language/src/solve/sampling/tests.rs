@@ -22,10 +22,13 @@ fn words_come_back() {
         let program = StraightLine::default().statements(text);
         let tokens = words.program(&program, true).unwrap();
         assert_eq!(*tokens.last().unwrap(), END);
-        assert_eq!(StraightLine::default().statements(&words.text(&tokens)), program.iter().map(|p| p.replace("5 . 3", "5.3")).collect::<Vec<_>>());
+        assert_eq!(
+            StraightLine::default().statements(&words.text(&tokens)),
+            program.iter().map(|p| p.replace("5 . 3", "5.3")).collect::<Vec<_>>()
+        );
     }
     assert!(words.program(&["y = 1".to_owned()], true).unwrap_err().to_string().contains("y = 1"));
-    assert!(words.problem("nobody knows 3") .contains(&0));
+    assert!(words.problem("nobody knows 3").contains(&0));
     assert_eq!(words.text(&[999]), "<unknown>");
 }
 
@@ -38,7 +41,8 @@ fn a_solver_learns_more_ways_than_it_was_shown() {
     assert!(counts.of(Outcome::Duplicate) > 0, "{counts:?}");
     let problems: Vec<&str> = tasks.iter().map(|task| task.problem.as_str()).collect();
     let programs = learnt.solver.solve(&problems, 4, 0.5, Seed(2)).unwrap();
-    let right = programs.iter().zip(&learnt.buffers).flat_map(|(programs, buffer)| programs.iter().map(|p| buffer.solves(p)));
+    let right =
+        programs.iter().zip(&learnt.buffers).flat_map(|(programs, buffer)| programs.iter().map(|p| buffer.solves(p)));
     assert!(right.filter(|right| *right).count() > 24, "half of 48");
     assert_eq!(learnt.solver.solve(&problems, 4, 0.5, Seed(2)).unwrap(), programs);
 }
@@ -67,8 +71,11 @@ fn bad_tasks_are_named() {
     assert!(error(&tasks, settings()).starts_with("task 3: "), "{}", error(&tasks, settings()));
     assert!(error(&[], settings()).contains("0 tasks"));
     assert!(error(&tasks[..1], SelfSampling { width: 20, ..settings() }).contains("multiple of 8"));
-    let learnt = SelfSampling { epochs: 1, ..settings() }.fit(&tasks[..1], StraightLine::default(), Seed(1), &Silent).unwrap();
-    assert!(learnt.solver.solve(&["2"], 1, 0.0, Seed(1)).is_err() && learnt.solver.solve(&["2"], 0, 1.0, Seed(1)).is_err());
+    let learnt =
+        SelfSampling { epochs: 1, ..settings() }.fit(&tasks[..1], StraightLine::default(), Seed(1), &Silent).unwrap();
+    assert!(
+        learnt.solver.solve(&["2"], 1, 0.0, Seed(1)).is_err() && learnt.solver.solve(&["2"], 0, 1.0, Seed(1)).is_err()
+    );
     let long = "3 ".repeat(100);
     assert!(learnt.solver.solve(&[&long], 1, 1.0, Seed(1)).is_err());
 }
