@@ -84,11 +84,15 @@ impl ChatTemplate {
 }
 
 fn told(error: minijinja::Error) -> Error {
-    Error::data(NAME, error.line().map(|line| line as u64), match error.detail() {
-        Some(detail) if error.kind() == ErrorKind::InvalidOperation => detail.to_owned(),
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
-    })
+    Error::data(
+        NAME,
+        error.line().map(|line| line as u64),
+        match error.detail() {
+            Some(detail) if error.kind() == ErrorKind::InvalidOperation => detail.to_owned(),
+            Some(detail) => format!("{}: {detail}", error.kind()),
+            None => error.kind().to_string(),
+        },
+    )
 }
 
 fn raise(message: String) -> std::result::Result<Value, minijinja::Error> {

@@ -67,7 +67,8 @@ impl Folder {
             // The header's length is written before it.
             let (from, to) = info.data_offsets;
             let range = from + length + size_of::<u64>()..to + length + size_of::<u64>();
-            let part = Part::new(&file, range).ok_or_else(|| wrong(format!("tensor `{name}` is not within the file")))?;
+            let part =
+                Part::new(&file, range).ok_or_else(|| wrong(format!("tensor `{name}` is not within the file")))?;
             if self.tensors.insert(name.clone(), Tensor { info: info.clone(), part }).is_some() {
                 return Err(wrong(format!("tensor `{name}` is in another file too")));
             }

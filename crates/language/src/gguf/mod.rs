@@ -79,8 +79,8 @@ impl Gguf {
         }
         let cols = shape.last().copied().unwrap_or(1);
         let rows = shape.iter().rev().skip(1).product();
-        let matrix = Part::new(&self.file, tensor.range.clone())
-            .and_then(|part| Matrix::new(part, tensor.format, [rows, cols]));
+        let matrix =
+            Part::new(&self.file, tensor.range.clone()).and_then(|part| Matrix::new(part, tensor.format, [rows, cols]));
         matrix.ok_or_else(|| self.wrong(format!("tensor `{name}` does not lie within the file")))
     }
 
@@ -103,7 +103,9 @@ fn read(bytes: &[u8]) -> Result<Header, String> {
     }
     match reader.u32("the version")? {
         2 | 3 => {}
-        version => return Err(format!("GGUF of version {version} (or written on a big-endian machine): 2 and 3 are read")),
+        version => {
+            return Err(format!("GGUF of version {version} (or written on a big-endian machine): 2 and 3 are read"));
+        }
     }
     let tensors = reader.u64("the number of tensors")?;
     let settings = reader.u64("the number of settings")?;
@@ -162,7 +164,9 @@ fn place(
             return Err(format!("tensor `{name}` is there twice"));
         }
         if !offset.is_multiple_of(alignment) {
-            return Err(format!("tensor `{name}` begins at {offset}, which is no multiple of the alignment {alignment}"));
+            return Err(format!(
+                "tensor `{name}` begins at {offset}, which is no multiple of the alignment {alignment}"
+            ));
         }
         let cols = shape.last().copied().unwrap_or(0);
         if !cols.is_multiple_of(format.values()) {

@@ -135,7 +135,10 @@ fn what_was_written_is_read() {
         (file.need::<u32>("half").unwrap_err(), "`half` is 0.5, which is of another type"),
         (file.need::<u32>("none").unwrap_err(), "`none` is missing"),
         (file.matrix("third", &[1]).unwrap_err(), "tensor `third` is missing"),
-        (file.matrix("first", &[3, 2]).unwrap_err(), "tensor `first` has shape [2, 3]; by the file's settings it has [3, 2]"),
+        (
+            file.matrix("first", &[3, 2]).unwrap_err(),
+            "tensor `first` has shape [2, 3]; by the file's settings it has [3, 2]",
+        ),
     ] {
         assert!(error.to_string().contains(words), "{error}");
     }
@@ -164,7 +167,10 @@ fn every_damage_is_named() {
         (with(&[3, 0, 0, 0], &[0, 0, 0, 3]), "big-endian"),
         (whole[..whole.len() - 1].to_vec(), "tensor `second` of shape [32] does not lie within"),
         (whole[..60].to_vec(), "the file ends within"),
-        (renamed("first", 0, 10), "tensor `first` is quantised as Q2_K: F32, F16, BF16, Q4_0, Q4_1, Q8_0, Q4_K, Q6_K are read"),
+        (
+            renamed("first", 0, 10),
+            "tensor `first` is quantised as Q2_K: F32, F16, BF16, Q4_0, Q4_1, Q8_0, Q4_K, Q6_K are read",
+        ),
         (renamed("first", 0, 99), "tensor `first` is quantised as type 99"),
         (renamed("first", 0, 2), "rows of 3 numbers, which are no whole blocks of 32"),
         (with(b"second", b"firsts"), "`firsts`"),

@@ -82,7 +82,9 @@ impl Config {
         config.rotation = Rotation::new(Pairs::Neighbours, head, base);
         let turned = file.get("llama.rope.dimension_count").unwrap_or(head);
         if turned != head {
-            return Err(file.wrong(format!("`llama.rope.dimension_count` is {turned}: heads of {head} are turned as a whole")));
+            return Err(
+                file.wrong(format!("`llama.rope.dimension_count` is {turned}: heads of {head} are turned as a whole"))
+            );
         }
         if file.names().any(|name| name == "rope_freqs.weight") {
             let factors = file.matrix("rope_freqs.weight", &[head / 2])?;
@@ -127,7 +129,8 @@ impl Config {
             "{vocabulary} tokens, a width of {width}, {layers} blocks of {heads} heads of {head} over {groups}, {units} units and a \
              context of {context}"
         );
-        if [vocabulary, width, layers, heads, groups, head, units, context].iter().any(|n| !(1..=LARGEST).contains(*n)) {
+        if [vocabulary, width, layers, heads, groups, head, units, context].iter().any(|n| !(1..=LARGEST).contains(*n))
+        {
             return Err(format!("{told}: each is from 1 to {LARGEST}"));
         }
         if !heads.is_multiple_of(*groups) || !head.is_multiple_of(2) {
@@ -216,7 +219,8 @@ impl Words {
         let base = own.and_then(|own| own.rope_theta).or(self.rope_theta).unwrap_or(BASE);
         let mut rotation = Rotation::new(Pairs::Halves, head, base);
         let Some(own) = own else { return Ok(rotation) };
-        let need = |value: Option<f64>, name: &str| value.ok_or_else(|| format!("`{name}` is missing in `rope_scaling`"));
+        let need =
+            |value: Option<f64>, name: &str| value.ok_or_else(|| format!("`{name}` is missing in `rope_scaling`"));
         match own.rope_type.as_deref() {
             None | Some("default") => {}
             Some("linear") => {

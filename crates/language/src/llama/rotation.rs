@@ -31,7 +31,9 @@ impl Rotation {
     /// That bases and factors made speeds.
     pub fn check(&self) -> Result<(), String> {
         match self.speeds.iter().find(|speed| !speed.is_finite()) {
-            Some(speed) => Err(format!("positions would turn by {speed} radians: the rotation's base or factors are no such")),
+            Some(speed) => {
+                Err(format!("positions would turn by {speed} radians: the rotation's base or factors are no such"))
+            }
             None => Ok(()),
         }
     }

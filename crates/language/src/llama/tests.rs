@@ -151,7 +151,9 @@ fn reference(arrays: &BTreeMap<String, Array>, tokens: &[usize]) -> Vec<f64> {
                 let dot = |k: &Vec<f64>| (0..HEAD).map(|i| q[head * HEAD + i] * k[own + i]).sum::<f64>();
                 let shares: Vec<f64> = keys.iter().map(|k| (dot(k) / (HEAD as f64).sqrt()).exp()).collect();
                 let all: f64 = shares.iter().sum();
-                seen.extend((0..HEAD).map(|i| shares.iter().zip(&values).map(|(s, v)| s / all * v[own + i]).sum::<f64>()));
+                seen.extend(
+                    (0..HEAD).map(|i| shares.iter().zip(&values).map(|(s, v)| s / all * v[own + i]).sum::<f64>()),
+                );
             }
             let back = times(&of("self_attn.o_proj"), &seen);
             x.iter_mut().zip(back).for_each(|(x, more)| *x += more);
@@ -334,7 +336,9 @@ fn weights_may_lie_in_several_files() {
     let path = folder("parts", &arrays, false, serde_json::json!({}));
     let whole = Llama::from_folder(&path).unwrap();
     let parts: Vec<BTreeMap<String, Array>> = (0..2)
-        .map(|part| arrays.iter().enumerate().filter(|(i, _)| i % 2 == part).map(|(_, (n, a))| (n.clone(), a.clone())).collect())
+        .map(|part| {
+            arrays.iter().enumerate().filter(|(i, _)| i % 2 == part).map(|(_, (n, a))| (n.clone(), a.clone())).collect()
+        })
         .collect();
     let mut places = BTreeMap::new();
     for (number, part) in parts.iter().enumerate() {

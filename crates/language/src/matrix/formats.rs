@@ -133,10 +133,7 @@ fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
     for (group, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
         let (scale, offset) = match group {
             0..4 => (six[group] & 63, six[group + 4] & 63),
-            _ => (
-                six[group + 4] & 15 | six[group - 4] >> 6 << 4,
-                six[group + 4] >> 4 | six[group] >> 6 << 4,
-            ),
+            _ => (six[group + 4] & 15 | six[group - 4] >> 6 << 4, six[group + 4] >> 4 | six[group] >> 6 << 4),
         };
         let (scale, offset) = (d * f32::from(scale), min * f32::from(offset));
         let shift = 4 * (group % 2);

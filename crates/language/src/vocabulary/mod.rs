@@ -69,7 +69,8 @@ impl Vocabulary {
     pub fn from_folder(folder: &Path) -> Result<Vocabulary> {
         let path = folder.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let vocabulary = Vocabulary::from_json(&bytes).map_err(|why| Error::data(path.display().to_string(), None, why))?;
+        let vocabulary =
+            Vocabulary::from_json(&bytes).map_err(|why| Error::data(path.display().to_string(), None, why))?;
         let path = folder.join("tokenizer_config.json");
         if !path.is_file() {
             return Ok(vocabulary);
@@ -172,7 +173,8 @@ impl Vocabulary {
     /// The operating system's refusal.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let text = self.tokenizer.to_string(false).map_err(|e| Error::numeric("vocabulary", e.to_string()))?;
-        let mut settings = json!({ "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false });
+        let mut settings =
+            json!({ "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false });
         for (key, token) in [("bos_token", self.begin), ("eos_token", self.end)] {
             if let Some(name) = token.and_then(|token| self.name(token)) {
                 settings[key] = Value::from(name);

@@ -3,6 +3,7 @@
 use super::Vocabulary;
 use quadrat_core::{Error, Result};
 use tokenizers::decoders::wordpiece::WordPiece;
+use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::wordlevel::{WordLevel, WordLevelTrainer};
 use tokenizers::normalizers::Lowercase;
@@ -29,7 +30,7 @@ impl Vocabulary {
         let bytes = ByteLevel::new(false, true, true);
         let mut tokenizer = Tokenizer::new(BPE::default());
         tokenizer.with_pre_tokenizer(Some(bytes)).with_decoder(Some(bytes));
-        let mut trainer = BpeTrainer::builder()
+        let mut trainer: TrainerWrapper = BpeTrainer::builder()
             .vocab_size(size)
             .min_frequency(2)
             .show_progress(false)
@@ -49,14 +50,18 @@ impl Vocabulary {
     /// A size that has no room for a word.
     pub fn words<'a>(texts: impl IntoIterator<Item = &'a str>, size: usize) -> Result<Vocabulary> {
         if size <= 2 {
-            return Err(Error::input("vocabulary", size, "at least 3: a word, the unknown word, and the end of a text"));
+            return Err(Error::input(
+                "vocabulary",
+                size,
+                "at least 3: a word, the unknown word, and the end of a text",
+            ));
         }
         let mut tokenizer = Tokenizer::new(WordLevel::builder().unk_token(UNKNOWN.into()).build().map_err(refused)?);
         tokenizer.with_normalizer(Some(Lowercase)).map_err(refused)?;
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         // Its clean-up takes away spaces before punctuation.
         tokenizer.with_decoder(Some(WordPiece::new("##".into(), true)));
-        let mut trainer = WordLevelTrainer::builder()
+        let mut trainer: TrainerWrapper = WordLevelTrainer::builder()
             .vocab_size(size)
             .show_progress(false)
             .special_tokens(vec![AddedToken::from(UNKNOWN, false), AddedToken::from(END, true)])
