@@ -5,3 +5,4 @@ pub mod ariel_volume_coding;
 #[cfg(feature = "networks")]
 pub mod hyperfitting;
 pub mod online_preference_optimisation;
+pub mod spectr;
