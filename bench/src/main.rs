@@ -18,6 +18,7 @@ mod detection;
 mod holdout;
 mod impacts;
 mod labels;
+mod masked;
 mod nn_fit;
 mod nn_ops;
 mod nn_train;
@@ -124,6 +125,7 @@ fn run() -> Result<()> {
         holdout::workloads(),
         impacts::workloads(),
         labels::workloads(),
+        masked::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

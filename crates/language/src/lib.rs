@@ -13,6 +13,7 @@
 //! - [`align`] tunes a policy to a judge's preferences, and has the games that say where that should end.
 //! - [`solve`] learns to write programs from solutions that a model finds itself.
 //! - [`diversity`] measures how varied texts are, how much they repeat themselves and what they quote.
+//! - [`masked`] draws texts from models that fill gaps, in any order.
 //! - [`softmax`] turns a model's scores into the probabilities that draws are made with.
 
 pub mod align;
@@ -23,6 +24,7 @@ pub mod decode;
 pub mod diversity;
 #[cfg(feature = "networks")]
 mod hyperfit;
+pub mod masked;
 mod model;
 mod ngram;
 pub mod objective;
@@ -56,6 +58,7 @@ pub fn cards() -> Vec<&'static Card> {
         &speculate::Spectr::CARD,
         &ariel::VolumeCoding::CARD,
         &align::OnlinePreferences::CARD,
+        &masked::MaskedDecoding::CARD,
         #[cfg(feature = "networks")]
         &solve::SelfSampling::CARD,
         #[cfg(feature = "networks")]

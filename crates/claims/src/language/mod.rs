@@ -4,5 +4,6 @@
 pub mod ariel_volume_coding;
 #[cfg(feature = "networks")]
 pub mod hyperfitting;
+pub mod masked_diffusion_fhs;
 pub mod online_preference_optimisation;
 pub mod spectr;
