@@ -159,7 +159,8 @@ impl Plan {
         let seed = seed.stream(&format!("{rule:?} {drafts} {}", decoder.chain.temperature));
         for (i, prompt) in prompts.iter().enumerate() {
             let request = Request::new(prompt, self.tokens);
-            let drawn = speculator.generate(&request, &mut stream(seed, i), &Silent, &mut |_| ControlFlow::Continue(()))?;
+            let drawn =
+                speculator.generate(&request, &mut stream(seed, i), &Silent, &mut |_| ControlFlow::Continue(()))?;
             calls += drawn.calls;
             texts.push((request.prompt, drawn.text.tokens));
         }
@@ -169,9 +170,8 @@ impl Plan {
 
 fn plot(evidence: &Evidence) -> Plot {
     let points = DRAFTS.map(|drafts| point(evidence, &k_seq(drafts), CALL, drafts as f64, 0.0));
-    let mean = |arm: &str| {
-        stats::mean(&evidence.values(arm, CALL).into_iter().map(|(_, value)| value).collect::<Vec<f64>>())
-    };
+    let mean =
+        |arm: &str| stats::mean(&evidence.values(arm, CALL).into_iter().map(|(_, value)| value).collect::<Vec<f64>>());
     let recursive = [MANY as f64, mean(RECURSIVE), mean(RECURSIVE), mean(RECURSIVE)];
     Plot {
         title: "Tokens a call by the number of drafts".into(),

@@ -3,7 +3,9 @@
 use crate::Trial;
 use quadrat_core::{Evidence, Result, Rng, Seed, Silent};
 use quadrat_language::decode::{Chain, Decoder};
-use quadrat_language::speculate::{DraftSelector, KSeq, OtmExact, Recursive, Speculator, k_seq_rho, optimal_acceptance};
+use quadrat_language::speculate::{
+    DraftSelector, KSeq, OtmExact, Recursive, Speculator, k_seq_rho, optimal_acceptance,
+};
 use quadrat_language::verify::prove;
 use quadrat_language::{Chance, LanguageModel, from_fn};
 

@@ -31,9 +31,11 @@ impl Words {
         };
         let known = [of("prideprejudice"), of("emma")].concat();
         let numbers = numbers(&known);
-        let number = |words: &Vec<String>| words.iter().map(|word| numbers.get(word).copied().unwrap_or(RARE)).collect();
+        let number =
+            |words: &Vec<String>| words.iter().map(|word| numbers.get(word).copied().unwrap_or(RARE)).collect();
         let learnt: Vec<Vec<u32>> = known.iter().map(number).collect();
-        let held_out: Vec<Vec<u32>> = of("persuasion").iter().map(number).filter(|text: &Vec<u32>| text.len() >= LONG).collect();
+        let held_out: Vec<Vec<u32>> =
+            of("persuasion").iter().map(number).filter(|text: &Vec<u32>| text.len() >= LONG).collect();
         let vocabulary = numbers.len() + 1;
         Ok(Words {
             target: KneserNey::fit(&learnt, vocabulary, 5, progress)?,
