@@ -7,3 +7,5 @@ pub mod hyperfitting;
 pub mod masked_diffusion_fhs;
 pub mod online_preference_optimisation;
 pub mod spectr;
+#[cfg(feature = "networks")]
+pub mod self_sampled_solutions;
