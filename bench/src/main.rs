@@ -12,6 +12,7 @@ mod bias;
 mod calibration;
 mod composed;
 mod data;
+mod decode;
 mod designs;
 mod detection;
 mod holdout;
@@ -118,6 +119,7 @@ fn run() -> Result<()> {
         calibration::workloads(),
         composed::workloads(),
         data::workloads(),
+        decode::workloads(),
         designs::workloads(),
         detection::workloads(),
         holdout::workloads(),

@@ -2,16 +2,19 @@
 
 #[cfg(feature = "networks")]
 mod align;
+mod drafting;
 mod generate;
 #[cfg(feature = "networks")]
 mod hyperfit;
 mod model;
+mod plan;
 mod score;
 #[cfg(feature = "networks")]
 mod self_sample;
 mod texts;
 #[cfg(feature = "networks")]
 mod train;
+mod verify;
 
 use super::with_terminal;
 use crate::args::Run;
@@ -22,12 +25,14 @@ use clap::Subcommand;
 use generate::Generate;
 #[cfg(feature = "networks")]
 use hyperfit::HyperfitModel;
+use plan::PlanDrafts;
 use quadrat::Result;
 use score::ScoreTexts;
 #[cfg(feature = "networks")]
 use self_sample::SelfSample;
 #[cfg(feature = "networks")]
 use train::TrainModel;
+use verify::Verify;
 
 /// Language models: train, generate, score, align, encode
 #[derive(Subcommand, Debug)]
@@ -37,6 +42,10 @@ pub enum Language {
     Train(Box<TrainModel>),
     /// Prompts -> texts drawn from a model
     Generate(Box<Generate>),
+    /// Prompts -> how many tokens a call of a model would give with drafts
+    Plan(Box<PlanDrafts>),
+    /// A way of drawing -> whether its law is the model's
+    Verify(Box<Verify>),
     /// Texts -> how likely each is to a model
     Score(ScoreTexts),
     /// A model and a few texts -> a model whose greedy text does not loop
@@ -57,6 +66,8 @@ impl Language {
             #[cfg(feature = "networks")]
             Language::Train(args) => &args.run,
             Language::Generate(args) => &args.run,
+            Language::Plan(args) => &args.run,
+            Language::Verify(args) => &args.run,
             Language::Score(args) => &args.run,
             #[cfg(feature = "networks")]
             Language::Hyperfit(args) => &args.run,
@@ -72,6 +83,8 @@ impl Language {
             #[cfg(feature = "networks")]
             Language::Train(args) => train::run(args, terminal),
             Language::Generate(args) => generate::run(args, terminal),
+            Language::Plan(args) => plan::run(args, terminal),
+            Language::Verify(args) => verify::run(args, terminal),
             Language::Score(args) => score::run(args, terminal),
             #[cfg(feature = "networks")]
             Language::Hyperfit(args) => hyperfit::run(args, terminal),
