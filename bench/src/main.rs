@@ -17,6 +17,7 @@ mod detection;
 mod holdout;
 mod impacts;
 mod labels;
+mod language;
 mod nn_fit;
 mod nn_ops;
 mod nn_train;
@@ -122,6 +123,7 @@ fn run() -> Result<()> {
         holdout::workloads(),
         impacts::workloads(),
         labels::workloads(),
+        language::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

@@ -1,9 +1,13 @@
 //! `quadrat language`: models of text: make them, draw from them, measure them.
 
+mod decode;
+mod diversity;
+mod encode;
 mod generate;
 #[cfg(feature = "networks")]
 mod hyperfit;
 mod model;
+mod points;
 mod score;
 mod texts;
 #[cfg(feature = "networks")]
@@ -13,6 +17,9 @@ use super::with_terminal;
 use crate::args::Run;
 use crate::output::Reply;
 use clap::Subcommand;
+use decode::DecodePoints;
+use diversity::MeasureTexts;
+use encode::EncodeSentences;
 use generate::Generate;
 #[cfg(feature = "networks")]
 use hyperfit::HyperfitModel;
@@ -31,6 +38,12 @@ pub enum Language {
     Generate(Box<Generate>),
     /// Texts -> how likely each is to a model
     Score(ScoreTexts),
+    /// Sentences -> points of the unit cube, by a model
+    Encode(EncodeSentences),
+    /// Points of the unit cube -> sentences, by a model
+    Decode(DecodePoints),
+    /// Texts -> how varied they are, and whether they quote
+    Diversity(MeasureTexts),
     /// A model and a few texts -> a model whose greedy text does not loop
     #[cfg(feature = "networks")]
     Hyperfit(Box<HyperfitModel>),
@@ -44,6 +57,9 @@ impl Language {
             Language::Train(args) => &args.run,
             Language::Generate(args) => &args.run,
             Language::Score(args) => &args.run,
+            Language::Encode(args) => &args.run,
+            Language::Decode(args) => &args.run,
+            Language::Diversity(args) => &args.run,
             #[cfg(feature = "networks")]
             Language::Hyperfit(args) => &args.run,
         }
@@ -55,6 +71,9 @@ impl Language {
             Language::Train(args) => train::run(args, terminal),
             Language::Generate(args) => generate::run(args, terminal),
             Language::Score(args) => score::run(args, terminal),
+            Language::Encode(args) => encode::run(args, terminal),
+            Language::Decode(args) => decode::run(args, terminal),
+            Language::Diversity(args) => diversity::run(args),
             #[cfg(feature = "networks")]
             Language::Hyperfit(args) => hyperfit::run(args, terminal),
         })
