@@ -34,6 +34,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "language-guided-music", run: crate::retrieval::language_guided_music::run },
     Claim { slug: "online-preference-optimisation", run: crate::language::online_preference_optimisation::run },
     #[cfg(feature = "networks")]
+    Claim { slug: "self-sampled-solutions", run: crate::language::self_sampled_solutions::run },
+    #[cfg(feature = "networks")]
     Claim { slug: "elr", run: crate::robust::elr::run },
     #[cfg(feature = "networks")]
     Claim { slug: "batchformer", run: crate::robust::batchformer::run },

@@ -6,6 +6,7 @@
 //! A model for which a prefix is enough is a closure ([`from_fn`]).
 
 use quadrat_core::{Error, Result};
+use std::sync::Arc;
 
 /// A model of the next token.
 pub trait LanguageModel: Send + Sync {
@@ -201,22 +202,22 @@ impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for FromFn<F> {
     }
 
     fn begin(&self) -> BoxedState<'_> {
-        Box::new(PrefixState::new(self.vocabulary, &self.scores))
+        Box::new(PrefixState::new(self.vocabulary, |prefix: &[u32], out: &mut [f32]| (self.scores)(prefix, out)))
     }
 }
 
 /// The state of a model that is a function of the prefix: the tokens, and nothing computed.
 pub struct PrefixState<'a> {
     vocabulary: usize,
-    scores: &'a (dyn Fn(&[u32], &mut [f32]) + Sync),
+    scores: Arc<dyn Fn(&[u32], &mut [f32]) + Send + Sync + 'a>,
     tokens: Vec<u32>,
     tree: Tree,
 }
 
 impl<'a> PrefixState<'a> {
     /// An empty text; `scores` writes the scores after a prefix.
-    pub fn new(vocabulary: usize, scores: &'a (dyn Fn(&[u32], &mut [f32]) + Sync)) -> Self {
-        PrefixState { vocabulary, scores, tokens: Vec::new(), tree: Tree::new() }
+    pub fn new(vocabulary: usize, scores: impl Fn(&[u32], &mut [f32]) + Send + Sync + 'a) -> Self {
+        PrefixState { vocabulary, scores: Arc::new(scores), tokens: Vec::new(), tree: Tree::new() }
     }
 
     fn check(&self, tokens: &[u32]) -> Result<()> {
@@ -269,8 +270,12 @@ impl<'m> State<'m> for PrefixState<'m> {
     }
 
     fn fork(&self) -> BoxedState<'m> {
-        let fork = PrefixState { tokens: self.tokens.clone(), ..PrefixState::new(self.vocabulary, self.scores) };
-        Box::new(fork)
+        Box::new(PrefixState {
+            vocabulary: self.vocabulary,
+            scores: self.scores.clone(),
+            tokens: self.tokens.clone(),
+            tree: Tree::new(),
+        })
     }
 }
 

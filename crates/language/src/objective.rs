@@ -15,6 +15,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use preference::check_tau;
 pub use preference::{NashMdPg, PreferenceLoss, Preferred, all_pairs};
 pub use targets::Targets;
 

@@ -6,3 +6,5 @@ pub mod ariel_volume_coding;
 pub mod hyperfitting;
 pub mod masked_diffusion_fhs;
 pub mod online_preference_optimisation;
+#[cfg(feature = "networks")]
+pub mod self_sampled_solutions;

@@ -1,6 +1,5 @@
 //! `quadrat language align`: a model, prompts and a judge -> a model whose answers the judge prefers.
 
-use super::train::stream;
 use crate::args::Run;
 use crate::commands::line_program::{Program, Said};
 use crate::commands::work;
@@ -97,7 +96,7 @@ pub fn run(args: &AlignModel, progress: &dyn Progress) -> Result<Reply> {
     }
     let limit = process::limit("--timeout", args.timeout)?;
     let program = Program::new("--judge", CommandLine::parse("--judge", &args.judge)?, limit, progress);
-    let (policy, vocabulary) = (Trained::load(&args.policy)?, Vocabulary::open(&args.policy)?);
+    let (policy, vocabulary) = (Trained::load(&args.policy)?, Vocabulary::from_folder(&args.policy)?);
     let prompts = prompts(args, &vocabulary)?;
     let kept = prompts.len() - (prompts.len() as f64 * args.held_back).floor() as usize;
     let (train, held_back) = prompts.split_at(kept);
@@ -138,10 +137,8 @@ fn prompts(args: &AlignModel, vocabulary: &Vocabulary) -> Result<Vec<Vec<u32>>> 
     let table = work::read(&args.prompts, &args.reading)?;
     let texts = table.paragraphs(&[args.column.as_deref().unwrap_or("prompt")])?;
     let begun = |text: &String| {
-        let mut tokens = stream(vocabulary, std::slice::from_ref(text))?;
-        // The stream ends as it begins.
-        tokens.truncate(tokens.len() - usize::from(vocabulary.end().is_some()));
-        Ok(tokens)
+        let tokens = vocabulary.prompt(text)?;
+        Ok(if tokens.is_empty() { vocabulary.begin().into_iter().collect() } else { tokens })
     };
     texts.iter().map(begun).collect()
 }
