@@ -41,6 +41,12 @@ pub struct Generate {
     /// Most tokens of a text
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub tokens: usize,
+    /// Of a masked model: how its texts are drawn, with parameters as in first-hitting:calls=16,order=second [default: first-hitting]
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// Of a masked model: tokens of a text [default: the most that it takes]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
     #[command(flatten)]
     pub chain: Declared<Chain>,
     /// Ends a text where this comes; it is left out

@@ -5,6 +5,8 @@ mod align;
 mod generate;
 #[cfg(feature = "networks")]
 mod hyperfit;
+#[cfg(feature = "networks")]
+mod masked;
 mod model;
 mod score;
 #[cfg(feature = "networks")]
@@ -23,6 +25,8 @@ use generate::Generate;
 #[cfg(feature = "networks")]
 use hyperfit::HyperfitModel;
 use quadrat::Result;
+#[cfg(feature = "networks")]
+use quadrat::language::masked::MaskedTransformer;
 use score::ScoreTexts;
 #[cfg(feature = "networks")]
 use self_sample::SelfSample;
@@ -71,6 +75,8 @@ impl Language {
         with_terminal(|terminal| match self {
             #[cfg(feature = "networks")]
             Language::Train(args) => train::run(args, terminal),
+            #[cfg(feature = "networks")]
+            Language::Generate(args) if MaskedTransformer::is_in(&args.model) => masked::run(args, terminal),
             Language::Generate(args) => generate::run(args, terminal),
             Language::Score(args) => score::run(args, terminal),
             #[cfg(feature = "networks")]
