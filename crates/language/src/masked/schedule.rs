@@ -1,6 +1,6 @@
 //! How much of a text is still there at a time: α falls from 1 at time 0, where all is there, to 0 at time 1, where all is hidden.
 //!
-//! A masked model needs no time (Section 3 of the paper), and what is drawn in the limit of small steps does not depend on the
+//! A masked model needs no time, and what is drawn in the limit of small steps does not depend on the
 //! schedule. It decides how many places a step of [`Ancestral`](super::Ancestral) uncovers, and between which times
 //! [`Order::Second`](super::Order) extrapolates.
 
