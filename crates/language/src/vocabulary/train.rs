@@ -3,6 +3,7 @@
 use super::Vocabulary;
 use quadrat_core::{Error, Result};
 use tokenizers::decoders::wordpiece::WordPiece;
+use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::wordlevel::{WordLevel, WordLevelTrainer};
 use tokenizers::normalizers::Lowercase;
@@ -29,7 +30,7 @@ impl Vocabulary {
         let bytes = ByteLevel::new(false, true, true);
         let mut tokenizer = Tokenizer::new(BPE::default());
         tokenizer.with_pre_tokenizer(Some(bytes)).with_decoder(Some(bytes));
-        let mut trainer = BpeTrainer::builder()
+        let mut trainer: TrainerWrapper = BpeTrainer::builder()
             .vocab_size(size)
             .min_frequency(2)
             .show_progress(false)
@@ -60,7 +61,7 @@ impl Vocabulary {
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         // Its clean-up takes away spaces before punctuation.
         tokenizer.with_decoder(Some(WordPiece::new("##".into(), true)));
-        let mut trainer = WordLevelTrainer::builder()
+        let mut trainer: TrainerWrapper = WordLevelTrainer::builder()
             .vocab_size(size)
             .show_progress(false)
             .special_tokens(vec![AddedToken::from(UNKNOWN, false), AddedToken::from(END, true)])
