@@ -5,6 +5,7 @@
     feature = "networks",
     doc = "- [`Pretrain`] trains a small transformer on a text, [`Trained`] is one that can be trained on."
 )]
+//! - [`open`] opens a model of Llama's family with its [`Vocabulary`] and [`ChatTemplate`]: a folder, or a `.gguf` file ([`Llama`]).
 //! - [`decode`] turns scores into a law, and draws texts; [`speculate`] draws the same with fewer calls of the model.
 //! - [`verify`] says whether a decoder's law is the target's.
 //! - [`score`] says how likely a text is to a model.
@@ -19,17 +20,23 @@
 pub mod align;
 pub mod ariel;
 mod chance;
+mod chat;
 pub mod coder;
 pub mod decode;
 pub mod diversity;
+pub mod gguf;
 #[cfg(feature = "networks")]
 mod hyperfit;
+mod llama;
 pub mod masked;
+pub mod matrix;
 mod model;
 mod ngram;
 pub mod objective;
+mod open;
 #[cfg(feature = "networks")]
 mod pretrain;
+pub mod safetensors;
 mod score;
 #[cfg(feature = "networks")]
 mod sequences;
@@ -38,17 +45,23 @@ pub mod speculate;
 #[cfg(feature = "networks")]
 mod trained;
 pub mod verify;
+mod vocabulary;
 
 pub use chance::Chance;
+pub use chat::{ChatTemplate, Message};
+pub use gguf::Gguf;
 #[cfg(feature = "networks")]
 pub use hyperfit::{Hyperfit, Hyperfitted};
+pub use llama::Llama;
 pub use model::{BoxedState, FromFn, LanguageModel, PrefixState, State, Tree, from_fn, log_softmax, softmax};
 pub use ngram::KneserNey;
+pub use open::{Opened, open};
 #[cfg(feature = "networks")]
 pub use pretrain::Pretrain;
 pub use score::{Scored, score};
 #[cfg(feature = "networks")]
 pub use trained::{CONFIG, Course, Trained, WEIGHTS};
+pub use vocabulary::{Stream, Vocabulary};
 
 use quadrat_core::{Card, Method};
 

@@ -90,7 +90,10 @@ impl Draws<'_> {
         for _ in 0..most {
             let said = decoders.iter_mut().map(|decoder| decoder.next(&next)).collect::<Result<Vec<_>>>()?;
             next = Array2::zeros((group.len(), 1));
-            for (i, drawn) in drawn.iter_mut().enumerate().filter(|(i, _)| !over[*i]) {
+            for (i, drawn) in drawn.iter_mut().enumerate() {
+                if over[i] {
+                    continue;
+                }
                 for (logs, said) in logs.iter_mut().zip(&said) {
                     crate::log_softmax(said.row(i).as_slice().unwrap_or_default(), logs);
                 }

@@ -113,7 +113,9 @@ impl Plan {
             let solutions: Vec<f64> = learnt.buffers.iter().map(|buffer| buffer.full().len() as f64).collect();
             add("solutions known a task".into(), stats::mean(&solutions));
             let offered = learnt.counts.offered().max(1) as f64;
-            for (outcome, told) in [(Outcome::Full, "whole"), (Outcome::Partial, "partial"), (Outcome::NotExecutable, "not executable")] {
+            for (outcome, told) in
+                [(Outcome::Full, "whole"), (Outcome::Partial, "partial"), (Outcome::NotExecutable, "not executable")]
+            {
                 add(format!("share of samples/{told}"), learnt.counts.of(outcome) as f64 / offered);
             }
         }

@@ -17,7 +17,12 @@ fn with_model(name: &str) -> Folder {
     let folder = Folder::new(name);
     let mut text = String::new();
     for i in 0..400 {
-        let _ = writeln!(text, "the {} of the {} went by", ["sea", "hill", "road"][i % 3], ["day", "king", "bee", "dog"][i % 4]);
+        let _ = writeln!(
+            text,
+            "the {} of the {} went by",
+            ["sea", "hill", "road"][i % 3],
+            ["day", "king", "bee", "dog"][i % 4]
+        );
     }
     folder.write("corpus.txt", &text);
     folder.write("prompts.jsonl", &"{\"prompt\": \"the sea\"}\n{\"prompt\": \"the hill of\"}\n".repeat(10));
@@ -39,7 +44,8 @@ fn a_model_is_aligned_to_a_program() {
     assert_eq!((&told["method"], &told["steps"], &told["held_back"]), (&"ipo-md".into(), &6.into(), &4.into()));
     assert_eq!(told["asymmetry"], 0.0);
     assert_eq!(folder.json(&format!("{line} --out again"))["last"], told["last"]);
-    let [before, one, other] = ["lm", "aligned", "again"].map(|name| std::fs::read(folder.path(name).join("model.safetensors")).unwrap());
+    let [before, one, other] =
+        ["lm", "aligned", "again"].map(|name| std::fs::read(folder.path(name).join("model.safetensors")).unwrap());
     assert!(one == other && one != before);
     let lora = folder.json(&format!("{line} --lora 2 --out thin"));
     assert_eq!(lora["lora"], 2);

@@ -10,11 +10,11 @@
 //! has a score like any other in training, where it soon has none to speak of; it is left out when rows are made.
 
 use super::MaskedModel;
+use crate::Pretrain;
 use ndarray::Array2;
-use quadrat_core::{Error, Progress, Result, Seed, Settings};
-use quadrat_nn::ops::Rotary;
+use quadrat_core::{Error, Progress, Result, Seed};
 use quadrat_nn::{
-    At, Batch, Entries, Epoch, Loss, Model, Others, Parameters, Rows, Source, Style, Trainer, Transformer,
+    At, Batch, Entries, Epoch, Loss, Model, Optimizer, Others, Parameters, Rows, Schedule, Source, Trainer, Transformer,
 };
 use serde_json::json;
 use std::path::Path;

@@ -47,7 +47,9 @@ fn tree(operations: usize, program: &mut Vec<String>, rng: &mut Rng) -> (String,
         "-" => x - y,
         _ => x * y,
     };
-    let words = ways[rng.below(ways.len())].replace("{a}", &bracketed(a, left)).replace("{b}", &bracketed(b, operations - 1 - left));
+    let words = ways[rng.below(ways.len())]
+        .replace("{a}", &bracketed(a, left))
+        .replace("{b}", &bracketed(b, operations - 1 - left));
     let name = format!("t{}", program.len() + 1);
     program.push(format!("{name} = {a_name} {sign} {b_name}"));
     (words, name, value)
