@@ -6,6 +6,6 @@ pub mod ariel_volume_coding;
 pub mod hyperfitting;
 pub mod masked_diffusion_fhs;
 pub mod online_preference_optimisation;
-pub mod spectr;
 #[cfg(feature = "networks")]
 pub mod self_sampled_solutions;
+pub mod spectr;
