@@ -18,6 +18,7 @@ mod detection;
 mod holdout;
 mod impacts;
 mod labels;
+mod language;
 mod masked;
 mod nn_fit;
 mod nn_ops;
@@ -126,6 +127,7 @@ fn run() -> Result<()> {
         impacts::workloads(),
         labels::workloads(),
         masked::workloads(),
+        language::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

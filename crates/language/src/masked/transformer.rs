@@ -1,6 +1,6 @@
 //! A small masked model of the user's own text.
 //!
-//! A transformer that sees both directions, trained on windows with some tokens hidden (Section 3 of the paper): how many, n, is uniform
+//! A transformer that sees both directions, trained on windows with some tokens hidden, as the paper's bound has it: how many, n, is uniform
 //! between 1 and the window's length L and stratified over a batch, as times are in other programs; which, uniform too; and the loss of a
 //! window is the mean surprise of its hidden tokens, 1 / n times their sum, which is the bound for each token ([`bound`](super::bound)).
 //! The network is not told n: what it sees shows it.

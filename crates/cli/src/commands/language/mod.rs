@@ -2,12 +2,18 @@
 
 #[cfg(feature = "networks")]
 mod align;
+mod decode;
+mod diversity;
 mod drafting;
+mod encode;
 mod generate;
 #[cfg(feature = "networks")]
 mod hyperfit;
+#[cfg(feature = "networks")]
+mod masked;
 mod model;
 mod plan;
+mod points;
 mod score;
 #[cfg(feature = "networks")]
 mod self_sample;
@@ -22,11 +28,16 @@ use crate::output::Reply;
 #[cfg(feature = "networks")]
 use align::AlignModel;
 use clap::Subcommand;
+use decode::DecodePoints;
+use diversity::MeasureTexts;
+use encode::EncodeSentences;
 use generate::Generate;
 #[cfg(feature = "networks")]
 use hyperfit::HyperfitModel;
 use plan::PlanDrafts;
 use quadrat::Result;
+#[cfg(feature = "networks")]
+use quadrat::language::masked::MaskedTransformer;
 use score::ScoreTexts;
 #[cfg(feature = "networks")]
 use self_sample::SelfSample;
@@ -48,6 +59,12 @@ pub enum Language {
     Verify(Box<Verify>),
     /// Texts -> how likely each is to a model
     Score(ScoreTexts),
+    /// Sentences -> points of the unit cube, by a model
+    Encode(EncodeSentences),
+    /// Points of the unit cube -> sentences, by a model
+    Decode(DecodePoints),
+    /// Texts -> how varied they are, and whether they quote
+    Diversity(MeasureTexts),
     /// A model and a few texts -> a model whose greedy text does not loop
     #[cfg(feature = "networks")]
     Hyperfit(Box<HyperfitModel>),
@@ -69,6 +86,9 @@ impl Language {
             Language::Plan(args) => &args.run,
             Language::Verify(args) => &args.run,
             Language::Score(args) => &args.run,
+            Language::Encode(args) => &args.run,
+            Language::Decode(args) => &args.run,
+            Language::Diversity(args) => &args.run,
             #[cfg(feature = "networks")]
             Language::Hyperfit(args) => &args.run,
             #[cfg(feature = "networks")]
@@ -82,10 +102,15 @@ impl Language {
         with_terminal(|terminal| match self {
             #[cfg(feature = "networks")]
             Language::Train(args) => train::run(args, terminal),
+            #[cfg(feature = "networks")]
+            Language::Generate(args) if MaskedTransformer::is_in(&args.model) => masked::run(args, terminal),
             Language::Generate(args) => generate::run(args, terminal),
             Language::Plan(args) => plan::run(args, terminal),
             Language::Verify(args) => verify::run(args, terminal),
             Language::Score(args) => score::run(args, terminal),
+            Language::Encode(args) => encode::run(args, terminal),
+            Language::Decode(args) => decode::run(args, terminal),
+            Language::Diversity(args) => diversity::run(args),
             #[cfg(feature = "networks")]
             Language::Hyperfit(args) => hyperfit::run(args, terminal),
             #[cfg(feature = "networks")]
