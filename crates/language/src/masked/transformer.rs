@@ -237,8 +237,7 @@ mod tests {
         let mut rng = Seed(1).rng(0);
         let mut tokens = vec![0_u32];
         (0..4000).for_each(|i| tokens.push((tokens[i] + 1 + rng.below(2) as u32) % 3));
-        let settings =
-            Pretrain { layers: 1, dim: 32, heads: Some(2), context: 8, epochs: 12, batch: 16, rate: 1e-2 };
+        let settings = Pretrain { layers: 1, dim: 32, heads: Some(2), context: 8, epochs: 12, batch: 16, rate: 1e-2 };
         let (held_back, text) = tokens.split_at(800);
         let (model, curve) = MaskedTransformer::fit(&settings, 3, [text, held_back], Seed(2), &Silent).unwrap();
         assert!(model.size() > 32 * 32 && model.context() == Some(8));
