@@ -32,6 +32,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
     Claim { slug: "multi-grained-uncertainty", run: crate::retrieval::multi_grained_uncertainty::run },
     Claim { slug: "language-guided-music", run: crate::retrieval::language_guided_music::run },
+    Claim { slug: "spectr", run: crate::language::spectr::run },
     Claim { slug: "online-preference-optimisation", run: crate::language::online_preference_optimisation::run },
     #[cfg(feature = "networks")]
     Claim { slug: "self-sampled-solutions", run: crate::language::self_sampled_solutions::run },

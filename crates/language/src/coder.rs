@@ -11,6 +11,9 @@ use quadrat_core::{Error, Result};
 /// The parts of a table are 2^30 in all.
 pub const PARTS: u32 = 1 << BITS;
 const BITS: u32 = 30;
+/// Stretches of a table's parts in its index, and parts of one.
+const BUCKETS: u32 = 1 << 12;
+const BUCKET: u32 = PARTS / BUCKETS;
 /// The range is made wider by 16 bits while it is below.
 const LEAST: u64 = 1 << 48;
 
@@ -28,9 +31,11 @@ const LEAST: u64 = 1 << 48;
 /// assert!(message.iter().all(|symbol| decoder.pull(&table) == *symbol));
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Frequencies {
     cumulative: Vec<u32>,
+    /// Of a table that is used often: the symbols that equally many parts apart belong to, so that a search begins near its end.
+    index: Vec<u32>,
 }
 
 /// A symbol's parts: `start..end` of [`PARTS`].
@@ -55,17 +60,18 @@ impl Interval {
 }
 
 impl Frequencies {
-    /// The table of probabilities, which need not sum to 1.
+    /// The table of probabilities, which need not sum to 1, with an index, for many symbols.
     ///
     /// # Errors
     /// As [`set`](Frequencies::set).
     pub fn of(probabilities: &[f64]) -> Result<Self> {
         let mut table = Frequencies::default();
         table.set(probabilities)?;
+        table.index = (0..=BUCKETS).map(|at| table.symbol((at * BUCKET).min(PARTS - 1)) as u32).collect();
         Ok(table)
     }
 
-    /// Takes over other probabilities. A symbol whose probability is above 0 has at least one part, however small it is, so that whatever
+    /// Takes over other probabilities, for one symbol or few. A symbol whose probability is above 0 has at least one part, however small it is, so that whatever
     /// can come can be coded; one of probability 0 has none.
     ///
     /// # Errors
@@ -87,6 +93,7 @@ impl Frequencies {
             let want = "1 to 2^29 symbols above 0, and a finite sum";
             return Err(Error::input("probabilities", format!("{possible} above 0, sum {sum}"), want));
         }
+        self.index.clear();
         self.cumulative.clear();
         self.cumulative.push(0);
         let scale = f64::from(PARTS - possible) / sum;
@@ -121,7 +128,14 @@ impl Frequencies {
 
     /// The symbol that a part belongs to.
     pub fn symbol(&self, part: u32) -> usize {
-        self.symbol_by(|start| start <= part)
+        let at = (part / BUCKET) as usize;
+        match self.index.get(at..at + 2) {
+            Some(&[first, last]) => {
+                let starts = &self.cumulative[first as usize + 1..=last as usize];
+                first as usize + starts.partition_point(|&start| start <= part)
+            }
+            _ => self.symbol_by(|start| start <= part),
+        }
     }
 
     /// The last symbol with parts for whose first one `begins` holds; it must hold for the beginning of the line and, once it does not,

@@ -135,7 +135,7 @@ mod tests {
             Some(6)
         }
         fn begin(&self) -> BoxedState<'_> {
-            Box::new(PrefixState::new(5, &|prefix, out| {
+            Box::new(PrefixState::new(5, |prefix: &[u32], out: &mut [f32]| {
                 assert!(prefix.len() <= 6);
                 scores(&prefix[prefix.len().saturating_sub(3)..], out);
             }))

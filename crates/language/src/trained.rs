@@ -3,6 +3,7 @@
 //! They have Llama's form, and are kept as its checkpoints are: a folder with `config.json` and `model.safetensors` under the names that
 //! other programs use. So what is trained here runs in them, and what they made is trained on here.
 
+use crate::Llama;
 use quadrat_core::{Error, Progress, Result, Seed, write_atomic_bytes};
 use quadrat_nn::ops::Rotary;
 use quadrat_nn::{
@@ -126,6 +127,17 @@ impl Trained {
         let each = config.hidden_size / config.num_attention_heads.max(1);
         let keys = each * config.num_key_value_heads.unwrap_or(config.num_attention_heads);
         save_named(&folder.join(WEIGHTS), LLAMA, &[config.hidden_size, keys, keys], &self.parameters)
+    }
+
+    /// What it has become, to draw from and to score with. It passes through a folder, which is gone when this returns: running and
+    /// training lay parameters out in different ways, and the folder's is what both know.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn model(&self) -> Result<Llama> {
+        let folder = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), e))?;
+        self.save(folder.path(), None)?;
+        Llama::from_folder(folder.path())
     }
 
     /// Reads a folder of the usual layout.
@@ -253,7 +265,10 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LanguageModel;
+    use ndarray::{Array2, array};
     use quadrat_core::Silent;
+    use quadrat_nn::{Entries, Others, Rows, predict};
     use std::sync::atomic::{AtomicU64, Ordering};
 
     fn small() -> Trained {
@@ -286,6 +301,7 @@ mod tests {
         model.save(&folder, Some(0)).unwrap();
         let again = Trained::load(&folder).unwrap();
         assert_eq!(again.network, model.network);
+        check_run(&model);
         assert!(again.parameters.iter().zip(model.parameters.iter()).all(|(a, b)| a.values() == b.values()));
         let config = std::fs::read_to_string(folder.join(CONFIG)).unwrap();
         for (from, to, word) in [
@@ -299,6 +315,21 @@ mod tests {
             assert!(error.contains(word), "{word}: {error}");
         }
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// What runs without a graph says what the network says.
+    fn check_run(model: &Trained) {
+        let network = Transformer { context: 6, ..model.network.clone() };
+        let tokens = [0, 1, 2, 3, 4, 0];
+        let rows = Others::from([("tokens".to_owned(), Entries::Whole(array![tokens]))]);
+        let wanted = predict(&network, &model.parameters, Rows::new(Array2::zeros((1, 0)).view(), &rows), &[]).unwrap();
+        let llama = model.model().unwrap();
+        let (mut state, mut out) = (llama.begin(), vec![0.0; 5]);
+        for (token, wanted) in tokens.iter().zip(wanted.row(0).to_vec().chunks(5)) {
+            state.push(&[*token]).unwrap();
+            state.scores(&mut out).unwrap();
+            assert!(out.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-4), "{out:?} {wanted:?}");
+        }
     }
 
     /// Stops a run after so many steps.

@@ -8,3 +8,4 @@ pub mod masked_diffusion_fhs;
 pub mod online_preference_optimisation;
 #[cfg(feature = "networks")]
 pub mod self_sampled_solutions;
+pub mod spectr;

@@ -28,6 +28,26 @@ fn tables_give_every_possible_symbol_a_part_and_no_other() {
     assert_eq!(Frequencies::of(&[3.0]).unwrap().interval(0), Interval { start: 0, end: PARTS });
 }
 
+/// A table with an index gives the symbols of one without.
+#[test]
+fn the_index_changes_nothing() {
+    let mut rng = Seed(4).rng(0);
+    for size in [1, 2, 7, 300, 20_000] {
+        let weights: Vec<f64> =
+            (0..size).map(|_| if rng.below(3) == 0 { 0.0 } else { rng.uniform().powi(9) }).chain([1e-9]).collect();
+        let indexed = Frequencies::of(&weights).unwrap();
+        let mut plain = Frequencies::default();
+        plain.set(&weights).unwrap();
+        let edges = indexed.cumulative().iter().flat_map(|sum| [sum.saturating_sub(1), (*sum).min(PARTS - 1)]);
+        let parts: Vec<u32> = edges.chain((0..1000).map(|_| rng.below(PARTS as usize) as u32)).collect();
+        for part in parts {
+            let symbol = indexed.symbol(part);
+            assert_eq!(symbol, plain.symbol(part));
+            assert!((indexed.interval(symbol).start..indexed.interval(symbol).end).contains(&part));
+        }
+    }
+}
+
 #[test]
 fn no_table_of_what_are_no_probabilities() {
     for (wrong, says) in [

@@ -33,7 +33,7 @@ impl DraftSelector for KSeq {
             }
         }
         residual(p, q, k, rho, room);
-        Ok(beside(room, chance))
+        Ok(beside(room, q, chance))
     }
 
     fn acceptance(&self, p: &[f64], q: &[f64], k: usize) -> Result<f64> {

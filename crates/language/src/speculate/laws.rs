@@ -70,7 +70,8 @@ pub fn fill(p: &[f64], q: &[f64], out: &mut Vec<f64>, weight: impl Fn(f64, f64) 
     );
 }
 
-/// A token that was drawn from what the drafts left.
-pub fn beside(weights: &[f64], chance: &mut dyn Chance) -> Selection {
-    Selection { token: chance.pick(weights) as u32, accepted: None }
+/// A token that is drawn from what the drafts left of `q`; where rounding has left nothing, from `q`.
+pub fn beside(left: &[f64], q: &[f64], chance: &mut dyn Chance) -> Selection {
+    let law = if left.iter().any(|&weight| weight > 0.0) { left } else { q };
+    Selection { token: chance.pick(law) as u32, accepted: None }
 }

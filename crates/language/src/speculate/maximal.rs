@@ -26,7 +26,7 @@ impl DraftSelector for MaximalCoupling {
             return Ok(Selection { token: draft, accepted: Some(0) });
         }
         fill(p, q, room, |p, q| (q - p).max(0.0));
-        Ok(beside(room, chance))
+        Ok(beside(room, q, chance))
     }
 
     fn acceptance(&self, p: &[f64], q: &[f64], k: usize) -> Result<f64> {

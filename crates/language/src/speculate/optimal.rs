@@ -67,10 +67,10 @@ impl DraftSelector for OtmExact {
             room.extend((0..q.len()).map(|y| set.flow[y]));
             room.push((set.mass - room.iter().sum::<f64>()).max(0.0));
         }
-        let y = chance.pick(room);
+        let y = if room.iter().any(|&weight| weight > 0.0) { chance.pick(room) } else { q.len() };
         match drafts.iter().position(|&draft| draft as usize == y) {
             Some(accepted) => Ok(Selection { token: y as u32, accepted: Some(accepted) }),
-            None => Ok(beside(&flow.left, chance)),
+            None => Ok(beside(&flow.left, q, chance)),
         }
     }
 

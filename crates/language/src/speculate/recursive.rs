@@ -42,7 +42,7 @@ impl DraftSelector for Recursive {
                 make_whole(&mut left);
             }
         }
-        Ok(beside(room, chance))
+        Ok(beside(room, q, chance))
     }
 
     /// Without replacement all orders of drafts are gone through: small vocabularies only.

@@ -9,15 +9,15 @@ use quadrat_core::{Result, Seed, Silent};
 
 /// Laws of the next of three tokens: the target's by the last two, the draft's by the last.
 pub const TARGET: [[f64; 3]; 9] = [
-    [0.6, 0.3, 0.1],
-    [0.1, 0.2, 0.7],
-    [0.25, 0.5, 0.25],
+    [0.2, 0.35, 0.45],
+    [0.3, 0.1, 0.6],
+    [0.1, 0.3, 0.6],
     [0.05, 0.15, 0.8],
-    [0.4, 0.35, 0.25],
-    [0.7, 0.2, 0.1],
+    [0.45, 0.15, 0.4],
+    [0.6, 0.3, 0.1],
     [0.2, 0.2, 0.6],
     [0.15, 0.75, 0.1],
-    [0.3, 0.1, 0.6],
+    [0.4, 0.4, 0.2],
 ];
 pub const DRAFT: [[f64; 3]; 3] = [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.35, 0.25, 0.4]];
 /// All texts go on from here.
@@ -28,17 +28,18 @@ const L: usize = 2;
 
 pub fn target() -> impl LanguageModel {
     from_fn(3, |text: &[u32], out: &mut [f32]| {
-        // Texts here have at least two tokens.
-        let law = q(text);
-        out.iter_mut().zip(law).for_each(|(score, p)| *score = p.ln() as f32);
+        out.copy_from_slice(&scores(text));
     })
 }
 
+/// Texts here have at least two tokens.
+fn scores(text: &[u32]) -> [f32; 3] {
+    let (a, b) = (text[text.len() - 2], text[text.len() - 1]);
+    TARGET[(3 * a + b) as usize].map(|p| p.ln() as f32)
+}
+
 fn q(text: &[u32]) -> Vec<f64> {
-    let [.., a, b] = text else { return vec![1.0 / 3.0; 3] };
-    // As the model's scores have it, in single precision.
-    let law = TARGET[(3 * a + b) as usize].map(|p| f64::from(p.ln() as f32).exp());
-    whole(&law)
+    whole(&scores(text).map(|score| f64::from(score).exp()))
 }
 
 fn p(text: &[u32]) -> Vec<f64> {
@@ -268,7 +269,7 @@ fn every_wrong_decoder_is_refuted_by_draws() {
 #[test]
 fn a_thousand_honest_runs_raise_no_alarm() {
     let cells = cells(3);
-    let test = Test { variation: 0.2, power: 0.99, false_alarms: 1e-9, draws: None };
+    let test = Test { variation: 0.25, power: 0.99, false_alarms: 1e-9, draws: None };
     for run in 0..1000 {
         let found = super::test(&cells, test, Seed(run), &Silent, sampler(HONEST)).unwrap();
         assert!(!found.refutes() && found.cells > 5, "{run}: {found:?}");

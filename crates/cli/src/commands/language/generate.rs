@@ -1,5 +1,6 @@
 //! `quadrat language generate`: prompts -> texts drawn from a model.
 
+use super::drafting::{Drafting, Drafts, draw};
 use super::model::{self, Model};
 use super::texts::plain;
 use crate::args::Run;
@@ -8,7 +9,7 @@ use crate::output::{self, Reply, check_out, count, figure, seconds};
 use crate::parameters::Declared;
 use crate::reading::Reading;
 use clap::Args;
-use quadrat::language::decode::{Chain, Continuation, Decoder, Finish, Quotes, Request, generate, stream};
+use quadrat::language::decode::{Chain, Continuation, Decoder, Finish, Quotes, Request, stream};
 use quadrat::{Error, Progress, Result, Seed, Within, checkpoint, write_atomic};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -41,12 +42,12 @@ pub struct Generate {
     /// Most tokens of a text
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub tokens: usize,
-    /// Of a masked model: how its texts are drawn, with parameters as in first-hitting:calls=16,order=second [default: first-hitting]
+    /// How to draw: spectr takes drafts, which are cheap, and fewer calls of the model, with the same law [default: token by token]; of
+    /// a masked model first-hitting, with parameters as in first-hitting:calls=16,order=second
     #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,
-    /// Of a masked model: tokens of a text [default: the most that it takes]
-    #[arg(long, value_name = "N")]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub drafting: Drafting,
     #[command(flatten)]
     pub chain: Declared<Chain>,
     /// Ends a text where this comes; it is left out
@@ -85,9 +86,10 @@ pub fn run(args: &Generate, progress: &dyn Progress) -> Result<Reply> {
     let chain = args.chain.settings()?;
     let model = model::open(&args.model)?;
     let decoder = decoder(args, chain, &model)?;
+    let drafts = args.drafting.open(args.method.as_deref(), &model)?;
     let asked = asked(args, &model)?;
     let started = Instant::now();
-    let drawer = Drawer { args, model: &model, decoder: &decoder };
+    let drawer = Drawer { args, model: &model, decoder: &decoder, drafts: drafts.as_ref() };
     let made = match &args.out {
         None if !args.run.json && std::io::stdout().is_terminal() => drawer.show(&asked, progress)?,
         None if !args.run.json => drawer.lines(&asked, progress)?,
@@ -108,6 +110,10 @@ pub fn run(args: &Generate, progress: &dyn Progress) -> Result<Reply> {
         seconds(took),
         figure(tokens as f64 / took.max(1e-9))
     );
+    let calls: u64 = made.iter().filter_map(|(line, _)| line["calls"].as_u64()).sum();
+    if calls > 0 {
+        text.push_str(&format!("{} calls of the model: {} tokens each\n", calls, figure(tokens as f64 / calls as f64)));
+    }
     if forced > 0 {
         text.push_str(&format!("{} times all that was left was forbidden, and the best of it came\n", count(forced)));
     }
@@ -119,6 +125,7 @@ pub fn run(args: &Generate, progress: &dyn Progress) -> Result<Reply> {
         "seconds": took,
         "tokens_per_second": tokens as f64 / took.max(1e-9),
         "forced": forced,
+        "calls": (calls > 0).then_some(calls),
         "out": args.out,
     });
     if args.out.is_none() {
@@ -167,6 +174,7 @@ struct Drawer<'a> {
     args: &'a Generate,
     model: &'a Model,
     decoder: &'a Decoder,
+    drafts: Option<&'a Drafts>,
 }
 
 impl Drawer<'_> {
@@ -194,8 +202,8 @@ impl Drawer<'_> {
             }
             ControlFlow::Continue(())
         };
-        let drawn =
-            generate(model.model(), self.decoder, &request, &mut stream(Seed(args.run.seed), i), progress, &mut each)?;
+        let way = (model.model(), self.decoder, self.drafts);
+        let (drawn, calls) = draw(way, &request, &mut stream(Seed(args.run.seed), i), progress, &mut each)?;
         let said = match (drawn.finish, drawn.tokens.split_last()) {
             (Finish::End, Some((_, before))) => before,
             _ => &drawn.tokens[..],
@@ -206,6 +214,9 @@ impl Drawer<'_> {
         }
         let mut line =
             json!({ "prompt": asked.prompt, "text": text, "tokens": drawn.tokens.len(), "finish": drawn.finish });
+        if self.drafts.is_some() {
+            line["calls"] = json!(calls);
+        }
         if args.logprobs {
             line["token_ids"] = json!(drawn.tokens);
             line["log_probabilities"] = json!(drawn.log_probabilities);

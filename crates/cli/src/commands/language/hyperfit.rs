@@ -96,8 +96,7 @@ pub fn run(args: &HyperfitModel, progress: &dyn Progress) -> Result<Reply> {
         let mut page = Page::new(format!("Hyperfitting {}", args.model.display()), lead);
         page.section("Continuations", [Block::Table { rows, right: vec![1, 2] }]);
         let shown = before.texts.iter().zip(&after.texts).take(5);
-        let text = |tokens: &Vec<u32>| vocabulary.decode(tokens);
-        let pairs = shown.map(|(before, after)| vec![text(before), text(after)]);
+        let pairs = shown.map(|(before, after)| [before, after].map(|text| vocabulary.decode(text)).to_vec());
         let head = vec!["before".to_owned(), "after".to_owned()];
         page.section("Examples", [Block::Table { rows: std::iter::once(head).chain(pairs).collect(), right: vec![] }]);
         page.finish(report, Some(&Hyperfit::CARD))?;

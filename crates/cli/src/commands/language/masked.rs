@@ -24,7 +24,7 @@ pub fn run(args: &Generate, progress: &dyn Progress) -> Result<Reply> {
     let decoding = settings(args)?;
     let model = MaskedTransformer::open(&args.model)?;
     let vocabulary = Vocabulary::from_folder(&args.model)?;
-    let length = args.length.or(model.context()).unwrap_or(args.tokens);
+    let length = length(args)?.or(model.context()).unwrap_or(args.tokens);
     let started = Instant::now();
     let mut made = Vec::new();
     for (i, prompt) in prompts(args)?.into_iter().enumerate() {
@@ -64,6 +64,9 @@ fn settings(args: &Generate) -> Result<MaskedDecoding> {
         ("stop", !args.stop.is_empty()),
         ("no-quotes", args.no_quotes.is_some()),
         ("logprobs", args.logprobs),
+        ("draft", args.drafting.draft.is_some()),
+        ("drafts", args.drafting.drafts.is_some()),
+        ("rule", args.drafting.rule.is_some()),
     ];
     if let Some((name, _)) = others.iter().find(|(_, given)| *given) {
         return Err(foreign(name));
@@ -71,6 +74,15 @@ fn settings(args: &Generate) -> Result<MaskedDecoding> {
     let params = work::params(&parameters);
     params.check_names(&card)?;
     MaskedDecoding::from_params(&params)
+}
+
+/// The tokens of a text, where they are said.
+fn length(args: &Generate) -> Result<Option<usize>> {
+    let read = |text: &String| match text.parse() {
+        Ok(0) | Err(_) => Err(Error::input("--length", format!("`{text}`"), "a whole number, at least 1")),
+        Ok(length) => Ok(length),
+    };
+    args.drafting.length.as_ref().map(read).transpose()
 }
 
 fn foreign(option: &str) -> Error {

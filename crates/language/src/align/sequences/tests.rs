@@ -127,7 +127,10 @@ fn bad_tasks_and_judges_are_refused() {
         assert!(said.contains(part), "{said}");
     }
     assert!(error(&task, OnlinePreferences { tau: -1.0, ..ipo }).contains("tau: got -1"));
-    assert!(error(&task, OnlinePreferences { completions: 1, ..ipo }).contains("at least 2"));
+    for completions in [0, 1] {
+        assert!(error(&task, OnlinePreferences { completions, ..ipo }).contains("at least 2"));
+    }
+    assert!(error(&task, OnlinePreferences { beta: 1.5, ..ipo }).contains("beta: got 1.5"));
     let both = Transformer { causal: false, ..network.clone() };
     assert!(error(&Task { network: &both, ..task }, ipo).contains("causal"));
 }
