@@ -53,18 +53,18 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             most: 2,
         },
         Plan {
-            model: Pretrain { layers: 3, dim: 96, context: 96, epochs: 2, ..model },
+            model: Pretrain { layers: 3, dim: 64, context: 96, epochs: 1, ..model },
             vocabulary: 1000,
-            method: Hyperfit { sequences: 48, length: 96, max_epochs: 80, rate: 1e-3, ..method },
-            contexts: 32,
+            method: Hyperfit { sequences: 32, length: 96, max_epochs: 80, rate: 2e-3, ..method },
+            contexts: 24,
             most: 4,
         },
         Plan {
             model: Pretrain { layers: 4, dim: 128, epochs: 6, ..model },
             vocabulary: 2000,
-            method: Hyperfit { sequences: 96, max_epochs: 80, rate: 1e-3, ..method },
-            contexts: 64,
-            most: 8,
+            method: Hyperfit { sequences: 64, max_epochs: 80, rate: 1e-3, ..method },
+            contexts: 48,
+            most: 5,
         },
     );
     let mut evidence = plan.evidence();
