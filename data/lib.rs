@@ -17,6 +17,7 @@ macro_rules! files {
 
 static FILES: &[(&str, &[u8])] = files! {
     "abalone9-18.csv.zst"
+    "austen.jsonl.zst"
     "breast_cancer.csv.zst"
     "diabetes.csv.zst"
     "digits.csv.zst"

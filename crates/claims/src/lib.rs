@@ -9,6 +9,7 @@ mod checkpoint;
 mod claim;
 pub mod estimate;
 mod figures;
+pub mod language;
 #[cfg(feature = "networks")]
 mod networks;
 mod pages;

@@ -41,7 +41,7 @@ pub use file::{check_vacant, write_atomic, write_atomic_bytes, write_atomic_fold
 pub use lists::Lists;
 pub use mapped::Mapped;
 pub use params::Params;
-pub use progress::{Progress, Silent, checkpoint};
+pub use progress::{Progress, Silent, Within, checkpoint};
 pub use quadrat_derive::{Choice, Settings};
 pub use seed::{Rng, Seed};
 pub use words::words;

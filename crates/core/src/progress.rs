@@ -22,6 +22,15 @@ pub struct Silent;
 
 impl Progress for Silent {}
 
+/// A part of a longer job, which says itself how far it is: reports nothing, and stops with the whole.
+pub struct Within<'a>(pub &'a dyn Progress);
+
+impl Progress for Within<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
 /// `Err(Cancelled)` once the user wants the job to stop: call it between blocks of work.
 pub fn checkpoint(progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() { Err(Error::Cancelled) } else { Ok(()) }

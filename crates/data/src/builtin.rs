@@ -108,7 +108,7 @@ pub fn find(name: &str) -> Result<&'static Builtin> {
 /// `fashion-mnist` the first 5,000.
 ///
 /// # Errors
-/// An unknown name; a set without classes or without features (`diabetes`, `glosses`, `senses`).
+/// An unknown name; a set without classes or without features (`diabetes`, `glosses`, `senses`, `austen`).
 pub fn labelled(name: &str) -> Result<(Array2<f64>, Vec<u32>, Vec<String>)> {
     let set = find(name)?;
     if set.task != Task::Classification {
@@ -428,6 +428,20 @@ static SETS: &[Builtin] = &[
         file: "senses.jsonl",
         ..KEEL_TABLE
     },
+    Builtin {
+        name: "austen",
+        about: "three novels by Jane Austen, a paragraph a row",
+        rows: 5378,
+        columns: 2,
+        task: Task::Text,
+        target: "label",
+        classes: 3,
+        others: &["text"],
+        source: "r-cran-janeaustenr 1.0.0-1",
+        licence: "public domain",
+        file: "austen.jsonl",
+        ..KEEL_TABLE
+    },
 ];
 
 #[cfg(test)]
@@ -541,7 +555,7 @@ mod tests {
             let error = find(name).unwrap_err().to_string();
             assert!(error.contains(hint), "{error}");
         }
-        for name in ["diabetes", "glosses", "senses"] {
+        for name in ["diabetes", "glosses", "senses", "austen"] {
             assert!(labelled(name).is_err());
         }
     }

@@ -76,8 +76,8 @@ impl ChatTemplate {
         let known = context! {
             messages => Value::from(Serde(messages)),
             add_generation_prompt => answer,
-            bos_token => self.begin,
-            eos_token => self.end,
+            bos_token => &self.begin,
+            eos_token => &self.end,
         };
         template.render(known).map_err(told)
     }
@@ -113,7 +113,8 @@ fn json(value: &Value, options: Kwargs) -> std::result::Result<Value, minijinja:
     // Texts are written as they are in any case.
     let _: Option<bool> = options.get("ensure_ascii")?;
     options.assert_all_used()?;
-    let written = minijinja::filters::tojson(value, indent, Kwargs::default())?.to_string();
+    let written = minijinja::filters::tojson(value, indent, Kwargs::from_iter(std::iter::empty::<(String, Value)>()))?
+        .to_string();
     let mut text = String::with_capacity(written.len());
     let mut rest = written.as_str();
     while let Some(at) = rest.find('\\') {

@@ -6,6 +6,7 @@
 //! A model for which a prefix is enough is a closure ([`from_fn`]).
 
 use quadrat_core::{Error, Result};
+use std::sync::Arc;
 
 /// A model of the next token.
 pub trait LanguageModel: Send + Sync {
@@ -87,6 +88,12 @@ impl Tree {
         Tree::default()
     }
 
+    /// One continuation.
+    pub fn chain(tokens: &[u32]) -> Self {
+        let parents = (0..tokens.len()).map(|node| node.checked_sub(1)).collect();
+        Tree { tokens: tokens.to_vec(), parents }
+    }
+
     /// The node of `token` below `parent` (`None`: below the text), which is added where it is not there.
     pub fn child(&mut self, parent: Option<usize>, token: u32) -> usize {
         let known = self.tokens.iter().zip(&self.parents).position(|(&t, &p)| t == token && p == parent);
@@ -155,6 +162,7 @@ impl Tree {
 /// A model that is a function of the whole prefix.
 pub struct FromFn<F> {
     vocabulary: usize,
+    ends: Vec<u32>,
     scores: F,
 }
 
@@ -174,7 +182,14 @@ pub struct FromFn<F> {
 /// # Ok::<(), quadrat_core::Error>(())
 /// ```
 pub fn from_fn<F: Fn(&[u32], &mut [f32]) + Send + Sync>(vocabulary: usize, scores: F) -> FromFn<F> {
-    FromFn { vocabulary, scores }
+    FromFn { vocabulary, ends: Vec::new(), scores }
+}
+
+impl<F> FromFn<F> {
+    /// The same, whose texts are over after any of these tokens.
+    pub fn ending(self, ends: &[u32]) -> Self {
+        FromFn { ends: ends.to_vec(), ..self }
+    }
 }
 
 impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for FromFn<F> {
@@ -182,23 +197,27 @@ impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for FromFn<F> {
         self.vocabulary
     }
 
+    fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
     fn begin(&self) -> BoxedState<'_> {
-        Box::new(PrefixState::new(self.vocabulary, &self.scores))
+        Box::new(PrefixState::new(self.vocabulary, |prefix: &[u32], out: &mut [f32]| (self.scores)(prefix, out)))
     }
 }
 
 /// The state of a model that is a function of the prefix: the tokens, and nothing computed.
 pub struct PrefixState<'a> {
     vocabulary: usize,
-    scores: &'a (dyn Fn(&[u32], &mut [f32]) + Sync),
+    scores: Arc<dyn Fn(&[u32], &mut [f32]) + Send + Sync + 'a>,
     tokens: Vec<u32>,
     tree: Tree,
 }
 
 impl<'a> PrefixState<'a> {
     /// An empty text; `scores` writes the scores after a prefix.
-    pub fn new(vocabulary: usize, scores: &'a (dyn Fn(&[u32], &mut [f32]) + Sync)) -> Self {
-        PrefixState { vocabulary, scores, tokens: Vec::new(), tree: Tree::new() }
+    pub fn new(vocabulary: usize, scores: impl Fn(&[u32], &mut [f32]) + Send + Sync + 'a) -> Self {
+        PrefixState { vocabulary, scores: Arc::new(scores), tokens: Vec::new(), tree: Tree::new() }
     }
 
     fn check(&self, tokens: &[u32]) -> Result<()> {
@@ -251,8 +270,12 @@ impl<'m> State<'m> for PrefixState<'m> {
     }
 
     fn fork(&self) -> BoxedState<'m> {
-        let fork = PrefixState { tokens: self.tokens.clone(), ..PrefixState::new(self.vocabulary, self.scores) };
-        Box::new(fork)
+        Box::new(PrefixState {
+            vocabulary: self.vocabulary,
+            scores: self.scores.clone(),
+            tokens: self.tokens.clone(),
+            tree: Tree::new(),
+        })
     }
 }
 

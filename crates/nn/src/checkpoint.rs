@@ -1,8 +1,8 @@
 //! Other people's checkpoints: safetensors files in their precision, under their names.
 
 use crate::parameters::Parameters;
-use quadrat_core::{Error, Result};
-use safetensors::tensor::{Dtype, Metadata};
+use quadrat_core::{Error, Result, write_atomic_bytes};
+use safetensors::tensor::{Dtype, Metadata, TensorView, serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -216,6 +216,48 @@ pub fn load_named(paths: &[impl AsRef<Path>], names: &[(&str, &str)], parameters
     Ok(())
 }
 
+/// Write parameters in single precision for another program, under its names: what [`load_named`] reads. What has several names
+/// there is cut along its first axis into parts of so many `rows`, in the order of the list.
+///
+/// # Errors
+/// A parameter that has no name there, or whose rows are not those of its parts; the file cannot be written.
+pub fn save_named(path: &Path, names: &[(&str, &str)], rows: &[usize], parameters: &Parameters) -> Result<()> {
+    let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for parameter in parameters.iter() {
+        let named: Vec<String> = names.iter().filter_map(|pair| theirs(*pair, &parameter.name)).collect();
+        let all = parameter.shape.first().copied().unwrap_or(1);
+        let cuts: &[usize] = if named.len() == 1 { &[all] } else { rows };
+        if named.is_empty() || cuts.len() != named.len() || cuts.iter().sum::<usize>() != all {
+            let got = format!("`{}` of shape {:?} for {}", parameter.name, parameter.shape, listed(&named));
+            return Err(Error::input("parameter", got, "a name for each part of its rows"));
+        }
+        let values = parameter.dense();
+        let width = values.len() / all.max(1);
+        let mut rest = &values[..];
+        for (name, &rows) in named.into_iter().zip(cuts) {
+            let (part, after) = rest.split_at(rows * width);
+            rest = after;
+            let shape = std::iter::once(rows).chain(parameter.shape.iter().skip(1).copied()).collect();
+            arrays.push((name, shape, part.iter().flat_map(|value| value.to_le_bytes()).collect()));
+        }
+    }
+    let wrong = |e: safetensors::SafeTensorError| Error::data(path.display().to_string(), None, e.to_string());
+    let views: Vec<(&str, TensorView)> = arrays
+        .iter()
+        .map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(wrong)?))
+        })
+        .collect::<Result<_>>()?;
+    write_atomic_bytes(path, &serialize(views, None).map_err(wrong)?)
+}
+
+/// What a parameter called `name` is called there, if it is called as the second of the pair.
+fn theirs((theirs, ours): (&str, &str), name: &str) -> Option<String> {
+    let Some((before, after)) = ours.split_once("{i+1}") else { return (ours == name).then(|| theirs.to_owned()) };
+    let number: usize = name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()?;
+    Some(theirs.replace("{i}", &number.checked_sub(1)?.to_string()))
+}
+
 /// What an array called `name` is called here, if it is called as the first of the pair.
 fn ours((theirs, ours): (&str, &str), name: &str) -> Option<String> {
     let Some((before, after)) = theirs.split_once("{i}") else { return (theirs == name).then(|| ours.to_owned()) };
@@ -236,7 +278,6 @@ mod tests {
     use super::*;
     use crate::{Transformer, initialise};
     use quadrat_core::Seed;
-    use safetensors::tensor::{TensorView, serialize};
 
     #[test]
     fn halves_have_their_values() {
@@ -353,6 +394,23 @@ mod tests {
         std::fs::write(path(0), [9u8, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
         assert!(load(&[path(0)]).unwrap_err().to_string().contains("no safetensors file"));
         (0..2).for_each(|n| std::fs::remove_file(path(n)).unwrap());
+    }
+
+    #[test]
+    fn what_is_written_for_another_program_is_read_from_it() {
+        let network = Transformer::llama(7, 6, 8, [4, 2], 12, 2);
+        let truth = initialise(&network, Seed(5)).unwrap();
+        let path = std::env::temp_dir().join(format!("quadrat-nn-save-named-{}.safetensors", std::process::id()));
+        save_named(&path, LLAMA, &[8, 4, 4], &truth).unwrap();
+        let mut read = initialise(&network, Seed(0)).unwrap();
+        load_named(&[&path], LLAMA, &mut read).unwrap();
+        assert!(read.iter().zip(truth.iter()).all(|(read, truth)| read.values() == truth.values()));
+        let file = ArrayFile::open(&path).unwrap();
+        assert!(file.names().iter().any(|name| name == "model.layers.1.self_attn.k_proj.weight"));
+        let error = save_named(&path, LLAMA, &[8, 4, 3], &truth).unwrap_err().to_string();
+        assert!(error.contains("`block1.qkv.weight`"), "{error}");
+        assert!(save_named(&path, BERT, &[8, 4, 4], &truth).is_err());
+        std::fs::remove_file(path).unwrap();
     }
 
     /// A byte changed, and the end cut off, at every place of a small file: an answer or an error, never a panic.

@@ -30,7 +30,7 @@ mod workers;
 
 pub use burn_tensor::activation::sigmoid;
 pub use burn_tensor::{Int, Tensor};
-pub use checkpoint::{BERT, LLAMA, load_named};
+pub use checkpoint::{BERT, LLAMA, load_named, save_named};
 pub use delta::{Change, Delta};
 pub use file::{load_model, load_parameters, save_model, save_parameters};
 pub use forward::{Activation, Forward, Tuning, Vars, tensor_of};

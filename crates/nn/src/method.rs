@@ -446,6 +446,8 @@ pub trait StepEnd {
     fn gate_gradients(&mut self, batch: &Batch) -> Result<(f64, Array2<f32>)>;
     /// Mean loss of a batch in evaluation mode, at the batch's gates if it has any.
     fn loss(&mut self, batch: &Batch) -> Result<f64>;
+    /// A copy of the parameters as the network computes with them, for a method that draws from it.
+    fn in_effect(&mut self) -> Result<Parameters>;
 }
 
 /// What a method can ask for at the end of an epoch.

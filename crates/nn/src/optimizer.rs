@@ -52,6 +52,11 @@ pub enum Schedule {
     Cosine,
     /// Along a line from 1 to 0 over the run.
     Linear,
+    /// 1, then along a line to 0 over the last `share` of the run: for a last iterate that no longer moves about.
+    Late {
+        /// Above 0, at most 1.
+        share: f64,
+    },
     /// √(share / (share + fraction)): as the inverse root of the step, once `share` of the run is over. Behind a warm-up of w
     /// of the run, a share of w / (1 − w) is Vaswani et al.'s (2017).
     InverseRoot {
@@ -90,6 +95,9 @@ impl Schedule {
         match self {
             Schedule::WarmUp { share, then } if *share > 0.0 && *share < 1.0 => then.check(),
             Schedule::WarmUp { share, .. } => Err(Error::input("warm-up", share, "a share of the run between 0 and 1")),
+            Schedule::Late { share } if !(*share > 0.0 && *share <= 1.0) => {
+                Err(Error::input("late decay", share, "a share of the run above 0 and at most 1"))
+            }
             Schedule::InverseRoot { share } if !(*share > 0.0 && share.is_finite()) => {
                 Err(Error::input("inverse root", share, "a positive share of the run"))
             }
@@ -102,6 +110,7 @@ impl Schedule {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Linear => 1.0 - fraction.clamp(0.0, 1.0),
+            Schedule::Late { share } => ((1.0 - fraction) / share).clamp(0.0, 1.0),
             Schedule::InverseRoot { share } => (share / (share + fraction.max(0.0))).sqrt(),
             Schedule::WarmUp { share, .. } if fraction < *share => fraction.max(0.0) / share,
             Schedule::WarmUp { share, then } => then.at((fraction - share) / (1.0 - share)),
@@ -191,6 +200,8 @@ mod tests {
         }
         for (schedule, at, wanted) in [
             (Schedule::Linear, 0.25, 0.75),
+            (Schedule::Late { share: 0.25 }, 0.75, 1.0),
+            (Schedule::Late { share: 0.25 }, 0.9, 0.4),
             (Schedule::Linear.warmed_up(0.5), 0.25, 0.5),
             (Schedule::Linear.warmed_up(0.5), 0.75, 0.5),
             (Schedule::Constant.warmed_up(0.1), 0.0, 0.0),
@@ -201,6 +212,7 @@ mod tests {
         }
         let wrong =
             [Schedule::Linear.warmed_up(0.0), Schedule::Linear.warmed_up(1.0), Schedule::InverseRoot { share: 0.0 }];
+        assert!(Schedule::Late { share: 0.0 }.check().is_err());
         assert!(wrong.iter().chain([&wrong[2].clone().warmed_up(0.5)]).all(|schedule| schedule.check().is_err()));
     }
 }

@@ -1,4 +1,4 @@
-//! Elementary functions of single precision without a branch, so that loops over them vectorise (see
+//! Elementary functions, of single precision but for [`exp_f64`], without a branch, so that loops over them vectorise (see
 //! [`vectorised`](crate::vectorised)).
 //!
 //! The standard library's are a call for each value. These are polynomials, within a few units in the last place and in
@@ -29,6 +29,27 @@ pub fn exp_of_sum(x: f32, rest: f32) -> f32 {
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     exp_of_sum(x, 0.0)
+}
+
+/// e^x in double precision; 0 below -708.7 (results too small for an ordinary number), infinite above 709.4.
+///
+/// 2^n times Cephes' quotient of polynomials of what is left.
+#[inline(always)]
+pub fn exp_f64(x: f64) -> f64 {
+    const ABOVE: [f64; 3] = [1.261_771_930_748_105_9e-4, 3.029_944_077_074_419_6e-2, 1.0];
+    const BELOW: [f64; 4] = [3.001_985_051_386_644_6e-6, 2.524_483_403_496_841e-3, 2.272_655_482_081_550_3e-1, 2.0];
+    // As in single precision; here adding 1.5 * 2^52 rounds.
+    const LN_2: (f64, f64) = (6.931_457_519_531_25e-1, 1.428_606_820_309_417_2e-6);
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let x = x.clamp(-709.0, 710.0);
+    let shifted = x * std::f64::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (x - n * LN_2.0) - n * LN_2.1;
+    let square = r * r;
+    let odd = ABOVE.iter().fold(0.0, |sum, c| sum * square + c) * r;
+    let even = BELOW.iter().fold(0.0, |sum, c| sum * square + c);
+    let power = 1.0 + 2.0 * (odd / (even - odd));
+    power * f64::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(1023) << 52)
 }
 
 /// The hyperbolic tangent: near 0 an odd polynomial (Cephes' coefficients), else 1 - 2 / (e^2|x| + 1).
@@ -66,6 +87,17 @@ pub fn logistic(z: f32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn double_precision_is_the_standard_librarys_within_a_few_units_in_the_last_place() {
+        for i in -70_800..=70_900 {
+            let x = f64::from(i) * 0.01 + 0.003;
+            assert!((exp_f64(x) / x.exp() - 1.0).abs() < 5e-16, "{x}: {} for {}", exp_f64(x), x.exp());
+        }
+        assert_eq!((exp_f64(0.0), exp_f64(-1e9), exp_f64(f64::NEG_INFINITY)), (1.0, 0.0, 0.0));
+        assert_eq!(exp_f64(1e9), f64::INFINITY);
+        assert!(exp_f64(f64::NAN).is_nan());
+    }
 
     #[test]
     fn logistic_and_its_integral_keep_their_relative_accuracy() {

@@ -21,7 +21,6 @@ mod sieve;
 
 pub use halves::Halves;
 pub use int8::Int8;
-pub(crate) use mine::Within;
 pub use mine::mine;
 
 use ndarray::{ArrayView2, ArrayViewMut2, CowArray, Ix2};

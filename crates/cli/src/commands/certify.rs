@@ -1,15 +1,13 @@
 //! `quadrat check --certify`: a program of the user's, put through the laws of its kind.
 
-mod program;
-
+use super::line_program::{Program, Said};
 use crate::args::Run;
 use crate::output::{self, Reply, count, figure, json, seconds, table, wrap};
 use crate::process::{self, CommandLine};
 use crate::report::{Block, Page};
 use clap::{Args, ValueEnum};
-use program::Program;
-use quadrat::{Progress, Result, Seed};
-use quadrat_claims::certify::{self, Certificate, Item, Kind, Status};
+use quadrat::{Error, Progress, Result, Seed};
+use quadrat_claims::certify::{self, Certificate, Item, Kind, Outcome, Request, Status, Subject};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
@@ -60,7 +58,7 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<Reply> {
     let limit = process::limit("--timeout", args.timeout)?;
-    let mut program = Program::new(CommandLine::parse("--certify", command)?, limit, progress);
+    let mut program = Program::new("--certify", CommandLine::parse("--certify", command)?, limit, progress);
     let started = Instant::now();
     let certificate = certify::certify(&mut program, kind.into(), Seed(run.seed), progress)?;
     drop(program);
@@ -168,4 +166,18 @@ fn page(certificate: &Certificate, command: &str, took: f64) -> Page {
     let rows = std::iter::once(head).chain(rows).collect();
     page.section("Laws", [Block::Table { rows, right: vec![2, 3, 4] }, Block::Text(promise(certificate))]);
     page
+}
+
+impl Subject for Program<'_> {
+    fn ask(&mut self, request: &Request) -> Result<Outcome> {
+        let line = serde_json::to_string(request).map_err(|e| Error::numeric("a request", e.to_string()))? + "\n";
+        Ok(match self.say(&line)? {
+            Said::Line(text) => Outcome::parse(&text, request),
+            Said::Fault(why) => Outcome::Fault(why),
+        })
+    }
+
+    fn restart(&mut self) {
+        Program::restart(self);
+    }
 }

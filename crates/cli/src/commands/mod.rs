@@ -12,6 +12,8 @@ mod encoder;
 mod estimate;
 mod held_back;
 mod holdout;
+mod language;
+mod line_program;
 mod list;
 #[cfg(feature = "networks")]
 mod networks;
@@ -38,6 +40,7 @@ use compare::Compare;
 use data::Data;
 use estimate::Estimate;
 use holdout::Holdout;
+use language::Language;
 use list::List;
 #[cfg(feature = "networks")]
 use networks::Networks;
@@ -89,6 +92,8 @@ pub enum Command {
     #[command(subcommand)]
     Estimate(Estimate),
     #[command(subcommand)]
+    Language(Language),
+    #[command(subcommand)]
     Retrieve(Retrieve),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
     Ask(Ask),
@@ -116,6 +121,7 @@ impl Command {
             #[cfg(feature = "networks")]
             Command::Networks(networks) => networks.shared(),
             Command::Estimate(args) => Some(args.shared()),
+            Command::Language(args) => Some(args.shared()),
             Command::Retrieve(args) => Some(args.shared()),
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
         }
@@ -155,6 +161,7 @@ impl Command {
             Command::Compare(args) => with_terminal(|terminal| compare::run(args, terminal)),
             Command::Holdout(args) => holdout::run(args),
             Command::Estimate(args) => with_terminal(|terminal| estimate::run(args, terminal)),
+            Command::Language(args) => args.run(),
             Command::Retrieve(args) => args.run(),
             Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| ask::train(args, terminal)),
             Command::Ask(args) => ask::play(args),

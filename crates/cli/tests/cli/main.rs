@@ -3,6 +3,7 @@
 // Clippy knows tests by their attribute; the helpers here are part of them.
 #![allow(clippy::unwrap_used)]
 
+mod align;
 mod allocate;
 mod ask;
 mod audit;
@@ -21,6 +22,7 @@ mod holdout;
 mod inductive_bias;
 mod labels;
 mod lines;
+mod masked;
 mod models;
 mod output;
 mod pretrain_plan;

@@ -3,10 +3,12 @@
 use super::Trainer;
 use super::evaluate::{EVALUATED, in_blocks, outputs_of, shaped};
 use super::passes::pieces;
+use crate::forward::Vars;
 use crate::inputs::Rows;
 use crate::method::{At, Batch, EpochEnd, StepEnd, TrainMethod};
 use crate::parameters::Parameters;
 use crate::source::Source;
+use crate::tensors::values_of;
 use crate::workers::Workers;
 use crate::{Network, gates};
 use ndarray::Array2;
@@ -47,6 +49,21 @@ impl StepEnd for Model<'_> {
 
     fn loss(&mut self, batch: &Batch) -> Result<f64> {
         Ok(self.evaluated(batch, batch.rows.len().div_ceil(EVALUATED), false)?.0)
+    }
+
+    fn in_effect(&mut self) -> Result<Parameters> {
+        let mut parameters = self.parameters.clone();
+        if self.methods.is_empty() {
+            return Ok(parameters);
+        }
+        let mut vars = Vars::new(self.parameters, false);
+        for method in &self.methods {
+            method.reparametrise(&mut vars)?;
+        }
+        for (parameter, value) in parameters.iter_mut().zip(vars.tensors()) {
+            parameter.set(&values_of(value.clone()))?;
+        }
+        Ok(parameters)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::search;
 use ndarray::{Array2, ArrayView2, Axis};
-use quadrat_core::{Error, Lists, Progress, Result};
+use quadrat_core::{Error, Lists, Progress, Result, Within};
 
 /// Queries of a block.
 const BLOCK: usize = 128;
@@ -74,13 +74,4 @@ fn sorted(rows: &[u32]) -> Vec<u32> {
     rows.sort_unstable();
     rows.dedup();
     rows
-}
-
-/// A part of a longer job, which says itself how far it is.
-pub struct Within<'a>(pub &'a dyn Progress);
-
-impl Progress for Within<'_> {
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }

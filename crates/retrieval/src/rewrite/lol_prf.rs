@@ -11,10 +11,12 @@
 
 use super::comparative::{comparative_hinge, feedback_sizes};
 use super::rewriter::{Rewriter, Trace};
-use crate::dense::{Within, search};
+use crate::dense::search;
 use crate::training::check_relevant;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use quadrat_core::{Area, Card, Error, Lists, Method, Progress, Result, Rng, Seed, Settings, checkpoint, stats};
+use quadrat_core::{
+    Area, Card, Error, Lists, Method, Progress, Result, Rng, Seed, Settings, Within, checkpoint, stats,
+};
 use quadrat_numeric::layers::descend;
 use std::collections::BTreeSet;
 

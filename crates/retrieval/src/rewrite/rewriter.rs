@@ -1,10 +1,9 @@
 //! Rocchio's rule with learned parts.
 
-use crate::dense;
 use crate::vectors::VectorIndex;
 use crate::{Hit, Set};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use quadrat_core::{Error, Progress, Result};
+use quadrat_core::{Error, Progress, Result, Within};
 
 /// Makes a better query of a query and the documents that it found: q + V (a_1 d_1 + .. + a_k d_k), times the number that gives it
 /// the length of q. The a are a softmax over the k documents and the query itself, whose own share moves nothing: q B d_i + b_i for
@@ -141,7 +140,7 @@ pub fn search(
     if documents == 0 {
         return index.search(queries, k, only, progress);
     }
-    let first = index.search(queries, documents, only, &dense::Within(progress))?;
+    let first = index.search(queries, documents, only, &Within(progress))?;
     let mut revised = queries.to_owned();
     for (mut query, hits) in revised.outer_iter_mut().zip(first) {
         let found: Vec<ArrayView1<f32>> = hits.iter().map(|hit| index.vector(hit.document)).collect();

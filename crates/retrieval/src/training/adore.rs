@@ -10,10 +10,10 @@
 
 use super::encoder::Trained;
 use super::{DualEncoder, RetrieverTraining, Task};
-use crate::dense::{Found, Within, search};
+use crate::dense::{Found, search};
 use crate::losses::{Label, PairWeight, lambda_pairs};
 use ndarray::{Array2, ArrayView2, Axis};
-use quadrat_core::{Area, Card, Error, Lists, Method, Progress, Result, Seed, Settings, checkpoint};
+use quadrat_core::{Area, Card, Error, Lists, Method, Progress, Result, Seed, Settings, Within, checkpoint};
 
 /// ADORE: parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Settings)]

@@ -11,10 +11,10 @@
 
 use super::encoder::Trained;
 use super::{DualEncoder, RetrieverTraining, Task};
-use crate::dense::{Within, mine};
+use crate::dense::mine;
 use crate::losses::{Label, Loss, pairwise_logistic};
 use ndarray::{Array2, ArrayView2};
-use quadrat_core::{Area, Card, Error, Method, Progress, Result, Rng, Seed, Settings, checkpoint};
+use quadrat_core::{Area, Card, Error, Method, Progress, Result, Rng, Seed, Settings, Within, checkpoint};
 
 /// STAR: parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Settings)]

@@ -2,7 +2,6 @@
 
 use crate::process::{CommandLine, TICK, kill};
 use quadrat::{Error, Progress, Result, checkpoint};
-use quadrat_claims::certify::{Outcome, Request, Subject};
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
@@ -17,6 +16,8 @@ const LEAVE: Duration = Duration::from_millis(500);
 
 /// The program, started when it is first asked, and again where it ended well after an answer.
 pub struct Program<'a> {
+    /// Where its command line was given.
+    option: &'static str,
     line: CommandLine,
     limit: Duration,
     progress: &'a dyn Progress,
@@ -34,6 +35,14 @@ struct Running {
     answered: bool,
 }
 
+/// What a program answered to a line.
+pub enum Said {
+    /// A line.
+    Line(String),
+    /// None, and why.
+    Fault(String),
+}
+
 /// What came of one line.
 enum Heard {
     Line(String),
@@ -43,8 +52,8 @@ enum Heard {
 }
 
 impl<'a> Program<'a> {
-    pub fn new(line: CommandLine, limit: Duration, progress: &'a dyn Progress) -> Self {
-        Program { line, limit, progress, running: None }
+    pub fn new(option: &'static str, line: CommandLine, limit: Duration, progress: &'a dyn Progress) -> Self {
+        Program { option, line, limit, progress, running: None }
     }
 
     fn start(&self) -> Result<Running> {
@@ -52,7 +61,7 @@ impl<'a> Program<'a> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|e| {
             let got = format!("`{}` did not start: {e}", command.get_program().display());
-            Error::input("--certify", got, "name a program that runs here")
+            Error::input(self.option, got, "name a program that runs here")
         })?;
         // Both are read as they come, or a program that fills one would wait for ever; of what nobody has asked for only as
         // much as the channel holds.
@@ -77,30 +86,29 @@ impl<'a> Program<'a> {
         let input = child.stdin.take();
         Ok(Running { child, input, output, heard: Vec::new(), complaints, answered: false })
     }
-}
 
-impl Subject for Program<'_> {
-    fn ask(&mut self, request: &Request) -> Result<Outcome> {
-        let line = serde_json::to_string(request).map_err(|e| Error::numeric("a request", e.to_string()))? + "\n";
+    /// Its answer to a line, which ends in a line break.
+    pub fn say(&mut self, line: &str) -> Result<Said> {
         // A program that ends well after each answer is started again; one that then says nothing has a fault.
         for _ in 0..2 {
             let mut running = match self.running.take() {
                 Some(running) => running,
                 None => self.start()?,
             };
-            match running.ask(&line, self.limit, self.progress)? {
+            match running.ask(line, self.limit, self.progress)? {
                 Heard::Line(text) => {
                     self.running = Some(running);
-                    return Ok(Outcome::parse(&text, request));
+                    return Ok(Said::Line(text));
                 }
-                Heard::Fault(why) => return Ok(Outcome::Fault(why)),
+                Heard::Fault(why) => return Ok(Said::Fault(why)),
                 Heard::Gone => {}
             }
         }
-        Ok(Outcome::Fault("it ends as soon as it is started".to_owned()))
+        Ok(Said::Fault("it ends as soon as it is started".to_owned()))
     }
 
-    fn restart(&mut self) {
+    /// Ends it, so that the next line begins anew.
+    pub fn restart(&mut self) {
         self.running = None;
     }
 }
