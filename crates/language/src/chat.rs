@@ -47,7 +47,7 @@ pub struct ChatTemplate {
 /// The name of the only template.
 const NAME: &str = "chat template";
 /// Steps after which a template is taken to go on for ever.
-const STEPS: u64 = 50_000_000;
+const STEPS: u64 = 5_000_000;
 
 impl ChatTemplate {
     /// A template that may name a text's beginning (`bos_token`) and end (`eos_token`).

@@ -18,6 +18,12 @@ pub(crate) trait Lanes: Copy {
     /// a b + c, rounded once.
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 
+    /// The eight bytes of a word, lowest first, from 0 to 255.
+    fn bytes(self, word: u64) -> Self::Vector;
+
+    /// The same from -128 to 127.
+    fn signed_bytes(self, word: u64) -> Self::Vector;
+
     fn store(self, vector: Self::Vector) -> [f32; LANES];
 }
 
@@ -37,7 +43,7 @@ pub(crate) fn run(kernel: impl Kernel) {
 
 /// What is left to the compiler.
 #[derive(Clone, Copy)]
-struct Plain;
+pub(super) struct Plain;
 
 impl Lanes for Plain {
     type Vector = [f32; LANES];
@@ -50,6 +56,16 @@ impl Lanes for Plain {
     #[inline(always)]
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
         std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
+    }
+
+    #[inline(always)]
+    fn bytes(self, word: u64) -> Self::Vector {
+        word.to_le_bytes().map(f32::from)
+    }
+
+    #[inline(always)]
+    fn signed_bytes(self, word: u64) -> Self::Vector {
+        word.to_le_bytes().map(|byte| f32::from(byte as i8))
     }
 
     #[inline(always)]
@@ -70,6 +86,16 @@ impl Lanes for V3 {
     #[inline(always)]
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
         self.fma._mm256_fmadd_ps(a, b, c)
+    }
+
+    #[inline(always)]
+    fn bytes(self, word: u64) -> Self::Vector {
+        self.avx._mm256_cvtepi32_ps(self.avx2._mm256_cvtepu8_epi32(cast([word, 0])))
+    }
+
+    #[inline(always)]
+    fn signed_bytes(self, word: u64) -> Self::Vector {
+        self.avx._mm256_cvtepi32_ps(self.avx2._mm256_cvtepi8_epi32(cast([word, 0])))
     }
 
     #[inline(always)]

@@ -69,7 +69,7 @@ impl Matrix {
 
     /// Writes the numbers of a row, which must be there.
     pub fn row(&self, row: usize, out: &mut [f32]) {
-        self.format.unpack(self.bytes(row), out);
+        lanes::run(Row { matrix: self, row, out });
     }
 
     fn bytes(&self, row: usize) -> &[u8] {
@@ -104,6 +104,20 @@ impl Matrix {
     }
 }
 
+/// The numbers of a row.
+struct Row<'a> {
+    matrix: &'a Matrix,
+    row: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Row<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        self.matrix.format.unpack(lanes, self.matrix.bytes(self.row), self.out);
+    }
+}
+
 /// The products of a few rows with all tokens.
 struct Block<'a> {
     matrix: &'a Matrix,
@@ -126,7 +140,7 @@ impl Kernel for Block<'_> {
             for at in (0..rows).step_by(ROWS) {
                 let here = ROWS.min(rows - at);
                 for (row, unpacked) in unpacked.chunks_exact_mut(cols).take(here).enumerate() {
-                    matrix.format.unpack(matrix.bytes(first + at + row), unpacked);
+                    matrix.format.unpack(lanes, matrix.bytes(first + at + row), unpacked);
                 }
                 for (x, out) in x.chunks(TOKENS * cols).zip(out.chunks_mut(TOKENS * rows)) {
                     let w = &unpacked[..here * cols];

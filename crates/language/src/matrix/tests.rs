@@ -14,9 +14,13 @@ fn part(bytes: &[u8]) -> Part {
     Part::new(&file, 0..bytes.len()).unwrap()
 }
 
+/// The numbers of blocks, which the processor's vectors and plain code must give alike.
 fn unpacked(format: Format, bytes: &[u8]) -> Vec<f32> {
-    let mut values = vec![0.0; bytes.len() / format.bytes() * format.values()];
-    format.unpack(bytes, &mut values);
+    let mut plain = vec![0.0; bytes.len() / format.bytes() * format.values()];
+    let mut values = plain.clone();
+    format.unpack(lanes::Plain, bytes, &mut plain);
+    Matrix::new(part(bytes), format, [1, values.len()]).unwrap().row(0, &mut values);
+    assert!(values.iter().zip(&plain).all(|(a, b)| a.to_bits() == b.to_bits()));
     values
 }
 

@@ -6,12 +6,15 @@ use quadrat_core::Result;
 use serde_json::{Map, Value, json};
 
 /// How texts are cut into words before pairs are merged within these, by the names that llama.cpp gives.
-const CUTS: &[(&str, fn() -> Value)] = &[
+const CUTS: &[Cut] = &[
     ("gpt-2", || json!([bytes(true)])),
     ("smollm", || json!([{ "type": "Digits", "individual_digits": true }, bytes(true)])),
     ("llama-bpe", || json!([split(LLAMA_3), bytes(false)])),
     ("qwen2", || json!([split(QWEN_2), bytes(false)])),
 ];
+
+/// A name, and the parts of a pre-tokeniser.
+type Cut = (&'static str, fn() -> Value);
 
 const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN_2: &str =

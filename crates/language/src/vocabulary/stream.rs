@@ -62,7 +62,8 @@ fn take_whole(bytes: &mut Vec<u8>) -> String {
         taken += chunk.valid().len();
         let invalid = chunk.invalid();
         let unfinished = std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none());
-        if !invalid.is_empty() && !(unfinished && taken + invalid.len() == bytes.len()) {
+        let waits = unfinished && taken + invalid.len() == bytes.len();
+        if !(invalid.is_empty() || waits) {
             text.push('\u{fffd}');
             taken += invalid.len();
         }
