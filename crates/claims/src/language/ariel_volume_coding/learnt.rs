@@ -13,7 +13,7 @@ pub(super) fn learnt(
     seed: Seed,
 ) -> Result<FromFn<impl Fn(&[u32], &mut [f32]) + Send + Sync>> {
     let text = questions.train.concat();
-    let sizes = Pretrain { layers: 2, dim: 64, context: 64, epochs, ..Pretrain::default() };
+    let sizes = Pretrain { layers: 2, dim: 64, context: 32, batch: 8, epochs, ..Pretrain::default() };
     let (model, _) = sizes.fit(questions.words(), [&text, &[]], None, seed, &Silent)?;
     let end = questions.end;
     let scores = move |prefix: &[u32], scores: &mut [f32]| {
