@@ -22,6 +22,7 @@ mod holdout;
 mod inductive_bias;
 mod labels;
 mod lines;
+mod masked;
 mod models;
 mod output;
 mod pretrain_plan;

@@ -6,6 +6,7 @@
 //!
 //! All of it is a [`TrainMethod`], so that the usual loop trains, and other methods (LoRA, say) may train in the policy's place.
 
+use super::game::check_beta;
 use super::judge::{PreferenceModel, Question, ask, asymmetry};
 use super::{OnlinePreferences, Source, Way};
 use crate::objective::{Group, Judged, SequenceObjective, all_pairs};
@@ -61,7 +62,8 @@ impl OnlinePreferences {
     /// Tunes a policy, with other training methods beside it or none.
     ///
     /// # Errors
-    /// Prompts that are empty or too long, a network that is not causal, a judge that fails, a loss that is not finite, cancelled.
+    /// Settings out of range; prompts that are empty or too long; a network that is not causal; a judge that fails; a loss that is not
+    /// finite; cancelled.
     pub fn align(
         &self,
         task: &Task<'_>,
@@ -75,6 +77,10 @@ impl OnlinePreferences {
             let got = format!("{} prompts, {} in a step, {} tokens", task.prompts.len(), task.batch, task.tokens);
             return Err(Error::input("alignment", got, "at least one of each"));
         }
+        if self.completions < 2 {
+            return Err(Error::input("completions", self.completions, "at least 2 of a prompt, to be compared"));
+        }
+        check_beta(self.beta)?;
         let network = fitted(task.network, longest + task.tokens)?;
         let rows = Rows { prompts: task.prompts.len(), rows: self.steps * task.batch, context: network.context };
         let trainer = Trainer {

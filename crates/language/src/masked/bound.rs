@@ -1,7 +1,7 @@
 //! The likelihood of a masked model, bounded without a time.
 //!
 //! The evidence bound of masked diffusion is an integral over the time of noise. Since the model is not told the time, it is the same
-//! to draw how many places are hidden (Section 3 of the paper; Ou et al. 2024 and Shi et al. 2024 have it too):
+//! to draw how many places are hidden (as the paper shows; Ou et al. 2024 and Shi et al. 2024 have it too):
 //!
 //! > -log p(x) <= sum over n = 1..L of 1/n E[ sum over l in S of -log μ_l(x_l | x with S hidden) ],  S uniform among sets of n places,
 //!

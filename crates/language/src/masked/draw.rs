@@ -1,6 +1,6 @@
 //! One draw of a token, exactly; and the ways that are not exact, to show what they do.
 //!
-//! Section 5 of the paper. A step of the reverse process decides two things: whether a hidden token is uncovered, and which token it is
+//! The second half of the paper. A step of the reverse process decides two things: whether a hidden token is uncovered, and which token it is
 //! then. Programs draw both at once, as one of V + 1 classes, by the Gumbel-max trick: the largest of log w + g, with
 //! g = -log(-log u). In single precision the u are multiples of 2^-24, so that no g is above 16.6355 = M, where double precision
 //! ends at 36.74. Small weights then never win, and that in every one of N steps, in which each token's weight is its probability

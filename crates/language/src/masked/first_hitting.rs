@@ -1,6 +1,6 @@
 //! The first-hitting sampler: from one uncovered token to the next, without the time between.
 //!
-//! Zheng et al., ICLR 2025 (arXiv 2409.02908), Section 4. With n places hidden at time τ, the time at which the next one is uncovered
+//! Zheng et al., ICLR 2025 (arXiv 2409.02908). With n places hidden at time τ, the time at which the next one is uncovered
 //! has a law that can be drawn from, 1 - α at it being u^(1/n) (1 - α_τ) for a uniform u, and each of the n is as likely to be the one:
 //!
 //! > τ ← α⁻¹(1 - u^(1/n) (1 - α_τ)),  l ~ uniform(hidden places),  x_l ~ μ_l(x),  n ← n - 1.

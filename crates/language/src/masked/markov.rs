@@ -34,7 +34,7 @@ impl MarkovChain {
         }
         let (mut starts, mut followers) = (vec![0], Vec::new());
         for row in std::iter::once(ndarray::ArrayView1::from(&initial)).chain(transitions.outer_iter()) {
-            if !((row.sum() - 1.0).abs() <= 1e-9) || row.iter().any(|p| *p < 0.0) {
+            if !(1.0 - 1e-9..=1.0 + 1e-9).contains(&row.sum()) || row.iter().any(|p| *p < 0.0) {
                 let want = "entries of at least 0 that sum to 1";
                 return Err(Error::input("row of a Markov chain", format!("a sum of {}", row.sum()), want));
             }
@@ -176,7 +176,7 @@ impl MarkovChain {
             let row = &mut rows[i * vocabulary..(i + 1) * vocabulary];
             row.iter_mut().zip(&chances).for_each(|(p, chance)| *p *= chance);
             let total = super::draw::sum(row);
-            if !(total > 0.0) {
+            if total.is_nan() || total <= 0.0 {
                 return Err(Error::numeric(
                     "Markov chain",
                     "a text of probability 0: no token fits between its neighbours",

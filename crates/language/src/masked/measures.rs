@@ -1,11 +1,10 @@
 //! How good drawn texts are: never by perplexity alone.
 //!
-//! A judge finds dull and repetitive texts easy to predict, so that generative perplexity rewards lost diversity (Section 5 of the
-//! paper: single-precision draws brought it from 126 to 31, and the entropy from 5.66 to 5.17 nats). The entropy of each text's
-//! own tokens, printed beside it, shows which of the two was improved.
+//! A judge finds dull and repetitive texts easy to predict, so that generative perplexity rewards lost diversity: in the
+//! paper single-precision draws brought it from 126 to 31, and the entropy from 5.66 to 5.17 nats. The entropy of each text's own
+//! tokens, printed beside it, shows which of the two was improved.
 
-use crate::LanguageModel;
-use crate::log_softmax;
+use crate::{LanguageModel, log_softmax};
 use quadrat_core::{Error, Result};
 use std::collections::HashMap;
 

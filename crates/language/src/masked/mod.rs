@@ -198,7 +198,7 @@ impl<'a> Asked<'a> {
         let what = || format!("the model's row for place {place}");
         let total = draw::sum(row);
         // A NaN is in no range.
-        if !((total - 1.0).abs() <= 1e-4) || row.iter().fold(0.0, |least: f64, &p| least.min(p)) < 0.0 {
+        if !(1.0 - 1e-4..=1.0 + 1e-4).contains(&total) || row.iter().fold(0.0, |least: f64, &p| least.min(p)) < 0.0 {
             let want = "entries of at least 0 that sum to 1 within 0.0001: normalise what the model returns";
             return Err(Error::input(what(), format!("a sum of {total}"), want));
         }

@@ -1,6 +1,6 @@
 //! How much of a text is still there at a time: α falls from 1 at time 0, where all is there, to 0 at time 1, where all is hidden.
 //!
-//! A masked model needs no time (Section 3 of the paper), and what is drawn in the limit of small steps does not depend on the
+//! A masked model needs no time, and what is drawn in the limit of small steps does not depend on the
 //! schedule. It decides how many places a step of [`Ancestral`](super::Ancestral) uncovers, and between which times
 //! [`Order::Second`](super::Order) extrapolates.
 
@@ -71,7 +71,7 @@ pub(super) fn shares_hidden(schedule: &dyn Schedule, steps: usize) -> Result<Vec
         return Err(Error::input("schedule", got, "1 and 0 within 0.001: tokens would stay hidden at the end"));
     }
     (shares[0], shares[steps]) = (0.0, 1.0);
-    if let Some(k) = (1..=steps).find(|&k| !(shares[k - 1] < shares[k])) {
+    if let Some(k) = (1..=steps).find(|&k| shares[k].is_nan() || shares[k] <= shares[k - 1]) {
         let got = format!("{} after {} in step {k} of {steps}", 1.0 - shares[k], 1.0 - shares[k - 1]);
         return Err(Error::input("schedule", got, "less and less of the text, the higher the time"));
     }

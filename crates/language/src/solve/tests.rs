@@ -112,9 +112,9 @@ fn every_outcome_has_its_case() {
         (TASK, Duplicate),
         ("a = 3 * 4", Prefix),
         ("c = 5 + 5\nz = c * 2", NoMatch),
-        // Twice the same value is another state than once.
+        // Twice the same value is another state than once: only the first statement is kept.
         ("q = 12\nr = 12", Partial),
-        ("q = 12\nanswer = 3", Prefix),
+        ("q = 12\nanswer = 3", Duplicate),
         ("x = 4 * 3\ny = x + 5\nanswer = 3", Partial),
         ("x = 4 * 3\ny = x + 5", Duplicate),
         ("x = 4 * 3", Prefix),

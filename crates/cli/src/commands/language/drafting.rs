@@ -20,7 +20,7 @@ pub struct Drafting {
     /// With spectr: drafts of each call of the model [default: 4]
     #[arg(long, value_name = "N")]
     pub drafts: Option<String>,
-    /// With spectr: tokens of a draft [default: 4]
+    /// With spectr: tokens of a draft [default: 4]; of a masked model: tokens of a text [default: the most that it takes]
     #[arg(long, value_name = "N")]
     pub length: Option<String>,
     /// With spectr: which rule chooses among drafts [default: k-seq]

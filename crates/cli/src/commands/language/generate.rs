@@ -42,8 +42,9 @@ pub struct Generate {
     /// Most tokens of a text
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub tokens: usize,
-    /// How to draw: spectr takes drafts, which are cheap, and fewer calls of the model, with the same law [default: token by token]
-    #[arg(long, value_name = "NAME")]
+    /// How to draw: spectr takes drafts, which are cheap, and fewer calls of the model, with the same law [default: token by token]; of
+    /// a masked model first-hitting, with parameters as in first-hitting:calls=16,order=second
+    #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,
     #[command(flatten)]
     pub drafting: Drafting,

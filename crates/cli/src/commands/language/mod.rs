@@ -9,6 +9,8 @@ mod encode;
 mod generate;
 #[cfg(feature = "networks")]
 mod hyperfit;
+#[cfg(feature = "networks")]
+mod masked;
 mod model;
 mod plan;
 mod points;
@@ -34,7 +36,10 @@ use generate::Generate;
 use hyperfit::HyperfitModel;
 use plan::PlanDrafts;
 use quadrat::Result;
+#[cfg(feature = "networks")]
+use quadrat::language::masked::MaskedTransformer;
 use score::ScoreTexts;
+pub use score::quality;
 #[cfg(feature = "networks")]
 use self_sample::SelfSample;
 #[cfg(feature = "networks")]
@@ -98,6 +103,8 @@ impl Language {
         with_terminal(|terminal| match self {
             #[cfg(feature = "networks")]
             Language::Train(args) => train::run(args, terminal),
+            #[cfg(feature = "networks")]
+            Language::Generate(args) if MaskedTransformer::is_in(&args.model) => masked::run(args, terminal),
             Language::Generate(args) => generate::run(args, terminal),
             Language::Plan(args) => plan::run(args, terminal),
             Language::Verify(args) => verify::run(args, terminal),

@@ -5,7 +5,8 @@ use crate::args::Run;
 use crate::output::{Reply, count, figure, seconds, table, write_json};
 use crate::parameters::Declared;
 use clap::{Args, ValueEnum};
-use quadrat::language::{Pretrain, Vocabulary};
+use quadrat::language::masked::MaskedTransformer;
+use quadrat::language::{Pretrain, Trained, Vocabulary};
 use quadrat::nn::Epoch;
 use quadrat::{Error, Progress, Result, Seed, check_vacant, write_atomic_folder};
 use serde_json::json;
@@ -42,6 +43,30 @@ pub struct TrainModel {
 pub enum Kind {
     /// A transformer of Llama's form; its folder is a checkpoint that other programs read
     Transformer,
+    /// One of the same form that fills gaps, from which whole texts are drawn in any order
+    Masked,
+}
+
+/// What was trained.
+enum Made {
+    Transformer(Trained),
+    Masked(MaskedTransformer),
+}
+
+impl Made {
+    fn size(&self) -> usize {
+        match self {
+            Made::Transformer(model) => model.parameters.iter().map(|p| p.values().len()).sum(),
+            Made::Masked(model) => model.size(),
+        }
+    }
+
+    fn save(&self, folder: &Path, vocabulary: &Vocabulary) -> Result<()> {
+        match self {
+            Made::Transformer(model) => model.save(folder, vocabulary.end()),
+            Made::Masked(model) => model.save(folder),
+        }
+    }
 }
 
 /// Learns a vocabulary where none is given, trains, writes the folder, says how good it is.
@@ -58,22 +83,36 @@ pub fn run(args: &TrainModel, progress: &dyn Progress) -> Result<Reply> {
     let kept = tokens.len() - (tokens.len() as f64 * args.held_back).floor() as usize;
     let (train, held_back) = tokens.split_at(kept);
     let (seed, checkpoint) = (Seed(args.run.seed), args.checkpoint.as_deref());
-    let (model, curve) = settings.fit(vocabulary.len(), [train, held_back], checkpoint, seed, progress)?;
+    let (model, curve) = match args.model {
+        Kind::Transformer => {
+            let (model, curve) = settings.fit(vocabulary.len(), [train, held_back], checkpoint, seed, progress)?;
+            (Made::Transformer(model), curve)
+        }
+        Kind::Masked if checkpoint.is_some() => {
+            return Err(Error::input("option", "`--checkpoint`", "it belongs to --model transformer"));
+        }
+        Kind::Masked => {
+            let (model, curve) =
+                MaskedTransformer::fit(&settings, vocabulary.len(), [train, held_back], seed, progress)?;
+            (Made::Masked(model), curve)
+        }
+    };
+    let (kind, parameters) = (args.model.to_possible_value().map(|kind| kind.get_name().to_owned()), model.size());
     let about = json!({
-        "kind": "transformer",
+        "kind": kind,
         "text": args.texts.file,
         "texts": texts.len(),
         "tokens": tokens.len(),
         "tokens_held_back": held_back.len(),
         "vocabulary": vocabulary.len(),
-        "parameters": model.parameters.iter().map(|p| p.values().len()).sum::<usize>(),
+        "parameters": parameters,
         "seed": args.run.seed,
         "curve": curve,
         "seconds": started.elapsed().as_secs_f64(),
         "out": args.out,
     });
     write_atomic_folder(&args.out, |folder| {
-        model.save(folder, vocabulary.end())?;
+        model.save(folder, &vocabulary)?;
         vocabulary.save(folder)?;
         write_json(&folder.join("quadrat.json"), &about)
     })?;
@@ -81,8 +120,9 @@ pub fn run(args: &TrainModel, progress: &dyn Progress) -> Result<Reply> {
         std::fs::remove_file(path).map_err(|e| Error::io(path, e))?;
     }
     let mut text = format!(
-        "a transformer of {} parameters from {} tokens of {} ({} of {} texts held back) in {}\n",
-        count(about["parameters"].as_u64().unwrap_or(0) as usize),
+        "a {}transformer of {} parameters from {} tokens of {} ({} of {} texts held back) in {}\n",
+        if args.model == Kind::Masked { "masked " } else { "" },
+        count(parameters),
         count(train.len()),
         args.texts.file,
         count(held_back.len()),
