@@ -33,7 +33,7 @@ struct Plan {
 /// The longest sentence, with its end.
 const LONGEST: usize = 14;
 /// Words that an n-gram model sees at once.
-const ORDER: usize = 4;
+const ORDER: usize = 5;
 
 const UNIQUE: &str = "valid and unique";
 const VALID: &str = "valid";
