@@ -20,30 +20,25 @@ CHOICE = does THING stand PLACE or PLACE | do THINGS stand PLACE or PLACE | is P
 THING = the NOUN | the ADJECTIVE NOUN | the NOUN of PERSON | the NOUN PLACE | the COLOUR STUFF NOUN
 THINGS = the PLURAL | the ADJECTIVE PLURAL | the PLURAL of PERSON | the PLURAL PLACE | NUMBER PLURAL
 SOME = VOWELLESS | another NOUN | a ADJECTIVE NOUN
-VOWELLESS = a table | a chair | a lamp | a clock | a mirror | a kettle | a rug | a bed | a shelf | a book
+VOWELLESS = a table | a chair | a lamp | a clock | a mirror | a rug | a bed | a shelf | a book
 PLACE = in ROOM | NEAR THING | in ROOM NEAR THING | outside | upstairs
 NEAR = near | behind | under | on | beside | below | above | opposite | inside | against
-ROOM = the kitchen | the bathroom | the bedroom | the hall | the cellar | the attic | the garage | the study | the nursery | the library
-ROOM = the pantry | the garden | the larder | the porch | the parlour | the laundry | the workshop | the balcony | the stable | the office
-NOUN = table | chair | lamp | clock | mirror | kettle | rug | bed | shelf | book | sofa | desk | stool | bench | curtain | carpet | pillow
-NOUN = blanket | candle | vase | plate | bowl | cup | glass | spoon | fork | knife | pan | pot | stove | oven | sink | bucket | broom | basket
-NOUN = box | drawer | cupboard | wardrobe | door | window | key | lock | bell | piano | guitar | radio | camera | picture | letter | pen | toy
-NOUN = doll | ball | hat | coat | shoe | boot | scarf | glove | umbrella | ladder | hammer | saw | nail | rope | plant | rose | bottle | jar
-PLURAL = tables | chairs | lamps | clocks | mirrors | kettles | rugs | beds | shelves | books | sofas | desks | stools | benches | curtains
-PLURAL = carpets | pillows | blankets | candles | vases | plates | bowls | cups | glasses | spoons | forks | knives | pans | pots | baskets
-PLURAL = boxes | drawers | doors | windows | keys | locks | bells | pictures | letters | pens | toys | dolls | balls | hats | coats | shoes
-PLURAL = boots | scarves | gloves | ladders | hammers | saws | nails | ropes | plants | roses | bottles | jars
+ROOM = the kitchen | the bathroom | the bedroom | the hall | the cellar | the attic | the garage | the study | the garden | the porch
+NOUN = table | chair | lamp | clock | mirror | rug | bed | shelf | book | sofa | desk | blanket | candle | vase | plate | bowl | cup
+NOUN = basket | box | drawer | door | key | bell | picture | hat | coat | ladder | hammer
+PLURAL = tables | chairs | lamps | clocks | mirrors | rugs | beds | shelves | books | sofas | desks | blankets | candles | vases | plates
+PLURAL = bowls | cups | baskets | boxes | drawers | doors | keys | bells | pictures | hats | coats | ladders | hammers
 ADJECTIVE = COLOUR | SIZE | STATE
 QUALITY = COLOUR | STATE | too SIZE | very STATE | made of STUFF
-COLOUR = red | blue | green | yellow | white | black | brown | grey | pink | purple | orange | golden
-SIZE = small | large | tall | short | wide | narrow | heavy | light | long | thick | thin | deep
-STATE = old | new | clean | dirty | broken | empty | full | wet | dry | warm | cold | open | closed | dusty | shiny | soft
-MORE = older | newer | cleaner | smaller | larger | taller | wider | heavier | longer | warmer | colder | softer
-STUFF = wood | stone | metal | paper | wool | cotton | leather | plastic | silver | clay | copper | iron
-NUMBER = two | three | four | five | six | seven | eight | nine | ten
-PERSON = my mother | my father | your sister | your brother | our uncle | our aunt | the cook | the maid | anna | peter | julia | thomas
-DO = move | clean | open | close | paint | sell | find | carry | repair | wash | hide | lift
-BOUGHT = bought | sold | painted | broke | cleaned | moved | found | lost | repaired | carried | washed | hid
+COLOUR = red | blue | green | yellow | white | black | brown | grey
+SIZE = small | large | tall | short | wide | narrow | heavy | light
+STATE = old | new | clean | dirty | broken | empty | full | wet | dry | open
+MORE = older | newer | cleaner | smaller | larger | taller | wider | heavier
+STUFF = wood | stone | metal | paper | wool | leather | silver | clay
+NUMBER = two | three | four | five | six
+PERSON = my mother | my father | your sister | your brother | the cook | anna | peter | julia
+DO = move | clean | open | paint | sell | find | carry | repair
+BOUGHT = bought | sold | painted | broke | cleaned | moved | found | lost
 WHEN = today | tomorrow | tonight | soon | later | next week
 ";
 
@@ -158,7 +153,7 @@ mod tests {
     #[test]
     fn what_is_drawn_is_accepted_and_what_is_shuffled_is_not() {
         let grammar = Grammar::questions().unwrap();
-        assert!((300..400).contains(&grammar.words()), "{}", grammar.words());
+        assert!((200..300).contains(&grammar.words()), "{}", grammar.words());
         let mut rng = Seed(1).rng(0);
         let mut accepted = 0;
         for _ in 0..500 {

@@ -209,10 +209,14 @@ impl Latent {
         Array2::from_shape_simple_fn((n, LATENT), || rng.normal() as f32)
     }
 
-    /// Share of sentences that come back as they were.
-    pub(super) fn reconstruction(&self, sentences: &[Vec<u32>], end: u32) -> Result<f64> {
+    /// Shares of sentences that come back as they were, and of words that come back in their places.
+    pub(super) fn reconstruction(&self, sentences: &[Vec<u32>], end: u32) -> Result<[f64; 2]> {
         let back = self.decode(&self.encode(sentences, end)?, end)?;
-        Ok(back.iter().zip(sentences).filter(|(a, b)| a == b).count() as f64 / sentences.len() as f64)
+        let whole = back.iter().zip(sentences).filter(|(a, b)| a == b).count();
+        let right = |(a, b): (&Vec<u32>, &Vec<u32>)| a.iter().zip(b).filter(|(a, b)| a == b).count();
+        let right: usize = back.iter().zip(sentences).map(right).sum();
+        let all: usize = sentences.iter().map(Vec::len).sum();
+        Ok([whole as f64 / sentences.len() as f64, right as f64 / all as f64])
     }
 }
 

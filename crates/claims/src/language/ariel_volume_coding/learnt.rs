@@ -3,17 +3,13 @@
 use super::Questions;
 use ndarray::Array2;
 use quadrat_core::{Result, Seed, Silent};
-use quadrat_language::{FromFn, Pretrain, from_fn};
+use quadrat_language::{LanguageModel, Pretrain, from_fn};
 use quadrat_nn::Decoder;
 
 /// Trained on the questions one behind the other, so that a question comes after an end.
-pub(super) fn learnt(
-    questions: &Questions,
-    epochs: usize,
-    seed: Seed,
-) -> Result<FromFn<impl Fn(&[u32], &mut [f32]) + Send + Sync>> {
+pub(super) fn learnt(questions: &Questions, epochs: usize, seed: Seed) -> Result<impl LanguageModel> {
     let text = questions.train.concat();
-    let sizes = Pretrain { layers: 2, dim: 64, context: 64, epochs, ..Pretrain::default() };
+    let sizes = Pretrain { layers: 2, dim: 64, context: 32, batch: 8, epochs, ..Pretrain::default() };
     let (model, _) = sizes.fit(questions.words(), [&text, &[]], None, seed, &Silent)?;
     let end = questions.end;
     let scores = move |prefix: &[u32], scores: &mut [f32]| {
