@@ -45,6 +45,9 @@ const TARGET: &str = "target";
 const DRAFT: &str = "draft";
 const BEST: &str = "best possible";
 
+/// Prompts, and what was drawn after them.
+type Texts = Vec<(Vec<u32>, Vec<u32>)>;
+
 fn k_seq(drafts: usize) -> String {
     if drafts == 1 { ONE.to_owned() } else { format!("k-seq, {drafts} drafts") }
 }
@@ -142,7 +145,6 @@ impl Plan {
     }
 
     /// Tokens a call over all prompts, and the texts.
-    #[expect(clippy::type_complexity, reason = "prompts with what was drawn after them")]
     fn texts(
         &self,
         words: &Words,
@@ -151,7 +153,7 @@ impl Plan {
         (rule, drafts): (Rule, usize),
         prompts: &[Vec<u32>],
         seed: Seed,
-    ) -> Result<(f64, Vec<(Vec<u32>, Vec<u32>)>)> {
+    ) -> Result<(f64, Texts)> {
         let selector = rule.selector();
         let speculator = Speculator { target: &words.target, draft, decoder, selector, drafts, length: LENGTH };
         let (mut calls, mut texts) = (0, Vec::new());

@@ -212,6 +212,9 @@ impl Chain {
         }
         law.begin(scores, self.top_k);
         law.weigh(scores, most, self.temperature);
+        if law.weights.contains(&0.0) {
+            law.retain(|_, weight| weight > 0.0);
+        }
         if self.typical < 1.0 {
             law.keep_typical(scores, self.temperature, self.typical);
         }
@@ -234,6 +237,8 @@ impl Law {
     fn begin(&mut self, scores: &[f32], k: Option<usize>) {
         match k.filter(|&k| k < scores.len()) {
             Some(k) => filters::top_k(scores, k, &mut self.tokens, &mut self.room),
+            // Ascending tokens up to the last, as many as there are, are all of them: from the step before.
+            None if self.tokens.len() == scores.len() && self.tokens.last() == Some(&(scores.len() as u32 - 1)) => {}
             None => {
                 self.tokens.clear();
                 self.tokens.extend(0..scores.len() as u32);
@@ -245,7 +250,6 @@ impl Law {
     fn weigh(&mut self, scores: &[f32], most: f32, temperature: f64) {
         let (most, inverse) = (f64::from(most), temperature.recip());
         let (tokens, weights) = (&self.tokens, &mut self.weights);
-        weights.clear();
         weights.resize(tokens.len(), 0.0);
         let all = tokens.len() == scores.len();
         vectorised(
@@ -290,11 +294,29 @@ impl Law {
     fn leave_out(&mut self, scores: &[f32], forbidden: &[u32]) {
         let better = |a: &u32, b: &u32| scores[*a as usize].total_cmp(&scores[*b as usize]).then(b.cmp(a));
         let best = self.tokens.iter().copied().max_by(better);
-        self.retain(|token, weight| weight > 0.0 && forbidden.binary_search(&token).is_err());
+        self.retain(|token, _| forbidden.binary_search(&token).is_err());
         if let (true, Some(best)) = (self.tokens.is_empty(), best) {
             self.forced = true;
             self.certain(best);
         }
+    }
+
+    /// Keeps the tokens whose weight is at least `least`, where most have less: blocks that have none are passed over.
+    pub(super) fn retain_from(&mut self, least: f64) {
+        let mut kept = 0;
+        for start in (0..self.tokens.len()).step_by(32) {
+            let block = start..(start + 32).min(self.tokens.len());
+            if self.weights[block.clone()].iter().fold(false, |any, &weight| any | (weight >= least)) {
+                for at in block {
+                    let (token, weight) = (self.tokens[at], self.weights[at]);
+                    self.tokens[kept] = token;
+                    self.weights[kept] = weight;
+                    kept += usize::from(weight >= least);
+                }
+            }
+        }
+        self.tokens.truncate(kept);
+        self.weights.truncate(kept);
     }
 
     /// Keeps the tokens of which `keep` says so.

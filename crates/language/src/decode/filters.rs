@@ -2,6 +2,7 @@
 
 use super::Law;
 use crate::chance::sum;
+use quadrat_numeric::vectorised;
 
 /// Room for the filters.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +54,24 @@ fn key(score: f32, token: u32) -> u64 {
     u64::from(ordered) << 32 | u64::from(!token)
 }
 
+/// The sum of the weights that are at least `least`.
+fn mass_from(weights: &[f64], least: f64) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || {
+            let (chunks, rest) = weights.as_chunks::<16>();
+            let counted = |weight: f64| if weight >= least { weight } else { 0.0 };
+            let mut sums = [0.0; 16];
+            for chunk in chunks {
+                for lane in 0..16 {
+                    sums[lane] += counted(chunk[lane]);
+                }
+            }
+            sums.iter().sum::<f64>() + rest.iter().map(|&weight| counted(weight)).sum::<f64>()
+        },
+    )
+}
+
 /// Keeps the `k` largest keys and returns the score of the least of them.
 fn keep_largest(keys: &mut Vec<u64>, k: usize) -> f32 {
     if k >= keys.len() {
@@ -67,13 +86,19 @@ fn keep_largest(keys: &mut Vec<u64>, k: usize) -> f32 {
 impl Law {
     /// Keeps the fewest of the most probable tokens that together reach `p`.
     pub(super) fn keep_nucleus(&mut self, scores: &[f32], temperature: f64, p: f64) {
+        let total = sum(&self.weights);
+        let mass = p * total;
+        // All that are less probable than this reach less than 1 - p together: none of them is needed. From there up, halving.
+        let mut least = (1.0 - p) * total / self.weights.len() as f64;
+        let mut enough = self.weights.iter().copied().fold(0.0, f64::max);
+        for _ in 0..5 {
+            let middle = (least * enough).sqrt();
+            if mass_from(&self.weights, middle) >= mass { least = middle } else { enough = middle }
+        }
+        self.retain_from(least);
         let best = self.tokens.iter().map(|&token| scores[token as usize]).fold(f32::NEG_INFINITY, f32::max);
         let (best, inverse) = (f64::from(best), temperature.recip());
-        let total = sum(&self.weights);
-        // All that are less probable than this reach less than 1 - p together: none of them is needed.
-        let least = (1.0 - p) * total / self.weights.len() as f64;
-        self.retain(|_, weight| weight >= least);
-        self.keep_first(p * total, |token| (best - f64::from(scores[token as usize])) * inverse);
+        self.keep_first(mass, |token| (best - f64::from(scores[token as usize])) * inverse);
     }
 
     /// Keeps the fewest tokens that together reach `p`, those first whose surprise is nearest to its mean, the entropy.
@@ -81,7 +106,6 @@ impl Law {
         let inverse = temperature.recip();
         let total = sum(&self.weights);
         // Surprises and scores differ by a constant, which the difference to the mean does not see.
-        self.retain(|_, weight| weight > 0.0);
         let score = |token: u32| f64::from(scores[token as usize]) * inverse;
         let products = self.tokens.iter().zip(&self.weights).map(|(&token, weight)| weight * score(token));
         let mean = products.sum::<f64>() / total;
@@ -91,7 +115,7 @@ impl Law {
     /// Keeps tokens with at least `share` of the largest weight.
     pub(super) fn keep_share(&mut self, share: f64) {
         let least = share * self.weights.iter().copied().fold(0.0, f64::max);
-        self.retain(|_, weight| weight >= least);
+        self.retain_from(least);
     }
 
     /// Keeps the fewest tokens whose weights reach `mass`, in ascending order of `rank`, which is at least 0; of equal ones the lower

@@ -41,15 +41,16 @@ pub fn sums(p: &[f64], q: &[f64], term: impl Fn(f64, f64) -> (f64, f64)) -> (f64
         || {
             let (p, p_rest) = p.as_chunks::<8>();
             let (q, q_rest) = q.as_chunks::<8>();
-            let mut sums = [(0.0, 0.0); 8];
+            let (mut a, mut b) = ([0.0; 8], [0.0; 8]);
             for (p, q) in p.iter().zip(q) {
                 for lane in 0..8 {
-                    let (a, b) = term(p[lane], q[lane]);
-                    sums[lane] = (sums[lane].0 + a, sums[lane].1 + b);
+                    let terms = term(p[lane], q[lane]);
+                    a[lane] += terms.0;
+                    b[lane] += terms.1;
                 }
             }
             let rest = p_rest.iter().zip(q_rest).map(|(&p, &q)| term(p, q));
-            sums.into_iter().chain(rest).fold((0.0, 0.0), |sum, (a, b)| (sum.0 + a, sum.1 + b))
+            a.into_iter().zip(b).chain(rest).fold((0.0, 0.0), |sum, (a, b)| (sum.0 + a, sum.1 + b))
         },
     )
 }

@@ -233,6 +233,8 @@ struct Run<'m> {
     text: Vec<u32>,
     tree: Tree,
     drafted: Vec<Option<Drafted>>,
+    /// Laws that are not needed any more, whose room is.
+    spare: Vec<Vec<f64>>,
     scores: Vec<f32>,
     draft_scores: Vec<f32>,
     law: Law,
@@ -250,6 +252,7 @@ impl<'m> Run<'m> {
             text: request.prompt.clone(),
             tree: Tree::new(),
             drafted: Vec::new(),
+            spare: Vec::new(),
             scores: Vec::new(),
             draft_scores: vec![0.0; parts.draft.vocabulary()],
             law: Law::default(),
@@ -271,7 +274,7 @@ impl<'m> Run<'m> {
     fn block(&mut self, most: usize, chance: &mut dyn Chance) -> Result<Block> {
         let vocabulary = self.parts.target.vocabulary();
         self.tree = Tree::new();
-        self.drafted.clear();
+        self.spare.extend(self.drafted.drain(..).flatten().map(|drafted| drafted.law));
         let Some(&last) = self.text.last() else { return self.first(chance) };
         let root = self.tree.child(None, last);
         self.drafted.push(None);
@@ -314,7 +317,7 @@ impl<'m> Run<'m> {
             return Ok(()); // A drafter may have nothing to say.
         }
         self.parts.decoder.law(&self.text, &self.draft_scores, &mut self.law)?;
-        let mut law = Vec::new();
+        let mut law = self.spare.pop().unwrap_or_default();
         self.law.fill(self.draft_scores.len(), &mut law);
         let tokens = draw(&self.law, &law, count, self.parts.selector.replaces(), chance);
         self.drafted[node] = Some(Drafted { law, tokens: tokens.clone() });
@@ -346,8 +349,8 @@ impl<'m> Run<'m> {
         while let Some(&node) = path.last() {
             let scores = &self.scores[node * vocabulary..(node + 1) * vocabulary];
             self.parts.decoder.law(&self.text, scores, &mut self.law)?;
-            let drafted = self.drafted[node].take();
-            let (token, log_probability) = match &drafted {
+            let drafted = self.drafted[node].as_ref();
+            let (token, log_probability) = match drafted {
                 None => self.law.draw(chance),
                 Some(Drafted { law, tokens }) => {
                     self.law.fill(vocabulary, &mut self.q);

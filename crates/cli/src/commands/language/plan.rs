@@ -57,7 +57,7 @@ pub fn run(args: &PlanDrafts, progress: &dyn Progress) -> Result<Reply> {
     let model = model::open(&args.model)?;
     let draft = Drafter::open(&args.draft, &model)?;
     let table_of = work::read(&args.prompts, &args.reading)?;
-    let prompts: Vec<String> = table_of.paragraphs(&[&args.column])?.into_iter().take(args.rows).collect();
+    let prompts: Vec<String> = table_of.paragraphs(&[args.column.as_str()])?.into_iter().take(args.rows).collect();
     if prompts.is_empty() || args.tokens == 0 {
         return Err(Error::input(
             "--prompts, --rows and --tokens",

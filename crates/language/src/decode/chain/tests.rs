@@ -30,12 +30,27 @@ fn filters_keep_what_they_say() {
         (Chain { min_p: 0.49, ..chain() }, p.clone(), vec![0, 1]),
         (Chain { typical: 0.5, ..chain() }, p.clone(), vec![0, 1, 2]),
         (Chain { temperature: 0.0, ..chain() }, vec![1.0, 3.0, 3.0], vec![1]),
-        (Chain { temperature: 1e-300, ..chain() }, vec![1.0, 3.0, 2.0], vec![0, 1, 2]),
+        (Chain { temperature: 1e-300, ..chain() }, vec![1.0, 3.0, 2.0], vec![1]),
+        (chain(), vec![0.0, f32::NEG_INFINITY, 1.0], vec![0, 2]),
         // Each filter sees the law that the one before it left: .5 and .25 are .67 and .33 after top-k.
         (Chain { top_k: Some(2), top_p: 0.6, ..chain() }, p.clone(), vec![0]),
         (Chain { top_p: 0.9, ..chain() }, vec![f32::NEG_INFINITY, 0.0, f32::NEG_INFINITY], vec![1]),
     ] {
         assert_eq!(law(chain.clone(), &[], &scores).tokens(), kept, "{chain:?} {scores:?}");
+    }
+}
+
+#[test]
+fn a_law_can_be_made_in_the_room_of_any_other() {
+    let (decoder, mut law) = (Decoder::default(), Law::default());
+    for (scores, kept) in [
+        (vec![f32::NEG_INFINITY, 0.0, 1.0], vec![1, 2]),
+        (vec![0.0, 1.0], vec![0, 1]),
+        (vec![2.0, 1.0], vec![0, 1]),
+        (vec![2.0, 1.0, 0.0], vec![0, 1, 2]),
+    ] {
+        decoder.law(&[], &scores, &mut law).unwrap();
+        assert_eq!(law.tokens(), kept);
     }
 }
 
