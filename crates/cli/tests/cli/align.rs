@@ -92,5 +92,5 @@ fn a_solver_learns_from_tasks() {
     assert_eq!(folder.read("solver/solutions.jsonl").lines().count(), 16);
     folder.write("tasks.jsonl", &tasks.replace("t + 1\", \"answer\": 5", "t + 1\", \"answer\": 6"));
     let message = folder.fails(&format!("{line} --out other"));
-    assert!(message.contains("task 1:") && message.contains("not 6"), "{message}");
+    assert!(message.contains("tasks.jsonl:1:") && message.contains("not 6"), "{message}");
 }

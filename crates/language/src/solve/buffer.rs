@@ -93,9 +93,9 @@ impl<E: Executor> SolutionBuffer<E> {
         let want = "a solution that runs and sets `answer` to the right one";
         let steps = executor.trace(&program).map_err(|stopped| Error::input("reference", stopped, want))?;
         let at = steps.iter().position(|step| step.answer.is_some());
-        let right = at.filter(|&at| steps[at].answer.as_ref().is_some_and(|answer| executor.agrees(answer, &gold)));
-        let Some(at) = right else {
-            let said = at.map_or("no answer".to_owned(), |at| format!("{:?}, not {gold:?}", steps[at].answer.as_ref()));
+        let answer = at.and_then(|at| steps[at].answer.as_ref());
+        let (Some(at), true) = (at, answer.is_some_and(|answer| executor.agrees(answer, &gold))) else {
+            let said = answer.map_or("no answer".to_owned(), |answer| format!("{answer:?}, not {gold:?}"));
             return Err(Error::input("reference", said, want));
         };
         let (full, partial, states) = (Vec::new(), vec![Program::new()], HashMap::new());

@@ -168,7 +168,7 @@ fn about(args: &AlignModel, settings: &OnlinePreferences, aligned: &Aligned, win
         "asymmetry": aligned.asymmetry,
         "held_back": wins.map(<[f64]>::len),
         "preferred_to_anchor": wins.map(stats::mean),
-        "interval": interval.map(|i| [i.low, i.high]),
+        "interval": interval.map(|i| [i.low.max(0.0), i.high.min(1.0)]),
         "seconds": took,
         "out": args.out,
     })

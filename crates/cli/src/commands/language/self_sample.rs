@@ -31,7 +31,7 @@ pub struct SelfSample {
     pub answer: String,
     #[command(flatten)]
     pub settings: Declared<SelfSampling>,
-    /// Share of the tasks, the last ones, that is held back to measure
+    /// Share of the tasks, drawn by chance, that is held back to measure
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     pub held_back: f64,
     /// Programs that are drawn for each task held back
@@ -70,10 +70,11 @@ pub fn run(args: &SelfSample, progress: &dyn Progress) -> Result<Reply> {
         let got = format!("{} and {}", args.held_back, args.draws);
         return Err(Error::input("--held-back and --draws", got, "a share from 0 to below 1, and at least 1"));
     }
-    let tasks = tasks(args)?;
+    let mut tasks = tasks(args)?;
+    let (seed, started) = (Seed(args.run.seed), Instant::now());
+    seed.stream("split").rng(0).shuffle(&mut tasks);
     let kept = tasks.len() - (tasks.len() as f64 * args.held_back).floor() as usize;
     let (train, held_back) = tasks.split_at(kept);
-    let (seed, started) = (Seed(args.run.seed), Instant::now());
     let learnt = settings.fit(train, StraightLine::default(), seed, progress)?;
     progress.begin("measuring", None);
     let passed = passed(args, &learnt, held_back, settings.temperature, seed.stream("held back"))?;
@@ -97,7 +98,11 @@ fn tasks(args: &SelfSample) -> Result<Vec<Task<f64>>> {
         let number = answer.trim().replace(',', "").parse::<f64>().ok().filter(|answer| answer.is_finite());
         let line = Some(row as u64 + 1);
         let wrong = || Error::data(&args.tasks, line, format!("`{answer}` in `{}` is no number", args.answer));
-        Ok(Task { problem, program, answer: number.ok_or_else(wrong)? })
+        let task = Task { problem, program, answer: number.ok_or_else(wrong)? };
+        // Said here, where the row is known.
+        let seeded = SolutionBuffer::seed(StraightLine::default(), &task.program, task.answer);
+        seeded.map_err(|error| Error::data(&args.tasks, line, error.to_string()))?;
+        Ok(task)
     };
     rows.enumerate().map(task).collect()
 }
