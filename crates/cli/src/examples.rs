@@ -5,7 +5,7 @@ use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
 /// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `ratings.csv` says who liked which row of `items.csv`, `minilm` is a
-/// sentence encoder, `run.trec`, `bm25.trec` and `qrels.txt` are rankings and judgements, `refs.npy` and `targets.npy` rows of features.
+/// sentence encoder, `said.txt` a text, `judge` a program that compares answers, `tasks.jsonl` has problems and programs, `run.trec`, `bm25.trec` and `qrels.txt` are rankings and judgements, `refs.npy` and `targets.npy` rows of features.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -114,6 +114,39 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("retrieve eval", &["quadrat retrieve eval --run run.trec --qrels qrels.txt --metrics ndcg@10,map --per-query"]),
     ("retrieve compare", &["quadrat retrieve compare --runs bm25.trec,run.trec --qrels qrels.txt --report runs.html"]),
+    (
+        "language train",
+        &[
+            "quadrat language train --text said.txt --model transformer --layers 1 --dim 32 --vocabulary 270 --context 16 --epochs 1 --out lm/",
+        ],
+    ),
+    (
+        "language generate",
+        &[
+            "quadrat language generate --model lm/ --prompt \"It was\" --tokens 20 --temperature 0.8 --top-p 0.9 --seed 1",
+            "quadrat language generate --model lm/ --rows 4 --tokens 20 --method spectr --draft ngram --drafts 4 --length 4 --out out.jsonl",
+        ],
+    ),
+    ("language plan", &["quadrat language plan --model lm/ --draft ngram --prompts out.jsonl"]),
+    ("language verify", &["quadrat language verify --model lm/ --method spectr --variation 0.2 --json"]),
+    ("language score", &["quadrat language score --model lm/ --in docs.jsonl --text title,body --out scored.jsonl"]),
+    ("language diversity", &["quadrat language diversity --in out.jsonl --text text --against said.txt"]),
+    ("language encode", &["quadrat language encode --model lm/ --dims 4 --in said.txt --out points.npz"]),
+    ("language decode", &["quadrat language decode --model lm/ --points points.npz --out back.txt"]),
+    (
+        "language hyperfit",
+        &["quadrat language hyperfit --model lm/ --text said.txt --sequences 2 --length 16 --max-epochs 2 --out hyper/"],
+    ),
+    (
+        "language align",
+        &[
+            "quadrat language align --policy lm/ --prompts out.jsonl --column text --judge ./judge --steps 2 --tokens 4 --out aligned/",
+        ],
+    ),
+    (
+        "language self-sample",
+        &["quadrat language self-sample --tasks tasks.jsonl --epochs 2 --width 16 --layers 1 --tokens 12 --draws 5 --out solver/"],
+    ),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),
     (
         "check",
