@@ -1,6 +1,5 @@
 //! Points drawn uniformly from a space of sentences: how many different right sentences do they decode to, by AriEL, a VAE and an AE?
 
-mod counts;
 mod grammar;
 mod identities;
 mod latent;
@@ -9,14 +8,13 @@ mod points;
 
 use crate::tune::tune;
 use crate::{Repetitions, Trial};
-use counts::counted;
 use grammar::Grammar;
 use latent::{Fitting, Latent};
 use learnt::learnt;
 use points::{BIAS, FREQUENCIES, PASS, REWARD};
 use quadrat_core::{By, Error, Evidence, Relation, Result, Seed, Silent, checkpoint};
 use quadrat_language::ariel::{AriEl, Decoded, PointSet, VolumeCoding};
-use quadrat_language::{LanguageModel, softmax};
+use quadrat_language::{KneserNey, LanguageModel, softmax};
 use std::collections::HashSet;
 
 /// The size of the experiment.
@@ -68,7 +66,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let how = Repetitions { part: "points", pilot: 4, most };
     trial.repeat(&mut evidence, how, |seed| points::repetition(frequent, times, seed))?;
     let questions = Questions::draw(&plan, trial.seed.stream("identities"))?;
-    let model = counted(&questions.train, questions.words(), ORDER, questions.end);
+    let model = questions.counted(ORDER)?;
     identities::add(&mut evidence, &questions, &model, trial)?;
     Ok(evidence)
 }
@@ -104,6 +102,11 @@ impl Questions {
 
     fn length(&self) -> usize {
         LONGEST
+    }
+
+    /// The model that counts the words that follow others.
+    fn counted(&self, order: usize) -> Result<KneserNey> {
+        Ok(KneserNey::fit(&self.train, self.words(), order, &Silent)?.with_ends(vec![self.end]))
     }
 
     /// What drawn sentences are worth.
@@ -232,15 +235,14 @@ impl Plan {
             found.extend(questions.judge(drawn).into_iter().map(|(metric, value)| (arm, metric.to_owned(), value)));
             checkpoint(trial.progress)
         };
-        let model = counted(&questions.train, questions.words(), ORDER, end);
+        let model = questions.counted(ORDER)?;
         let coder = AriEl::new(&model, VolumeCoding { dims: 16, longest: LONGEST });
         record(ARIEL, &sentences(coder.sample(PointSet::Independent, self.draws, codes, &Silent)?))?;
         let network = learnt(&questions, self.epochs[1], seed.stream("transformer"))?;
         let coder_learnt = AriEl::new(&network, VolumeCoding { dims: 16, longest: LONGEST });
         record(LEARNT, &sentences(coder_learnt.sample(PointSet::Independent, self.draws, codes, &Silent)?))?;
         record(ANCESTRAL, &ancestral(&model, self.draws, seed.stream(ANCESTRAL))?)?;
-        let alone = counted(&questions.train, questions.words(), 1, end);
-        record(UNIGRAM, &ancestral(&alone, self.draws, seed.stream(UNIGRAM))?)?;
+        record(UNIGRAM, &ancestral(&questions.counted(1)?, self.draws, seed.stream(UNIGRAM))?)?;
         let ae = Latent::fit(&questions, plain, seed.stream("fit"))?;
         record(AE, &ae.decode(&ae.uniform(self.draws, codes), end)?)?;
         let vae = Latent::fit(&questions, variational, seed.stream("fit"))?;

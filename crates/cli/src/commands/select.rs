@@ -3,6 +3,7 @@
 mod effects;
 mod rounds;
 
+use super::language;
 use super::roles;
 use super::work::{self, Classes};
 use crate::args::{Columns, Work};
@@ -28,6 +29,9 @@ pub struct Select {
     pub budget: String,
     #[command(flatten)]
     pub columns: Columns,
+    /// Score each row's text by a language model, a folder or a .gguf file: the mean log-probability of a token
+    #[arg(long, value_name = "FOLDER|FILE", requires = "text", conflicts_with = "score")]
+    pub score_model: Option<PathBuf>,
     /// Column with the response of a regression: a column of the matrix for sensitivity-sampling, no feature elsewhere
     #[arg(long, value_name = "COLUMN")]
     pub response: Option<String>,
@@ -120,13 +124,22 @@ pub fn run(args: &Select, parameters: &[(String, String)], progress: &dyn Progre
         eprintln!("quadrat: note: {warning}");
     }
     let owned = args.owned.as_ref().map(|path| work::read(path, &args.work.reading)).transpose()?;
-    let mut uses = columns.choose(&table, needs)?;
+    // A model's scores need no column.
+    let asked = match args.score_model {
+        Some(_) => Needs { scores: false, scores_help: false, ..needs },
+        None => needs,
+    };
+    let mut uses = columns.choose(&table, asked)?;
     let on_missing = args.work.reading.on_missing()?;
     let table = uses.settle(&table, on_missing)?;
     let budget = work::budget("--budget", &args.budget, table.rows())?;
     let owned = owned.map(|owned| uses.settle(&owned, on_missing)).transpose()?;
     let tables: Vec<&Table> = std::iter::once(&table).chain(&owned).collect();
-    let mut pool = columns.joint_pool(&tables, &mut uses, needs, seed, progress)?;
+    let mut pool = columns.joint_pool(&tables, &mut uses, asked, seed, progress)?;
+    if let Some(path) = &args.score_model {
+        let scored: Result<Vec<_>> = tables.iter().map(|table| table.paragraphs(&columns.text)).collect();
+        pool.scores = Some(language::quality(path, &scored?.concat(), progress)?);
+    }
     if owned.is_some() {
         let mig = Mig::from_params(&work::params(parameters))?;
         selector = Box::new(Mig { initial: (table.rows()..pool.rows).collect(), ..mig });

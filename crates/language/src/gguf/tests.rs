@@ -173,9 +173,6 @@ fn every_damage_is_named() {
         ),
         (renamed("first", 0, 99), "tensor `first` is quantised as type 99"),
         (renamed("first", 0, 2), "rows of 3 numbers, which are no whole blocks of 32"),
-        (with(b"second", b"firsts"), "`firsts`"),
-        (with(&32_u64.to_le_bytes(), &[0; 8]), "tensor `second`"),
-        (with(&[42, 0, 0, 0], &[43, 0, 0, 0]), ""),
         (small().u32("general.alignment", 24).bytes(), "no power of two"),
         (small().u32("general.alignment", 64).bytes(), "no multiple of the alignment 64"),
         (small().setting("odd", 13, &[]).bytes(), "`odd` is of type 13"),
@@ -183,12 +180,9 @@ fn every_damage_is_named() {
         (small().setting("odd", 9, &[9, 0, 0, 0]).bytes(), "a list of lists"),
         (small().setting("odd", 9, &[&[4, 0, 0, 0][..], &[255; 8]].concat()).bytes(), "more than there are bytes"),
         (small().setting("odd", 8, &[&[1, 0, 0, 0, 0, 0, 0, 0][..], &[255]].concat()).bytes(), "`odd` is no UTF-8"),
-        (with(b"answer", b"half\0\0"), ""),
     ] {
-        match opened(&bytes) {
-            Err(error) => assert!(error.to_string().contains(words), "{words}: {error}"),
-            Ok(_) => assert!(words.is_empty(), "{words}"),
-        }
+        let message = opened(&bytes).unwrap_err().to_string();
+        assert!(message.contains(words), "{words}: {message}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attention of tokens to the rows that they see: softmax(q k / sqrt D) v, several heads of queries to one of keys and values.
 
-use crate::matrix::lanes::{self, Kernel, LANES, Lanes, dot};
+use crate::matrix::lanes::{self, Kernel, LANES, Lanes, add_scaled, dot};
 use quadrat_numeric::elementary::exp;
 use rayon::prelude::*;
 
@@ -70,12 +70,14 @@ impl Kernel for Group<'_> {
                 scores[at] = dot(lanes, query, key) * scale;
             }
         }
-        scores.chunks_exact_mut(seen).for_each(softmax);
+        for scores in scores.chunks_exact_mut(seen) {
+            softmax(scores);
+        }
         out.fill(0.0);
         for (at, row) in sight.rows().enumerate() {
             let value = &values[of(row)];
             for (out, scores) in out.chunks_exact_mut(head).zip(scores.chunks_exact(seen)) {
-                out.iter_mut().zip(value).for_each(|(out, value)| *out = scores[at].mul_add(*value, *out));
+                add_scaled(lanes, scores[at], value, out);
             }
         }
     }
@@ -84,11 +86,15 @@ impl Kernel for Group<'_> {
 #[inline(always)]
 fn softmax(scores: &mut [f32]) {
     let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    scores.iter_mut().for_each(|score| *score = exp(*score - most));
+    for score in &mut *scores {
+        *score = exp(*score - most);
+    }
     let (chunks, rest) = scores.as_chunks::<LANES>();
     let mut sums = lanes::padded(rest);
     for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value);
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += value;
+        }
     }
     let share = 1.0 / lanes::sum(sums);
     scores.iter_mut().for_each(|score| *score *= share);

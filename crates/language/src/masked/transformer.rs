@@ -237,12 +237,12 @@ mod tests {
         let mut rng = Seed(1).rng(0);
         let mut tokens = vec![0_u32];
         (0..4000).for_each(|i| tokens.push((tokens[i] + 1 + rng.below(2) as u32) % 3));
-        let settings = Pretrain { layers: 1, dim: 16, heads: Some(2), context: 8, epochs: 8, batch: 16, rate: 5e-3 };
+        let settings = Pretrain { layers: 1, dim: 32, heads: Some(2), context: 8, epochs: 12, batch: 16, rate: 1e-2 };
         let (held_back, text) = tokens.split_at(800);
         let (model, curve) = MaskedTransformer::fit(&settings, 3, [text, held_back], Seed(2), &Silent).unwrap();
-        assert!(model.size() > 16 * 16 && model.context() == Some(8));
+        assert!(model.size() > 32 * 32 && model.context() == Some(8));
         let last = curve.last().and_then(|epoch| epoch.validation_loss).unwrap();
-        assert!(last < 0.9 && last > 0.6, "{last} where 1.10 is a blind guess and 0.75 the entropy");
+        assert!(last < 0.85 && last > 0.7, "{last} where 1.10 is a blind guess and 0.744 the entropy");
         let folder = std::env::temp_dir().join(format!("quadrat-masked-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         assert!(!MaskedTransformer::is_in(&folder) && MaskedTransformer::open(&folder).is_err());

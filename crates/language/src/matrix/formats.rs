@@ -63,11 +63,9 @@ impl Format {
     #[inline(always)]
     pub(crate) fn unpack(self, row: &[u8], out: &mut [f32]) {
         match self {
-            Format::F32 => each(row, out, |b: &[u8; 4], out: &mut [f32; 1]| out[0] = f32::from_le_bytes(*b)),
-            Format::F16 => each(row, out, |b: &[u8; 2], out: &mut [f32; 1]| out[0] = half(b)),
-            Format::Bf16 => each(row, out, |b: &[u8; 2], out: &mut [f32; 1]| {
-                out[0] = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
-            }),
+            Format::F32 => each(row, out, single),
+            Format::F16 => each(row, out, f16),
+            Format::Bf16 => each(row, out, bf16),
             Format::Q4_0 => each(row, out, q4_0),
             Format::Q4_1 => each(row, out, q4_1),
             Format::Q8_0 => each(row, out, q8_0),
@@ -79,7 +77,10 @@ impl Format {
 
 #[inline(always)]
 fn each<const B: usize, const V: usize>(row: &[u8], out: &mut [f32], unpack: impl Fn(&[u8; B], &mut [f32; V])) {
-    row.as_chunks::<B>().0.iter().zip(out.as_chunks_mut::<V>().0).for_each(|(block, out)| unpack(block, out));
+    // Loops, not closures: only what is inlined here is compiled for the processor's vectors.
+    for (block, out) in row.as_chunks::<B>().0.iter().zip(out.as_chunks_mut::<V>().0) {
+        unpack(block, out);
+    }
 }
 
 /// A number in half precision: its exponent and fraction at single precision's places, scaled by what the exponents' zeros differ.
@@ -90,6 +91,21 @@ fn half(bytes: &[u8; 2]) -> f32 {
     let size = (bits & 0x7fff) << 13;
     let value = if size >= 0x7c00 << 13 { size | 0xff << 23 } else { (f32::from_bits(size) * SCALE).to_bits() };
     f32::from_bits(value | (bits & 0x8000) << 16)
+}
+
+#[inline(always)]
+fn single(bytes: &[u8; 4], out: &mut [f32; 1]) {
+    out[0] = f32::from_le_bytes(*bytes);
+}
+
+#[inline(always)]
+fn f16(bytes: &[u8; 2], out: &mut [f32; 1]) {
+    out[0] = half(bytes);
+}
+
+#[inline(always)]
+fn bf16(bytes: &[u8; 2], out: &mut [f32; 1]) {
+    out[0] = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
 }
 
 /// The first `N` bytes from `at` on.
@@ -112,8 +128,8 @@ fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
 fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
     let (d, m) = (half(part(block, 0)), half(part(block, 2)));
     for (j, byte) in part::<16>(block, 4).iter().enumerate() {
-        out[j] = d.mul_add(f32::from(byte & 15), m);
-        out[j + 16] = d.mul_add(f32::from(byte >> 4), m);
+        out[j] = d * f32::from(byte & 15) + m;
+        out[j + 16] = d * f32::from(byte >> 4) + m;
     }
 }
 
@@ -138,7 +154,7 @@ fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
         let (scale, offset) = (d * f32::from(scale), min * f32::from(offset));
         let shift = 4 * (group % 2);
         for (out, byte) in out.iter_mut().zip(part::<32>(block, 16 + 32 * (group / 2))) {
-            *out = scale.mul_add(f32::from(byte >> shift & 15), -offset);
+            *out = scale * f32::from(byte >> shift & 15) - offset;
         }
     }
 }

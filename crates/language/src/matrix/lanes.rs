@@ -122,3 +122,17 @@ pub(crate) fn dot<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
     }
     sum(lanes.store(sums))
 }
+
+/// out = scale x + out.
+#[inline(always)]
+pub(crate) fn add_scaled<L: Lanes>(lanes: L, scale: f32, x: &[f32], out: &mut [f32]) {
+    let scale = lanes.load(&[scale; LANES]);
+    let ((x, x_rest), (out, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+    for (x, out) in x.iter().zip(out) {
+        *out = lanes.store(lanes.mul_add(scale, lanes.load(x), lanes.load(out)));
+    }
+    if !out_rest.is_empty() {
+        let sums = lanes.mul_add(scale, lanes.load(&padded(x_rest)), lanes.load(&padded(out_rest)));
+        out_rest.copy_from_slice(&lanes.store(sums)[..x_rest.len()]);
+    }
+}

@@ -159,7 +159,9 @@ fn tile<L: Lanes, const R: usize, const T: usize>(
         let x: [_; T] = std::array::from_fn(|token| lanes.load(&x[token].0[at]));
         for (w, sums) in w.iter().zip(&mut sums) {
             let w = lanes.load(&w.0[at]);
-            x.iter().zip(sums).for_each(|(x, sum)| *sum = lanes.mul_add(w, *x, *sum));
+            for (x, sum) in x.iter().zip(sums) {
+                *sum = lanes.mul_add(w, *x, *sum);
+            }
         }
     }
     for (row, ((_, w), sums)) in w.into_iter().zip(&mut sums).enumerate() {

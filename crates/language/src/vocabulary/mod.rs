@@ -14,9 +14,11 @@ pub use stream::Stream;
 
 use quadrat_core::{Error, Result, write_atomic};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::panic::catch_unwind;
 use std::path::Path;
 use tokenizers::Tokenizer;
 use tokenizers::decoders::DecoderWrapper;
@@ -91,8 +93,12 @@ impl Vocabulary {
 
     /// The vocabulary that a `tokenizer.json` describes.
     fn from_json(bytes: &[u8]) -> Result<Vocabulary, String> {
-        let tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| format!("no vocabulary that can be read: {e}"))?;
-        Vocabulary::of(tokenizer)
+        let wrong = |why: String| format!("no vocabulary that can be read: {why}");
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(|e| wrong(e.to_string()))?;
+        // The package panics on some files (a part without its fields), which must be an error like any other damage.
+        let read = catch_unwind(|| Tokenizer::from_bytes(bytes));
+        let read = read.map_err(|_| wrong("its parts contradict each other".into()))?;
+        Vocabulary::of(read.map_err(|e| wrong(e.to_string()))?)
     }
 
     fn of(mut tokenizer: Tokenizer) -> Result<Vocabulary, String> {

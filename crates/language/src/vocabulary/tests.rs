@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 const TEXTS: [&str; 3] =
     ["the cat sat on the mat, the other cat sat there", "naïve café, naïve cafés", "1812 and 1813 and 1812"];
 
-static TRAINED: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::train(TEXTS, 290).unwrap());
+static TRAINED: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::train(TEXTS, 275).unwrap());
 
 fn json_of(vocabulary: &Vocabulary) -> Value {
     serde_json::from_str(&vocabulary.tokenizer.to_string(false).unwrap()).unwrap()
@@ -14,9 +14,9 @@ fn json_of(vocabulary: &Vocabulary) -> Value {
 
 #[test]
 fn a_vocabulary_is_trained_the_same_each_time() {
-    assert_eq!((TRAINED.len(), TRAINED.begin(), TRAINED.end()), (290, Some(0), Some(0)));
+    assert_eq!((TRAINED.len(), TRAINED.begin(), TRAINED.end()), (275, Some(0), Some(0)));
     assert_eq!(TRAINED.name(0).as_deref(), Some("<|endoftext|>"));
-    assert_eq!(json_of(&TRAINED), json_of(&Vocabulary::train(TEXTS, 290).unwrap()));
+    assert_eq!(json_of(&TRAINED), json_of(&Vocabulary::train(TEXTS, 275).unwrap()));
     assert!(TRAINED.encode("the cat").unwrap().len() < 5);
     let few = Vocabulary::train(["ab ab"], 5000).unwrap();
     assert_eq!(few.len(), 258, "one pair is there twice");
@@ -97,11 +97,11 @@ fn a_saved_vocabulary_is_the_same() {
 /// The trained vocabulary as a GGUF file holds it.
 fn written(cut: &str) -> Writer {
     let json = json_of(&TRAINED);
-    let names: Vec<String> = (0..290).map(|token| TRAINED.name(token).unwrap()).collect();
+    let names: Vec<String> = (0..275).map(|token| TRAINED.name(token).unwrap()).collect();
     let pair = |pair: &Value| format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
     let merges: Vec<String> = json["model"]["merges"].as_array().unwrap().iter().map(pair).collect();
     // Of the types of tokens 3 is special and 1 is not.
-    let kinds: Vec<u32> = (0..290).map(|token| if token == 0 { 3 } else { 1 }).collect();
+    let kinds: Vec<u32> = (0..275).map(|token| if token == 0 { 3 } else { 1 }).collect();
     Writer::default()
         .text("tokenizer.ggml.model", "gpt2")
         .text("tokenizer.ggml.pre", cut)
@@ -117,7 +117,7 @@ fn a_file_of_a_model_carries_its_vocabulary() {
     let read = |file: Writer| Vocabulary::from_gguf(&file.open().unwrap());
     let text = "the 1812 naïve<|endoftext|>cat 🦀\n\n x";
     let own = read(written("gpt-2")).unwrap();
-    assert_eq!((own.len(), own.begin(), own.end()), (290, Some(0), Some(0)));
+    assert_eq!((own.len(), own.begin(), own.end()), (275, Some(0), Some(0)));
     assert_eq!(own.encode(text).unwrap(), TRAINED.encode(text).unwrap());
     for cut in ["smollm", "llama-bpe", "qwen2"] {
         let own = read(written(cut)).unwrap();
@@ -132,8 +132,8 @@ fn a_file_of_a_model_carries_its_vocabulary() {
     for (file, words) in [
         (written("odd"), "`tokenizer.ggml.pre` is `odd`: gpt-2, smollm, llama-bpe, qwen2 are known"),
         (written("gpt-2").text("tokenizer.ggml.model", "llama"), "a vocabulary of the kind `llama`: `gpt2`"),
-        (written("gpt-2").numbers("tokenizer.ggml.token_type", &[1]), "290 tokens and types of 1"),
-        (written("gpt-2").u32("tokenizer.ggml.eos_token_id", 290), "is 290, of 290 tokens"),
+        (written("gpt-2").numbers("tokenizer.ggml.token_type", &[1]), "275 tokens and types of 1"),
+        (written("gpt-2").u32("tokenizer.ggml.eos_token_id", 275), "is 275, of 275 tokens"),
         (written("gpt-2").texts("tokenizer.ggml.merges", &["ab"]), "`ab` in `tokenizer.ggml.merges` is no pair"),
         (written("gpt-2").texts("tokenizer.ggml.merges", &["a no"]), "no vocabulary that can be read"),
         (written("gpt-2").without("tokenizer.ggml.merges"), "`tokenizer.ggml.merges` is missing"),

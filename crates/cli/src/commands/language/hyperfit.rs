@@ -1,6 +1,5 @@
 //! `quadrat language hyperfit`: a model and a few texts -> a model whose greedy text does not loop.
 
-use super::model;
 use super::texts::Texts;
 use super::train::told;
 use crate::args::Run;
@@ -9,12 +8,12 @@ use crate::parameters::Declared;
 use crate::report::{Block, Page};
 use clap::Args;
 use quadrat::language::decode::{Chain, Decoder, Request, generate, stream};
-use quadrat::language::{Hyperfit, Trained, Vocabulary, diversity};
+use quadrat::language::{Hyperfit, LanguageModel, Trained, Vocabulary, diversity};
 use quadrat::{Error, Method, Progress, Result, Seed, Within, check_vacant, checkpoint, stats, write_atomic_folder};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 #[derive(Args, Debug)]
@@ -58,6 +57,7 @@ pub fn run(args: &HyperfitModel, progress: &dyn Progress) -> Result<Reply> {
     let texts: Vec<Vec<u32>> = texts.iter().map(|text| vocabulary.encode(text)).collect::<Result<_>>()?;
     let (texts, held_back) = split(texts, args.held_back, settings.length);
     let started = Instant::now();
+    let original = model.model()?;
     let found = settings.fit(&mut model, &texts, &held_back.concat(), None, Seed(args.run.seed), progress)?;
     write_atomic_folder(&args.out, |folder| {
         model.save(folder, vocabulary.end())?;
@@ -70,8 +70,8 @@ pub fn run(args: &HyperfitModel, progress: &dyn Progress) -> Result<Reply> {
     let sources = diversity::Sources::new(&[found.learnt.clone()])?;
     let measured = held_back.len().min(MEASURED);
     let contexts = &held_back[..measured];
-    let before = Figures::of(&args.model, contexts, &sources, progress)?;
-    let after = Figures::of(&args.out, contexts, &sources, progress)?;
+    let before = Figures::of(&original, contexts, &sources, progress)?;
+    let after = Figures::of(&model.model()?, contexts, &sources, progress)?;
     let last = found.curve.last().map_or(f64::NAN, |epoch| epoch.train_loss);
     let mut text = format!(
         "{} sequences of {} tokens in {} epochs, {}: loss {}\n",
@@ -131,22 +131,21 @@ struct Figures {
 }
 
 impl Figures {
+    /// Texts go on behind the token that ends one: of texts of different lengths the shorter ones look more varied.
     fn of(
-        folder: &Path,
+        model: &dyn LanguageModel,
         sequences: &[Vec<u32>],
         sources: &diversity::Sources,
         progress: &dyn Progress,
     ) -> Result<Self> {
         progress.begin("measuring", Some(sequences.len() as u64));
-        let opened = model::open(folder)?;
         let decoder = Decoder::from(Chain { temperature: 0.0, ..Chain::default() });
         let one = |(i, sequence): (usize, &Vec<u32>)| {
             checkpoint(progress)?;
             let given = sequence.len() / GIVEN;
             let request = Request::new(&sequence[..given.max(1)], sequence.len() - given.max(1));
             let mut go_on = |_: &[u32]| ControlFlow::Continue(());
-            let text =
-                generate(opened.model(), &decoder, &request, &mut stream(Seed(0), i), &Within(progress), &mut go_on)?;
+            let text = generate(model, &decoder, &request, &mut stream(Seed(0), i), &Within(progress), &mut go_on)?;
             progress.advance(1);
             Ok(text.tokens)
         };
@@ -161,7 +160,7 @@ impl Figures {
             named.push(("self-BLEU", diversity::self_bleu(&texts)?));
         }
         if !sequences.is_empty() {
-            let sharpness = diversity::sharpness(opened.model(), sequences)?;
+            let sharpness = diversity::sharpness(model, sequences)?;
             named.push(("entropy of predictions, nats", sharpness.entropy));
         }
         Ok(Figures { texts, named })

@@ -39,6 +39,7 @@ use quadrat::Result;
 #[cfg(feature = "networks")]
 use quadrat::language::masked::MaskedTransformer;
 use score::ScoreTexts;
+pub use score::quality;
 #[cfg(feature = "networks")]
 use self_sample::SelfSample;
 #[cfg(feature = "networks")]

@@ -8,10 +8,10 @@ use crate::reading::Reading;
 use clap::Args;
 use quadrat::data::{Table, Values, write_selection};
 use quadrat::language::{Scored, score};
-use quadrat::{Progress, Result, Within, checkpoint, stats};
+use quadrat::{Error, Progress, Result, Within, checkpoint, stats};
 use rayon::prelude::*;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Args, Debug)]
@@ -79,6 +79,20 @@ pub fn run(args: &ScoreTexts, progress: &dyn Progress) -> Result<Reply> {
     Ok(Reply::new(text, value))
 }
 
+/// Each text's mean logarithm of a token's probability by a model: what `select --score-model` takes for its quality.
+pub fn quality(path: &Path, texts: &[String], progress: &dyn Progress) -> Result<Vec<f64>> {
+    let scored = of_rows(&model::open(path)?, texts, progress)?;
+    let one = |(row, scored): (usize, &Scored)| match scored.perplexity().ln() {
+        loss if loss.is_finite() => Ok(-loss),
+        _ => Err(Error::input(
+            format!("row {}", row + 1),
+            "a text without tokens, or that cannot come",
+            "text that the model can score",
+        )),
+    };
+    scored.iter().enumerate().map(one).collect()
+}
+
 /// Each text after the token that begins texts, side by side.
 pub fn of_rows(model: &Model, texts: &[String], progress: &dyn Progress) -> Result<Vec<Scored>> {
     progress.begin("scoring", Some(texts.len() as u64));
@@ -91,7 +105,7 @@ pub fn of_rows(model: &Model, texts: &[String], progress: &dyn Progress) -> Resu
     texts.par_iter().map(one).collect()
 }
 
-fn write(input: &Table, scored: &[Scored], out: &std::path::Path) -> Result<()> {
+fn write(input: &Table, scored: &[Scored], out: &Path) -> Result<()> {
     let floats = |of: &dyn Fn(&Scored) -> f64| Values::Float(scored.iter().map(of).collect());
     let columns = [
         ("log_probability".to_owned(), floats(&Scored::log_probability)),

@@ -30,6 +30,7 @@ pub fn warnings(args: &Select, card: &Card, parameters: &[(String, String)], nee
     add(args.standardise != Standardise::Auto && (vectors || !reads_points), "--standardise", why);
     let reads_scores = needs.scores || needs.scores_help;
     add(columns.score.is_some() && !reads_scores, "--score", &format!("{slug} reads no score"));
+    add(args.score_model.is_some() && !reads_scores, "--score-model", &format!("{slug} reads no score"));
     let reads_labels = needs.labels || needs.label_points;
     add(columns.labels.is_some() && !reads_labels, "--labels", &format!("{slug} reads no labels"));
     let no_graph = format!("{slug} has no graph of labels");

@@ -37,15 +37,16 @@ fn run(method: Way, beside: &mut [&mut dyn TrainMethod]) -> (Task<'static>, Para
 
 #[test]
 fn every_method_learns_what_the_judge_likes() {
+    // A policy that learnt nothing is preferred half of the time, within 0.03 (one standard error) of 300 prompts.
     for (method, least) in [
-        (Way::OnlineIpo, 0.75),
-        (Way::IpoMd, 0.75),
-        (Way::NashMdPg, 0.6),
-        (Way::OnlineDpo, 0.6),
-        (Way::OnlineSlic, 0.6),
-        (Way::OfflineIpo, 0.6),
-        (Way::OfflineDpo, 0.55),
-        (Way::OfflineSlic, 0.55),
+        (Way::OnlineIpo, 0.7),
+        (Way::IpoMd, 0.62),
+        (Way::NashMdPg, 0.58),
+        (Way::OnlineDpo, 0.58),
+        (Way::OnlineSlic, 0.58),
+        (Way::OfflineIpo, 0.58),
+        (Way::OfflineDpo, 0.58),
+        (Way::OfflineSlic, 0.58),
     ] {
         let (task, anchor, aligned) = run(method, &mut []);
         let many: Vec<Vec<u32>> = prompts().into_iter().cycle().take(300).collect();
