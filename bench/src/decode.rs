@@ -1,4 +1,4 @@
-//! From scores to a token, and the choice among drafts (peer: `bench/decode.py`).
+//! From scores to a token, and the choice among drafts.
 
 use crate::{Figures, Settings, Workload, measure};
 use quadrat_core::{Error, Result, Seed};

@@ -1,6 +1,6 @@
 //! Recursive rejection: each draft is tried against what the ones before it left of the target.
 
-use super::laws::{beside, check, common, fill};
+use super::laws::{beside, check, common, sums};
 use super::{DraftSelector, Selection};
 use crate::Chance;
 use quadrat_core::{Error, Result};
@@ -26,9 +26,10 @@ impl DraftSelector for Recursive {
         check(p, q, drafts)?;
         room.clear();
         room.extend_from_slice(q);
-        let mut left = p.to_vec();
+        // What drafts are still drawn from, where that changes.
+        let mut own = (!self.replacement).then(|| p.to_vec());
         for (i, &draft) in drafts.iter().enumerate() {
-            let x = draft as usize;
+            let (x, left) = (draft as usize, own.as_deref().unwrap_or(p));
             if left[x] == 0.0 {
                 let want = "a token that was not drafted before: this rule draws without replacement";
                 return Err(Error::input("draft", format!("token {draft}"), want));
@@ -36,10 +37,10 @@ impl DraftSelector for Recursive {
             if chance.happens((room[x] / left[x]).min(1.0)) {
                 return Ok(Selection { token: draft, accepted: Some(i) });
             }
-            subtract(&left, room);
-            if !self.replacement && i + 1 < drafts.len() {
-                left[x] = 0.0;
-                make_whole(&mut left);
+            subtract(left, room);
+            if let Some(own) = &mut own {
+                own[x] = 0.0;
+                make_whole(own);
             }
         }
         Ok(beside(room, q, chance))
@@ -89,12 +90,11 @@ fn without_replacement(p: &[f64], r: &[f64], k: usize) -> f64 {
         .sum()
 }
 
-/// r becomes (r - p)+, made whole; as it was where nothing is left, which is where the draft is accepted for certain.
-pub(super) fn subtract(p: &[f64], r: &mut Vec<f64>) {
-    let mut rest = Vec::new();
-    fill(p, r, &mut rest, |p, r| (r - p).max(0.0));
-    if make_whole(&mut rest) {
-        std::mem::swap(r, &mut rest);
+/// r becomes (r - p)+, made whole; it stays where nothing is left, which is where the draft is accepted for certain.
+pub(super) fn subtract(p: &[f64], r: &mut [f64]) {
+    let left = sums(p, r, |p, r| ((r - p).max(0.0), 0.0)).0;
+    if left > 0.0 {
+        r.iter_mut().zip(p).for_each(|(r, p)| *r = (*r - p).max(0.0) / left);
     }
 }
 
