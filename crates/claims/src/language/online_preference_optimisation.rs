@@ -50,8 +50,8 @@ fn gap_at(tau: f64) -> String {
 pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
         Plan { answers: 4, steps: 60, tuning: 1, most: 2 },
-        Plan { answers: 10, steps: 1000, tuning: 6, most: 60 },
-        Plan { answers: 10, steps: 3000, tuning: 12, most: 200 },
+        Plan { answers: 10, steps: 3000, tuning: 8, most: 40 },
+        Plan { answers: 10, steps: 5000, tuning: 12, most: 120 },
     );
     let mut evidence = plan.evidence();
     let arms = plan.tuned(&mut evidence, trial)?;
@@ -84,7 +84,7 @@ impl Plan {
             ),
         );
         let says = "online IPO ends nearer the equilibrium than online DPO with the best tau for it";
-        evidence.expect(says, &gap_at(TAU), OURS, Some(DPO), Relation::Below(1.0)).by(By::Ratio).matters(1.15);
+        evidence.expect(says, &gap_at(TAU), OURS, Some(DPO), Relation::Below(1.0)).by(By::Ratio).matters(1.5);
         let says = "it learns: less than a quarter of the anchor's gap";
         evidence.gate(says, &gap_at(TAU), OURS, Some(ANCHOR), Relation::Below(0.25)).by(By::Ratio).matters(1.25);
         for (says, rival, factor) in [
@@ -104,7 +104,9 @@ impl Plan {
              at hand. That IPO-MD at a constant mixture stands still at another point than the equilibrium was derived here."
                 .into(),
             "Seen on seeds of 1000 and above: at the game's own tau online DPO hardly leaves the anchor's gap, at four times that it comes \
-             near online IPO, as it must where preferences are near a half: there their logits are four times their distance from it."
+             near online IPO, as it must where preferences are near a half: there their logits are four times their distance from it. \
+             After 1000 steps the two were even (a ratio of 1.13, 0.90 to 1.41, in 60 games), as sampling still hid where they end; so \
+             steps are 3000 and more."
                 .into(),
         ];
         evidence
