@@ -135,7 +135,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("language decode", &["quadrat language decode --model lm/ --points points.npz --out back.txt"]),
     (
         "language hyperfit",
-        &["quadrat language hyperfit --model lm/ --text said.txt --sequences 2 --length 16 --max-epochs 2 --out hyper/"],
+        &[
+            "quadrat language hyperfit --model lm/ --text said.txt --sequences 2 --length 16 --max-epochs 2 --out hyper/",
+        ],
     ),
     (
         "language align",
@@ -145,7 +147,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "language self-sample",
-        &["quadrat language self-sample --tasks tasks.jsonl --epochs 2 --width 16 --layers 1 --tokens 12 --draws 5 --out solver/"],
+        &[
+            "quadrat language self-sample --tasks tasks.jsonl --epochs 2 --width 16 --layers 1 --tokens 12 --draws 5 --out solver/",
+        ],
     ),
     ("eval", &["quadrat eval --model model --in builtin:iris --report eval.html"]),
     (

@@ -11,7 +11,7 @@ use crate::output::{Reply, bytes, check_place, count, operations, seconds, wrap,
 use crate::report::{Block, Page, coverage, map, svg};
 use clap::{ArgAction, Args, ValueEnum};
 use quadrat::data::{Categories, Missing, Table, check_added};
-use quadrat::select::{Cost, Mig, Pool, Selection};
+use quadrat::select::{Cost, Mig, Needs, Pool, Selection};
 use quadrat::{
     Card, ColumnUse, Error, PoolColumns, Progress, Result, Seed, Settings, WEIGHT, checkpoint, save_selection,
 };
