@@ -91,7 +91,10 @@ pub fn plan(
                 row.best += best / positions as f64;
                 chain.step(|k| sight.alive(row.rule, k));
             }
-            models.iter_mut().try_for_each(|side| side.state.push(&[token]))?;
+            // Nothing comes after the last one, for which there may be no room.
+            if at + 1 < text.len() {
+                models.iter_mut().try_for_each(|side| side.state.push(&[token]))?;
+            }
             progress.advance(1);
         }
     }

@@ -120,13 +120,13 @@ pub fn run(args: &TrainModel, progress: &dyn Progress) -> Result<Reply> {
         std::fs::remove_file(path).map_err(|e| Error::io(path, e))?;
     }
     let mut text = format!(
-        "a {}transformer of {} parameters from {} tokens of {} ({} of {} texts held back) in {}\n",
+        "a {}transformer of {} parameters from {} tokens of {}, {} texts; {} tokens held back; in {}\n",
         if args.model == Kind::Masked { "masked " } else { "" },
         count(parameters),
         count(train.len()),
         args.texts.file,
-        count(held_back.len()),
         count(texts.len()),
+        count(held_back.len()),
         seconds(started.elapsed().as_secs_f64())
     );
     text.push_str(&told(&curve));

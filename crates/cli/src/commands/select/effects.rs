@@ -19,7 +19,7 @@ pub fn warnings(args: &Select, card: &Card, parameters: &[(String, String)], nee
     let reads_none = format!("{slug} reads no features");
     for (named, option) in [
         (!args.work.features.is_empty(), "--features"),
-        (!columns.text.is_empty(), "--text"),
+        (!columns.text.is_empty() && args.score_model.is_none(), "--text"),
         (columns.embedding.is_some(), "--embedding"),
     ] {
         // The report draws a map of them.
