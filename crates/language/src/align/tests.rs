@@ -20,7 +20,7 @@ fn random_game(k: usize, tau: f64, rng: &mut Rng) -> RegularisedGame {
     RegularisedGame::new(p, law(k, rng), tau).unwrap()
 }
 
-/// A cycle with an uneven anchor: the sheet of reference values below belongs to it.
+/// A cycle with an uneven anchor: the table of reference values below belongs to it.
 fn golden(tau: f64) -> RegularisedGame {
     let cycle = array![[0.5, 0.9, 0.2], [0.1, 0.5, 0.7], [0.8, 0.3, 0.5]];
     RegularisedGame::new(cycle, vec![0.6, 0.3, 0.1], tau).unwrap()

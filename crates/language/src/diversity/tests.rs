@@ -2,7 +2,7 @@ use super::*;
 use crate::from_fn;
 use proptest::prelude::*;
 
-/// By hand, for the tokens that the sheets of such measures use.
+/// By hand, for a small example.
 #[test]
 fn ratios_by_hand() {
     let text = vec![1, 2, 3, 1, 2, 3, 4];
