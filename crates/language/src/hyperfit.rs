@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn random_texts_are_learnt_by_heart() {
         let mut model = model();
-        let method = Hyperfit { sequences: 4, length: 8, batch: 2, rate: 0.01, ..Hyperfit::default() };
+        let method =
+            Hyperfit { sequences: 4, length: 8, batch: 2, rate: 0.01, target_loss: 0.3, ..Hyperfit::default() };
         let other: Vec<u32> = (0..16).collect();
         let found = method.fit(&mut model, &texts(), &other, None, Seed(1), &Silent).unwrap();
         assert!(found.reached && found.curve.len() < 100, "{:?}", found.curve.last());
