@@ -26,7 +26,8 @@ const LEAST: u64 = 1 << 48;
 /// let mut encoder = RangeEncoder::new();
 /// message.iter().for_each(|symbol| encoder.push(table.interval(*symbol)));
 /// let bits = encoder.finish();
-/// assert_eq!(bits.len(), 6);
+/// // Six bits of surprise, and one to end.
+/// assert_eq!(bits.len(), 7);
 /// let mut decoder = RangeDecoder::new(bits.chunks());
 /// assert!(message.iter().all(|symbol| decoder.pull(&table) == *symbol));
 /// # Ok::<(), quadrat_core::Error>(())
