@@ -206,10 +206,13 @@ impl<F: Fn(&[u32], &mut [f32]) + Send + Sync> LanguageModel for FromFn<F> {
     }
 }
 
+/// What writes the scores after a prefix.
+type Scores<'a> = dyn Fn(&[u32], &mut [f32]) + Send + Sync + 'a;
+
 /// The state of a model that is a function of the prefix: the tokens, and nothing computed.
 pub struct PrefixState<'a> {
     vocabulary: usize,
-    scores: Arc<dyn Fn(&[u32], &mut [f32]) + Send + Sync + 'a>,
+    scores: Arc<Scores<'a>>,
     tokens: Vec<u32>,
     tree: Tree,
 }
