@@ -8,7 +8,7 @@
 //! " the", 13.2450 for " London", 13.0095 for " Le" and 12.9515 for " New".
 
 use quadrat_core::{Error, Result};
-use quadrat_language::{State, open};
+use quadrat_language::open;
 use std::time::Instant;
 
 fn best(scores: &[f32]) -> u32 {

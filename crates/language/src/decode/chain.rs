@@ -157,7 +157,7 @@ fn check(scores: &[f32]) -> Result<()> {
     if sound {
         return Ok(());
     }
-    let bad = scores.iter().position(|&score| !(score < f32::INFINITY)).unwrap_or(0);
+    let bad = scores.iter().position(|&score| score.is_nan() || score == f32::INFINITY).unwrap_or(0);
     let why = format!("token {bad} has the score {}; scores are numbers or -inf", scores[bad]);
     Err(Error::numeric("the model", why))
 }

@@ -267,7 +267,7 @@ fn what_a_text_cannot_be_is_said() {
     text.tree(&tree, &mut out).unwrap();
     assert!(text.tree(&tree, &mut out[..5]).is_err());
     tree.child(Some(first), 2);
-    assert!(text.tree(&tree, &mut vec![0.0; 22]).unwrap_err().to_string().contains("16"));
+    assert!(text.tree(&tree, &mut [0.0; 22]).unwrap_err().to_string().contains("16"));
     text.tree(&Tree::new(), &mut []).unwrap();
     text.push(&[]).unwrap();
     assert_eq!(text.len(), 15);

@@ -121,7 +121,8 @@ fn equal_completions_are_unbiased_zeros() {
 fn what_cannot_be_computed_is_refused() {
     let ipo = |tau| Preferred { loss: PreferenceLoss::Ipo, tau };
     let pair = |first, second, preference| vec![Judged { first, second, preference }];
-    let cases: Vec<(f64, Vec<f64>, Vec<f64>, Vec<Judged>, &str)> = vec![
+    type Case = (f64, Vec<f64>, Vec<f64>, Vec<Judged>, &'static str);
+    let cases: Vec<Case> = vec![
         (0.0, vec![-1.0; 2], vec![-1.0; 2], pair(0, 1, 1.0), "tau: got 0"),
         (f64::NAN, vec![-1.0; 2], vec![-1.0; 2], pair(0, 1, 1.0), "tau: got NaN"),
         (1.0, vec![], vec![], pair(0, 1, 1.0), "sequences: got none"),

@@ -20,6 +20,7 @@ pub trait Executor: Sync {
     ///
     /// # Errors
     /// A program that does not run.
+    #[allow(clippy::type_complexity)] // The steps of one program, and why there are none.
     fn trace(&self, program: &[String]) -> Result<Vec<Step<Self::State, Self::Answer>>, Stopped>;
 
     /// Whether an answer is the right one.

@@ -115,7 +115,7 @@ impl Flow {
             // All k fall into the set and none of its tokens is missed: inclusion and exclusion over its subsets.
             let subsets = std::iter::successors(Some(tokens), |&part| (part > 0).then(|| (part - 1) & tokens));
             let signed = |part: usize| {
-                if (tokens ^ part).count_ones() % 2 == 0 { mass_within(part) } else { -mass_within(part) }
+                if (tokens ^ part).count_ones().is_multiple_of(2) { mass_within(part) } else { -mass_within(part) }
             };
             let mass: f64 = subsets.map(signed).sum::<f64>().max(0.0);
             Set { tokens, mass, flow: vec![0.0; p.len()] }

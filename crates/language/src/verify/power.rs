@@ -121,7 +121,7 @@ pub fn test(
     progress.begin("draws", Some(draws as u64));
     let stream = seed.stream("verify");
     let one = |i: usize| {
-        if i % 64 == 0 {
+        if i.is_multiple_of(64) {
             checkpoint(progress)?;
         }
         let text = sampler(stream.rng(i as u64).next_u64())?;
