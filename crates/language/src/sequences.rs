@@ -21,6 +21,36 @@ impl Sequence {
     }
 }
 
+/// Rows that stand for prompts: what they are given to the network is drawn when their batch is prepared.
+pub(crate) struct Prompts {
+    pub prompts: usize,
+    /// How often prompts are visited in an epoch, one after the other.
+    pub rows: usize,
+    pub context: usize,
+}
+
+impl quadrat_nn::Source for Prompts {
+    fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn outputs(&self) -> usize {
+        self.context
+    }
+
+    fn batch(&self, at: At, rows: &[u32]) -> Result<Batch> {
+        let tokens = Entries::Whole(Array2::zeros((rows.len(), self.context)));
+        let next = Array2::from_elem((rows.len(), self.context), -1.0);
+        let others = [("tokens".to_owned(), tokens)].into();
+        let rows: Vec<u32> = rows.iter().map(|row| row % self.prompts as u32).collect();
+        Ok(Batch { others, ..Batch::new(at, &rows, Array2::zeros((rows.len(), 0)), next) })
+    }
+
+    fn told(&self) -> String {
+        format!("{} visits of {} prompts", self.rows, self.prompts)
+    }
+}
+
 /// A sequence that was drawn, with what each model says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Drawn {

@@ -4,7 +4,7 @@
 //!
 //! - [`prove`] goes through all choices of a decoder that asks for them at a [`Chance`](crate::Chance), and compares the law of what
 //!   comes out with the target's to the last digits. It runs the program itself, step by step over all texts: for small models.
-//! - [`test`] draws from any sampler, with a number of draws that was planned ([`Test::plan`]) to catch a difference of a stated size
+//! - [`test()`] draws from any sampler, with a number of draws that was planned ([`Test::plan`]) to catch a difference of a stated size
 //!   with a stated probability, and a stated rate of false alarms. It looks at the most probable beginnings of texts ([`Cells`]), so
 //!   the vocabulary may be large.
 //!

@@ -68,6 +68,16 @@ pub fn check_output(table: &Table, out: Option<&Path>, columns: &[&str]) -> Resu
     Ok(())
 }
 
+/// A plain file, whole.
+pub fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => {
+            Error::data(path.display().to_string(), None, "not UTF-8: convert the file first")
+        }
+        _ => Error::io(path, e),
+    })
+}
+
 /// Opens a file or a built-in set, and says on standard error what was assumed and which options had no effect.
 pub fn read(input: &str, reading: &Reading) -> Result<Table> {
     let table = Table::open_with(input, &reading.told()?, terminal::open_one())?;

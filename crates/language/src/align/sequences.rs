@@ -10,12 +10,11 @@ use super::game::check_beta;
 use super::judge::{PreferenceModel, Question, ask, asymmetry};
 use super::{OnlinePreferences, Source, Way};
 use crate::objective::{Group, Judged, SequenceObjective, all_pairs};
-use crate::sequences::{Drawn, Draws, Sequence, fitted, log_likelihoods, weighed};
-use ndarray::Array2;
+use crate::sequences::{Drawn, Draws, Prompts, Sequence, fitted, log_likelihoods, weighed};
 use quadrat_core::{Error, Progress, Result, Seed};
 use quadrat_nn::{
-    At, Batch, Entries, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod,
-    Trainer, Transformer,
+    At, Batch, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod, Trainer,
+    Transformer,
 };
 use std::collections::HashMap;
 
@@ -82,7 +81,7 @@ impl OnlinePreferences {
         }
         check_beta(self.beta)?;
         let network = fitted(task.network, longest + task.tokens)?;
-        let rows = Rows { prompts: task.prompts.len(), rows: self.steps * task.batch, context: network.context };
+        let rows = Prompts { prompts: task.prompts.len(), rows: self.steps * task.batch, context: network.context };
         let trainer = Trainer {
             epochs: 1,
             batch: task.batch,
@@ -115,34 +114,8 @@ impl OnlinePreferences {
     }
 }
 
-/// Rows that stand for prompts: what they are given to the network is drawn when their batch is prepared.
-struct Rows {
-    prompts: usize,
-    rows: usize,
-    context: usize,
-}
-
-impl quadrat_nn::Source for Rows {
-    fn len(&self) -> usize {
-        self.rows
-    }
-
-    fn outputs(&self) -> usize {
-        self.context
-    }
-
-    fn batch(&self, at: At, rows: &[u32]) -> Result<Batch> {
-        let tokens = Entries::Whole(Array2::zeros((rows.len(), self.context)));
-        let next = Array2::from_elem((rows.len(), self.context), -1.0);
-        let others = [("tokens".to_owned(), tokens)].into();
-        let rows: Vec<u32> = rows.iter().map(|row| row % self.prompts as u32).collect();
-        Ok(Batch { others, ..Batch::new(at, &rows, Array2::zeros((rows.len(), 0)), next) })
-    }
-
-    fn told(&self) -> String {
-        format!("{} draws of {} prompts", self.rows, self.prompts)
-    }
-}
+/// ln π and ln μ of the answers to a prompt.
+type Logs = [Vec<f64>; 2];
 
 /// Answers to a prompt and what the judge said of them.
 #[derive(Clone)]
@@ -238,7 +211,7 @@ impl Alignment<'_> {
     }
 
     /// Fresh answers, and ln π and ln μ of them.
-    fn online(&mut self, prompts: &[u32], at: At, beta: f64) -> Result<(Vec<Answers>, Vec<[Vec<f64>; 2]>)> {
+    fn online(&mut self, prompts: &[u32], at: At, beta: f64) -> Result<(Vec<Answers>, Vec<Logs>)> {
         let seed = self.seed.stream(&at.step.to_string());
         let own = self.own();
         let drawn = self.draw(prompts, |i| seed.rng(i as u64), |i| if i < own { 0.0 } else { beta })?;
@@ -255,7 +228,7 @@ impl Alignment<'_> {
     }
 
     /// The anchor's answers, drawn and judged at a prompt's first visit.
-    fn offline(&mut self, prompts: &[u32]) -> Result<(Vec<Answers>, Vec<[Vec<f64>; 2]>)> {
+    fn offline(&mut self, prompts: &[u32]) -> Result<(Vec<Answers>, Vec<Logs>)> {
         let k = self.settings.completions;
         let mut fresh: Vec<u32> = prompts.iter().copied().filter(|prompt| !self.kept.contains_key(prompt)).collect();
         fresh.sort_unstable();

@@ -2,7 +2,7 @@
 //!
 //! What a model of a billion weights costs at each token is reading them, so they are never copied: a row is unpacked into the first
 //! level of the cache when its turn comes, four rows at a time, and meets all tokens that are there before the next rows follow. An
-//! output is the sum of [`lanes`], whatever else is computed beside it: its bits depend on the row and on the token's own vector, not on
+//! output is the sum of `lanes`, whatever else is computed beside it: its bits depend on the row and on the token's own vector, not on
 //! how many tokens came together nor on how many threads there are.
 
 mod formats;

@@ -3,12 +3,11 @@
 use super::words::{END, Words};
 use super::{Counts, Executor, SolutionBuffer};
 use crate::objective::{Group, SequenceObjective, Targets};
-use crate::sequences::{Draws, Sequence, fitted, log_likelihoods, weighed};
-use ndarray::Array2;
+use crate::sequences::{Draws, Prompts, Sequence, fitted, log_likelihoods, weighed};
 use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings};
 use quadrat_nn::{
-    At, Batch, Entries, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod,
-    Trainer, Transformer, initialise,
+    At, Batch, Forward, Loss, Optimizer, Parameters, Piece, Run, Schedule, StepEnd, Tensor, TrainMethod, Trainer,
+    Transformer, initialise,
 };
 
 /// A task with its reference solution.
@@ -152,7 +151,7 @@ impl SelfSampling {
             seed,
             ..Trainer::default()
         };
-        let rows = Rows { tasks: tasks.len(), context };
+        let rows = Prompts { prompts: tasks.len(), rows: tasks.len(), context };
         let mut sampling = Sampling {
             settings: self,
             network: &network,
@@ -175,33 +174,6 @@ impl SelfSampling {
 
 /// The ends of a statement and of a program.
 const ENDS: usize = 2;
-
-/// Rows that stand for tasks.
-struct Rows {
-    tasks: usize,
-    context: usize,
-}
-
-impl quadrat_nn::Source for Rows {
-    fn len(&self) -> usize {
-        self.tasks
-    }
-
-    fn outputs(&self) -> usize {
-        self.context
-    }
-
-    fn batch(&self, at: At, rows: &[u32]) -> Result<Batch> {
-        let tokens = Entries::Whole(Array2::zeros((rows.len(), self.context)));
-        let next = Array2::from_elem((rows.len(), self.context), -1.0);
-        let others = [("tokens".to_owned(), tokens)].into();
-        Ok(Batch { others, ..Batch::new(at, rows, Array2::zeros((rows.len(), 0)), next) })
-    }
-
-    fn told(&self) -> String {
-        format!("{} tasks", self.tasks)
-    }
-}
 
 /// The training under way.
 struct Sampling<'a, E: Executor> {

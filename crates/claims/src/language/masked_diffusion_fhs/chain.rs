@@ -31,8 +31,11 @@ fn words(text: &str) -> Vec<String> {
 /// A chain that remembers its rows while one text is drawn: a place's row changes with the nearest words alone, and most stay.
 pub(super) struct Remembering<'a> {
     chain: &'a MarkovChain,
-    rows: Mutex<HashMap<(usize, [Option<usize>; 2]), Vec<f64>>>,
+    rows: Mutex<HashMap<Neighbours, Vec<f64>>>,
 }
+
+/// A place and the nearest words before and after it.
+type Neighbours = (usize, [Option<usize>; 2]);
 
 impl<'a> Remembering<'a> {
     pub fn new(chain: &'a MarkovChain) -> Self {

@@ -10,7 +10,7 @@ use quadrat::language::diversity::{Quote, Sources, cycle, distinct, repetition, 
 use quadrat::{Error, Result, stats};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 #[derive(Args, Debug)]
@@ -66,10 +66,7 @@ pub fn run(args: &MeasureTexts) -> Result<Reply> {
     }
     let mut shown = String::new();
     if let Some(against) = &args.against {
-        let sources = match Path::new(against).extension().is_some_and(|ending| ending == "txt") {
-            true => vec![super::texts::plain(Path::new(against))?],
-            false => work::read(against, &args.reading)?.paragraphs(&columns)?,
-        };
+        let sources = super::texts::of(against, &columns, &args.reading)?;
         let sources = sources.iter().map(|text| tokenise(text)).collect::<Result<Vec<_>>>()?;
         let quotes = Sources::new(&sources)?.longest_quotes(&texts);
         let many = quotes.iter().filter(|quote| quote.tokens > args.quote_tokens).count();
@@ -112,8 +109,11 @@ fn longest(quotes: &[Quote]) -> String {
     })
 }
 
-/// How texts become tokens: a model's, or a number for each word.
-fn tokens(args: &MeasureTexts) -> Result<Box<dyn FnMut(&str) -> Result<Vec<u32>>>> {
+/// How texts become tokens.
+type Tokenise = Box<dyn FnMut(&str) -> Result<Vec<u32>>>;
+
+/// A model's tokens, or a number for each word.
+fn tokens(args: &MeasureTexts) -> Result<Tokenise> {
     if let Some(path) = &args.model {
         let model = model::open(path)?;
         return Ok(Box::new(move |text| model.encode(text)));

@@ -53,7 +53,7 @@ impl Drafting {
 /// Who drafts.
 pub enum Drafter {
     Own(Box<dyn LanguageModel>),
-    Other(Model),
+    Other(Box<Model>),
 }
 
 impl Drafter {
@@ -63,7 +63,7 @@ impl Drafter {
         Ok(match name {
             "ngram" => Drafter::Own(Box::new(recent(vocabulary, ORDER))),
             "lookup" => Drafter::Own(Box::new(lookup(vocabulary, ORDER))),
-            path => Drafter::Other(model::open(Path::new(path))?),
+            path => Drafter::Other(Box::new(model::open(Path::new(path))?)),
         })
     }
 

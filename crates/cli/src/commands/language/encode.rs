@@ -111,7 +111,7 @@ fn of_row(error: Error, row: usize) -> Error {
 fn sentences(file: &str, column: &str, reading: &Reading) -> Result<Vec<String>> {
     let is_plain = !file.starts_with("builtin:") && Path::new(file).extension().is_some_and(|ending| ending == "txt");
     let sentences: Vec<String> = if is_plain {
-        let text = super::texts::plain(Path::new(file))?;
+        let text = work::text(Path::new(file))?;
         text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
     } else {
         work::read(file, reading)?.paragraphs(&[column])?

@@ -2,7 +2,6 @@
 
 use super::drafting::{Drafting, Drafts, draw};
 use super::model::{self, Model};
-use super::texts::plain;
 use crate::args::Run;
 use crate::commands::work;
 use crate::output::{self, Reply, check_out, count, figure, seconds};
@@ -140,7 +139,7 @@ fn decoder(args: &Generate, chain: Chain, model: &Model) -> Result<Decoder> {
         if args.quote_tokens == 0 {
             return Err(Error::input("--quote-tokens", 0, "at least 1"));
         }
-        let tokens = model.encode(&plain(path)?)?;
+        let tokens = model.encode(&work::text(path)?)?;
         decoder.blockers.push(Arc::new(Quotes::new(&[tokens], args.quote_tokens)));
     }
     Ok(decoder)

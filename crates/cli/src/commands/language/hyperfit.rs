@@ -67,7 +67,7 @@ pub fn run(args: &HyperfitModel, progress: &dyn Progress) -> Result<Reply> {
             &json!({ "kind": "hyperfitted", "from": args.model, "curve": found.curve }),
         )
     })?;
-    let sources = diversity::Sources::new(&[found.learnt.clone()])?;
+    let sources = diversity::Sources::new(std::slice::from_ref(&found.learnt))?;
     let measured = held_back.len().min(MEASURED);
     let contexts = &held_back[..measured];
     let before = Figures::of(&original, contexts, &sources, progress)?;

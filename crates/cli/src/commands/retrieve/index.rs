@@ -4,6 +4,7 @@ use super::documents::{self, DocumentVectors, Documents, Fields};
 use super::size::Size;
 use super::weighed::{self, DocumentWeights};
 use crate::args::Run;
+use crate::commands::work;
 use crate::output::{Reply, count};
 use crate::parameters::Declared;
 use crate::reading::Reading;
@@ -11,7 +12,7 @@ use clap::{Args, ValueEnum};
 use quadrat::retrieval::{Analyser, Bm25, Document, Kind, Setup, VectorWriter, Writer};
 use quadrat::{Error, Progress, Result, check_vacant, checkpoint, write_atomic_folder};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 #[derive(Args, Debug)]
@@ -171,7 +172,7 @@ pub fn add(args: &Add, progress: &dyn Progress) -> Result<Reply> {
 /// Deletes documents from an index.
 pub fn delete(args: &Delete) -> Result<Reply> {
     let started = Instant::now();
-    let names = names(&args.ids)?;
+    let names = work::text(&args.ids)?;
     let names = || names.lines().map(str::trim).filter(|id| !id.is_empty());
     let mut unknown: Vec<&str> = Vec::new();
     let mut deleted = 0;
@@ -193,16 +194,6 @@ pub fn delete(args: &Delete) -> Result<Reply> {
     }
     let value = json!({ "deleted": deleted, "unknown": unknown });
     Ok(size.reply(&args.index, format!("{} documents deleted", count(deleted)), started, value))
-}
-
-/// A file of names.
-pub fn names(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::InvalidData => {
-            Error::data(path.display().to_string(), None, "not UTF-8: convert the file first")
-        }
-        _ => Error::io(path, e),
-    })
 }
 
 /// Documents between two looks at the progress.

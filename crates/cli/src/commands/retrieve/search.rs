@@ -1,9 +1,9 @@
 //! `quadrat retrieve search`: the documents that questions ask for.
 
-use super::index::names;
 use super::opened::{Asked, Opened, Vectors};
 use super::rewriter;
 use crate::args::Run;
+use crate::commands::work;
 use crate::output::{Reply, check_place, count, seconds, table};
 use crate::parameters::{choice, with_parameters};
 use clap::Args;
@@ -62,7 +62,7 @@ pub fn run(args: &SearchIndex, progress: &dyn Progress) -> Result<Reply> {
         (None, None) => return Err(Error::input("--query", "nothing", "ask something, or name a file of --queries")),
     };
     let index = Opened::open(&args.index)?;
-    let only = args.only.as_ref().map(|path| names(path)).transpose()?;
+    let only = args.only.as_ref().map(|path| work::text(path)).transpose()?;
     let only = only.as_ref().map(|text| {
         let ids = text.lines().map(str::trim).filter(|id| !id.is_empty()).collect();
         let (set, missing) = index.named(&ids);

@@ -16,9 +16,11 @@ fn prompts() -> Vec<Vec<u32>> {
     vec![vec![0], vec![1, 2], vec![2]]
 }
 
-/// Prefers what has more zeros, then what is shorter.
-fn judge() -> Vote<fn(&[u32], &[u32]) -> f64> {
-    let zeros: fn(&[u32], &[u32]) -> f64 = |_, y| y.iter().filter(|t| **t == 0).count() as f64;
+type Score = fn(&[u32], &[u32]) -> f64;
+
+/// Prefers what has more zeros.
+fn judge() -> Vote<Score> {
+    let zeros: Score = |_, y| y.iter().filter(|t| **t == 0).count() as f64;
     Vote(vec![zeros])
 }
 
