@@ -356,19 +356,29 @@ impl Mixture {
         Ok(out)
     }
 
+    /// ln p(x) of each row, in nats.
+    ///
+    /// # Errors
+    /// Rows of another width, a singular covariance.
+    pub fn log_densities(&self, x: ArrayView2<f64>) -> Result<Vec<f64>> {
+        self.check_rows(x)?;
+        let densities = Densities::new(self)?;
+        let of_block = |block: usize| {
+            let rows = x.slice(s![block * BLOCK..x.nrows().min((block + 1) * BLOCK), ..]);
+            densities.log_joint(rows).outer_iter_mut().map(to_shares).collect::<Vec<f64>>()
+        };
+        let blocks: Vec<Vec<f64>> = (0..x.nrows().div_ceil(BLOCK)).into_par_iter().map(of_block).collect();
+        Ok(blocks.concat())
+    }
+
     /// Mean over rows of ln p(x), in nats.
     ///
     /// # Errors
     /// Rows of another width, a singular covariance.
     pub fn log_likelihood(&self, x: ArrayView2<f64>) -> Result<f64> {
-        self.check_rows(x)?;
-        let densities = Densities::new(self)?;
-        let of_block = |block: usize| {
-            let rows = x.slice(s![block * BLOCK..x.nrows().min((block + 1) * BLOCK), ..]);
-            densities.log_joint(rows).outer_iter_mut().map(to_shares).sum::<f64>()
-        };
-        let blocks: Vec<f64> = (0..x.nrows().div_ceil(BLOCK)).into_par_iter().map(of_block).collect();
-        Ok(blocks.iter().sum::<f64>() / x.nrows() as f64)
+        let logs = self.log_densities(x)?;
+        // Block by block, so that the sum does not depend on how rows come.
+        Ok(logs.chunks(BLOCK).map(|block| block.iter().sum::<f64>()).sum::<f64>() / x.nrows() as f64)
     }
 
     /// `n` independent draws: n x columns.

@@ -1,0 +1,23 @@
+//! Draw samples by diffusion: from noise, through a model that says what noised samples were, to data.
+//!
+//! It is one system of few parts. A [`Schedule`] says how much noise there is at a time. A [`Denoiser`] says what a noised sample was: a
+//! closure ([`denoiser_fn`]), a network, or [`MixtureDenoiser`], which is exact for data whose law is known and needs no training. A
+//! [`Plan`] is a solver as data: any of the named ones ([`Solver`]) on any [`Grid`], or one that was searched. [`integrate`] brings noise
+//! to data by a plan; [`Path`] is the same, step by step.
+
+mod coefficients;
+mod denoiser;
+mod grid;
+mod mixture;
+mod plan;
+mod schedule;
+mod solve;
+mod solver;
+
+pub use denoiser::{Denoiser, Differentiable, FromFn, Prediction, data_prediction, denoiser_fn};
+pub use grid::Grid;
+pub use mixture::MixtureDenoiser;
+pub use plan::{Corrector, First, Form, MOST_ORDER, Plan, Relaxation, Step};
+pub use schedule::{Level, Schedule};
+pub use solve::{Path, integrate, noise};
+pub use solver::Solver;
