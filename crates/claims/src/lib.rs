@@ -7,6 +7,7 @@
 pub mod certify;
 mod checkpoint;
 mod claim;
+pub mod diffusion;
 pub mod estimate;
 mod figures;
 pub mod language;

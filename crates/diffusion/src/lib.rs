@@ -10,6 +10,7 @@ mod denoiser;
 mod grid;
 mod mixture;
 mod plan;
+mod registry;
 mod schedule;
 mod solve;
 mod solver;
@@ -18,6 +19,7 @@ pub use denoiser::{Denoiser, Differentiable, FromFn, Prediction, data_prediction
 pub use grid::Grid;
 pub use mixture::MixtureDenoiser;
 pub use plan::{Corrector, First, Form, MOST_ORDER, Plan, Relaxation, Step};
+pub use registry::cards;
 pub use schedule::{Level, Schedule};
 pub use solve::{Path, integrate, noise};
 pub use solver::Solver;

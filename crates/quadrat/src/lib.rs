@@ -1,6 +1,6 @@
 //! A toolkit for everything a practitioner does with samples.
 //!
-//! One dependency, one feature an area (`select`, `robust`, `regularize`, `language`, `retrieval`, `estimate`;
+//! One dependency, one feature an area (`select`, `robust`, `regularize`, `language`, `diffusion`, `retrieval`, `estimate`;
 //! `data` for files). The foundation (errors, seeds, progress,
 //! cards, evidence) is at the top level, and the [`prelude`] brings what most programs need.
 //!
@@ -52,6 +52,8 @@ pub use quadrat_core::*;
 
 #[cfg(feature = "data")]
 pub use quadrat_data as data;
+#[cfg(feature = "diffusion")]
+pub use quadrat_diffusion as diffusion;
 #[cfg(feature = "estimate")]
 pub use quadrat_estimate as estimate;
 #[cfg(feature = "language")]
@@ -103,6 +105,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         regularize::cards(),
         #[cfg(feature = "language")]
         language::cards(),
+        #[cfg(feature = "diffusion")]
+        diffusion::cards(),
         #[cfg(feature = "retrieval")]
         retrieval::cards(),
         #[cfg(feature = "estimate")]
