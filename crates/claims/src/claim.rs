@@ -55,6 +55,9 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "lol-prf", run: crate::retrieval::lol_prf::run },
     Claim { slug: "ssl-item-recommendation", run: crate::retrieval::ssl_item_recommendation::run },
     Claim { slug: "star", run: crate::retrieval::star::run },
+    Claim { slug: "solver-search-usf", run: crate::diffusion::solver_search_usf::run },
+    Claim { slug: "svdd", run: crate::diffusion::svdd::run },
+    Claim { slug: "feynman-kac-correctors", run: crate::diffusion::feynman_kac_correctors::run },
     Claim { slug: "masked-diffusion-fhs", run: crate::language::masked_diffusion_fhs::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },

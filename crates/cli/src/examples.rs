@@ -127,6 +127,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "quadrat language generate --model lm/ --rows 4 --tokens 20 --method spectr --draft ngram --drafts 4 --length 4 --out out.jsonl",
         ],
     ),
+    (
+        "diffuse sample",
+        &["quadrat diffuse sample --in builtin:iris --model kernel:0.2 --solver unipc --steps 8 --rows 100 --out drawn.csv"],
+    ),
+    (
+        "diffuse search",
+        &["quadrat diffuse search --in builtin:iris --model kernel:0.2 --calls 4 --evaluations 100 --noises 16 --out plan.json"],
+    ),
+    ("diffuse certify", &["quadrat diffuse certify --solver dpmpp-2m"]),
     ("language plan", &["quadrat language plan --model lm/ --draft ngram --prompts out.jsonl"]),
     ("language verify", &["quadrat language verify --model lm/ --method spectr --variation 0.2 --json"]),
     ("language score", &["quadrat language score --model lm/ --in docs.jsonl --text title,body --out scored.jsonl"]),

@@ -5,21 +5,29 @@
 //! [`Plan`] is a solver as data: any of the named ones ([`Solver`]) on any [`Grid`], or one that was searched. [`integrate`] brings noise
 //! to data by a plan; [`Path`] is the same, step by step.
 
+pub mod certify;
 mod coefficients;
 mod denoiser;
+pub mod feynman_kac;
 mod grid;
+mod kernel;
 mod mixture;
 mod plan;
 mod registry;
 mod schedule;
+mod search;
 mod solve;
 mod solver;
+pub mod svdd;
 
 pub use denoiser::{Denoiser, Differentiable, FromFn, Prediction, data_prediction, denoiser_fn};
+pub use feynman_kac::{FeynmanKac, Target};
 pub use grid::Grid;
+pub use kernel::{AncestralKernel, MaskedKernel, Reveal, ReverseKernel, on_rows, stack};
 pub use mixture::MixtureDenoiser;
 pub use plan::{Corrector, First, Form, MOST_ORDER, Plan, Relaxation, Step};
 pub use registry::cards;
 pub use schedule::{Level, Schedule};
+pub use search::{EndPoints, Found, Scored, SolverSearch, named_plans};
 pub use solve::{Path, integrate, noise};
 pub use solver::Solver;

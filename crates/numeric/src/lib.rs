@@ -24,6 +24,7 @@ pub mod neighbours;
 pub mod normals;
 mod otsu;
 pub mod outliers;
+pub mod particles;
 pub mod points;
 mod prepare;
 pub mod products;

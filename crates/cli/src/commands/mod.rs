@@ -8,6 +8,7 @@ mod certify;
 mod check;
 mod compare;
 mod data;
+mod diffuse;
 mod encoder;
 mod estimate;
 mod held_back;
@@ -38,6 +39,7 @@ use check::Check;
 use clap::{Parser, Subcommand};
 use compare::Compare;
 use data::Data;
+use diffuse::Diffuse;
 use estimate::Estimate;
 use holdout::Holdout;
 use language::Language;
@@ -94,6 +96,8 @@ pub enum Command {
     #[command(subcommand)]
     Language(Language),
     #[command(subcommand)]
+    Diffuse(Diffuse),
+    #[command(subcommand)]
     Retrieve(Retrieve),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
     Ask(Ask),
@@ -122,6 +126,7 @@ impl Command {
             Command::Networks(networks) => networks.shared(),
             Command::Estimate(args) => Some(args.shared()),
             Command::Language(args) => Some(args.shared()),
+            Command::Diffuse(args) => Some(args.shared()),
             Command::Retrieve(args) => Some(args.shared()),
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
         }
@@ -162,6 +167,7 @@ impl Command {
             Command::Holdout(args) => holdout::run(args),
             Command::Estimate(args) => with_terminal(|terminal| estimate::run(args, terminal)),
             Command::Language(args) => args.run(),
+            Command::Diffuse(args) => args.run(),
             Command::Retrieve(args) => args.run(),
             Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| ask::train(args, terminal)),
             Command::Ask(args) => ask::play(args),

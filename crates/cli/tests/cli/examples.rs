@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 28] = [
+const VERBS: [&str; 31] = [
     "list",
     "show",
     "data list",
@@ -15,6 +15,9 @@ const VERBS: [&str; 28] = [
     "split",
     "order",
     "compare",
+    "diffuse sample",
+    "diffuse search",
+    "diffuse certify",
     "retrieve index",
     "retrieve add",
     "retrieve delete",

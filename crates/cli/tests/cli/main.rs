@@ -13,6 +13,7 @@ mod columns;
 mod common;
 mod composed;
 mod detection;
+mod diffuse;
 mod encoder;
 mod errors;
 mod examples;
