@@ -129,11 +129,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "diffuse sample",
-        &["quadrat diffuse sample --in builtin:iris --model kernel:0.2 --solver unipc --steps 8 --rows 100 --out drawn.csv"],
+        &[
+            "quadrat diffuse sample --in builtin:iris --model kernel:0.2 --solver unipc --steps 8 --rows 100 --out drawn.csv",
+        ],
     ),
     (
         "diffuse search",
-        &["quadrat diffuse search --in builtin:iris --model kernel:0.2 --calls 4 --evaluations 100 --noises 16 --out plan.json"],
+        &[
+            "quadrat diffuse search --in builtin:iris --model kernel:0.2 --calls 4 --evaluations 100 --noises 16 --out plan.json",
+        ],
     ),
     ("diffuse certify", &["quadrat diffuse certify --solver dpmpp-2m"]),
     ("language plan", &["quadrat language plan --model lm/ --draft ngram --prompts out.jsonl"]),

@@ -1,8 +1,9 @@
 //! Reverse kernels: one step from noise towards data, in whatever world the data live.
 //!
-//! Methods that steer a model by choosing among its own draws need to know little of it: a step is drawn from a state and from what the
-//! model says of that state. [`AncestralKernel`] is the step of continuous diffusion, [`MaskedKernel`] that of masked tokens. What the
-//! model says is asked apart from the draws, for many states at once, since it is what costs: all candidates of a state share one answer.
+//! Methods that steer a model by choosing among its own draws need to know little of it: a step is drawn from a state
+//! and from what the model says of that state. [`AncestralKernel`] is the step of continuous diffusion,
+//! [`MaskedKernel`] that of masked tokens. What the model says is asked apart from the draws, for many states at once,
+//! since it is what costs: all candidates of a state share one answer.
 
 mod ancestral;
 mod masked;
@@ -28,7 +29,8 @@ pub trait ReverseKernel: Sync {
     /// A sample before the first step.
     fn start(&self, rng: &mut Rng) -> Self::State;
 
-    /// What the model says of each of `states`, all of which have done `done` steps. One state's answer must not depend on the others.
+    /// What the model says of each of `states`, all of which have done `done` steps. One state's answer must not depend
+    /// on the others.
     ///
     /// # Errors
     /// The model's own, and answers that cannot be.

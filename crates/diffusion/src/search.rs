@@ -18,7 +18,9 @@ use crate::{Denoiser, Grid, Plan, Schedule, Solver, integrate};
 use genes::Genes;
 use ndarray::Array2;
 use predictor::Predictor;
-use quadrat_core::{Area, Card, Choice, Error, Method, Progress, Result, Rng, Seed, Settings, Silent, checkpoint, stats};
+use quadrat_core::{
+    Area, Card, Choice, Error, Method, Progress, Result, Rng, Seed, Settings, Silent, checkpoint, stats,
+};
 use rayon::prelude::*;
 use std::collections::HashSet;
 
@@ -140,7 +142,11 @@ impl SolverSearch {
         let mut named = named_plans(schedule, self.calls)?;
         named.truncate(self.evaluations);
         for batch in named.chunks(TOGETHER) {
-            state.add(batch.iter().map(|(name, plan)| (Some(name.clone()), plan.clone())).collect(), score, progress)?;
+            state.add(
+                batch.iter().map(|(name, plan)| (Some(name.clone()), plan.clone())).collect(),
+                score,
+                progress,
+            )?;
         }
         let genes = Genes { calls: self.calls, spread: self.spread, mean };
         for round in 0.. {
@@ -284,7 +290,10 @@ impl<'a> EndPoints<'a> {
     pub fn score(&self, plan: &Plan) -> Result<f64> {
         plan.check()?;
         match integrate(plan, self.denoiser, self.starts.clone(), Seed(0), &Silent) {
-            Ok(found) => Ok(stats::mean(&found.iter().zip(&self.ends).map(|(a, b)| (a - b) * (a - b)).collect::<Vec<_>>()).sqrt()),
+            Ok(found) => {
+                Ok(stats::mean(&found.iter().zip(&self.ends).map(|(a, b)| (a - b) * (a - b)).collect::<Vec<_>>())
+                    .sqrt())
+            }
             Err(Error::Numeric { .. }) => Ok(f64::INFINITY),
             Err(other) => Err(other),
         }

@@ -1,17 +1,18 @@
-//! Samples with a high reward, without its gradient: at every step a few candidates, of which the promising ones are kept.
+//! Samples with a high reward, without its gradient: at every step a few candidates, of which the promising ones are
+//! kept.
 //!
-//! Li et al., "Derivative-Free Guidance in Continuous and Discrete Diffusion Models with Soft Value-Based Decoding" (arXiv 2408.08252).
-//! The soft value of a state is v(x) = α ln E\[exp(r(x₀)/α) | x\], where the rest of the way is the model's own. If every step were drawn
-//! in proportion to p(x' | x) exp(v(x')/α), the end would follow p(x₀) exp(r(x₀)/α) exactly: high rewards, as natural as that leaves
-//! them. [`Svdd`] draws M candidates from the model's step and keeps one in proportion to exp(v/α), which comes to the same as M grows.
-//! Samples do not look at each other.
+//! Li et al., "Derivative-Free Guidance in Continuous and Discrete Diffusion Models with Soft Value-Based Decoding"
+//! (arXiv 2408.08252). The soft value of a state is v(x) = α ln E\[exp(r(x₀)/α) | x\], where the rest of the way is the
+//! model's own. If every step were drawn in proportion to p(x' | x) exp(v(x')/α), the end would follow p(x₀)
+//! exp(r(x₀)/α) exactly: high rewards, as natural as that leaves them. [`Svdd`] draws M candidates from the model's
+//! step and keeps one in proportion to exp(v/α), which comes to the same as M grows. Samples do not look at each other.
 //!
-//! The value is seldom known. [`Value::PosteriorMean`] takes the reward of what the model guesses the data to be; that is too sure early
-//! on, and rewards overshoot at the price of naturalness, so look at a likelihood beside the reward. [`Value::Given`] is any function,
-//! such as a learnt one.
+//! The value is seldom known. [`Value::PosteriorMean`] takes the reward of what the model guesses the data to be; that
+//! is too sure early on, and rewards overshoot at the price of naturalness, so look at a likelihood beside the reward.
+//! [`Value::Given`] is any function, such as a learnt one.
 //!
-//! Beyond the paper: what the model was asked for a candidate's value is what the next step starts from, so that posterior means cost M
-//! calls a step and not M + 1; and steps that draw nothing have one candidate.
+//! Beyond the paper: what the model was asked for a candidate's value is what the next step starts from, so that
+//! posterior means cost M calls a step and not M + 1; and steps that draw nothing have one candidate.
 //!
 //! [`Smc`] and [`BestOf`] are the rivals, on the same engine.
 
@@ -33,10 +34,12 @@ pub struct Svdd {
     /// Candidates of each sample at a step (M).
     #[param(default = 10, from = 1)]
     pub candidates: usize,
-    /// Temperature in the reward's unit: the larger, the nearer samples stay to the model's own; 0 keeps the best candidate.
+    /// Temperature in the reward's unit: the larger, the nearer samples stay to the model's own; 0 keeps the best
+    /// candidate.
     #[param(default = 0.0, from = 0)]
     pub alpha: f64,
-    /// Whether samples without promise are replaced by copies of others after every step (SVDD-R); needs an alpha above 0.
+    /// Whether samples without promise are replaced by copies of others after every step (SVDD-R); needs an alpha above
+    /// 0.
     #[param(default = false)]
     pub replace: bool,
 }
@@ -61,11 +64,13 @@ impl Method for Svdd {
 }
 
 impl Svdd {
-    /// Draws `n` samples. Sample i draws from `seed.stream("samples").rng(i)`, replacement at step k from `seed.stream("replace").rng(k)`.
+    /// Draws `n` samples. Sample i draws from `seed.stream("samples").rng(i)`, replacement at step k from
+    /// `seed.stream("replace").rng(k)`.
     ///
     /// # Errors
-    /// No sample, no candidate, an alpha that is below 0 or not finite, replacement at alpha 0, several candidates of a kernel that draws
-    /// nothing, values or rewards that are NaN or +inf (with their number) or too few, the model's and the reward's own, a cancelled run.
+    /// No sample, no candidate, an alpha that is below 0 or not finite, replacement at alpha 0, several candidates of a
+    /// kernel that draws nothing, values or rewards that are NaN or +inf (with their number) or too few, the model's
+    /// and the reward's own, a cancelled run.
     ///
     /// ```
     /// use ndarray::array;

@@ -1,5 +1,5 @@
-//! Rewards without a gradient: does keeping the promising of ten candidates at every step give more than as many calls of the model do
-//! otherwise?
+//! Rewards without a gradient: does keeping the promising of ten candidates at every step give more than as many calls
+//! of the model do otherwise?
 
 mod digits;
 mod toy;

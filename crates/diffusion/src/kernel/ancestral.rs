@@ -6,8 +6,8 @@ use crate::{Denoiser, First, Level, Plan, Step, data_prediction};
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Error, Result, Rng};
 
-/// The steps of a plan of the first order: x' = a x + b x̂₀ + s z, where z is fresh noise. With all of the noise (η = 1) it is DDPM's
-/// ancestral step, with less DDIM's.
+/// The steps of a plan of the first order: x' = a x + b x̂₀ + s z, where z is fresh noise. With all of the noise (η =
+/// 1) it is DDPM's ancestral step, with less DDIM's.
 ///
 /// ```
 /// use quadrat_diffusion::{AncestralKernel, Grid, MixtureDenoiser, ReverseKernel, Schedule, Solver};

@@ -7,20 +7,21 @@ use rayon::prelude::*;
 /// How hidden places are uncovered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reveal {
-    /// In this many steps, evenly from time 1 to 0, and a place is hidden at time t by the chance t: from t to s each place stays
-    /// hidden by the chance s/t, independently. The last step puts the likeliest token at each place that is left.
+    /// In this many steps, evenly from time 1 to 0, and a place is hidden at time t by the chance t: from t to s each
+    /// place stays hidden by the chance s/t, independently. The last step puts the likeliest token at each place that
+    /// is left.
     LikeliestLast(usize),
     /// The same, but the last step draws.
     Drawn(usize),
-    /// One a step, each as likely as the others. The only one that draws the model's own texts whatever the number of steps, since
-    /// tokens that are uncovered together do not know of each other.
+    /// One a step, each as likely as the others. The only one that draws the model's own texts whatever the number of
+    /// steps, since tokens that are uncovered together do not know of each other.
     OneAStep,
 }
 
 /// The steps of masked diffusion: tokens once uncovered stay, the model says what may stand at the others.
 ///
-/// The model is a closure that writes for each of some hidden places of a text the probabilities of the tokens there (places x
-/// vocabulary).
+/// The model is a closure that writes for each of some hidden places of a text the probabilities of the tokens there
+/// (places x vocabulary).
 ///
 /// ```
 /// use quadrat_core::Seed;
@@ -48,8 +49,8 @@ pub struct MaskedKernel<F> {
 }
 
 impl<F: Fn(&[u32], &[usize], &mut [f64]) -> Result<()> + Sync> MaskedKernel<F> {
-    /// Steps from `start`, whose tokens other than the mask are a prompt and stay. `tokens` are the size of the vocabulary, and the number
-    /// that stands for a hidden token.
+    /// Steps from `start`, whose tokens other than the mask are a prompt and stay. `tokens` are the size of the
+    /// vocabulary, and the number that stands for a hidden token.
     ///
     /// # Errors
     /// An empty vocabulary, tokens outside of it, no hidden place, no step.

@@ -11,7 +11,8 @@ pub type Reward<'a, S> = &'a (dyn Fn(&[S]) -> Result<Vec<f64>> + Sync);
 pub enum Value<'a, S> {
     /// The reward of the model's guess of the data.
     PosteriorMean,
-    /// A function of states and of how many steps they have done. It is not asked for clean samples: their value is the reward.
+    /// A function of states and of how many steps they have done. It is not asked for clean samples: their value is the
+    /// reward.
     Given(&'a (dyn Fn(&[S], usize) -> Result<Vec<f64>> + Sync)),
 }
 
@@ -26,8 +27,8 @@ pub struct Guided<S> {
     pub value_calls: usize,
     /// States that the model was asked about.
     pub model_calls: usize,
-    /// The effective number of weights at each step: of a sample's candidates, the mean over samples; with replacement, and for
-    /// particles, of samples.
+    /// The effective number of weights at each step: of a sample's candidates, the mean over samples; with replacement,
+    /// and for particles, of samples.
     pub ess: Vec<f64>,
     /// How often all candidates were forbidden, and any was kept.
     pub forbidden: usize,
@@ -181,8 +182,8 @@ pub(super) fn logs(values: &[f64], alpha: f64) -> Vec<f64> {
     values.iter().map(log).collect()
 }
 
-/// The standard deviation of the rewards of `n` of the model's own samples: a unit for [`Svdd::alpha`](super::Svdd::alpha) that does not
-/// depend on the reward's.
+/// The standard deviation of the rewards of `n` of the model's own samples: a unit for
+/// [`Svdd::alpha`](super::Svdd::alpha) that does not depend on the reward's.
 ///
 /// # Errors
 /// As [`Svdd::draw`](super::Svdd::draw); fewer than 2 samples; a reward that forbids one.

@@ -16,8 +16,8 @@ impl BestOf {
     /// Draws `n` samples, each the best of so many.
     ///
     /// # Errors
-    /// No sample, no candidate, rewards that are NaN or +inf (with their number) or too few, the model's and the reward's own, a
-    /// cancelled run.
+    /// No sample, no candidate, rewards that are NaN or +inf (with their number) or too few, the model's and the
+    /// reward's own, a cancelled run.
     pub fn draw<K: ReverseKernel>(
         &self,
         kernel: &K,
@@ -43,9 +43,11 @@ impl BestOf {
     }
 }
 
-/// Sequential Monte Carlo: particles that stand for p(x₀) exp(r(x₀)/α) together, weighed by how their values change at each step.
+/// Sequential Monte Carlo: particles that stand for p(x₀) exp(r(x₀)/α) together, weighed by how their values change at
+/// each step.
 ///
-/// As the number of particles grows it is exact whatever the values; for few of them samples become copies of each other.
+/// As the number of particles grows it is exact whatever the values; for few of them samples become copies of each
+/// other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Smc {
     /// Particles of a group.
@@ -55,8 +57,9 @@ pub struct Smc {
 }
 
 impl Smc {
-    /// Draws groups of particles that do not look at each other, and returns all particles, group after group. A group is resampled when
-    /// its effective number falls below half of its particles, and at the end. Group g draws from `seed.stream("resample").rng(g)`.
+    /// Draws groups of particles that do not look at each other, and returns all particles, group after group. A group
+    /// is resampled when its effective number falls below half of its particles, and at the end. Group g draws from
+    /// `seed.stream("resample").rng(g)`.
     ///
     /// # Errors
     /// As [`Svdd::draw`](super::Svdd::draw).
@@ -78,8 +81,8 @@ impl Smc {
         }
         let mut rngs: Vec<_> = (0..groups as u64).map(|g| seed.stream("resample").rng(g)).collect();
         let mut run = Run::start(kernel, value, reward, groups * size, seed, progress)?;
-        // The values that were paid for: weights are products of exp((v' - v)/α) since the last resampling, which is the first and the
-        // last value alone. Before any resampling nothing was.
+        // The values that were paid for: weights are products of exp((v' - v)/α) since the last resampling, which is
+        // the first and the last value alone. Before any resampling nothing was.
         let mut paid = vec![0.0; groups * size];
         for step in 1..=kernel.steps() {
             run.step(1)?;

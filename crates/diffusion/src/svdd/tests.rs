@@ -35,7 +35,8 @@ fn the_soft_optimal_chain_ends_at_its_target() {
     assert!(off < 1e-12, "off by {off}");
 }
 
-/// With exact values SVDD goes to its target as M grows; one candidate is the model itself. Distances have a noise of about 0.02.
+/// With exact values SVDD goes to its target as M grows; one candidate is the model itself. Distances have a noise of
+/// about 0.02.
 #[test]
 fn exact_values_converge_and_posterior_means_overshoot() {
     let toy = Toy::new();
@@ -116,7 +117,8 @@ fn many_particles_are_exact_by_posterior_means() {
     assert!(toy::distance(&few.samples, &target) > 0.3);
 }
 
-/// Data N-mixtures with r = -|x - c|²: the target is a mixture again, and v = α (ln q - ln p) of the noised laws, up to a constant.
+/// Data N-mixtures with r = -|x - c|²: the target is a mixture again, and v = α (ln q - ln p) of the noised laws, up to
+/// a constant.
 #[test]
 fn a_mixture_drawn_to_a_point_is_the_tilted_mixture() {
     let mixture = Mixture {
@@ -146,7 +148,8 @@ fn a_mixture_drawn_to_a_point_is_the_tilted_mixture() {
     let Mixture { weights, means, .. } = target.mixture();
     let mean: Array1<f64> = weights.dot(means);
     let (found, share) = moments(&draw(svdd(16, alpha), Value::Given(&value)).samples);
-    // Five standard errors of 1,000 draws are 0.15 and 0.08; steps and candidates that are not many enough may take one or two.
+    // Five standard errors of 1,000 draws are 0.15 and 0.08; steps and candidates that are not many enough may take one
+    // or two.
     let off = (&found - &mean).mapv(f64::abs);
     assert!(off.iter().all(|v| *v < 0.16), "{found} for {mean}");
     assert!((share - weights[0]).abs() < 0.08, "{share} for {}", weights[0]);
@@ -203,7 +206,8 @@ fn the_unit_and_the_zero_of_rewards_do_not_matter() {
     assert!(mean(1e300) < mean(1.0));
 }
 
-/// The bits depend on neither threads nor, without replacement, on the other samples; and M candidates cost M calls a step.
+/// The bits depend on neither threads nor, without replacement, on the other samples; and M candidates cost M calls a
+/// step.
 #[test]
 fn same_bits_and_no_wasted_calls() {
     let asked = AtomicUsize::new(0);

@@ -80,7 +80,8 @@ impl Digits {
         Ok(stats::mean(&self.denoiser.log_density(stack(x).view(), &Level::CLEAN)?))
     }
 
-    /// What samples are worth by a goal, in deviations: the median, or the mean where copies count as the model's mean, which is 0.
+    /// What samples are worth by a goal, in deviations: the median, or the mean where copies count as the model's mean,
+    /// which is 0.
     pub(super) fn worth(&self, goal: &str, reward: &str, drawn: &Guided<Vec<f64>>) -> Result<f64> {
         if goal == super::MEDIAN {
             return Ok(self.standard(reward, quantile(&drawn.rewards, 0.5)));
