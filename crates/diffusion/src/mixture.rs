@@ -211,7 +211,7 @@ impl MixtureDenoiser {
             Gains::Numbers(each) => data += &(&x * &shares.dot(each)),
             Gains::Matrices(each) => {
                 for (gain, share) in each.iter().zip(shares.axis_iter(Axis(1))) {
-                    data += &(x.dot(gain) * &share.insert_axis(Axis(1)));
+                    data += &(x.dot(gain) * share.insert_axis(Axis(1)));
                 }
             }
         }

@@ -201,12 +201,12 @@ impl Plan {
             let want = "the data form and order 1: that is exact, all else is infinite".to_owned();
             return refuse("to clean data", format!("order {} in the {:?} form", step.order, step.form), want);
         }
-        if let Relaxation::Linear(c) = step.relaxation {
-            if !c.is_finite() {
-                return refuse("linear relaxation", c.to_string(), "a finite number".into());
+        match step.relaxation {
+            Relaxation::Linear(c) if !c.is_finite() => {
+                refuse("linear relaxation", c.to_string(), "a finite number".into())
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

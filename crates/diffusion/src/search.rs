@@ -211,13 +211,12 @@ impl SolverSearch {
                 break;
             }
         }
-        if self.children > 1 {
-            if let Some(predictor) = Predictor::fit(&state.scored) {
-                let mut ranked: Vec<(f64, Plan)> =
-                    children.into_par_iter().map(|child| (predictor.score(&child), child)).collect();
-                ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-                children = ranked.into_iter().map(|(_, child)| child).collect();
-            }
+        let predictor = if self.children > 1 { Predictor::fit(&state.scored) } else { None };
+        if let Some(predictor) = predictor {
+            let mut ranked: Vec<(f64, Plan)> =
+                children.into_par_iter().map(|child| (predictor.score(&child), child)).collect();
+            ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+            children = ranked.into_iter().map(|(_, child)| child).collect();
         }
         children.truncate(count);
         children

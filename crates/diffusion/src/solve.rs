@@ -148,15 +148,13 @@ impl<'a> Path<'a> {
             _ => data_prediction(denoiser, self.state().view(), &at)?,
         };
         self.note(answer, &at);
-        if k > 0 {
-            if let Some(corrector) = self.updates[k - 1].1.clone() {
-                self.states[k] = self.apply(&corrector);
-                if self.plan.steps[k - 1].corrector == Corrector::Implicit {
-                    let again = data_prediction(denoiser, self.state().view(), &at)?;
-                    self.data.pop();
-                    self.noise.pop();
-                    self.note(again, &at);
-                }
+        if let Some(corrector) = k.checked_sub(1).and_then(|before| self.updates[before].1.clone()) {
+            self.states[k] = self.apply(&corrector);
+            if self.plan.steps[k - 1].corrector == Corrector::Implicit {
+                let again = data_prediction(denoiser, self.state().view(), &at)?;
+                self.data.pop();
+                self.noise.pop();
+                self.note(again, &at);
             }
         }
         let update = self.updates[k].0.clone();

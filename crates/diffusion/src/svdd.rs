@@ -19,7 +19,7 @@
 mod engine;
 mod rivals;
 
-pub use engine::{Guided, Reward, Value, reward_deviation};
+pub use engine::{Guided, Promise, Reward, Value, reward_deviation};
 pub use rivals::{BestOf, Smc};
 
 use crate::ReverseKernel;
@@ -34,12 +34,10 @@ pub struct Svdd {
     /// Candidates of each sample at a step (M).
     #[param(default = 10, from = 1)]
     pub candidates: usize,
-    /// Temperature in the reward's unit: the larger, the nearer samples stay to the model's own; 0 keeps the best
-    /// candidate.
+    /// Temperature in the reward's unit: 0 keeps the best candidate, more stays nearer to the model's own samples.
     #[param(default = 0.0, from = 0)]
     pub alpha: f64,
-    /// Whether samples without promise are replaced by copies of others after every step (SVDD-R); needs an alpha above
-    /// 0.
+    /// Whether unpromising samples are replaced by copies of others at every step (SVDD-R); alpha must be above 0.
     #[param(default = false)]
     pub replace: bool,
 }

@@ -13,8 +13,11 @@ pub enum Value<'a, S> {
     PosteriorMean,
     /// A function of states and of how many steps they have done. It is not asked for clean samples: their value is the
     /// reward.
-    Given(&'a (dyn Fn(&[S], usize) -> Result<Vec<f64>> + Sync)),
+    Given(Promise<'a, S>),
 }
+
+/// Values of states that have done a number of steps.
+pub type Promise<'a, S> = &'a (dyn Fn(&[S], usize) -> Result<Vec<f64>> + Sync);
 
 /// What was drawn.
 #[derive(Debug, Clone, PartialEq)]

@@ -117,7 +117,7 @@ fn many_particles_are_exact_by_posterior_means() {
     assert!(toy::distance(&few.samples, &target) > 0.3);
 }
 
-/// Data N-mixtures with r = -|x - c|²: the target is a mixture again, and v = α (ln q - ln p) of the noised laws, up to
+/// Data of two normals and r = -|x - c|²: the target is a mixture again, and v = α (ln q - ln p) of the noised laws, up to
 /// a constant.
 #[test]
 fn a_mixture_drawn_to_a_point_is_the_tilted_mixture() {
