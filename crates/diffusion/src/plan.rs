@@ -252,8 +252,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_run_is_refused() {
+        type Change = fn(&mut Plan);
         plan().check().unwrap();
-        let wrong: &[(&str, fn(&mut Plan))] = &[
+        let wrong: &[(&str, Change)] = &[
             ("times that rise", |plan| plan.times.swap(1, 2)),
             ("a time twice", |plan| plan.times[1] = plan.times[0]),
             ("too near", |plan| plan.times[1] = plan.times[0] * (1.0 - 1e-9)),

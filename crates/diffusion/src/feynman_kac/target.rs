@@ -39,10 +39,10 @@ impl<'a> Target<'a> {
         Target::new(vec![(without, 1.0 - scale), (with, scale)])
     }
 
-    /// The same, tilted by exp(r). Of r counts the share u^power, where u goes from 0 to 1 evenly in ln ρ; a narrow reward wants a
-    /// higher power than 2, so that it does not pull before samples are near.
-    pub fn rewarded(self, reward: &'a Reward<'a>, power: f64) -> Self {
-        Target { reward: Some((reward, power)), ..self }
+    /// The same, tilted by exp(r). The reward counts by half where the noise ρ is of this `width`, and less above: a width at which r
+    /// changes by about 1 keeps it from pulling at samples that are still far away.
+    pub fn rewarded(self, reward: &'a Reward<'a>, width: f64) -> Self {
+        Target { reward: Some((reward, width)), ..self }
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -63,8 +63,8 @@ impl<'a> Target<'a> {
             return Err(Error::input("models", got, "models of one width, at least 1"));
         }
         match self.reward {
-            Some((_, power)) if !(power > 0.0 && power.is_finite()) => {
-                Err(Error::input("power of the reward's rise", power, "a finite number above 0"))
+            Some((_, width)) if !(width > 0.0 && width.is_finite()) => {
+                Err(Error::input("width of the reward's noise", width, "a finite number above 0"))
             }
             _ => Ok(()),
         }
@@ -89,10 +89,11 @@ impl<'a> Target<'a> {
         0.5 * self.dims() as f64 * ((1.0 - sum) * (TAU * v).ln() - sum.ln())
     }
 
-    /// How much of the reward counts at a level, between those of the start and the end.
+    /// How much of the reward counts at a level, from 0 at the start to 1 at the end.
     pub(super) fn share(&self, level: &Level, [start, end]: [&Level; 2]) -> f64 {
-        let way = (start.lambda() - level.lambda()) / (start.lambda() - end.lambda());
-        self.reward.map_or(0.0, |(_, power)| way.powf(power))
+        let Some((_, width)) = self.reward else { return 0.0 };
+        let [now, first, last] = [level, start, end].map(|level| 1.0 / (1.0 + (level.ratio() / width).powi(2)));
+        (now - first) / (last - first)
     }
 
     /// Asks models and reward about samples y.

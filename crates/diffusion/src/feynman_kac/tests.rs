@@ -50,7 +50,7 @@ fn the_stated_law_is_the_particles_law() {
         Target::annealing(&one, 0.6),
         Target::product(&[&one, &other], 1.3),
         Target::guidance(&other, &one, 2.5),
-        Target::annealing(&one, 1.0).rewarded(&curved, 2.0),
+        Target::annealing(&one, 1.0).rewarded(&curved, 1.0),
         Target::guidance(&other, &one, 1.5).rewarded(&curved, 1.0),
     ];
     for (number, target) in targets.iter().enumerate() {
@@ -139,7 +139,7 @@ fn normal_laws_combine_to_normal_laws() {
         ("heating", Target::annealing(&a, 0.5), vec![(1.0, 0.5, 0.5)], 1.0),
         ("product", Target::product(&[&a, &b], 1.0), vec![(1.0, 0.5, 1.0), (-0.5, 2.0, 1.0)], 2.0),
         ("guidance", Target::guidance(&b, &a, 1.5), vec![(-0.5, 2.0, -0.5), (1.0, 0.5, 1.5)], 1.0),
-        ("reward", Target::annealing(&a, 1.0).rewarded(&pull, 2.0), vec![(1.0, 0.5, 1.0)], 1.0),
+        ("reward", Target::annealing(&a, 1.0).rewarded(&pull, 1.0), vec![(1.0, 0.5, 1.0)], 1.0),
     ] {
         // ln of Π N(mᵢ, sᵢ)^bᵢ exp(r) is -(precision y² - 2 linear y + constant) / 2.
         let noised = 0.02f64.powi(2);
@@ -231,7 +231,7 @@ fn the_number_of_threads_changes_nothing() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let method = FeynmanKac { particles: 700, islands: 2, steps: 20, ..FeynmanKac::default() };
-        let target = Target::product(&[&one, &other], 1.5).rewarded(&curved, 2.0);
+        let target = Target::product(&[&one, &other], 1.5).rewarded(&curved, 1.0);
         pool.install(|| method.run(&target, &Schedule::edm(), &Grid::Karras, Seed(9), &Silent).unwrap())
     };
     assert_eq!(run(1), run(2));
@@ -295,8 +295,8 @@ fn what_cannot_be_run_is_refused() {
         (Target::annealing(&short, 1.0), "denoiser"),
         (Target::annealing(&one, 1.0).rewarded(few, 1.0), "a value for each of 8 rows"),
         (Target::annealing(&one, 1.0).rewarded(endless, 1.0), "not finite for sample 0"),
-        (Target::annealing(&one, 1.0).rewarded(&curved, 0.0), "power"),
-        (Target::annealing(&one, 1.0).rewarded(&curved, f64::NAN), "power"),
+        (Target::annealing(&one, 1.0).rewarded(&curved, 0.0), "width"),
+        (Target::annealing(&one, 1.0).rewarded(&curved, f64::NAN), "width"),
     ] {
         let found = says(&method, &target);
         assert!(found.contains(word), "{found}");

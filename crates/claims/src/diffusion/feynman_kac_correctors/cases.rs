@@ -163,7 +163,7 @@ impl Digits {
         let (pixels, digits, names) = builtin::labelled("digits")?;
         let class = |name: &str| {
             let rows: Vec<usize> = (0..digits.len()).filter(|i| names[digits[*i] as usize] == name).collect();
-            MixtureDenoiser::kernel(pixels.select(Axis(0), &rows).mapv(|v| f64::from(v) / 16.0).view(), BANDWIDTH)
+            MixtureDenoiser::kernel(pixels.select(Axis(0), &rows).mapv(|v| v / 16.0).view(), BANDWIDTH)
         };
         let models = [class("3")?, class("8")?];
         let [threes, eights] = [0, 1].map(|i| &models[i].mixture().means);
