@@ -90,11 +90,11 @@ pub fn write_resampled(table: &Table, kept: &[usize], synthetic: &[(String, Valu
 }
 
 /// Writes new rows alone, with those columns of a table that `values` has. They fit their columns' types (see
-/// [`write_resampled`]).
+/// [`write_resampled`]). `added` columns come after them.
 ///
 /// # Errors
-/// As [`write_resampled`].
-pub fn write_made(table: &Table, values: &[(String, Values)], path: &Path) -> Result<()> {
+/// As [`write_resampled`]; an added column with a name that the table has already.
+pub fn write_made(table: &Table, values: &[(String, Values)], added: &[(String, Values)], path: &Path) -> Result<()> {
     let (format, compression) = target(path, table.format())?;
     let form = form(table, format);
     let mut fields = Vec::new();
@@ -105,7 +105,13 @@ pub fn write_made(table: &Table, values: &[(String, Values)], path: &Path) -> Re
         fields.push(field.with_data_type(array.data_type().clone()).with_nullable(true));
         made.push(array);
     }
-    check_lengths(values)?;
+    for (name, values) in added {
+        check_added(table, name, path)?;
+        let array = values.to_array();
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        made.push(array);
+    }
+    check_lengths(values.iter().chain(added))?;
     write_out(path, |file| {
         let mut sink =
             Sink::new(format, compression, Shape::Plain, Arc::new(Schema::new(fields)), table.target(), file, path)?;
@@ -115,9 +121,9 @@ pub fn write_made(table: &Table, values: &[(String, Values)], path: &Path) -> Re
 }
 
 /// All columns must have as many values as the first.
-fn check_lengths(columns: &[(String, Values)]) -> Result<()> {
-    let rows = columns.first().map_or(0, |(_, values)| values.len());
-    match columns.iter().find(|(_, values)| values.len() != rows) {
+fn check_lengths<'a>(mut columns: impl Iterator<Item = &'a (String, Values)> + Clone) -> Result<()> {
+    let rows = columns.clone().next().map_or(0, |(_, values)| values.len());
+    match columns.find(|(_, values)| values.len() != rows) {
         Some((name, values)) => {
             let got = format!("{} values", values.len());
             Err(Error::input(format!("column `{name}`"), got, format!("the first has {rows}")))

@@ -52,7 +52,7 @@ pub fn run(args: &Sample, parameters: &[(String, String)], progress: &dyn Progre
         progress.begin("writing", None);
         let values = columns.iter().zip(made.rows.columns());
         let values = values.map(|(name, values)| (name.clone(), Values::Float(values.to_vec())));
-        write_made(&input, &values.collect::<Vec<_>>(), out)?;
+        write_made(&input, &values.collect::<Vec<_>>(), &[], out)?;
     }
     for warning in &made.warnings {
         eprintln!("quadrat: note: {warning}");

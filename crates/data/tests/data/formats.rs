@@ -318,8 +318,12 @@ fn resampled_tables_keep_rows_and_append_synthetic_ones() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"y\":0,\"s\":\"0\"}\n{\"y\":1,\"s\":\"1\"}\n");
     let made = folder.join("made.csv");
     let y = table("y.csv", "y\n0\n1\n");
-    write_made(&y, &[("y".to_owned(), Values::Float(vec![0.75, -1.2]))], &made).unwrap();
+    write_made(&y, &[("y".to_owned(), Values::Float(vec![0.75, -1.2]))], &[], &made).unwrap();
     assert_eq!(std::fs::read_to_string(&made).unwrap(), "y\n1\n-1\n");
+    let weight = |name: &str| [(name.to_owned(), Values::Float(vec![0.5]))];
+    write_made(&y, &weight("y"), &weight("w"), &made).unwrap();
+    assert_eq!(std::fs::read_to_string(&made).unwrap(), "y,w\n1,0.5\n");
+    assert!(write_made(&y, &weight("y"), &weight("y"), &made).is_err());
 }
 
 #[test]

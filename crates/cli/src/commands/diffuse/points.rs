@@ -154,8 +154,8 @@ impl Opened {
     pub fn write(&self, rows: &Array2<f64>, more: Option<(&str, &[f64])>, out: &Path) -> Result<()> {
         let values = self.columns.iter().zip(rows.columns());
         let values = values.map(|(name, values)| (name.clone(), Values::Float(values.to_vec())));
-        let more = more.map(|(name, values)| (name.to_owned(), Values::Float(values.to_vec())));
-        write_made(&self.input, &values.chain(more).collect::<Vec<_>>(), out)
+        let more = more.into_iter().map(|(name, values)| (name.to_owned(), Values::Float(values.to_vec())));
+        write_made(&self.input, &values.collect::<Vec<_>>(), &more.collect::<Vec<_>>(), out)
     }
 
     /// What was done with the columns, in words and in JSON.
