@@ -2,15 +2,15 @@
 
 use crate::common::Folder;
 
-fn points() -> Folder {
-    let folder = Folder::new("diffuse");
+fn points(name: &str) -> Folder {
+    let folder = Folder::new(name);
     folder.ok("quadrat data convert --in builtin:iris --out points.csv");
     folder
 }
 
 #[test]
 fn rows_are_drawn_without_training() {
-    let folder = points();
+    let folder = points("diffuse-rows");
     let line = "quadrat diffuse sample --in points.csv --model kernel:0.2 --solver unipc --steps 8 --rows 1000 --out samples.csv --json";
     let told = folder.json(line);
     assert_eq!((&told["rows"], &told["calls"], &told["kernel_width"]), (&1000.into(), &8.into(), &0.2.into()));
@@ -26,7 +26,7 @@ fn rows_are_drawn_without_training() {
 
 #[test]
 fn draws_are_steered() {
-    let folder = points();
+    let folder = points("diffuse-steered");
     let told = folder.json(
         "quadrat diffuse sample --in points.csv --model kernel:0.3 --method feynman-kac --power 2 --particles 256 --steps 50 \
          --out cold.csv --json",
@@ -75,7 +75,7 @@ fn draws_are_steered() {
 
 #[test]
 fn a_searched_plan_is_drawn_with() {
-    let folder = points();
+    let folder = points("diffuse-plan");
     let told = folder.json(
         "quadrat diffuse search --in points.csv --model kernel:0.2 --calls 4 --evaluations 100 --noises 16 --out plan.json \
          --report search.html --json",
@@ -105,7 +105,7 @@ fn solvers_are_certified() {
 
 #[test]
 fn what_cannot_be_drawn_is_refused() {
-    let folder = points();
+    let folder = points("diffuse-refused");
     folder.write("words.csv", "a\nx\ny\n");
     folder.write("one.csv", "a,b\n1,2\n");
     for (options, part) in [
