@@ -239,6 +239,7 @@ impl State {
         progress: &dyn Progress,
     ) -> Result<()> {
         checkpoint(progress)?;
+        let count = plans.len() as u64;
         let scores = plans.par_iter().map(|(_, plan)| score(plan)).collect::<Result<Vec<f64>>>()?;
         for ((name, plan), score) in plans.into_iter().zip(scores) {
             let score = if score.is_nan() { f64::INFINITY } else { score };
@@ -246,7 +247,7 @@ impl State {
             self.path.push(self.path.last().copied().unwrap_or(f64::INFINITY).min(score));
             self.scored.push(Scored { plan, score, name });
         }
-        progress.advance(self.path.len().min(TOGETHER) as u64);
+        progress.advance(count);
         progress.note(&format!("best {:.4}", self.path.last().copied().unwrap_or(f64::INFINITY)));
         Ok(())
     }

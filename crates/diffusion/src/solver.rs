@@ -48,9 +48,9 @@ pub enum Solver {
     /// UniPC of order 3 with B₂.
     #[param(name = "unipc-3")]
     Unipc3,
-    /// DEIS of order 2 in log ρ (Zhang and Chen 2023).
+    /// DEIS of order 2 in log ρ (Zhang and Chen 2023): the same steps as DPM-Solver-2, multistep.
     Deis,
-    /// DEIS of order 3.
+    /// DEIS of order 3: the same steps as DPM-Solver-3, multistep.
     #[param(name = "deis-3")]
     Deis3,
 }
