@@ -239,6 +239,14 @@ impl Inputs {
         Inputs { numbers, others: self.others.clone() }
     }
 
+    /// The same with another input of numbers, rows x width, in the place of one of that name: for a network that asks the one
+    /// within it several times, at a time of its own each.
+    pub fn beside(mut self, name: &str, numbers: Tensor<2>) -> Self {
+        self.others.retain(|(other, _)| other != name);
+        self.others.push((name.to_owned(), Given::Numbers(numbers)));
+        self
+    }
+
     /// The rows of numbers; of width 0 for a network that takes none.
     pub fn numbers(&self) -> Tensor<2> {
         self.numbers.clone()

@@ -48,7 +48,7 @@ pub use samples::{Samples, Targets};
 pub use source::{Beside, Pairs, Source, TokenWindows, TwoViews};
 pub use train::{
     Epoch, Fit, RateTest, Trainer, Training, accuracy, evaluate, features, gradients, initialise, mean_loss,
-    pieces_that_pay, predict,
+    pieces_that_pay, predict, pull_back,
 };
 
 use quadrat_core::Result;

@@ -10,6 +10,7 @@ mod hooks;
 mod identity;
 mod judge;
 mod passes;
+mod pull;
 mod range;
 mod settings;
 
@@ -19,6 +20,7 @@ pub use evaluate::{accuracy, evaluate, features, mean_loss, predict};
 pub(crate) use identity::{Sum, differences, rows_told};
 pub(crate) use judge::VALIDATION;
 pub use passes::{gradients, pieces_that_pay};
+pub use pull::pull_back;
 pub use range::RateTest;
 pub use settings::Trainer;
 

@@ -61,7 +61,7 @@ pub fn features<'a>(network: &dyn Network, parameters: &Parameters, rows: impl I
     Array2::from_shape_vec((rows.len(), width), all).map_err(wrong)
 }
 
-fn checked<'a>(network: &dyn Network, rows: impl Into<Rows<'a>>) -> Result<Rows<'a>> {
+pub(super) fn checked<'a>(network: &dyn Network, rows: impl Into<Rows<'a>>) -> Result<Rows<'a>> {
     let rows = rows.into();
     rows.check_kind(network)?;
     rows.check_finite()?;
