@@ -36,6 +36,8 @@ pub enum Part {
     Response,
     /// How much a row counts.
     Weight,
+    /// The standard deviation of the noise that a row has.
+    Noise,
     /// Which rows belong together.
     Group,
     /// When a row was seen.
@@ -59,6 +61,7 @@ impl Part {
             Part::Score => "score",
             Part::Response => "response",
             Part::Weight => "weight",
+            Part::Noise => "noise",
             Part::Group => "group",
             Part::Time => "time",
             Part::Name => "name",
