@@ -56,8 +56,19 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "ssl-item-recommendation", run: crate::retrieval::ssl_item_recommendation::run },
     Claim { slug: "star", run: crate::retrieval::star::run },
     Claim { slug: "solver-search-usf", run: crate::diffusion::solver_search_usf::run },
+    Claim { slug: "stsl-second-order-tweedie", run: crate::diffusion::stsl_second_order_tweedie::run },
     Claim { slug: "svdd", run: crate::diffusion::svdd::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "ambient-mixed-noise", run: crate::diffusion::ambient_mixed_noise::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "minority-guidance", run: crate::diffusion::minority_guidance::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "optimal-boundary-conditions-sr", run: crate::diffusion::optimal_boundary_conditions_sr::run },
     Claim { slug: "feynman-kac-correctors", run: crate::diffusion::feynman_kac_correctors::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "mmd-finetuning", run: crate::diffusion::mmd_finetuning::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "diffusion-forward-models", run: crate::diffusion::diffusion_forward_models::run },
     Claim { slug: "masked-diffusion-fhs", run: crate::language::masked_diffusion_fhs::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },

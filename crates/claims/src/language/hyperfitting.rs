@@ -53,11 +53,11 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
             most: 2,
         },
         Plan {
-            model: Pretrain { layers: 3, dim: 64, context: 96, epochs: 1, ..model },
+            model: Pretrain { layers: 3, dim: 64, context: 96, epochs: 3, ..model },
             vocabulary: 1000,
             method: Hyperfit { sequences: 32, length: 96, max_epochs: 80, rate: 2e-3, ..method },
-            contexts: 24,
-            most: 4,
+            contexts: 16,
+            most: 3,
         },
         Plan {
             model: Pretrain { layers: 4, dim: 128, epochs: 6, ..model },
@@ -73,7 +73,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let (original, _) =
         plan.model.fit(texts.vocabulary, [&texts.pretrain, &[]], None, seed, &Within(trial.progress))?;
     let one = |seed| plan.repetition(&texts, &original, seed, trial);
-    trial.repeat(&mut evidence, Repetitions { part: "austen", pilot: 3, most: plan.most }, one)?;
+    trial.repeat(&mut evidence, Repetitions { part: "austen", pilot: 2, most: plan.most }, one)?;
     identities(&mut evidence)?;
     Ok(evidence)
 }
@@ -153,6 +153,9 @@ impl Plan {
         let says = "predictions have less than a fifth of the original's entropy";
         evidence.report(says, ENTROPY, BEFORE, Some(AFTER), Relation::Above(5.0)).by(quadrat_core::By::Ratio);
         evidence.notes = vec![
+            "Changed after an earlier run: at quick scale the original was trained for one epoch and was 0.89 nats better than frequencies, \
+             less than is asked of it first of all; now it is trained for three."
+                .into(),
             "The paper's models have a thousand times the parameters. Whether its effect is there in so small a one is what is asked here."
                 .into(),
         ];

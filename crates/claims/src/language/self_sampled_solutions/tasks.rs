@@ -16,12 +16,12 @@ const OPERATIONS: [(&str, [&str; 3]); 3] = [
 /// Sentence forms, by question and operation.
 pub(super) const FORMS: usize = QUESTIONS.len() * 3 * 3;
 
-/// Tasks with two to four operations each.
+/// Tasks with two or three operations each.
 pub(super) fn draw(count: usize, seed: Seed) -> Vec<Task<f64>> {
     let one = |i: usize| {
         let mut rng = seed.rng(i as u64);
         let mut program = Vec::new();
-        let operations = 2 + rng.below(3);
+        let operations = 2 + rng.below(2);
         let (words, _, answer) = tree(operations, &mut program, &mut rng);
         if let Some(last) = program.last_mut() {
             *last = format!("answer = {}", last.split_once("= ").map_or("", |(_, expression)| expression));
