@@ -15,6 +15,7 @@ mod data;
 mod decode;
 mod designs;
 mod detection;
+mod diffusion;
 mod holdout;
 mod impacts;
 mod labels;
@@ -123,6 +124,7 @@ fn run() -> Result<()> {
         decode::workloads(),
         designs::workloads(),
         detection::workloads(),
+        diffusion::workloads(),
         holdout::workloads(),
         impacts::workloads(),
         labels::workloads(),
