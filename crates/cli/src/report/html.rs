@@ -1,6 +1,7 @@
 //! How a report looks.
 
 use super::{Block, Page};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::fmt::Write as _;
 
 /// The whole page.
@@ -34,6 +35,14 @@ fn push(html: &mut String, block: &Block) {
         Block::Beside(texts) => writeln!(html, "<dl class=\"beside\">{}</dl>", named(texts)),
         Block::Table { rows, right } => writeln!(html, "{}", table(rows, right)),
         Block::Bars { series, rows } => writeln!(html, "{}", bars(series, rows)),
+        Block::Picture { png, caption } => writeln!(
+            html,
+            "<figure><img style=\"image-rendering:pixelated;width:100%;max-width:36rem\" alt=\"{}\" \
+             src=\"data:image/png;base64,{}\"><figcaption>{}</figcaption></figure>",
+            escape(caption),
+            BASE64_STANDARD.encode(png),
+            escape(caption)
+        ),
         Block::Figure { drawing, caption } => {
             let legend: String = drawing
                 .legend

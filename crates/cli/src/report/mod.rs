@@ -5,6 +5,7 @@
 pub mod coverage;
 pub mod html;
 pub mod map;
+pub mod sheet;
 pub mod svg;
 
 use quadrat::{Card, Environment, Result, write_atomic_bytes};
@@ -38,6 +39,8 @@ pub enum Block {
     Bars { series: Vec<String>, rows: Vec<(String, Vec<(f64, String)>)> },
     /// A drawing with its caption.
     Figure { drawing: svg::Drawing, caption: String },
+    /// A PNG image with its caption.
+    Picture { png: Vec<u8>, caption: String },
     /// Text to copy.
     Code(String),
     /// A word set off by colour: good, bad or neither.

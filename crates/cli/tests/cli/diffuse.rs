@@ -114,6 +114,8 @@ fn what_cannot_be_drawn_is_refused() {
         ("--in points.csv --rows 5 --model kernel:0", "above 0"),
         ("--in points.csv --rows 5 --model kernel:x", "kernel:WIDTH"),
         ("--in points.csv --rows 5 --model net/", "kernel:WIDTH"),
+        ("--in points.csv --rows 5 --class setosa", "--class"),
+        ("--rows 5", "--in"),
         ("--in points.csv --rows 5 --solver euler-x", "euler-x"),
         ("--in points.csv --rows 5 --plan none.json", "none.json"),
         ("--in points.csv --rows 5 --plan p.json --solver ddim", "--plan"),
@@ -131,4 +133,153 @@ fn what_cannot_be_drawn_is_refused() {
     assert!(error.contains("calls"), "{error}");
     let error = folder.fails("quadrat diffuse search --in points.csv --noises 0");
     assert!(error.contains("--noises"), "{error}");
+}
+
+#[test]
+fn a_model_is_trained_and_drawn_from() {
+    let folder = points("diffuse-train");
+    let line = "quadrat diffuse train --in points.csv --classes class --out model/ --epochs 30 --hidden 32,32 --report report.html --json";
+    let told = folder.json(line);
+    assert_eq!(
+        (&told["rows"], &told["epochs"], told["classes"].as_array().unwrap().len()),
+        (&150.into(), &30.into(), 3)
+    );
+    assert!(folder.read("report.html").contains("Samples"));
+    assert!(folder.fails(line).contains("model"), "a folder that is there is not written over");
+    let draw = "quadrat diffuse sample --model model/ --solver dpmpp-2m --steps 10 --rows 200 --seed 1 --out samples.csv --json";
+    assert_eq!(folder.json(draw)["calls"], 10);
+    let drawn = folder.read("samples.csv");
+    assert_eq!((drawn.lines().count(), drawn.lines().next().unwrap().split(',').count()), (201, 4));
+    folder.json(&format!("{draw} --threads 1"));
+    assert_eq!(folder.read("samples.csv"), drawn, "the same seed, the same bytes at one thread");
+    // Petals of setosa are 1.46 long on average, those of virginica 5.55.
+    let petals = |class: &str| {
+        folder.json(&format!("quadrat diffuse sample --model model/ --class {class} --rows 100 --out c.csv --json"));
+        let third = |line: &str| line.split(',').nth(2).unwrap().parse::<f64>().unwrap();
+        folder.read("c.csv").lines().skip(1).map(third).sum::<f64>() / 100.0
+    };
+    assert!(petals("setosa") + 2.0 < petals("virginica"));
+    folder.json("quadrat diffuse search --model model/ --calls 4 --evaluations 60 --noises 16 --out plan.json --json");
+    let told = folder.json("quadrat diffuse sample --model model/ --plan plan.json --rows 10 --out s.csv --json");
+    assert_eq!(told["calls"], 4);
+    let told = folder
+        .json("quadrat diffuse sample --in points.csv --model model/ --rows 10 --out s.jsonl --report s.html --json");
+    assert_eq!(told["input_rows"], 150);
+    folder.json("quadrat diffuse sample --model model/ --method feynman-kac --power 2 --particles 64 --steps 20 --out c.csv --json");
+    folder.write("other.csv", "a,b\n1,2\n2,3\n");
+    for (line, part) in [
+        ("sample --model model/ --class rose --rows 3", "setosa"),
+        ("sample --model model/ --in other.csv --rows 3", "sepal"),
+        ("train --in points.csv --out m2 --model unet", "unet"),
+        ("train --in points.csv --out m2 --epochs 0", "epochs"),
+        ("train --in points.csv --out m2 --hidden 0", "unit"),
+        ("train --in points.csv --out m2 --classes", "column"),
+        ("train --out m2", "--in"),
+    ] {
+        let error = folder.fails(&format!("quadrat diffuse {line}"));
+        assert!(error.contains(part), "{line}: {error}");
+    }
+}
+
+#[test]
+fn noisy_rows_and_images_are_learnt_from() {
+    let folder = Folder::new("diffuse-noisy");
+    let rows: String =
+        (0..200).map(|i| format!("{},{},{}\n", f64::from(i % 20) / 4.0, i % 7, if i < 20 { 0 } else { 1 })).collect();
+    folder.write("noisy.csv", &format!("a,b,sigma\n{rows}"));
+    let train = "quadrat diffuse train --in noisy.csv --noise-column sigma --method ambient --out model/ --epochs 5 --hidden 16 --json";
+    let told = folder.json(train);
+    assert_eq!((&told["method"], &told["rows"]), (&"ambient-mixed-noise".into(), &200.into()));
+    assert!(folder.fails("quadrat diffuse train --in noisy.csv --noise-column sigma --out m2").contains("ambient"));
+    let told = folder.json(
+        "quadrat diffuse train --images builtin:digits --classes --model unet --hidden 16 --epochs 1 --batch 256 --out images/ \
+         --report r.html --json",
+    );
+    assert_eq!((&told["rows"], told["classes"].as_array().unwrap().len()), (&1797.into(), 10));
+    assert!(folder.read("r.html").contains("data:image/png;base64,"));
+    folder.json(
+        "quadrat diffuse sample --model images/ --class 3 --rows 4 --steps 3 --out drawn/ --report s.html --json",
+    );
+    assert_eq!(std::fs::read_dir(folder.path("drawn")).unwrap().count(), 4);
+    folder.json("quadrat diffuse sample --model images/ --rows 4 --steps 3 --out drawn.npz --json");
+    assert!(folder.fails("quadrat diffuse train --images builtin:iris --out m2").contains("digits"));
+}
+
+#[test]
+fn rare_rows_are_scored_and_drawn() {
+    let folder = points("diffuse-rare");
+    folder.write("odd.csv", &(folder.read("points.csv") + "9.5,1.0,0.5,4.0,virginica\n"));
+    let line = "quadrat diffuse score --in odd.csv --method minority-guidance --out scored.csv --report s.html --json";
+    let told = folder.json(line);
+    assert_eq!((&told["rows"], &told["rarest"][0]), (&151.into(), &152.into()));
+    let scored = folder.read("scored.csv");
+    assert!(scored.lines().next().unwrap().ends_with(",minority_score"));
+    assert_eq!(
+        (folder.json(&format!("{line} --threads 1"))["rows"].clone(), folder.read("scored.csv")),
+        (151.into(), scored)
+    );
+    folder.json("quadrat diffuse train --in points.csv --out model/ --epochs 20 --hidden 32,32 --json");
+    let told = folder.json(
+        "quadrat diffuse sample --model model/ --method minority-guidance:epochs=2 --class rarest --weight 3 --rows 50 --steps 20 \
+         --out rare.csv --json",
+    );
+    assert_eq!((&told["class"], &told["rows"]), (&10.into(), &50.into()));
+    folder.json("quadrat diffuse score --in points.csv --model model/ --json");
+    for (line, part) in [
+        ("score --in points.csv --method lof", "minority-guidance"),
+        ("score --model model/", "--in"),
+        ("score --in points.csv --method minority-guidance:abar=2", "abar"),
+        ("sample --model model/ --method minority-guidance --class 11 --rows 3", "1 to 10"),
+        ("sample --model model/ --weight 3 --rows 3", "minority-guidance"),
+    ] {
+        let error = folder.fails(&format!("quadrat diffuse {line}"));
+        assert!(error.contains(part), "{line}: {error}");
+    }
+}
+
+#[test]
+fn a_model_is_fine_tuned_for_its_plan() {
+    let folder = points("diffuse-finetune");
+    folder.json("quadrat diffuse train --in points.csv --out model/ --epochs 20 --hidden 32,32 --json");
+    let told = folder.json(
+        "quadrat diffuse finetune --model model/ --method mmd:iterations=10,every=5,batch=32 --steps 3 --in points.csv --out fast/ \
+         --report f.html --json",
+    );
+    assert_eq!((&told["method"], &told["calls"]), (&"mmd-finetuning".into(), &3.into()));
+    let told = folder.json("quadrat diffuse sample --model fast/ --rows 20 --out s.csv --json");
+    assert_eq!(told["calls"], 3);
+    let error = folder.fails("quadrat diffuse sample --model fast/ --steps 10 --rows 20");
+    assert!(error.contains("fine-tuned"), "{error}");
+}
+
+#[test]
+fn measurements_are_solved() {
+    let folder = points("diffuse-solve");
+    folder.write("seen.csv", "petal_length\n1.4\n5.5\n");
+    let line = "quadrat diffuse solve --in points.csv --model kernel:0.3 --operator mask:petal_length --measured seen.csv --noise 0.1 \
+                --method covariance --draws 20 --out solved.csv --json";
+    let told = folder.json(line);
+    assert_eq!((&told["measurements"], &told["draws"]), (&2.into(), &20.into()));
+    // Petals of 1.4 are of setosa, 0.2 wide; those of 5.5 are 2.0 wide.
+    let rows: Vec<Vec<f64>> =
+        folder.read("solved.csv").lines().skip(1).map(|l| l.split(',').map(|v| v.parse().unwrap()).collect()).collect();
+    let mean = |which: f64| {
+        let widths: Vec<f64> = rows.iter().filter(|row| row[4] == which).map(|row| row[3]).collect();
+        widths.iter().sum::<f64>() / widths.len() as f64
+    };
+    assert!((mean(0.0) - 0.25).abs() < 0.3 && (mean(1.0) - 2.0).abs() < 0.4, "{} {}", mean(0.0), mean(1.0));
+    for method in ["stsl:inner=2", "dps:zeta=0.3", "psld", "none"] {
+        folder.json(&line.replace("covariance", method).replace("--draws 20", "--draws 2 --steps 10"));
+    }
+    for (change, part) in [
+        ("mask:petal", "petal_length"),
+        ("downsample:2", "mask"),
+        ("nothing", "matrix"),
+        ("mask:petal_length,petal_width", "2 numbers"),
+    ] {
+        let error = folder.fails(&line.replace("mask:petal_length", change));
+        assert!(error.contains(part), "{change}: {error}");
+    }
+    assert!(folder.fails(&line.replace("0.1", "0")).contains("noise"));
+    assert!(folder.fails(&line.replace("covariance", "ddrm")).contains("stsl"));
 }

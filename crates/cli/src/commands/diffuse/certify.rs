@@ -1,6 +1,6 @@
 //! `quadrat diffuse certify`: a solver against laws that are known.
 
-use super::points::solver;
+use super::solver;
 use crate::args::Run;
 use crate::output::{Reply, figure, json, seconds, table};
 use clap::Args;

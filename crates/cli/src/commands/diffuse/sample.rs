@@ -1,12 +1,15 @@
-//! `quadrat diffuse sample`: rows of numbers -> new rows like them, without training.
+//! `quadrat diffuse sample`: rows or a model of them -> new rows like them.
 
-use super::points::{Opened, Points, Spread, solver};
+use super::form::{self, Form};
+use super::model::{ModelOf, Opened, Spread};
+use super::solver;
 use super::steering::{Drawn, Steering, Way};
 use crate::args::Run;
 use crate::output::{Reply, check_out, check_place, count, figure, seconds, table};
-use crate::report::{Block, Page, map};
+use crate::report::{Block, Page, map, sheet};
 use clap::Args;
-use quadrat::diffusion::{Plan, Solver, integrate, noise};
+use ndarray::Array2;
+use quadrat::diffusion::{Plan, Schedule, Solver, integrate, noise};
 use quadrat::{Choice, Error, Progress, Result, Seed, stats};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,10 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct DrawSamples {
     #[command(flatten)]
-    pub points: Points,
+    pub model: ModelOf,
+    /// With a model of classes: draw this one; with --method minority-guidance: rarest, commonest, or a number from 1 (common)
+    #[arg(long, value_name = "NAME")]
+    pub class: Option<String>,
     /// Rows to draw [default: with feynman-kac all particles, with their weights]
     #[arg(long, value_name = "N")]
     pub rows: Option<usize>,
@@ -33,7 +39,8 @@ pub struct DrawSamples {
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub steering: Steering,
-    /// Output file, whose ending chooses the format; - is standard output in the input's format, -.jsonl in another
+    /// Output file, whose ending chooses the format; - is standard output in the input's format, -.jsonl in another. Of images a folder
+    /// of PNG files, or an .npz file
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub out: Option<PathBuf>,
     /// Write a self-contained HTML page about the run
@@ -51,52 +58,49 @@ pub fn run(args: &DrawSamples, progress: &dyn Progress) -> Result<Reply> {
         None if way != Some(Way::FeynmanKac) => return Err(Error::input("--rows", "nothing", "how many rows to draw")),
         _ => {}
     }
-    args.out.as_deref().map_or(Ok(()), check_out)?;
     args.report.as_deref().map_or(Ok(()), check_place)?;
-    let opened = args.points.open(args.out.as_deref(), progress)?;
+    let class = args.class.as_deref().filter(|_| way != Some(Way::Minority));
+    let opened = args.model.open(class, args.out.as_deref(), progress)?;
+    let check = if matches!(opened.form, Form::Images { .. }) { form::check_images } else { check_out };
+    args.out.as_deref().map_or(Ok(()), check)?;
     let started = Instant::now();
     let seed = Seed(args.run.seed);
     let drawn = draw(args, way, &opened, seed, progress)?;
     let took = started.elapsed().as_secs_f64();
     let Drawn { how, more, .. } = &drawn;
-    let rows = opened.unscaled(&drawn.rows);
+    let more = more.as_ref().map(|(name, values)| (*name, &values[..]));
     if let Some(out) = &args.out {
         progress.begin("writing", None);
-        opened.write(&rows, more.as_ref().map(|(name, values)| (*name, &values[..])), out)?;
+        opened.write(&drawn.rows, more, out)?;
     }
     let mut text = format!(
-        "{} new rows after {} of {} in {} (seed {})\n  a normal of {} standard deviations around each row; {how}\n",
-        count(rows.nrows()),
-        count(opened.x.nrows()),
-        opened.input.name(),
+        "{} new {} after {} in {} (seed {})\n  {}{how}\n",
+        count(drawn.rows.nrows()),
+        if matches!(opened.form, Form::Images { .. }) { "images" } else { "rows" },
+        opened.like(),
         seconds(took),
         args.run.seed,
-        figure(opened.width)
+        if opened.rows.is_some() { format!("{}; ", opened.what) } else { String::new() },
     );
-    let old = opened.unscaled(&opened.x);
-    let weights = more.as_ref().filter(|(name, _)| *name == "weight").map(|(_, weights)| &weights[..]);
-    let mut lines = vec![["column", "mean", "new mean", "deviation", "new deviation"].map(str::to_owned).to_vec()];
-    for (column, name) in opened.columns.iter().enumerate() {
-        let [old, new] = [&old, &rows].map(|x| x.column(column).to_vec());
-        let (new_mean, new_deviation) = weighed(&new, weights);
-        let means = [stats::mean(&old), new_mean];
-        let deviations = [stats::standard_deviation(&old), new_deviation];
-        let figures = means.into_iter().chain(deviations).map(figure);
-        lines.push(std::iter::once(name.clone()).chain(figures).collect());
-    }
+    let rows = opened.form.unscaled(&drawn.rows);
+    let lines = compared(&opened, &rows, more);
     text.push_str(&table(&lines, &[1, 2, 3, 4]));
     if let Some(path) = &args.report {
-        let title = format!("{} new rows after {}", count(rows.nrows()), opened.input.name());
-        let mut page =
-            Page::new(title, "Rows drawn from noise through the exact denoiser of a normal around each row.");
+        let title = format!("{} new rows after {}", count(rows.nrows()), opened.like());
+        let mut page = Page::new(title, "Samples drawn from noise through a model of what noised samples were.");
         page.blocks.push(Block::Facts(vec![
             ("Drawn by".into(), how.clone()),
-            ("Width of the normals".into(), format!("{} standard deviations", figure(opened.width))),
+            ("Model".into(), opened.what.clone()),
             ("Seed".into(), args.run.seed.to_string()),
             ("Time".into(), seconds(took)),
         ]));
-        page.section("Columns", [Block::Table { rows: lines, right: vec![1, 2, 3, 4] }]);
-        page.section("Map", map::of_new(&old, &rows, seed)?);
+        if let Form::Images { shape } = opened.form {
+            page.section("Images", [sheet::of(&rows, shape)?]);
+        } else {
+            page.section("Columns", [Block::Table { rows: lines, right: vec![1, 2, 3, 4] }]);
+            let old = opened.rows.as_ref().map(|old| opened.form.unscaled(&old.x));
+            page.section("Map", map::of_new(old.as_ref().unwrap_or(&rows), &rows, seed)?);
+        }
         page.finish(path, None)?;
     }
     let mut value = drawn.json;
@@ -119,6 +123,19 @@ pub fn run(args: &DrawSamples, progress: &dyn Progress) -> Result<Reply> {
     Ok(Reply::new(text, value))
 }
 
+/// The columns of new rows beside those of the old ones, or of what the model learnt from; nothing of images.
+fn compared(opened: &Opened, rows: &Array2<f64>, more: form::Added) -> Vec<Vec<String>> {
+    let Form::Table(columns) = &opened.form else { return Vec::new() };
+    let weights = more.filter(|(name, _)| *name == "weight").map(|(_, weights)| weights);
+    let mut lines = vec![["column", "mean", "new mean", "deviation", "new deviation"].map(str::to_owned).to_vec()];
+    for (column, values) in columns.iter().zip(rows.columns()) {
+        let (mean, deviation) = weighed(&values.to_vec(), weights);
+        let figures = [column.mean, mean, column.deviation, deviation].map(figure);
+        lines.push(std::iter::once(column.name.clone()).chain(figures).collect());
+    }
+    lines
+}
+
 /// Mean and standard deviation, of weighted rows those of their law.
 fn weighed(values: &[f64], weights: Option<&[f64]>) -> (f64, f64) {
     let Some(weights) = weights else { return (stats::mean(values), stats::standard_deviation(values)) };
@@ -138,19 +155,37 @@ fn draw(args: &DrawSamples, way: Option<Way>, opened: &Opened, seed: Seed, progr
         (Some(Way::Svdd), _) => {
             return args.steering.rewarded(opened, &grid, args.steps.unwrap_or(50), rows, seed, progress);
         }
-        (None, Some(path)) => read_plan(path, &args.points)?,
-        (None, None) => {
-            let solver = args.solver.unwrap_or(Solver::Dpmpp2m);
-            solver.plan(opened.schedule.clone(), &grid, args.steps.unwrap_or(20))?
+        #[cfg(feature = "networks")]
+        (Some(Way::Minority), _) => return args.minority(opened, &grid, rows, seed, progress),
+        #[cfg(not(feature = "networks"))]
+        (Some(Way::Minority), _) => {
+            return Err(Error::input("--method", "minority-guidance", "another: this build has no networks"));
         }
+        (None, Some(path)) => read_plan(path, &opened.schedule)?,
+        (None, None) => match &opened.plan {
+            Some(own) if args.solver.is_none() && args.steps.is_none() => own.clone(),
+            _ => {
+                let solver = args.solver.unwrap_or(Solver::Dpmpp2m);
+                solver.plan(opened.schedule.clone(), &grid, args.steps.unwrap_or(20))?
+            }
+        },
     };
-    let start = noise(&plan, rows, opened.columns.len(), seed);
-    let solver = match &args.plan {
-        Some(path) => format!("the plan {}", path.display()),
-        None => args.solver.unwrap_or(Solver::Dpmpp2m).name().to_owned(),
+    if let Some(own) = opened.plan.as_ref().filter(|own| **own != plan) {
+        let got = format!("another one, of {} calls", plan.calls());
+        let want = format!(
+            "the plan of {} calls that the model was fine-tuned for: leave out --solver, --steps and --plan",
+            own.calls()
+        );
+        return Err(Error::input("plan", got, want));
+    }
+    let start = noise(&plan, rows, opened.dims(), seed);
+    let solver = match (&args.plan, &opened.plan) {
+        (Some(path), _) => format!("the plan {}", path.display()),
+        (None, Some(_)) => "the plan that the model was fine-tuned for".to_owned(),
+        (None, None) => args.solver.unwrap_or(Solver::Dpmpp2m).name().to_owned(),
     };
     Ok(Drawn {
-        rows: integrate(&plan, &opened.denoiser, start, seed, progress)?,
+        rows: integrate(&plan, &*opened.denoiser, start, seed, progress)?,
         more: None,
         how: format!("{solver}, {} calls of the model each", plan.calls()),
         json: json!({ "solver": solver, "calls": plan.calls() }),
@@ -158,14 +193,13 @@ fn draw(args: &DrawSamples, way: Option<Way>, opened: &Opened, seed: Seed, progr
 }
 
 /// A plan from a file, once it is clear that it can be run and is for this schedule.
-fn read_plan(path: &Path, points: &Points) -> Result<Plan> {
+fn read_plan(path: &Path, schedule: &Schedule) -> Result<Plan> {
     let text = crate::commands::work::text(path)?;
     let plan: Plan = serde_json::from_str(&text).map_err(|error| {
         Error::data(path.display().to_string(), error.line() as u64, format!("not a plan: {error}"))
     })?;
     plan.check()?;
-    let schedule = points.schedule.into();
-    if plan.schedule != schedule {
+    if plan.schedule != *schedule {
         let want = format!("the plan is for {:?}: give that one by --schedule", plan.schedule);
         return Err(Error::input("--plan", format!("the schedule {schedule:?}"), want));
     }

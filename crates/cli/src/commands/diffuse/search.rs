@@ -1,6 +1,6 @@
-//! `quadrat diffuse search`: rows of numbers and a number of model calls -> the solver that draws best with so many.
+//! `quadrat diffuse search`: a model and a number of its calls -> the solver that draws best with so many.
 
-use super::points::Points;
+use super::model::ModelOf;
 use crate::args::Run;
 use crate::output::{self, Reply, check_place, count, figure, json, seconds, table};
 use crate::parameters::Declared;
@@ -15,7 +15,7 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 pub struct SearchSolver {
     #[command(flatten)]
-    pub points: Points,
+    pub model: ModelOf,
     #[command(flatten)]
     pub search: Declared<SolverSearch>,
     /// Noises from which plans are scored; as many fresh ones say how good the best is
@@ -40,14 +40,14 @@ pub fn run(args: &SearchSolver, progress: &dyn Progress) -> Result<Reply> {
     for path in [&args.out, &args.report].into_iter().flatten() {
         check_place(path)?;
     }
-    let opened = args.points.open(None, progress)?;
+    let opened = args.model.open(None, None, progress)?;
     let started = Instant::now();
     let seed = Seed(args.run.seed);
     let schedule = &opened.schedule;
-    let fit = EndPoints::new(&opened.denoiser, schedule, args.noises, seed.stream("fit"))?;
-    let mean = vec![0.0; opened.columns.len()];
+    let fit = EndPoints::new(&*opened.denoiser, schedule, args.noises, seed.stream("fit"))?;
+    let mean = vec![0.0; opened.dims()];
     let found = settings.search(schedule, Some(&mean), &|plan| fit.score(plan), seed, progress)?;
-    let fresh = EndPoints::new(&opened.denoiser, schedule, args.noises, seed.stream("fresh"))?;
+    let fresh = EndPoints::new(&*opened.denoiser, schedule, args.noises, seed.stream("fresh"))?;
     let took = started.elapsed().as_secs_f64();
     let (Some(best), Some(named)) = (found.best(), found.best_named()) else {
         return Err(Error::numeric("solver search", "no plan has a finite score"));

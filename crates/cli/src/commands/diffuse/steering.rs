@@ -1,25 +1,29 @@
 //! `--method`: draws that are steered, by an exponent of the law or by a reward.
 
-use super::points::Opened;
+use super::model::Opened;
 use crate::commands::line_program::{Program, Said};
 use crate::output::{count, figure};
 use crate::process::{self, CommandLine};
 use clap::Args;
 use ndarray::{Array1, Array2};
 use quadrat::diffusion::svdd::{Svdd, Value};
-use quadrat::diffusion::{AncestralKernel, FeynmanKac, Grid, Solver, Target, stack};
+use quadrat::diffusion::{AncestralKernel, FeynmanKac, Grid, MinorityGuidance, Solver, Target, stack};
 use quadrat::{Error, Method, Params, Progress, Result, Seed, Settings, stats};
 use serde_json::{Map, Value as Json, json};
 use std::sync::{Mutex, PoisonError};
 
 #[derive(Args, Debug)]
 pub struct Steering {
-    /// Steer the draws: feynman-kac (the law to a power, by weighted particles) or svdd (by a reward)
+    /// Steer the draws: feynman-kac (the law to a power, by weighted particles), svdd (by a reward) or minority-guidance (to rare
+    /// samples; it takes KEY=VALUE behind a colon)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["solver", "plan"])]
     pub method: Option<String>,
     /// With feynman-kac: the exponent of the law; above 1 is colder, below hotter [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub power: Option<f64>,
+    /// With minority-guidance: its strength [default: 3.5]
+    #[arg(long, value_name = "NUMBER")]
+    pub weight: Option<f64>,
     /// With feynman-kac: particles [default: 1024]
     #[arg(long, value_name = "N")]
     pub particles: Option<String>,
@@ -52,6 +56,7 @@ pub struct Drawn {
 pub enum Way {
     FeynmanKac,
     Svdd,
+    Minority,
 }
 
 impl Steering {
@@ -73,8 +78,11 @@ impl Steering {
             None => None,
             Some(name) if FeynmanKac::CARD.is_called(name) => Some(Way::FeynmanKac),
             Some(name) if Svdd::CARD.is_called(name) => Some(Way::Svdd),
+            Some(name) if MinorityGuidance::CARD.is_called(name.split(':').next().unwrap_or_default()) => {
+                Some(Way::Minority)
+            }
             Some(other) => {
-                let want = "feynman-kac or svdd, or leave it out to draw with a solver alone";
+                let want = "feynman-kac, svdd or minority-guidance, or leave it out to draw with a solver alone";
                 return Err(Error::input("--method", format!("`{other}`"), want));
             }
         };
@@ -83,6 +91,9 @@ impl Steering {
         }
         if !matches!(method, Some(Way::Svdd)) {
             stray(&svdd, "svdd")?;
+        }
+        if !matches!(method, Some(Way::Minority)) {
+            stray(&[("weight", self.weight.is_some())], "minority-guidance")?;
         }
         Ok(method)
     }
@@ -101,7 +112,7 @@ impl Steering {
         let given = [("particles", self.particles.clone()), ("steps", steps.map(|steps| steps.to_string()))];
         let typed = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let settings = FeynmanKac::from_params(&typed.collect::<Params>())?;
-        let target = Target::annealing(&opened.denoiser, power);
+        let target = Target::annealing(&*opened.denoiser, power);
         let found = settings.run(&target, &opened.schedule, grid, seed, progress)?;
         let least = found.ess.iter().copied().fold(f64::INFINITY, f64::min);
         let how = format!(
@@ -156,7 +167,7 @@ impl Steering {
             states.iter().map(|state| ask(&mut program, opened, state)).collect::<Result<Vec<f64>>>()
         };
         let plan = Solver::Ddpm.plan(opened.schedule.clone(), grid, steps)?;
-        let kernel = AncestralKernel::new(&opened.denoiser, &plan)?;
+        let kernel = AncestralKernel::new(&*opened.denoiser, &plan)?;
         let found = settings.draw(&kernel, Value::PosteriorMean, &reward, rows, seed, progress)?;
         let how = format!(
             "svdd: {} candidates at each of {steps} steps, alpha {}; mean reward {}, {} rewards asked",
@@ -181,8 +192,8 @@ impl Steering {
 
 /// The reward of one row, on the scale of the file.
 fn ask(program: &mut Program, opened: &Opened, state: &[f64]) -> Result<f64> {
-    let row = opened.unscaled(&Array1::from(state.to_vec()).insert_axis(ndarray::Axis(0)));
-    let fields: Map<String, Json> = opened.columns.iter().cloned().zip(row.iter().map(|v| json!(v))).collect();
+    let row = opened.form.unscaled(&Array1::from(state.to_vec()).insert_axis(ndarray::Axis(0)));
+    let fields: Map<String, Json> = opened.form.names().into_iter().zip(row.iter().map(|v| json!(v))).collect();
     let line = Json::from(fields).to_string();
     let want = "a number a line, the reward of the row that was read; -inf forbids it";
     let said = match program.say(&format!("{line}\n"))? {
