@@ -5,10 +5,12 @@
 
 mod noising;
 mod parametrisation;
+mod told;
 mod training;
 
 pub use noising::Noising;
 pub use parametrisation::Parametrisation;
+pub(crate) use told::{TOLD, average, sum_of, told_of};
 pub use training::Denoising;
 
 use crate::denoiser::check_dims;
@@ -75,9 +77,6 @@ pub(crate) struct Told {
     condition: Option<Array2<f32>>,
 }
 
-/// Octaves of the sines and cosines that tell a multilayer perceptron of ln ρ / 4.
-const OCTAVES: usize = 4;
-
 impl NetworkDenoiser {
     /// A multilayer perceptron for rows of `dims` numbers, untrained.
     ///
@@ -101,7 +100,7 @@ impl NetworkDenoiser {
             let got = format!("{dims} numbers, layers of {hidden:?} units");
             return Err(Error::input("network", got, "at least one number in a sample, one unit in a layer"));
         }
-        let told = 1 + 2 * OCTAVES + classes + condition;
+        let told = TOLD + classes + condition;
         let network = Mlp { activation: Activation::Silu, ..Mlp::new(dims + told, hidden, dims) };
         NetworkDenoiser::of(Model::Mlp(network), dims, [classes, condition], seed)
     }
@@ -221,7 +220,7 @@ impl NetworkDenoiser {
         let (n, Purpose { classes, condition, .. }) = (scaled.nrows(), self.purpose);
         let scaled = scaled.mapv(|v| v as f32);
         let of_row = |i: usize, len: usize| if len == 1 { 0 } else { i };
-        let time = |i: usize| ratios[of_row(i, ratios.len())].ln() / 4.0;
+        let ratio = |i: usize| ratios[of_row(i, ratios.len())];
         let any = vec![classes as u32];
         let class = if told.classes.is_empty() { &any } else { &told.classes };
         let none = Array2::zeros((1, condition));
@@ -233,7 +232,7 @@ impl NetworkDenoiser {
         }
         if matches!(self.network, Model::UNet(_)) {
             let mut others = Others::new();
-            let times = Array2::from_shape_fn((n, 1), |(i, _)| time(i) as f32);
+            let times = Array2::from_shape_fn((n, 1), |(i, _)| told_of(ratio(i))[0]);
             others.insert("time".into(), Entries::Numbers(times));
             if classes > 0 {
                 let classes = Array2::from_shape_fn((n, 1), |(i, _)| class[of_row(i, class.len())]);
@@ -245,21 +244,15 @@ impl NetworkDenoiser {
             }
             return Ok((scaled, others));
         }
-        let beside = Array2::from_shape_fn((n, 1 + 2 * OCTAVES + classes + condition), |(i, j)| {
-            let (time, wave) = (time(i), j.wrapping_sub(1));
-            match j {
-                0 => time as f32,
-                j if j <= 2 * OCTAVES => {
-                    let angle = time * f64::from(1u32 << (wave / 2)) * std::f64::consts::PI;
-                    (if wave.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
-                }
-                j if j <= 2 * OCTAVES + classes => {
-                    let class = class[of_row(i, class.len())] as usize;
-                    f32::from(u8::from(class == j - 1 - 2 * OCTAVES))
-                }
-                j => given[[of_row(i, given.nrows()), j - 1 - 2 * OCTAVES - classes]],
+        let mut beside = Array2::zeros((n, TOLD + classes + condition));
+        for (i, mut row) in beside.outer_iter_mut().enumerate() {
+            row.iter_mut().zip(told_of(ratio(i))).for_each(|(to, v)| *to = v);
+            let class = class[of_row(i, class.len())] as usize;
+            if class < classes {
+                row[TOLD + class] = 1.0;
             }
-        });
+            row.slice_mut(s![TOLD + classes..]).assign(&given.row(of_row(i, given.nrows())));
+        }
         let both = concatenate(Axis(1), &[scaled.view(), beside.view()]);
         Ok((both.map_err(|e| Error::numeric("network", e.to_string()))?, Others::new()))
     }

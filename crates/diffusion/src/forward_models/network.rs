@@ -1,6 +1,7 @@
 //! A network that learns signals from observations of them.
 
 use super::{ForwardModel, Seen, SignalModel, check_width};
+use crate::network::{TOLD, average, sum_of, told_of};
 use crate::{Level, Schedule};
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Area, Card, Error, Method, Progress, Result, Seed, Settings, stats};
@@ -63,9 +64,6 @@ impl Method for ForwardModels {
     };
 }
 
-/// Octaves of the sines and cosines that tell the network of the noise.
-const OCTAVES: usize = 4;
-
 /// A multilayer perceptron as a model of signals.
 ///
 /// It is trained over ρ = σ/α, so that one network serves every schedule.
@@ -93,20 +91,15 @@ type Pair = (Vec<f64>, Vec<f64>);
 impl Sizes {
     fn width(&self) -> usize {
         let Sizes { observed, parameters, contexts } = *self;
-        observed + 1 + 2 * OCTAVES + parameters + contexts * (1 + observed + parameters)
+        observed + TOLD + parameters + contexts * (1 + observed + parameters)
     }
 
     /// What the network is given: an observation noised to ρ, both in units of the deviation, the noise, φ, and each place of the context:
     /// 1, what was observed and its φ, or zeros.
     fn row(&self, noised: &[f64], ratio: f64, phi: &[f64], context: &[Pair], deviation: f64) -> Vec<f32> {
         let unit = 1.0 / (1.0 + ratio * ratio).sqrt();
-        let time = ratio.ln() / 4.0;
         let mut row: Vec<f64> = noised.iter().map(|x| x * unit).collect();
-        row.push(time);
-        for octave in 0..OCTAVES {
-            let (sin, cos) = (time * f64::from(1u32 << octave) * std::f64::consts::PI).sin_cos();
-            row.extend([sin, cos]);
-        }
+        row.extend(told_of(ratio).map(f64::from));
         row.extend(phi);
         for slot in 0..self.contexts {
             match context.get(slot) {
@@ -149,7 +142,7 @@ impl ForwardModels {
         let sizes = Sizes { observed: forward.observed(), parameters: forward.parameters(), contexts: self.contexts };
         let network = Mlp { activation: Activation::Silu, ..Mlp::new(sizes.width(), hidden, forward.signal()) };
         let source = Roles { settings: self, forward, data, groups, sizes, deviation, seed: seed.stream("roles") };
-        let half_life = (0.05 * (self.epochs * source.len().div_ceil(self.batch.max(1))) as f64).max(1.0);
+        let steps = self.epochs * source.len().div_ceil(self.batch.max(1));
         let trainer = Trainer {
             epochs: self.epochs,
             batch: self.batch,
@@ -157,7 +150,7 @@ impl ForwardModels {
             optimizer: Optimizer::adamw(0.0),
             loss: Loss::Nothing,
             clip: Some(1.0),
-            average: Some((-std::f64::consts::LN_2 / half_life).exp() as f32),
+            average: Some(average(steps)),
             pieces: pieces_that_pay(&network, self.batch),
             seed,
             ..Trainer::default()
@@ -259,7 +252,7 @@ impl Source for Roles<'_, '_> {
     }
 
     fn told(&self) -> String {
-        let sum = self.data.observed.iter().fold(0u64, |sum, v| sum.rotate_left(5) ^ v.to_bits());
+        let sum = sum_of(self.data.observed);
         format!("{} signals with observations of the sum {sum:x}", self.groups.len())
     }
 }

@@ -312,7 +312,7 @@ mod trained {
         let good = data(10, 2, 1);
         fit(&settings, &good).unwrap();
         type Given = (Vec<usize>, Array2<f64>, Array2<f64>);
-    let refused = |change: &dyn Fn(&mut Given), words: &str| {
+        let refused = |change: &dyn Fn(&mut Given), words: &str| {
             let mut rows = good.clone();
             change(&mut rows);
             let message = fit(&settings, &rows).map(|_| ()).unwrap_err().to_string();

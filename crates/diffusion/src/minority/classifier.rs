@@ -2,6 +2,7 @@
 
 use crate::denoiser::check_dims;
 use crate::guidance::{NoisyClassifier, check_class};
+use crate::network::{TOLD, sum_of, told_of};
 use crate::{Level, Schedule};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use quadrat_core::{Error, Progress, Result, Seed, stats};
@@ -34,9 +35,6 @@ impl Default for Teaching {
 /// AdamW's decay, the authors' value, and the share of rows held back.
 const DECAY: f64 = 0.05;
 const HELD_BACK: f64 = 0.05;
-/// Octaves of the sines and cosines that tell of ln ρ / 4.
-const OCTAVES: usize = 4;
-const TOLD: usize = 1 + 2 * OCTAVES;
 
 /// A classifier of noised rows.
 #[derive(Debug, Clone)]
@@ -131,7 +129,7 @@ impl NoisyClassifier for NoisyMlp {
         let mut inputs = Array2::zeros((x.nrows(), self.dims + TOLD));
         for (mut input, x) in inputs.outer_iter_mut().zip(x.outer_iter()) {
             input.iter_mut().zip(x).for_each(|(input, x)| *input = (scale * x) as f32);
-            input.slice_mut(s![self.dims..]).iter_mut().zip(told(at.ratio())).for_each(|(to, v)| *to = v);
+            input.slice_mut(s![self.dims..]).iter_mut().zip(told_of(at.ratio())).for_each(|(to, v)| *to = v);
         }
         let mut logs = Vec::with_capacity(x.nrows());
         // Of ln softmax(z) at the class: 1 at the class, less the shares.
@@ -154,21 +152,6 @@ impl NoisyClassifier for NoisyMlp {
 /// What brings z = x/α to a variance of about 1.
 fn scale(ratio: f64, deviation: f64) -> f64 {
     1.0 / (ratio * ratio + deviation * deviation).sqrt()
-}
-
-/// What the network is told of the noise.
-fn told(ratio: f64) -> [f32; TOLD] {
-    let time = ratio.ln() / 4.0;
-    std::array::from_fn(|j| {
-        let angle = time * f64::from(1u32 << (j.saturating_sub(1) / 2)) * std::f64::consts::PI;
-        (if j == 0 {
-            time
-        } else if j % 2 == 1 {
-            angle.sin()
-        } else {
-            angle.cos()
-        }) as f32
-    })
 }
 
 /// Rows with noise, and their classes.
@@ -209,14 +192,14 @@ impl Source for Labelled {
             for (j, v) in self.rows.row(*row as usize).iter().enumerate() {
                 inputs[[i, j]] = (scale * (v + ratio * rng.normal())) as f32;
             }
-            told(ratio).into_iter().enumerate().for_each(|(j, v)| inputs[[i, dims + j]] = v);
+            told_of(ratio).into_iter().enumerate().for_each(|(j, v)| inputs[[i, dims + j]] = v);
             targets[[i, self.labels[*row as usize] as usize]] = 1.0;
         }
         Ok(Batch::new(at, rows, inputs, targets))
     }
 
     fn told(&self) -> String {
-        let sum = self.rows.iter().fold(0u64, |sum, v| sum.rotate_left(5) ^ v.to_bits());
+        let sum = sum_of(&self.rows);
         let classes = self.labels.iter().fold(0u64, |sum, v| sum.rotate_left(5) ^ u64::from(*v));
         format!("{} labelled rows with the sums {sum:x} and {classes:x}, noise from {}", self.len(), self.seed.0)
     }

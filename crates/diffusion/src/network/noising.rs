@@ -4,7 +4,7 @@
 //! ICLR 2025, arXiv 2411.02780): noise is added up to the level that was drawn, and what is compared is the prediction of the row as
 //! it was given. Rows without noise are the case of none, to the bit.
 
-use super::{NetworkDenoiser, Told, Weights};
+use super::{NetworkDenoiser, Told, Weights, sum_of};
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::distributions::{Tails, normal, normal_quantile};
 use quadrat_core::{Error, Result, Rng, Seed};
@@ -149,8 +149,7 @@ impl Source for Noised<'_, '_> {
     }
 
     fn told(&self) -> String {
-        let sum = self.rows.rows.iter().fold(0u64, |sum, v| sum.rotate_left(5) ^ v.to_bits());
-        let noise = self.rows.noise.into_iter().flatten().fold(0u64, |sum, v| sum.rotate_left(5) ^ v.to_bits());
+        let (sum, noise) = (sum_of(self.rows.rows), sum_of(self.rows.noise.into_iter().flatten()));
         format!("{} noised rows with the sums {sum:x} and {noise:x}", self.len())
     }
 }

@@ -1,7 +1,7 @@
 //! The course of a training.
 
 use super::noising::Noised;
-use super::{NetworkDenoiser, Noising};
+use super::{NetworkDenoiser, Noising, average};
 use quadrat_core::{Error, Progress, Result, Seed, stats};
 use quadrat_nn::{Epoch, Loss, Optimizer, Source, Trainer, Training, pieces_that_pay};
 use std::path::Path;
@@ -49,8 +49,6 @@ impl Denoising {
         let untrained = denoiser.clone();
         let source = Noised { rows: data, denoiser: &untrained, seed: seed.stream("noise") };
         let steps = source.len().div_ceil(self.batch.max(1));
-        let all = (self.epochs * steps).max(1) as f64;
-        let half_life = (0.05 * all).max(1.0);
         let trainer = Trainer {
             epochs: self.epochs,
             batch: self.batch,
@@ -58,7 +56,7 @@ impl Denoising {
             optimizer: Optimizer::adamw(0.0),
             loss: Loss::SquaredError,
             clip: Some(1.0),
-            average: Some((-std::f64::consts::LN_2 / half_life).exp() as f32),
+            average: Some(average(self.epochs * steps)),
             pieces: pieces_that_pay(&untrained.network, self.batch),
             seed,
             ..Trainer::default()

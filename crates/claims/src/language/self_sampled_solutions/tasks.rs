@@ -35,7 +35,7 @@ pub(super) fn draw(count: usize, seed: Seed) -> Vec<Task<f64>> {
 /// A tree of so many operations: its words, the name of its value in the program, and the value.
 fn tree(operations: usize, program: &mut Vec<String>, rng: &mut Rng) -> (String, String, f64) {
     if operations == 0 {
-        let number = 2 + rng.below(18);
+        let number = 2 + rng.below(8);
         return (number.to_string(), number.to_string(), number as f64);
     }
     let left = rng.below(operations);

@@ -69,7 +69,7 @@ pub fn run(args: &SolveInverse, progress: &dyn Progress) -> Result<Reply> {
     let check = if matches!(opened.form, Form::Images { .. }) { form::check_images } else { check_out };
     args.out.as_deref().map_or(Ok(()), check)?;
     let operator = operator(&args.operator, &opened.form)?;
-    let measured = measured(&args.measured, operator.outputs(), args)?;
+    let measured = measured(args, operator.outputs(), &opened.form)?;
     let started = Instant::now();
     let found = solve(args, &way, &opened, &*operator, measured.view(), progress)?;
     let took = started.elapsed().as_secs_f64();
@@ -250,7 +250,8 @@ fn operator(text: &str, form: &Form) -> Result<Box<dyn LinearOp>> {
 }
 
 /// The measurements, one a row.
-fn measured(file: &str, numbers: usize, args: &SolveInverse) -> Result<Array2<f64>> {
+fn measured(args: &SolveInverse, numbers: usize, form: &Form) -> Result<Array2<f64>> {
+    let file = &args.measured;
     let values = if file.ends_with(".npy") || file.ends_with(".npz") {
         read_matrix(Path::new(file))?.mapv(f64::from)
     } else {
@@ -260,7 +261,7 @@ fn measured(file: &str, numbers: usize, args: &SolveInverse) -> Result<Array2<f6
     };
     let (rows, columns) = values.dim();
     // A single image may be given as it is.
-    let values = if columns != numbers && rows * columns == numbers {
+    let values = if matches!(form, Form::Images { .. }) && columns != numbers && rows * columns == numbers {
         values.into_shape_with_order((1, numbers)).map_err(|e| Error::numeric("measurements", e.to_string()))?
     } else {
         values
