@@ -8,7 +8,8 @@
 //!   part put in;
 //! - [`Way::Covariance`]: the data prediction is replaced by its mean given y, with the exact covariance Cov(x₀ | x) (as in Song et al.
 //!   2023 and Boys et al. 2023). It takes as many products with the Jacobian a step as there are measurements: for small A, and the
-//!   second-order reference that the others are measured by. It is exact where the data are normal.
+//!   second-order reference that the others are measured by. It is exact where the data are normal. The Jacobian of a network is not
+//!   symmetric and may be no covariance at all: samples then go astray.
 //!
 //! None but the last is a sampler of the posterior law. They end near the measurement, often nearer than its noise (look at the last of
 //! [`Solved::residuals`], which is about 1 for a posterior sample), and guidance through a model that clips is 0 where it clips.

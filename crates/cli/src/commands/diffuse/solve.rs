@@ -35,10 +35,10 @@ pub struct SolveInverse {
     /// Standard deviation of the noise in a measured number
     #[arg(long, value_name = "NUMBER")]
     pub noise: f64,
-    /// How samples are led: covariance (nearest to the exact law; as many gradients a step as there are measured numbers), stsl, dps,
-    /// psld or none
-    #[arg(long, value_name = "NAME[:KEY=VALUE,...]", default_value = "covariance")]
-    pub method: String,
+    /// How samples are led: covariance (nearest to the exact law with a kernel; as many gradients a step as there are measured numbers;
+    /// a network's goes astray), stsl, dps, psld or none [default: covariance with a kernel, stsl with a network]
+    #[arg(long, value_name = "NAME[:KEY=VALUE,...]")]
+    pub method: Option<String>,
     /// Samples of each measurement
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub draws: usize,
@@ -60,7 +60,6 @@ pub struct SolveInverse {
 
 /// Solves for each measurement, and writes the samples.
 pub fn run(args: &SolveInverse, progress: &dyn Progress) -> Result<Reply> {
-    let way = way(&args.method)?;
     if args.draws == 0 {
         return Err(Error::input("--draws", 0, "at least 1"));
     }
@@ -68,6 +67,8 @@ pub fn run(args: &SolveInverse, progress: &dyn Progress) -> Result<Reply> {
     let opened = args.model.open(args.class.as_deref(), args.out.as_deref(), progress)?;
     let check = if matches!(opened.form, Form::Images { .. }) { form::check_images } else { check_out };
     args.out.as_deref().map_or(Ok(()), check)?;
+    let method = args.method.as_deref().unwrap_or(if opened.width.is_some() { "covariance" } else { "stsl" });
+    let way = way(method)?;
     let operator = operator(&args.operator, &opened.form)?;
     let measured = measured(args, operator.outputs(), &opened.form)?;
     let started = Instant::now();
@@ -83,7 +84,7 @@ pub fn run(args: &SolveInverse, progress: &dyn Progress) -> Result<Reply> {
          gradient\n  they miss the measurement by {} of its noise; 1 is what a sample of the exact law misses it by\n",
         count(args.draws),
         count(measured.nrows()),
-        args.method,
+        method,
         seconds(took),
         args.run.seed,
         opened.what,
@@ -92,10 +93,10 @@ pub fn run(args: &SolveInverse, progress: &dyn Progress) -> Result<Reply> {
         figure(last)
     );
     if let Some(path) = &args.report {
-        page(args, &opened, &*operator, &measured, &found)?.finish(path, Some(&Stsl::CARD))?;
+        page((args, method), &opened, &*operator, &measured, &found)?.finish(path, Some(&Stsl::CARD))?;
     }
     let mut value = json!({
-        "method": args.method,
+        "method": method,
         "operator": args.operator,
         "measurements": measured.nrows(),
         "draws": args.draws,
@@ -275,7 +276,7 @@ fn measured(args: &SolveInverse, numbers: usize, form: &Form) -> Result<Array2<f
 
 /// Samples beside what was measured.
 fn page(
-    args: &SolveInverse,
+    (args, method): (&SolveInverse, &str),
     opened: &Opened,
     operator: &dyn LinearOp,
     measured: &Array2<f64>,
@@ -285,7 +286,7 @@ fn page(
     let mut page = Page::new(title, "Samples from a diffusion model that fit what was measured.");
     page.blocks.push(Block::Facts(vec![
         ("Operator".into(), args.operator.clone()),
-        ("Method".into(), args.method.clone()),
+        ("Method".into(), method.to_owned()),
         ("Model".into(), opened.what.clone()),
         ("Seed".into(), args.run.seed.to_string()),
     ]));
