@@ -63,7 +63,7 @@ fn draws_are_steered() {
         ("--method svdd --rows 3", "--reward"),
         ("--method feynman-kac --power 0", "above 0"),
         ("--method feynman-kac --reward ./x", "--method svdd"),
-        ("--method ddim --rows 3", "feynman-kac or svdd"),
+        ("--method ddim --rows 3", "feynman-kac, svdd or minority-guidance"),
         ("--power 2 --rows 3", "--method feynman-kac"),
         ("--method svdd --reward ./x --rows 3 --solver ddim", "--solver"),
         ("--json", "how many rows"),
@@ -138,11 +138,12 @@ fn what_cannot_be_drawn_is_refused() {
 #[test]
 fn a_model_is_trained_and_drawn_from() {
     let folder = points("diffuse-train");
-    let line = "quadrat diffuse train --in points.csv --classes class --out model/ --epochs 30 --hidden 32,32 --report report.html --json";
+    let line = "quadrat diffuse train --in points.csv --classes class --out model/ --epochs 200 --rate 0.003 --hidden 32,32 --report \
+                report.html --json";
     let told = folder.json(line);
     assert_eq!(
         (&told["rows"], &told["epochs"], told["classes"].as_array().unwrap().len()),
-        (&150.into(), &30.into(), 3)
+        (&150.into(), &200.into(), 3)
     );
     assert!(folder.read("report.html").contains("Samples"));
     assert!(folder.fails(line).contains("model"), "a folder that is there is not written over");

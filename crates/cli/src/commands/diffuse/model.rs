@@ -155,10 +155,14 @@ impl ModelOf {
                 crate::output::figure(least)
             )
         });
+        let mut json = json!({ "model": self.model, "parameters": numbers });
+        if let Some(class) = class {
+            json["class"] = json!(class);
+        }
         let of_class = class.map(|class| format!(", class {class}")).unwrap_or_default();
         Ok(Opened {
             what: format!("a network of {} numbers, {}{of_class}", crate::output::count(numbers), folder.display()),
-            json: json!({ "model": self.model, "parameters": numbers, "class": class }),
+            json,
             denoiser: Box::new(denoiser),
             form: kept.form,
             rows,

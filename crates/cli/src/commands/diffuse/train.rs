@@ -195,13 +195,13 @@ fn read(args: &TrainDenoiser, progress: &dyn Progress) -> Result<Data> {
 fn read_images(args: &TrainDenoiser, name: &str, progress: &dyn Progress) -> Result<Data> {
     let (pixels, labels, classes, shape) = match name.strip_prefix("builtin:") {
         Some(set) => {
+            if !["digits", "mnist", "fashion-mnist"].contains(&set) || args.size.is_some() {
+                let want = "builtin:digits, builtin:mnist or builtin:fashion-mnist, in their own size";
+                return Err(Error::input("--images", format!("`{name}`"), want));
+            }
             let (x, labels, classes) = builtin::labelled(set)?;
             let side = x.ncols().isqrt();
             let most = x.iter().copied().fold(0.0, f64::max);
-            if side * side != x.ncols() || args.size.is_some() {
-                let want = "digits, mnist or fashion-mnist, in their own size";
-                return Err(Error::input("--images", format!("`{name}`"), want));
-            }
             (x / most, labels, classes, [1, side, side])
         }
         None => {
