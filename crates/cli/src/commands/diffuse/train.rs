@@ -48,7 +48,7 @@ pub struct TrainDenoiser {
     /// What the network answers
     #[arg(long, value_name = "NAME", value_parser = parametrisation(), default_value = "edm")]
     pub prediction: Parametrisation,
-    /// How often all rows are visited [default: 200, of images 20]
+    /// How often all rows are visited [default: as often as makes 5,000 steps, with unet 2,000]
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
     /// Rows in a step
@@ -102,7 +102,9 @@ pub fn run(args: &TrainDenoiser, progress: &dyn Progress) -> Result<Reply> {
     let seed = Seed(args.run.seed);
     let mut denoiser = network(args, &data, seed)?.with(args.prediction);
     let images = matches!(data.kept.form, Form::Images { .. });
-    let epochs = args.epochs.unwrap_or(if images { 20 } else { 200 });
+    let (steps, an_epoch) =
+        (if args.model == Kind::Unet { 2000 } else { 5000 }, data.x.nrows().div_ceil(args.batch.max(1)));
+    let epochs = args.epochs.unwrap_or(usize::div_ceil(steps, an_epoch.max(1)));
     let course = Denoising { epochs, batch: args.batch, rate: args.rate };
     let rows = Noising { noise: data.noise.as_deref(), classes: data.labels.as_deref(), ..Noising::of(data.x.view()) };
     let (started, state) = (Instant::now(), args.checkpoint.as_deref());
