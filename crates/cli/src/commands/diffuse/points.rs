@@ -5,7 +5,9 @@ use crate::commands::{roles, work};
 use crate::reading::Reading;
 use clap::Args;
 use ndarray::{Array1, Array2, Axis};
-use quadrat::data::{Categories, Missing, Table};
+#[cfg(feature = "networks")]
+use quadrat::data::Categories;
+use quadrat::data::{Missing, Table};
 use quadrat::{ColumnUse, Error, Nominal, Part, Progress, Result, Wish};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -36,8 +38,10 @@ pub struct Rows {
     /// Every column with mean 0 and standard deviation 1.
     pub x: Array2<f64>,
     pub form: Form,
+    #[cfg(feature = "networks")]
     pub classes: Option<Categories>,
     /// The noise of each row, in the columns' standard deviations.
+    #[cfg(feature = "networks")]
     pub noise: Option<Vec<f64>>,
 }
 
@@ -79,16 +83,22 @@ impl Points {
         });
         let form = Form::Table(columns.collect());
         let x = form.scaled(x);
-        // One figure a row: columns must have a like scale for it to say what each column's noise is.
-        let noise = match noise {
-            Some(noise) => Some(on_scale(noise, &deviation)?),
-            None => None,
-        };
+        #[cfg(feature = "networks")]
         let classes = match beside.classes {
             Some(column) => Some(input.categories(column, Missing::Error)?),
             None => None,
         };
-        Ok(Rows { input, uses, x, form, classes, noise })
+        Ok(Rows {
+            input,
+            uses,
+            x,
+            form,
+            #[cfg(feature = "networks")]
+            classes,
+            // One figure a row: columns must have a like scale for it to say what each column's noise is.
+            #[cfg(feature = "networks")]
+            noise: noise.map(|noise| on_scale(noise, &deviation)).transpose()?,
+        })
     }
 }
 
@@ -117,6 +127,7 @@ fn spread(x: &Array2<f64>, noise: Option<&[f64]>) -> Array1<f64> {
     }
 }
 
+#[cfg(feature = "networks")]
 fn on_scale(noise: Vec<f64>, deviation: &Array1<f64>) -> Result<Vec<f64>> {
     match deviation.first() {
         Some(one) if *one > 0.0 => Ok(noise.into_iter().map(|v| v / one).collect()),
