@@ -251,6 +251,12 @@ fn a_model_is_fine_tuned_for_its_plan() {
     assert_eq!(told["calls"], 3);
     let error = folder.fails("quadrat diffuse sample --model fast/ --steps 10 --rows 20");
     assert!(error.contains("fine-tuned"), "{error}");
+    for line in
+        ["search --model fast/", "sample --model fast/ --method feynman-kac", "score --model fast/ --in points.csv"]
+    {
+        let error = folder.fails(&format!("quadrat diffuse {line}"));
+        assert!(error.contains("fine-tuned"), "{line}: {error}");
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ pub fn run(args: &ScoreRows, progress: &dyn Progress) -> Result<Reply> {
     args.out.as_deref().map_or(Ok(()), check_out)?;
     args.report.as_deref().map_or(Ok(()), check_place)?;
     let opened = args.model.open(None, None, progress)?;
+    opened.check_denoiser()?;
     let Some(rows) = &opened.rows else {
         return Err(Error::input("--in", "nothing", "the rows to score"));
     };

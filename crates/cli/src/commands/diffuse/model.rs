@@ -196,6 +196,17 @@ impl Opened {
         }
     }
 
+    /// That it says what noised samples were: after fine-tuning a network only draws by its plan.
+    pub fn check_denoiser(&self) -> Result<()> {
+        match &self.plan {
+            Some(_) => {
+                let want = "one that `diffuse train` made: after fine-tuning a model draws by its own plan and does nothing else";
+                Err(Error::input("--model", "a model that was fine-tuned for its plan", want))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Numbers in a sample.
     pub fn dims(&self) -> usize {
         self.denoiser.dims()

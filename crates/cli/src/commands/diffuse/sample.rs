@@ -61,6 +61,9 @@ pub fn run(args: &DrawSamples, progress: &dyn Progress) -> Result<Reply> {
     args.report.as_deref().map_or(Ok(()), check_place)?;
     let class = args.class.as_deref().filter(|_| way != Some(Way::Minority));
     let opened = args.model.open(class, args.out.as_deref(), progress)?;
+    if way.is_some() {
+        opened.check_denoiser()?;
+    }
     let check = if matches!(opened.form, Form::Images { .. }) { form::check_images } else { check_out };
     args.out.as_deref().map_or(Ok(()), check)?;
     let started = Instant::now();

@@ -41,6 +41,7 @@ pub fn run(args: &SearchSolver, progress: &dyn Progress) -> Result<Reply> {
         check_place(path)?;
     }
     let opened = args.model.open(None, None, progress)?;
+    opened.check_denoiser()?;
     let started = Instant::now();
     let seed = Seed(args.run.seed);
     let schedule = &opened.schedule;

@@ -65,6 +65,7 @@ pub fn run(args: &SolveInverse, progress: &dyn Progress) -> Result<Reply> {
     }
     args.report.as_deref().map_or(Ok(()), check_place)?;
     let opened = args.model.open(args.class.as_deref(), args.out.as_deref(), progress)?;
+    opened.check_denoiser()?;
     let check = if matches!(opened.form, Form::Images { .. }) { form::check_images } else { check_out };
     args.out.as_deref().map_or(Ok(()), check)?;
     let method = args.method.as_deref().unwrap_or(if opened.width.is_some() { "covariance" } else { "stsl" });
