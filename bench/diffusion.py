@@ -183,5 +183,6 @@ def peer(kind, *words):
 
 
 if __name__ == "__main__":
-    cases = {name: (ours, theirs, {}) for name, (ours, theirs) in WORKLOADS.items()}
+    library = lambda name: {"library": name.rsplit(", ", 1)[1]}
+    cases = {name: (ours, theirs, library(name)) for name, (ours, theirs) in WORKLOADS.items()}
     side_by_side.pairs(__file__, ["numpy", "torch", "k-diffusion", "diffusers"], cases, peer)

@@ -70,7 +70,7 @@ def pairs(results, name):
     peers = {"sensitivity": "numpy / scipy", "designs": "DPPy", "holdout": "numpy", "bias": "numpy / scipy",
              "score": "numpy", "transport": "POT", "pretrain": "scikit-learn"}
     for case, run in results.items():
-        if case == "machine":
+        if case in ("machine", "notes"):
             continue
         theirs = run.get("peer")
         if not theirs:
@@ -165,6 +165,7 @@ SHAPES = {
     "tasks": tasks,
     "transport": pairs,
     "tuning": losses,
+    "diffusion": pairs,
 }
 
 
