@@ -14,7 +14,7 @@ mod unrolled;
 
 pub use features::{Features, Fourier, Identity, features_fn};
 #[cfg(feature = "networks")]
-pub use finetune::{Finetuned, KernelKind, MmdFinetune, check_plan};
+pub use finetune::{Finetuned, KernelKind, MmdFinetune};
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use quadrat_core::{Error, Result, stats};

@@ -85,7 +85,7 @@ impl Method for MmdFinetune {
 pub struct Finetuned {
     /// The denoiser of the best look, which may be the first, before any step.
     pub denoiser: NetworkDenoiser,
-    /// The plan that it is good for, and no other.
+    /// The plan that it is good for, and no other: keep it with the weights.
     pub plan: Plan,
     /// Mean MMD² of the steps before each look, from the second on.
     pub losses: Vec<f64>,
@@ -96,36 +96,6 @@ pub struct Finetuned {
     pub best: usize,
     /// Root mean square of how far samples moved, from the same noise.
     pub drift: f64,
-}
-
-/// The name under which a finetuned model's notes keep its plan.
-const NOTE: &str = "finetuned_for";
-
-impl Finetuned {
-    /// What [`NetworkDenoiser::save`] is to be told: the plan that the weights belong to.
-    ///
-    /// # Errors
-    /// A plan with numbers that JSON has not.
-    pub fn notes(&self) -> Result<serde_json::Value> {
-        let plan = serde_json::to_value(&self.plan).map_err(|e| Error::numeric("plan", e.to_string()))?;
-        Ok(serde_json::json!({ NOTE: plan }))
-    }
-}
-
-/// That a model with these notes may be run by a plan: one that was finetuned is good for its own alone.
-///
-/// # Errors
-/// Another plan.
-pub fn check_plan(notes: &serde_json::Value, plan: &Plan) -> Result<()> {
-    let Some(own) = notes.get(NOTE).filter(|own| !own.is_null()) else { return Ok(()) };
-    match serde_json::from_value::<Plan>(own.clone()) {
-        Ok(own) if own == *plan => Ok(()),
-        Ok(own) => {
-            let want = format!("the plan of {} calls that the model was finetuned for; others spoil it", own.calls());
-            Err(Error::input("plan", format!("another one, of {} calls", plan.calls()), want))
-        }
-        Err(e) => Err(Error::input("notes of the model", e, "the plan that it was finetuned for")),
-    }
 }
 
 /// Of the rows, one in so many is held back, up to the most.
