@@ -23,10 +23,10 @@ pub use codec::{Codec, Identity, LinearCodec};
 pub use stsl::{Stsl, Trace};
 
 use crate::denoiser::{check_dims, check_finite, data_prediction};
-use crate::operator::{LinearOp, adjoint, check_operator, forward, lengths};
 use crate::{Denoiser, Differentiable, Level, Path, Plan, Prediction, noise};
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Error, Progress, Result, Seed, checkpoint};
+use quadrat_numeric::operator::{LinearOp, adjoint, check_operator, forward, lengths};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// y = A x + noise.
@@ -103,7 +103,7 @@ impl Inverse<'_> {
     /// use ndarray::array;
     /// use quadrat_core::{Seed, Silent};
     /// use quadrat_diffusion::inverse::{Identity, Inverse, Measurement, Stsl, Way};
-    /// use quadrat_diffusion::operator::Mask;
+    /// use quadrat_numeric::operator::Mask;
     /// use quadrat_diffusion::{Grid, MixtureDenoiser, Schedule, Solver};
     /// // Two clusters; what is seen of a sample is that its first number is about 1.
     /// let denoiser = MixtureDenoiser::kernel(array![[-1.0, -1.0], [1.0, 1.0]].view(), 0.2)?;

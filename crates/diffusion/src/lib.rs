@@ -22,7 +22,6 @@ mod mixture;
 pub mod mmd;
 #[cfg(feature = "networks")]
 mod network;
-pub mod operator;
 mod plan;
 mod registry;
 mod schedule;

@@ -53,7 +53,7 @@ impl Method for ForwardModels {
         paper: "Tewari, Yin, Cazenavette, Rezchikov, Tenenbaum, Durand, Freeman, Sitzmann: Diffusion with Forward Models: Solving \
                 Stochastic Inverse Problems Without Direct Supervision. NeurIPS 2023, arXiv 2306.11719",
         area: Area::Diffusion,
-        verbs: &["diffuse"],
+        verbs: &[],
         summary: "Learns to draw signals that are consistent with one observation, from partial observations alone: signals themselves are \
                   never seen.",
         useful_when: "inverse problems without ground truth, only partial or masked measurements, incomplete observations, projections, \

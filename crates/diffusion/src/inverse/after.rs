@@ -1,10 +1,10 @@
 //! DPS and PSLD: a step of the solver, and then one down a gradient that was taken before it.
 
 use super::{Place, Run};
-use crate::operator::{forward, lengths};
 use crate::{Denoiser, Level, Path, Prediction};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use quadrat_core::Result;
+use quadrat_numeric::operator::{forward, lengths};
 
 /// A step from z, and -= ∇(ω |y - A D(z̄)| + γ |E(D(z̄) + A⁺(y - A D(z̄))) - z̄|) of z. Returns z̄.
 pub(super) fn step(run: &Run, path: &mut Path, at: &Place, [omega, gamma]: [f64; 2]) -> Result<Array2<f64>> {

@@ -1,11 +1,11 @@
 //! Guidance by the exact covariance.
 
 use super::{Place, Run};
-use crate::operator::adjoint;
 use crate::{Denoiser, Level, Prediction};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use quadrat_core::Result;
 use quadrat_numeric::linalg::solve;
+use quadrat_numeric::operator::adjoint;
 
 /// The denoiser given the measurement, as if what is known of the data at a level were normal: mean z̄ and covariance
 /// C = σ²/α times the Jacobian.

@@ -2,10 +2,10 @@
 
 use super::{Place, Run};
 use crate::Level;
-use crate::operator::{least_squares, lengths};
 use crate::solve::noise_rows;
 use ndarray::{Array2, ArrayView2};
 use quadrat_core::{Area, Card, Choice, Error, Method, Result, Rng, Seed, Settings};
+use quadrat_numeric::operator::{least_squares, lengths};
 
 /// Second-order Tweedie sampling from a surrogate loss.
 ///

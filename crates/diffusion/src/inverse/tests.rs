@@ -1,10 +1,10 @@
 use super::*;
-use crate::operator::{Mask, Matrix, Separable, operator_fn};
 use crate::{Grid, MixtureDenoiser, Schedule, Solver, Step, integrate};
 use ndarray::{Array1, array, s};
 use proptest::prelude::*;
 use quadrat_core::{Silent, stats};
 use quadrat_numeric::mixture::{Covariances, Mixture};
+use quadrat_numeric::operator::{Mask, Matrix, Separable, operator_fn};
 
 fn schedule() -> Schedule {
     Schedule::linear()

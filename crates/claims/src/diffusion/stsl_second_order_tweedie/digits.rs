@@ -5,9 +5,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use quadrat_core::{Result, Seed, Within, stats};
 use quadrat_data::builtin;
 use quadrat_diffusion::inverse::{Identity, Inverse, Measurement, Way};
-use quadrat_diffusion::operator::{LinearOp, Mask, Separable};
 use quadrat_diffusion::{Grid, MixtureDenoiser, Schedule, Solver};
 use quadrat_numeric::linalg::{cholesky, solve, solve_lower};
+use quadrat_numeric::operator::{LinearOp, Mask, Separable};
 
 pub(super) const SIDE: usize = 8;
 /// Standard deviation around each digit, and of the measurement's noise; pixels go from -1 to 1.

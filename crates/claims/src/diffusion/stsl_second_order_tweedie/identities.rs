@@ -4,9 +4,9 @@ use super::digits::Posterior;
 use ndarray::{Array1, Array2, Axis};
 use quadrat_core::{Evidence, Result, Rng, Seed, Silent};
 use quadrat_diffusion::inverse::{Identity, Inverse, Measurement, Way};
-use quadrat_diffusion::operator::{Mask, Matrix};
 use quadrat_diffusion::{Denoiser, Grid, Level, MixtureDenoiser, Schedule, Solver, integrate, noise};
 use quadrat_numeric::mixture::{Covariances, Mixture};
+use quadrat_numeric::operator::{Mask, Matrix};
 
 fn random(rng: &mut Rng, rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_shape_simple_fn((rows, columns), || rng.normal())

@@ -111,7 +111,7 @@ pub fn least_squares<A: LinearOp + ?Sized>(op: &A, y: ArrayView2<f64>, misfit: f
 ///
 /// ```
 /// use ndarray::{Array2, ArrayView2, Axis, array};
-/// use quadrat_diffusion::operator::{LinearOp, operator_fn};
+/// use quadrat_numeric::operator::{LinearOp, operator_fn};
 /// // The sum of three numbers.
 /// let sum = operator_fn(3, 1, |x: ArrayView2<f64>| Ok(x.sum_axis(Axis(1)).insert_axis(Axis(1))), |y: ArrayView2<f64>| {
 ///     Ok(Array2::from_shape_fn((y.nrows(), 3), |(i, _)| y[[i, 0]]))
@@ -190,13 +190,19 @@ pub fn check_operator<A: LinearOp + ?Sized>(op: &A) -> Result<()> {
 }
 
 /// A x, once it is clear that it is a measurement.
-pub(crate) fn forward<A: LinearOp + ?Sized>(op: &A, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+///
+/// # Errors
+/// The operator's own, an answer of the wrong shape or that is not finite.
+pub fn forward<A: LinearOp + ?Sized>(op: &A, x: ArrayView2<f64>) -> Result<Array2<f64>> {
     let y = op.forward(x)?;
     looked_at("forward map", y, (x.nrows(), op.outputs()))
 }
 
 /// Aᵀ y, once it is clear that it has a sample's shape.
-pub(crate) fn adjoint<A: LinearOp + ?Sized>(op: &A, y: ArrayView2<f64>) -> Result<Array2<f64>> {
+///
+/// # Errors
+/// The operator's own, an answer of the wrong shape or that is not finite.
+pub fn adjoint<A: LinearOp + ?Sized>(op: &A, y: ArrayView2<f64>) -> Result<Array2<f64>> {
     let x = op.adjoint(y)?;
     looked_at("adjoint", x, (y.nrows(), op.inputs()))
 }
@@ -213,7 +219,10 @@ fn looked_at(what: &str, answer: Array2<f64>, shape: (usize, usize)) -> Result<A
 }
 
 /// That rows have the width that an operator takes.
-fn check_width(width: usize, rows: ArrayView2<f64>) -> Result<()> {
+///
+/// # Errors
+/// Both widths.
+pub fn check_width(width: usize, rows: ArrayView2<f64>) -> Result<()> {
     if rows.ncols() != width {
         return Err(Error::input("operator", format!("rows of {} numbers", rows.ncols()), format!("rows of {width}")));
     }
@@ -221,7 +230,7 @@ fn check_width(width: usize, rows: ArrayView2<f64>) -> Result<()> {
 }
 
 /// The length of each row.
-pub(crate) fn lengths(rows: ArrayView2<f64>) -> Array1<f64> {
+pub fn lengths(rows: ArrayView2<f64>) -> Array1<f64> {
     rows.map_axis(Axis(1), |row| row.dot(&row).sqrt())
 }
 

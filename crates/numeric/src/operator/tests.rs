@@ -50,7 +50,7 @@ proptest! {
     fn norms_and_pseudo_inverses_are_those_of_the_matrix(seed in 0u64..1 << 40) {
         for (name, op) in all(seed) {
             let matrix = op.forward(Array2::eye(op.inputs()).view()).unwrap().reversed_axes();
-            let (values, _) = quadrat_numeric::linalg::symmetric_eigen(matrix.dot(&matrix.t()).view()).unwrap();
+            let (values, _) = crate::linalg::symmetric_eigen(matrix.dot(&matrix.t()).view()).unwrap();
             let norm = op.norm().unwrap();
             prop_assert!((norm / values[0].sqrt() - 1.0).abs() < 2e-3, "{name}: {norm}, not {}", values[0].sqrt());
             prop_assert!(norm <= values[0].sqrt() * (1.0 + 1e-12));
