@@ -3,7 +3,7 @@
 //! A [`Forward`] lives for one forward pass over one piece of a batch. It knows whether the pass is for training, has
 //! the piece's own random stream, and collects the statistics that batch normalisations meet.
 
-use crate::ops;
+use crate::ops::{self, Window};
 use crate::parameters::{Parameters, Support};
 use burn_tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 use ndarray::ArrayView2;
@@ -271,6 +271,14 @@ impl<'a> Forward<'a> {
     /// # Errors
     /// As [`Forward::linear`].
     pub fn conv2d(&mut self, name: &str, x: Tensor<4>, stride: usize, padding: usize) -> Result<Tensor<4>> {
+        self.convolve(name, x, Window::new(stride, padding))
+    }
+
+    /// The same with any window.
+    ///
+    /// # Errors
+    /// As [`Forward::linear`].
+    pub fn convolve(&mut self, name: &str, x: Tensor<4>, window: Window) -> Result<Tensor<4>> {
         let kernel = format!("{name}.weight");
         let bias = format!("{name}.bias");
         let bias = if self.vars.parameters.has(&bias) { Some(self.vars.flat(&bias)?) } else { None };
@@ -279,19 +287,31 @@ impl<'a> Forward<'a> {
         let y = match (parameter.support(), &parameter.shape[..]) {
             (Support::Alive(pattern), &[_, _, h, w]) if groups == 1 => {
                 let values = self.vars.flat(&kernel)?;
-                ops::sparse_conv2d(x.clone(), values, pattern, [h, w], bias, [stride; 2], [padding; 2])
+                ops::sparse_conv2d(x.clone(), values, pattern, [h, w], bias, window)
             }
             _ => {
                 let kernel = self.vars.kernel::<4>(&kernel)?;
-                ops::conv2d(x.clone(), kernel, bias, [stride; 2], [padding; 2], groups)
+                ops::conv2d(x.clone(), kernel, bias, window, groups)
             }
         };
         let Some((gate, shift)) = self.gated(name, x.dims()[0])? else { return Ok(y) };
         let weight = self.vars.get::<4>(&format!("{name}.response.weight"))?;
         let bias = self.vars.flat(&format!("{name}.response.bias"))?.unsqueeze::<2>();
-        let response = ops::conv2d(x, weight, None, [stride; 2], [padding; 2], groups);
+        let response = ops::conv2d(x, weight, None, window, groups);
         let per_channel = |t: Tensor<2>| t.unsqueeze_dim::<3>(2).unsqueeze_dim::<4>(3);
         Ok(y + per_channel(gate) * response + per_channel(shift * bias))
+    }
+
+    /// Transposed convolution of images with `name.weight` (inputs x outputs x height x width), plus `name.bias` if there is one; see
+    /// [`ops::conv_transpose2d`].
+    ///
+    /// # Errors
+    /// A kernel that the network does not have.
+    pub fn conv_transpose2d(&mut self, name: &str, x: Tensor<4>, window: Window, more: usize) -> Result<Tensor<4>> {
+        let bias = format!("{name}.bias");
+        let bias = if self.vars.parameters.has(&bias) { Some(self.vars.flat(&bias)?) } else { None };
+        let kernel = self.vars.kernel::<4>(&format!("{name}.weight"))?;
+        Ok(ops::conv_transpose2d(x, kernel, bias, window, more))
     }
 
     /// Normalise each channel over the piece (training) or by the running statistics (evaluation), then scale and

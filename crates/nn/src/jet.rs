@@ -8,31 +8,33 @@
 //! pairs of directions. The Laplacian is one such sum, a mixed derivative another.
 
 use crate::forward::Activation;
-use crate::ops;
-use burn_tensor::{Tensor, TensorData, activation};
+use crate::ops::coupling::{Coupling, coupling};
+use crate::ops::jets::{self, Streams};
+use burn_tensor::{Tensor, TensorData};
 use quadrat_core::{Error, Result};
 use std::sync::Arc;
 
 /// Values (rows x n) of n functions of a row's inputs, with derivatives by these.
+///
+/// Values and derivatives lie in one array, stream below stream, so that a layer is one product of matrices.
 #[derive(Debug, Clone)]
 pub struct Jet {
-    /// The values.
-    pub value: Tensor<2>,
-    /// The derivatives along each direction, shaped as the values; one row if they are the same for all rows.
-    pub slopes: Vec<Tensor<2>>,
-    /// The second derivatives asked for; `None` is zero.
-    seconds: Vec<Option<Tensor<2>>>,
-    /// The pairs of directions that each of them is the sum over.
-    sums: Arc<Vec<Vec<(usize, usize)>>>,
+    /// Streams x rows, by functions.
+    stack: Tensor<2>,
+    streams: Streams,
 }
 
 impl Jet {
     /// The inputs themselves, with the derivatives by each and the Laplacian: the sum of second derivatives by each.
     pub fn of_inputs(x: Tensor<2>) -> Self {
         let width = x.dims()[1];
-        let unit = |i: usize| (0..width).map(|j| f32::from(u8::from(i == j))).collect();
-        let directions: Vec<Vec<f32>> = (0..width).map(unit).collect();
-        Jet::start(x, &directions, vec![(0..width).map(|i| (i, i)).collect()])
+        Jet::start(x, &units(width), vec![(0..width).map(|i| (i, i)).collect()])
+    }
+
+    /// The inputs themselves, with the first derivatives by each and none of the second order.
+    pub fn first_order(x: Tensor<2>) -> Self {
+        let width = x.dims()[1];
+        Jet::start(x, &units(width), Vec::new())
     }
 
     /// The inputs themselves, with their derivatives along `directions` (each as many numbers as there are inputs) and, for
@@ -48,7 +50,7 @@ impl Jet {
     /// let weight = tensor_of(ndarray::array![[1.0f32, 2.0]].view(), false);
     /// let jet = Jet::along(at, &[vec![1.0, 0.0], vec![0.0, 1.0]], vec![vec![(0, 1)]])?.linear(&weight, None).sin();
     /// let number = |t: quadrat_nn::Tensor<2>| t.into_scalar::<f32>();
-    /// assert!((number(jet.second(0)) + 2.0 * number(jet.value)).abs() < 1e-6);
+    /// assert!((number(jet.second(0)) + 2.0 * number(jet.value())).abs() < 1e-6);
     /// # Ok::<(), quadrat_core::Error>(())
     /// ```
     pub fn along(x: Tensor<2>, directions: &[Vec<f32>], sums: Vec<Vec<(usize, usize)>>) -> Result<Self> {
@@ -64,17 +66,50 @@ impl Jet {
         Ok(Jet::start(x, directions, sums))
     }
 
+    /// The inputs themselves, with their derivatives along one direction, which is another for each row (rows x inputs).
+    pub fn towards(x: Tensor<2>, directions: Tensor<2>) -> Self {
+        let streams = Streams { rows: x.dims()[0], slopes: 1, sums: Arc::default() };
+        Jet { stack: Tensor::cat(vec![x, directions], 0), streams }
+    }
+
     fn start(x: Tensor<2>, directions: &[Vec<f32>], sums: Vec<Vec<(usize, usize)>>) -> Self {
-        let slope = |direction: &Vec<f32>| {
-            Tensor::from_data(TensorData::new(direction.clone(), [1, direction.len()]), &x.device())
-        };
-        let slopes = directions.iter().map(slope).collect();
-        Jet { slopes, seconds: vec![None; sums.len()], sums: Arc::new(sums), value: x }
+        let [rows, width] = x.dims();
+        let below: Vec<f32> = directions.iter().flat_map(|direction| direction.repeat(rows)).collect();
+        let device = x.device();
+        let mut all = vec![x];
+        if !directions.is_empty() {
+            all.push(Tensor::from_data(TensorData::new(below, [rows * directions.len(), width]), &device));
+        }
+        if !sums.is_empty() {
+            all.push(Tensor::zeros([rows * sums.len(), width], &device));
+        }
+        Jet { stack: Tensor::cat(all, 0), streams: Streams { rows, slopes: directions.len(), sums: Arc::new(sums) } }
+    }
+
+    /// How many streams there are: the values, each direction, each sum.
+    pub fn streams(&self) -> usize {
+        self.streams.count()
+    }
+
+    fn stream(&self, i: usize) -> Tensor<2> {
+        let (n, width) = (self.streams.rows, self.stack.dims()[1]);
+        self.stack.clone().slice([i * n..(i + 1) * n, 0..width])
+    }
+
+    /// The values.
+    pub fn value(&self) -> Tensor<2> {
+        self.stream(0)
+    }
+
+    /// The derivatives along the `i`-th direction, shaped as the values; zero along one that is not there.
+    pub fn slope(&self, i: usize) -> Tensor<2> {
+        if i < self.streams.slopes { self.stream(1 + i) } else { self.value().zeros_like() }
     }
 
     /// The second derivatives of the `i`-th sum, shaped as the values; zero for one that was not asked for.
     pub fn second(&self, i: usize) -> Tensor<2> {
-        self.seconds.get(i).cloned().flatten().unwrap_or_else(|| self.value.zeros_like())
+        let asked = i < self.streams.sums.len();
+        if asked { self.stream(1 + self.streams.slopes + i) } else { self.value().zeros_like() }
     }
 
     /// The Laplacians of [`Jet::of_inputs`], shaped as the values.
@@ -82,137 +117,128 @@ impl Jet {
         self.second(0)
     }
 
-    /// A linear function of all values; `shifted` is what becomes of the values themselves.
-    fn map(self, shifted: impl FnOnce(Tensor<2>) -> Tensor<2>, turned: impl Fn(Tensor<2>) -> Tensor<2>) -> Self {
-        Jet {
-            value: shifted(self.value),
-            slopes: self.slopes.into_iter().map(&turned).collect(),
-            seconds: self.seconds.into_iter().map(|second| second.map(&turned)).collect(),
-            sums: self.sums,
-        }
+    /// What `turn` makes of all streams at once (streams x rows, by functions): a linear function of a row's numbers, without a
+    /// constant, such as a choice of columns, their sum, or a multiple.
+    pub fn turned(self, turn: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
+        Jet { stack: turn(self.stack), streams: self.streams }
+    }
+
+    /// The functions plus constants, one row for all or one for each: derivatives stay.
+    pub fn shifted(self, by: Tensor<2>) -> Self {
+        let (value, width) = (self.value(), self.stack.dims()[1]);
+        Jet { stack: self.stack.slice_assign([0..self.streams.rows, 0..width], value + by), streams: self.streams }
+    }
+
+    /// The functions of both, side by side.
+    pub fn beside(self, other: Jet) -> Self {
+        Jet { stack: Tensor::cat(vec![self.stack, other.stack], 1), streams: self.streams }
+    }
+
+    /// The sums of both's functions.
+    pub fn plus(self, other: Jet) -> Self {
+        Jet { stack: self.stack + other.stack, streams: self.streams }
     }
 
     /// `weight` (outputs x inputs) times the functions, plus `bias`. Costs as much as that for the values, every direction and
     /// every sum.
     pub fn linear(self, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Self {
-        let turned = |x: Tensor<2>| ops::linear(x, weight.clone(), None);
-        self.map(|x| ops::linear(x, weight.clone(), bias.cloned()), turned)
+        let stack = jets::linear(self.stack, &self.streams, weight.clone(), bias.cloned());
+        Jet { stack, streams: self.streams }
     }
 
     /// A function f of every value v, given f(v), f'(v) and f''(v).
     pub fn through(self, value: Tensor<2>, first: Tensor<2>, second: Tensor<2>) -> Self {
-        let bent = self.products(&self, |squares| second.clone() * squares);
-        let carried = self.seconds.into_iter().map(|q| q.map(|q| first.clone() * q));
-        let seconds = bent.into_iter().zip(carried).map(|(a, b)| plus(a, b)).collect();
-        let slopes = self.slopes.into_iter().map(|slope| first.clone() * slope).collect();
-        Jet { value, slopes, seconds, sums: self.sums }
+        let slopes = (0..self.streams.slopes).map(|i| first.clone() * self.slope(i));
+        let seconds = (0..self.streams.sums.len()).map(|i| {
+            let carried = first.clone() * self.second(i);
+            self.product(&self, i).map_or(carried.clone(), |squares| carried + second.clone() * squares)
+        });
+        let stack = std::iter::once(value).chain(slopes).chain(seconds).collect();
+        Jet { stack: Tensor::cat(stack, 0), streams: self.streams }
     }
 
     /// The products of both functions' values; one of them may have a single column, for all of the other's.
     pub fn times(&self, other: &Jet) -> Self {
-        let cross = [self.products(other, |sum| sum), other.products(self, |sum| sum)];
-        let [ab, ba] = cross;
-        let scaled = |q: &Option<Tensor<2>>, by: &Tensor<2>| q.clone().map(|q| q * by.clone());
-        let pairs = self.seconds.iter().zip(&other.seconds);
-        let carried = pairs.map(|(a, b)| plus(scaled(a, &other.value), scaled(b, &self.value)));
-        let seconds = carried.zip(ab.into_iter().zip(ba)).map(|(q, (ab, ba))| plus(q, plus(ab, ba))).collect();
-        let slopes = self.slopes.iter().zip(&other.slopes);
-        Jet {
-            value: self.value.clone() * other.value.clone(),
-            slopes: slopes.map(|(a, b)| a.clone() * other.value.clone() + self.value.clone() * b.clone()).collect(),
-            seconds,
-            sums: self.sums.clone(),
-        }
+        let (a, b) = (self.value(), other.value());
+        let slopes = (0..self.streams.slopes).map(|i| self.slope(i) * b.clone() + a.clone() * other.slope(i));
+        let seconds = (0..self.streams.sums.len()).map(|i| {
+            let carried = self.second(i) * b.clone() + a.clone() * other.second(i);
+            let cross = self.product(other, i).into_iter().chain(other.product(self, i));
+            cross.fold(carried, |sum, part| sum + part)
+        });
+        let stack = std::iter::once(a.clone() * b.clone()).chain(slopes).chain(seconds).collect();
+        Jet { stack: Tensor::cat(stack, 0), streams: self.streams.clone() }
     }
 
-    /// Σ aₐ bᵦ over each sum's pairs, and what `then` makes of it.
-    fn products(&self, other: &Jet, then: impl Fn(Tensor<2>) -> Tensor<2>) -> Vec<Option<Tensor<2>>> {
-        let product = |(a, b): &(usize, usize)| self.slopes[*a].clone() * other.slopes[*b].clone();
-        self.sums.iter().map(|pairs| pairs.iter().map(product).reduce(|sum, part| sum + part).map(&then)).collect()
+    /// Σ aₐ bᵦ over the `i`-th sum's pairs; none if it has none.
+    fn product(&self, other: &Jet, i: usize) -> Option<Tensor<2>> {
+        self.streams.sums[i].iter().map(|(a, b)| self.slope(*a) * other.slope(*b)).reduce(|sum, part| sum + part)
     }
 
     /// An activation of the functions.
     ///
     /// # Errors
-    /// One that is not smooth: it has no second derivative to carry.
+    /// One that is not smooth: it has no second derivative to carry. Another precision or device than jets are computed on.
     pub fn activate(self, activation: Activation) -> Result<Self> {
-        Ok(match activation {
-            Activation::Tanh => self.tanh(),
-            Activation::Sin => self.sin(),
-            Activation::Softplus => self.softplus(),
-            Activation::Silu => self.silu(),
-            Activation::Gelu => self.gelu(),
-            Activation::Relu => {
-                return Err(Error::input(
-                    "activation",
-                    "Relu",
-                    "a smooth one, such as Tanh: second derivatives are needed",
-                ));
-            }
-        })
+        if activation == Activation::Relu {
+            let want = "a smooth one, such as Tanh: its second derivative is zero, and second derivatives are needed";
+            return Err(Error::input("activation", "Relu", want));
+        }
+        let wrong = || Error::input("jets", "another precision or device", "single precision on the processor");
+        let stack = jets::bend(self.stack, &self.streams, activation).ok_or_else(wrong)?;
+        Ok(Jet { stack, streams: self.streams })
     }
 
-    /// The hyperbolic tangent of the functions.
-    pub fn tanh(self) -> Self {
-        let value = ops::tanh(self.value.clone());
-        let first = value.clone().square().neg() + 1.0;
-        let second = value.clone() * first.clone() * -2.0;
-        self.through(value, first, second)
+    /// An affine coupling of the functions, which carry first derivatives alone: what it makes of them, and the logarithm of its
+    /// determinant (one function), without that of its scales.
+    ///
+    /// # Errors
+    /// Second derivatives, shapes that do not fit, another precision or device than jets are computed on.
+    pub fn coupling(self, with: Coupling) -> Result<(Self, Self)> {
+        let width = self.stack.dims()[1];
+        let wrong = || {
+            Error::input("coupling", "layers that do not fit the functions", "as Coupling says, on first derivatives")
+        };
+        let both = Jet { stack: coupling(self.stack, &self.streams, with).ok_or_else(wrong)?, streams: self.streams };
+        let columns = |jet: Jet, from: usize, to: usize| {
+            jet.turned(|x| {
+                let rows = x.dims()[0];
+                x.slice([0..rows, from..to])
+            })
+        };
+        Ok((columns(both.clone(), 0, width), columns(both, width, width + 1)))
     }
 
     /// The sine of the functions (Sitzmann et al. 2020).
     pub fn sin(self) -> Self {
-        let (sin, cos) = (self.value.clone().sin(), self.value.clone().cos());
+        let (sin, cos) = (self.value().sin(), self.value().cos());
         self.through(sin.clone(), cos, sin.neg())
     }
 
-    /// ln(1 + eˣ) of the functions.
-    pub fn softplus(self) -> Self {
-        let value = activation::softplus(self.value.clone(), 1.0);
-        let first = activation::sigmoid(self.value.clone());
-        let second = first.clone() * (first.clone().neg() + 1.0);
+    /// The natural logarithm of the functions.
+    pub fn ln(self) -> Self {
+        if let Some(stack) = jets::ln(self.stack.clone(), &self.streams) {
+            return Jet { stack, streams: self.streams };
+        }
+        let (value, first) = (self.value().log(), self.value().recip());
+        let second = first.clone().square().neg();
         self.through(value, first, second)
-    }
-
-    /// x σ(x) of the functions.
-    pub fn silu(self) -> Self {
-        let x = self.value.clone();
-        let s = activation::sigmoid(x.clone());
-        let bend = s.clone() * (s.clone().neg() + 1.0);
-        let first = s.clone() + x.clone() * bend.clone();
-        let second = bend * (x * (s * -2.0 + 1.0) + 2.0);
-        let value = ops::silu(self.value.clone());
-        self.through(value, first, second)
-    }
-
-    /// x Φ(x) of the functions.
-    pub fn gelu(self) -> Self {
-        let x = self.value.clone();
-        let density = (x.clone().square() * -0.5).exp()
-            * (0.5 * std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2);
-        let below = ((x.clone() * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
-        let first = below + x.clone() * density.clone();
-        let second = density * (x.clone().square().neg() + 2.0);
-        self.through(ops::gelu(x), first, second)
     }
 
     /// Layer normalisation of the functions, then `scale` and `shift`; `epsilon` is added to the variance.
     pub fn layer_norm(self, scale: &Tensor<1>, shift: &Tensor<1>, epsilon: f32) -> Self {
-        let off = |x: Tensor<2>| x.clone() - x.mean_dim(1);
-        let centred = self.map(off, off);
-        let mean = |x: Tensor<2>| x.mean_dim(1);
-        let variance = centred.times(&centred).map(|x| x.mean_dim(1) + epsilon, mean);
-        let inverse = variance.value.clone().sqrt().recip();
+        let centred = self.turned(|x| x.clone() - x.mean_dim(1));
+        let variance = centred.times(&centred).turned(|x| x.mean_dim(1));
+        let inverse = (variance.value() + epsilon).sqrt().recip();
         let (first, second) = (inverse.clone().powi_scalar(3) * -0.5, inverse.clone().powi_scalar(5) * 0.75);
         let normal = centred.times(&variance.through(inverse, first, second));
-        let scaled = |x: Tensor<2>| x * scale.clone().unsqueeze();
-        normal.map(|x| scaled(x) + shift.clone().unsqueeze(), scaled)
+        normal.turned(|x| x * scale.clone().unsqueeze()).shifted(shift.clone().unsqueeze())
     }
 }
 
-/// The sum of what is not zero.
-fn plus(a: Option<Tensor<2>>, b: Option<Tensor<2>>) -> Option<Tensor<2>> {
-    a.into_iter().chain(b).reduce(|sum, part| sum + part)
+/// The directions of the axes.
+fn units(width: usize) -> Vec<Vec<f32>> {
+    (0..width).map(|i| (0..width).map(|j| f32::from(u8::from(i == j))).collect()).collect()
 }
 
 #[cfg(test)]
@@ -228,7 +254,8 @@ mod tests {
         let (x, a, b, c) = (noise(rows * inputs, 1), noise(units * inputs, 2), noise(units, 3), noise(units, 4));
         let device = Device::flex();
         let tensor = |v: &[f32], n: usize| flat(v, &device).reshape([v.len() / n, n]);
-        let jet = Jet::of_inputs(tensor(&x, inputs)).linear(&tensor(&a, inputs), Some(&flat(&b, &device))).tanh();
+        let jet = Jet::of_inputs(tensor(&x, inputs)).linear(&tensor(&a, inputs), Some(&flat(&b, &device)));
+        let jet = jet.activate(Activation::Tanh).unwrap();
         let jet = jet.linear(&tensor(&c, units), Some(&flat(&[0.5], &device)));
         let (mut value, mut slopes, mut laplacian) = (vec![0.5; rows], vec![vec![0.0; rows]; inputs], vec![0.0; rows]);
         for row in 0..rows {
@@ -240,17 +267,16 @@ mod tests {
                 laplacian[row] -= 2.0 * c[k] * t * (1.0 - t * t) * a.iter().map(|a| a * a).sum::<f32>();
             }
         }
-        assert!(distance(&numbers(jet.value.clone()), &value) < 1e-6);
+        assert!(distance(&numbers(jet.value()), &value) < 1e-6);
         assert!(distance(&numbers(jet.laplacian()), &laplacian) < 1e-5);
-        for (found, slopes) in jet.slopes.into_iter().zip(slopes) {
-            assert!(distance(&numbers(found), &slopes) < 1e-6);
+        for (i, slopes) in slopes.iter().enumerate() {
+            assert!(distance(&numbers(jet.slope(i)), slopes) < 1e-6);
         }
     }
 
     /// The functions, their first and second derivatives at a point, by formulas in double precision.
     #[test]
     fn smooth_functions_have_their_own_derivatives() {
-        type Smooth = fn(Jet) -> Jet;
         let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
         let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
         for i in -8..=8 {
@@ -261,19 +287,19 @@ mod tests {
             let h = (x + 12.0) / f64::from(steps);
             let weight = |k: i32| if k == 0 || k == steps { 1.0 } else { 2.0 + 2.0 * f64::from(k % 2) };
             let below: f64 = (0..=steps).map(|k| weight(k) * density(-12.0 + h * f64::from(k))).sum::<f64>() * h / 3.0;
-            let cases: [(&str, Smooth, [f64; 3]); 5] = [
-                ("tanh", Jet::tanh, [t, 1.0 - t * t, -2.0 * t * (1.0 - t * t)]),
-                ("sin", Jet::sin, [x.sin(), x.cos(), -x.sin()]),
-                ("softplus", Jet::softplus, [x.exp().ln_1p(), s, s * (1.0 - s)]),
-                ("silu", Jet::silu, [x * s, s + x * s * (1.0 - s), s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))]),
-                ("gelu", Jet::gelu, [x * below, below + x * d, d * (2.0 - x * x)]),
+            let cases: [(Activation, [f64; 3]); 5] = [
+                (Activation::Tanh, [t, 1.0 - t * t, -2.0 * t * (1.0 - t * t)]),
+                (Activation::Sin, [x.sin(), x.cos(), -x.sin()]),
+                (Activation::Softplus, [x.exp().ln_1p(), s, s * (1.0 - s)]),
+                (Activation::Silu, [x * s, s + x * s * (1.0 - s), s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))]),
+                (Activation::Gelu, [x * below, below + x * d, d * (2.0 - x * x)]),
             ];
-            for (name, function, wanted) in cases {
-                let jet = function(Jet::of_inputs(flat(&[x as f32], &Device::flex()).reshape([1, 1])));
-                let found =
-                    [jet.value.clone(), jet.slopes[0].clone(), jet.laplacian()].map(|t| f64::from(numbers(t)[0]));
+            for (function, wanted) in cases {
+                let jet =
+                    Jet::of_inputs(flat(&[x as f32], &Device::flex()).reshape([1, 1])).activate(function).unwrap();
+                let found = [jet.value(), jet.slope(0), jet.laplacian()].map(|t| f64::from(numbers(t)[0]));
                 for (found, wanted) in found.iter().zip(wanted) {
-                    assert!((found - wanted).abs() < 2e-6, "{name} at {x}: {found} for {wanted}");
+                    assert!((found - wanted).abs() < 2e-6, "{function:?} at {x}: {found} for {wanted}");
                 }
             }
         }
@@ -283,12 +309,13 @@ mod tests {
     /// quotients of slopes, and their gradients by every weight difference quotients of them.
     #[test]
     fn second_derivatives_are_differences_of_slopes_and_can_be_differentiated() {
-        type Smooth = fn(Jet) -> Jet;
         let (rows, units) = (6, 7);
         let directions = vec![vec![1.0, 0.0], vec![0.6, -0.8]];
         let sums = vec![vec![(0, 0)], vec![(0, 1)], vec![(0, 0), (1, 1)]];
-        for (smooth, normal) in [(Jet::tanh as Smooth, false), (Jet::tanh, true), (Jet::silu, true), (Jet::gelu, false)]
+        use Activation::{Gelu, Silu, Sin, Softplus, Tanh};
+        for (kind, normal) in [(Tanh, false), (Tanh, true), (Silu, true), (Gelu, false), (Sin, false), (Softplus, true)]
         {
+            let smooth = move |jet: Jet| jet.activate(kind).unwrap();
             let (along, pairs) = (directions.clone(), sums.clone());
             let jet = move |t: &[Tensor<1>]| {
                 let jet = Jet::along(t[0].clone().reshape([rows, 2]), &along, pairs.clone()).unwrap();
@@ -306,7 +333,7 @@ mod tests {
                 for (i, x) in inputs[0].iter_mut().enumerate() {
                     *x += step * directions[a][i % 2];
                 }
-                numbers(jet(&tensors(&inputs)).slopes.swap_remove(b))
+                numbers(jet(&tensors(&inputs)).slope(b))
             };
             let quotient = |a: usize, b: usize| {
                 let (up, down) = (slope_at(0.01, a, b), slope_at(-0.01, a, b));
@@ -323,7 +350,7 @@ mod tests {
             // With the value, on which alone the last bias has an effect.
             differences("second", &inputs, move |t| {
                 let jet = jet(t);
-                (jet.second(0) + jet.second(1) + jet.value).flatten(0, 1)
+                (jet.second(0) + jet.second(1) + jet.slope(1) + jet.value()).flatten(0, 1)
             });
         }
     }
@@ -333,7 +360,9 @@ mod tests {
         let x = || flat(&[1.0, 2.0, 3.0, 4.0], &Device::flex()).reshape([2, 2]);
         let jet = Jet::of_inputs(x());
         assert_eq!(numbers(jet.laplacian()), [0.0; 4]);
-        assert_eq!(numbers(jet.slopes[1].clone()), [0.0, 1.0]);
+        assert_eq!(numbers(jet.slope(1)), [0.0, 1.0, 0.0, 1.0]);
+        let towards = Jet::towards(x(), flat(&[1.0, 0.0, 0.0, 2.0], &Device::flex()).reshape([2, 2]));
+        assert_eq!((numbers(towards.slope(0)), towards.streams()), (vec![1.0, 0.0, 0.0, 2.0], 2));
         assert!(Jet::along(x(), &[vec![1.0]], Vec::new()).is_err());
         assert!(Jet::along(x(), &[vec![1.0, 0.0]], vec![vec![(0, 1)]]).is_err());
     }

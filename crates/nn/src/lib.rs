@@ -47,8 +47,8 @@ pub use parameters::{Init, Parameter, Parameters, Role, Spec, Support};
 pub use samples::{Samples, Targets};
 pub use source::{Beside, Pairs, Source, TokenWindows, TwoViews};
 pub use train::{
-    Epoch, Fit, RateTest, Trainer, Training, accuracy, evaluate, features, gradients, initialise, mean_loss,
-    pieces_that_pay, predict, pull_back,
+    Descent, Epoch, Fit, RateTest, RowLosses, Trainer, Training, accuracy, evaluate, features, gradients, initialise,
+    mean_loss, pieces_that_pay, predict, pull_back,
 };
 
 use quadrat_core::Result;

@@ -5,6 +5,7 @@
 
 mod average;
 mod best;
+mod descent;
 mod evaluate;
 mod hooks;
 mod identity;
@@ -16,6 +17,7 @@ mod settings;
 
 pub(crate) use average::Average;
 pub(crate) use best::Best;
+pub use descent::{Descent, RowLosses};
 pub use evaluate::{accuracy, evaluate, features, mean_loss, predict};
 pub(crate) use identity::{Sum, differences, rows_told};
 pub(crate) use judge::VALIDATION;

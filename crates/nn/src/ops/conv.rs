@@ -4,6 +4,10 @@
 //! need be. Here an image's patches become the columns of a matrix, in a buffer used again for the next image, and all
 //! three products are matrix products; the weight's gradient adds up inside the product, never one an image.
 
+mod transposed;
+
+pub use transposed::conv_transpose2d;
+
 use super::custom::{run, take, tensor, values};
 use super::pattern::{Pattern, Rows};
 use super::sparse::dense;
@@ -24,6 +28,29 @@ pub const SPARSE_CONV_BELOW: f64 = 0.2;
 /// Numbers in the buffer of patches, but for images of which one row needs more: 256 KiB, half of a second cache.
 const STRIP: usize = 64 * 1024;
 
+/// How a kernel goes over an image, down and across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Pixels from one place of the kernel to the next.
+    pub stride: [usize; 2],
+    /// Zeros at each side of the image.
+    pub padding: [usize; 2],
+    /// Pixels from one number of the kernel to the next.
+    pub dilation: [usize; 2],
+}
+
+impl Window {
+    /// The same down and across, with a kernel of neighbours.
+    pub fn new(stride: usize, padding: usize) -> Self {
+        Window { stride: [stride; 2], padding: [padding; 2], dilation: [1; 2] }
+    }
+
+    /// With a kernel of every `dilation`-th pixel, which keeps the image's size if it is 3 x 3.
+    pub fn dilated(dilation: usize) -> Self {
+        Window { stride: [1; 2], padding: [dilation; 2], dilation: [dilation; 2] }
+    }
+}
+
 /// The sizes of one convolution.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
@@ -33,8 +60,7 @@ struct Shape {
     /// The same of the output.
     output: [usize; 3],
     kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
+    window: Window,
     groups: usize,
 }
 
@@ -43,16 +69,18 @@ impl Shape {
     fn new(
         [images, c, h, w]: [usize; 4],
         [out, depth, kh, kw]: [usize; 4],
-        stride: [usize; 2],
-        padding: [usize; 2],
+        window: Window,
         groups: usize,
     ) -> Option<Self> {
+        let Window { stride, padding, dilation } = window;
         let size = |n: usize, k: usize, axis: usize| -> Option<usize> {
-            Some((n + 2 * padding[axis]).checked_sub(k)?.checked_div(stride[axis])? + 1)
+            let reach = dilation[axis] * k.checked_sub(1)? + 1;
+            Some((n + 2 * padding[axis]).checked_sub(reach)?.checked_div(stride[axis])? + 1)
         };
         let fits = groups > 0 && c == depth * groups && out.is_multiple_of(groups) && kh * kw * c * out * images > 0;
         let output = [out, size(h, kh, 0)?, size(w, kw, 1)?];
-        fits.then_some(Shape { images, input: [c, h, w], output, kernel: [kh, kw], stride, padding, groups })
+        let sizes = Shape { images, input: [c, h, w], output, kernel: [kh, kw], window, groups };
+        (fits && !dilation.contains(&0)).then_some(sizes)
     }
 
     fn image(&self) -> usize {
@@ -70,19 +98,21 @@ impl Shape {
 
     /// Whether the image is already the matrix of its patches.
     fn pointwise(&self) -> bool {
-        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
+        self.kernel == [1, 1] && self.window.stride == [1, 1] && self.window.padding == [0, 0]
     }
 
     /// Height and width of an image with its padding.
     fn padded(&self) -> [usize; 2] {
-        [0, 1].map(|axis| self.input[axis + 1] + 2 * self.padding[axis])
+        [0, 1].map(|axis| self.input[axis + 1] + 2 * self.window.padding[axis])
     }
 
     /// Calls `row` with the places in a group's part of an image and in the same with zeros around it, row by row.
     fn pad_rows(&self, mut row: impl FnMut(usize, usize)) {
         let ([channels, h, w], [ph, pw]) = (self.input, self.padded());
         for c in 0..channels / self.groups {
-            (0..h).for_each(|y| row((c * h + y) * w, (c * ph + y + self.padding[0]) * pw + self.padding[1]));
+            (0..h).for_each(|y| {
+                row((c * h + y) * w, (c * ph + y + self.window.padding[0]) * pw + self.window.padding[1])
+            });
         }
     }
 
@@ -105,12 +135,12 @@ impl Shape {
     /// its place in the matrix and that of its first number in the padded image.
     #[inline(always)]
     fn lines(&self, strip: (usize, usize), mut line: impl FnMut(usize, usize)) {
-        let ([ph, pw], [kh, kw]) = (self.padded(), self.kernel);
+        let ([ph, pw], [kh, kw], [dy, dx]) = (self.padded(), self.kernel, self.window.dilation);
         let mut place = 0;
         for c in 0..self.input[0] / self.groups {
             for ky in 0..kh {
                 for kx in 0..kw {
-                    line(place, (c * ph + strip.0 * self.stride[0] + ky) * pw + kx);
+                    line(place, (c * ph + strip.0 * self.window.stride[0] + ky * dy) * pw + kx * dx);
                     place += (strip.1 - strip.0) * self.output[2];
                 }
             }
@@ -119,7 +149,7 @@ impl Shape {
 
     /// The matrix of patches (patch x positions) of a strip of a group's part of a padded image.
     fn columns(&self, image: &[f32], strip: (usize, usize), columns: &mut [f32]) {
-        let (rows, width, stride) = (strip.1 - strip.0, self.output[2], self.stride[0] * self.padded()[1]);
+        let (rows, width, stride) = (strip.1 - strip.0, self.output[2], self.window.stride[0] * self.padded()[1]);
         vectorised(
             #[inline(always)]
             || {
@@ -128,11 +158,11 @@ impl Shape {
                     #[inline(always)]
                     |place, first| {
                         let (to, from) = (&mut columns[place..], &image[first..]);
-                        if self.stride[1] == 1 {
+                        if self.window.stride[1] == 1 {
                             return merge(to, width, from, stride, [rows, width], |_, v| v);
                         }
                         for y in 0..rows {
-                            let seen = from[y * stride..].iter().step_by(self.stride[1]);
+                            let seen = from[y * stride..].iter().step_by(self.window.stride[1]);
                             to[y * width..][..width].iter_mut().zip(seen).for_each(|(c, v)| *c = *v);
                         }
                     },
@@ -143,7 +173,7 @@ impl Shape {
 
     /// Adds the matrix of gradients by patches to the gradient by the padded image.
     fn add_columns(&self, columns: &[f32], strip: (usize, usize), image: &mut [f32]) {
-        let (rows, width, stride) = (strip.1 - strip.0, self.output[2], self.stride[0] * self.padded()[1]);
+        let (rows, width, stride) = (strip.1 - strip.0, self.output[2], self.window.stride[0] * self.padded()[1]);
         vectorised(
             #[inline(always)]
             || {
@@ -152,11 +182,11 @@ impl Shape {
                     #[inline(always)]
                     |place, first| {
                         let (to, from) = (&mut image[first..], &columns[place..]);
-                        if self.stride[1] == 1 {
+                        if self.window.stride[1] == 1 {
                             return merge(to, stride, from, width, [rows, width], |v, c| v + c);
                         }
                         for y in 0..rows {
-                            let seen = to[y * stride..].iter_mut().step_by(self.stride[1]);
+                            let seen = to[y * stride..].iter_mut().step_by(self.window.stride[1]);
                             seen.zip(&from[y * width..][..width]).for_each(|(v, c)| *v += c);
                         }
                     },
@@ -167,7 +197,7 @@ impl Shape {
 
     /// A group's part of an image with zeros around it, in the buffer if there are any. The zeros are never overwritten.
     fn pad<'a>(&self, image: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
-        if self.padding == [0, 0] {
+        if self.window.padding == [0, 0] {
             return image;
         }
         let w = self.input[2];
@@ -206,6 +236,33 @@ impl Shape {
                 }
             }
         }
+    }
+
+    /// One image's output, for threads that have fewer images than there are threads: they share its strips.
+    fn forward_in_strips(&self, image: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
+        let (k, p, width, depth) = (self.patch(), self.positions(), self.output[2], self.output[0]);
+        let mut buffers = Buffers { columns: Vec::new(), ..Buffers::new(self) };
+        let padded = self.pad(image, &mut buffers.image);
+        let rows = if self.pointwise() { threads::piece(self.output[1]) } else { self.strip() };
+        let strips: Vec<_> = (0..self.output[1]).step_by(rows).map(|y| (y, (y + rows).min(self.output[1]))).collect();
+        let work = |strip: (usize, usize)| {
+            let (first, count) = (strip.0 * width, (strip.1 - strip.0) * width);
+            let mut columns = vec![0.0; if self.pointwise() { 0 } else { k * count }];
+            let patches = if self.pointwise() {
+                matrix(padded, k, p).subcols(first, count)
+            } else {
+                self.columns(padded, strip, &mut columns);
+                matrix(&columns, k, count)
+            };
+            let mut part: Vec<f32> = bias.iter().flat_map(|b| std::iter::repeat_n(*b, count)).collect();
+            let sums = MatMut::from_row_major_slice_mut(&mut part, depth, count);
+            matmul(sums, Accum::Add, matrix(weight, depth, k), patches, 1.0, Par::Seq);
+            (first, count, part)
+        };
+        threads::each_into(strips, work, |(first, count, part)| {
+            let rows = out.chunks_exact_mut(p).zip(part.chunks_exact(count));
+            rows.for_each(|(out, part)| out[first..first + count].copy_from_slice(part));
+        });
     }
 
     /// Adds one image's gradient by the kernel to `by_weight`.
@@ -247,7 +304,7 @@ impl Shape {
         let (k, p, depth) = (self.patch(), self.positions(), self.output[0] / self.groups);
         let groups = by_image.chunks_exact_mut(self.image() / self.groups).zip(gradient.chunks_exact(depth * p));
         for (group, (by_image, gradient)) in groups.enumerate() {
-            let bare = self.padding == [0, 0];
+            let bare = self.window.padding == [0, 0];
             if !bare {
                 buffers.by_image.fill(0.0);
             }
@@ -314,7 +371,7 @@ impl Buffers {
     fn new(shape: &Shape) -> Self {
         let [ph, pw] = shape.padded();
         let columns = if shape.pointwise() { 0 } else { shape.patch() * shape.strip() * shape.output[2] };
-        let image = if shape.padding == [0, 0] { 0 } else { shape.input[0] / shape.groups * ph * pw };
+        let image = if shape.window.padding == [0, 0] { 0 } else { shape.input[0] / shape.groups * ph * pw };
         Buffers { columns: vec![0.0; columns], image: vec![0.0; image], by_image: vec![0.0; image] }
     }
 }
@@ -362,25 +419,19 @@ fn matrix(values: &[f32], rows: usize, columns: usize) -> MatRef<'_, f32> {
 }
 
 /// Convolution of images `x` (images, channels, height, width) with `weight` (outputs, channels / groups, height, width):
-/// the output at a position is the sum over the patch there, each side padded by `padding` zeros, plus the output's bias.
+/// the output at a position is the sum over the patch there, each side padded by zeros, plus the output's bias.
 ///
 /// Sums over images, in the gradients by weight and bias, are the same bits for any number of threads. Panics as burn's
 /// own convolution does where shapes do not fit together.
-pub fn conv2d(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    stride: [usize; 2],
-    padding: [usize; 2],
-    groups: usize,
-) -> Tensor<4> {
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, window: Window, groups: usize) -> Tensor<4> {
     let graph = x.is_autodiff() || weight.is_autodiff() || bias.as_ref().is_some_and(|b| b.is_autodiff());
-    let shape = Shape::new(x.dims(), weight.dims(), stride, padding, groups)
+    let shape = Shape::new(x.dims(), weight.dims(), window, groups)
         .filter(|shape| bias.as_ref().is_none_or(|b| b.dims() == [shape.output[0]]));
     let zeros = || Tensor::zeros([weight.dims()[0]], &x.device());
     let inputs = (take(&x, graph), take(&weight, graph), take(&bias.clone().unwrap_or_else(zeros), graph));
     let (Some(shape), (Some(input), Some(kernel), Some(offset))) = (shape, inputs) else {
-        return module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups));
+        let options = ConvOptions::new(window.stride, window.padding, window.dilation, groups);
+        return module::conv2d(x, weight, bias, options);
     };
     run([input, kernel, offset], |[x, weight, bias]| {
         let out = forward(&shape, values(&x), &Kernel::Dense(values(&weight)), values(&bias));
@@ -407,18 +458,17 @@ pub fn sparse_conv2d(
     pattern: &Arc<Pattern>,
     kernel: [usize; 2],
     bias: Option<Tensor<1>>,
-    stride: [usize; 2],
-    padding: [usize; 2],
+    window: Window,
 ) -> Tensor<4> {
     let graph = x.is_autodiff() || values.is_autodiff() || bias.as_ref().is_some_and(|b| b.is_autodiff());
     let full = [pattern.rows(), pattern.cols() / (kernel[0] * kernel[1]).max(1), kernel[0], kernel[1]];
-    let shape = Shape::new(x.dims(), full, stride, padding, 1)
+    let shape = Shape::new(x.dims(), full, window, 1)
         .filter(|shape| shape.patch() == pattern.cols() && values.dims() == [pattern.alive()])
         .filter(|shape| bias.as_ref().is_none_or(|b| b.dims() == [shape.output[0]]));
     let zeros = || Tensor::zeros([pattern.rows()], &x.device());
     let inputs = (take(&x, graph), take(&values, graph), take(&bias.clone().unwrap_or_else(zeros), graph));
     let (Some(shape), (Some(input), Some(alive), Some(offset))) = (shape, inputs) else {
-        return conv2d(x, dense(values, pattern).reshape(full), bias, stride, padding, 1);
+        return conv2d(x, dense(values, pattern).reshape(full), bias, window, 1);
     };
     let pattern = Arc::clone(pattern);
     run([input, alive, offset], |[x, alive, bias]| {
@@ -452,6 +502,11 @@ fn forward(shape: &Shape, x: &[f32], kernel: &Kernel, bias: &[f32]) -> Vec<f32> 
         return out;
     }
     let mut out = vec![0.0; shape.images * size];
+    if let (Kernel::Dense(weight), true) = (kernel, shape.images < rayon::current_num_threads() && shape.groups == 1) {
+        let images = x.chunks_exact(shape.image()).zip(out.chunks_exact_mut(size));
+        images.for_each(|(image, out)| shape.forward_in_strips(image, weight, bias, out));
+        return out;
+    }
     let images = threads::piece(shape.images);
     let pieces = out.chunks_mut(images * size).zip(x.chunks(images * shape.image())).collect();
     threads::each(pieces, |(out, x): (&mut [f32], &[f32])| {
@@ -500,7 +555,7 @@ fn backward(shape: &Shape, x: &[f32], kernel: &Kernel, g: &[f32], needed: [bool;
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{differences, noise, same};
+    use super::super::check::{self, differences, noise, same};
     use super::*;
 
     #[test]
@@ -521,22 +576,30 @@ mod tests {
             ([1, 2, 2, 2], [2, 1, 5], [1, 1], [0, 4], 1),
             ([3, 4, 6, 6], [4, 3, 3], [1, 1], [1, 1], 4),
         ];
-        for ([n, c, h, w], [out, kh, kw], stride, padding, groups) in table {
+        let dilated = [
+            ([2, 3, 9, 8], [4, 3, 3], [1, 1], [2, 2], [2, 2], 1),
+            ([3, 4, 11, 10], [6, 3, 3], [1, 1], [3, 3], [3, 3], 2),
+            ([1, 2, 12, 9], [3, 3, 2], [2, 1], [0, 4], [3, 4], 1),
+        ];
+        let near =
+            table.map(|(images, kernel, stride, padding, groups)| (images, kernel, stride, padding, [1, 1], groups));
+        for ([n, c, h, w], [out, kh, kw], stride, padding, dilation, groups) in near.into_iter().chain(dilated) {
+            let window = Window { stride, padding, dilation };
             let inputs = [noise(n * c * h * w, 1), noise(out * c / groups * kh * kw, 2), noise(out, 3)];
             let x = move |x: &Tensor<1>| x.clone().reshape([n, c, h, w]);
             let k = move |x: &Tensor<1>| x.clone().reshape([out, c / groups, kh, kw]);
             let ours = move |t: &[Tensor<1>]| {
-                let y = conv2d(x(&t[0]), k(&t[1]), Some(t[2].clone()), stride, padding, groups);
+                let y = conv2d(x(&t[0]), k(&t[1]), Some(t[2].clone()), window, groups);
                 y.flatten(0, 3)
             };
-            let options = move || ConvOptions::new(stride, padding, [1, 1], groups);
+            let options = move || ConvOptions::new(stride, padding, dilation, groups);
             let burns = move |t: &[Tensor<1>]| {
                 let y: Tensor<4> = module::conv2d(x(&t[0]), k(&t[1]), Some(t[2].clone()), options());
                 y.flatten(0, 3)
             };
-            let name = format!("{n} {c} {h}x{w} to {out} by {kh}x{kw}, {stride:?} {padding:?} {groups}");
+            let name = format!("{n} {c} {h}x{w} to {out} by {kh}x{kw}, {window:?} {groups}");
             same(&name, &inputs, ours, burns);
-            let bare = move |t: &[Tensor<1>]| conv2d(x(&t[0]), k(&t[1]), None, stride, padding, groups).flatten(0, 3);
+            let bare = move |t: &[Tensor<1>]| conv2d(x(&t[0]), k(&t[1]), None, window, groups).flatten(0, 3);
             let burns = move |t: &[Tensor<1>]| module::conv2d(x(&t[0]), k(&t[1]), None, options()).flatten(0, 3);
             same(&name, &inputs[..2], bare, burns);
         }
@@ -562,7 +625,8 @@ mod tests {
             let same_pattern = Arc::clone(&pattern);
             let ours = move |t: &[Tensor<1>]| {
                 let (values, bias) = (t[1].clone(), Some(t[2].clone()));
-                sparse_conv2d(x(t), values, &same_pattern, [kh, kw], bias, stride, padding).flatten(0, 3)
+                let window = Window { stride, padding, dilation: [1, 1] };
+                sparse_conv2d(x(t), values, &same_pattern, [kh, kw], bias, window).flatten(0, 3)
             };
             let burns = move |t: &[Tensor<1>]| {
                 let kernel = dense(t[1].clone(), &pattern).reshape([out, c, kh, kw]);
@@ -575,16 +639,36 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_share_one_image_change_no_bit() {
+        for ([c, h, w], [out, k], window) in [
+            ([300, 33, 20], [40, 1], Window::new(1, 0)),
+            ([128, 40, 31], [24, 3], Window::dilated(2)),
+            ([3, 70, 64], [16, 7], Window::new(2, 3)),
+        ] {
+            let made = |threads: usize| {
+                check::pool(threads).install(|| {
+                    let of = |n, seed| check::flat(&noise(n, seed), &Default::default());
+                    let x = of(c * h * w, 1).reshape([1, c, h, w]);
+                    let kernel = of(out * c * k * k, 2).reshape([out, c, k, k]);
+                    check::numbers(conv2d(x, kernel, Some(of(out, 3)), window, 1))
+                })
+            };
+            assert_eq!(made(1), made(2), "{c} {k}");
+        }
+    }
+
+    #[test]
     fn gradients_are_finite_differences_and_untracked_inputs_get_none() {
         let shape = |t: &[Tensor<1>]| (t[0].clone().reshape([2, 2, 5, 4]), t[1].clone().reshape([3, 2, 3, 3]));
         let inputs = [noise(80, 1), noise(54, 2), noise(3, 3)];
         differences("conv", &inputs, |t| {
             let (x, k) = shape(t);
-            conv2d(x, k, Some(t[2].clone()), [2, 1], [1, 1], 1).flatten(0, 3)
+            let window = Window { stride: [2, 1], ..Window::new(1, 1) };
+            conv2d(x, k, Some(t[2].clone()), window, 1).flatten(0, 3)
         });
         let frozen = |t: &[Tensor<1>]| {
             let (x, k) = shape(t);
-            conv2d(x.inner(), k, Some(t[2].clone()), [1, 1], [1, 1], 1).flatten(0, 3)
+            conv2d(x.inner(), k, Some(t[2].clone()), Window::new(1, 1), 1).flatten(0, 3)
         };
         let (_, by) = super::super::check::gradients(&inputs, &frozen);
         assert!(by[0].is_empty() && by[1].len() == 54 && by[2].len() == 3);

@@ -55,7 +55,7 @@ pub(super) fn by_input(g: &[f32], w: &[f32], cols: usize) -> Vec<f32> {
 }
 
 /// g^T x: the gradient by the weight.
-fn by_weight(g: &[f32], x: &[f32], batch: usize) -> Vec<f32> {
+pub(super) fn by_weight(g: &[f32], x: &[f32], batch: usize) -> Vec<f32> {
     let (rows, cols) = (g.len() / batch, x.len() / batch);
     let mut product = vec![0.0; rows * cols];
     let out = MatMut::from_row_major_slice_mut(&mut product, rows, cols);

@@ -8,8 +8,10 @@ mod attention;
 #[cfg(test)]
 pub(crate) mod check;
 mod conv;
+pub(crate) mod coupling;
 mod custom;
 mod elementwise;
+pub(crate) mod jets;
 mod linear;
 mod loss;
 mod norm;
@@ -23,7 +25,8 @@ mod threads;
 
 pub(crate) use attention::Cache;
 pub use attention::{attention, attention_weights, padding, self_attention, split_heads};
-pub use conv::{SPARSE_CONV_BELOW, conv2d, sparse_conv2d};
+pub use conv::{SPARSE_CONV_BELOW, Window, conv_transpose2d, conv2d, sparse_conv2d};
+pub use coupling::Coupling;
 pub use elementwise::{atan, gelu, silu, tanh};
 pub use linear::linear;
 pub use loss::{row_losses, softmax_cross_entropy, softmax_into, token_cross_entropy};
