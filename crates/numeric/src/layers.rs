@@ -171,6 +171,54 @@ impl<F: Real> Layers<F> {
         (given, value)
     }
 
+    /// The outputs of rows of zeros and a few ones, and what each layer but the first is given: `hot` (rows x ones) says
+    /// where the ones are, below the number of inputs. The first layer is then a sum of `hot`'s columns many rows of
+    /// weights, not a product with all of them.
+    pub fn forward_hot(&self, hot: ArrayView2<u16>) -> (Vec<Array2<F>>, Array2<F>) {
+        let Some((weights, bias)) = self.layers.first() else { return (Vec::new(), Array2::zeros((hot.nrows(), 0))) };
+        let mut value = Array2::zeros((hot.nrows(), bias.len()));
+        for (mut sum, hot) in value.outer_iter_mut().zip(hot.outer_iter()) {
+            sum.assign(bias);
+            hot.iter().for_each(|at| add(sum.as_slice_mut(), weights.row(usize::from(*at)).as_slice()));
+        }
+        if self.layers.len() > 1 {
+            self.activation.apply(&mut value);
+        }
+        let mut given = Vec::with_capacity(self.layers.len());
+        for at in 1..self.layers.len() {
+            let next = self.layer(at, value.view());
+            given.push(std::mem::replace(&mut value, next));
+        }
+        (given, value)
+    }
+
+    /// As [`backward`](Self::backward) for [`forward_hot`](Self::forward_hot): `values` is what it says layers are given.
+    pub fn backward_hot(
+        &self,
+        hot: ArrayView2<u16>,
+        values: &[Array2<F>],
+        mut delta: Array2<F>,
+        slope: &mut Layers<F>,
+    ) {
+        for at in (1..self.layers.len()).rev() {
+            delta = self.below(at, &values[at - 1], delta, slope);
+            self.activation.pull_back(&mut delta, &values[at - 1]);
+        }
+        let Some((to_weights, to_bias)) = slope.layers.first_mut() else { return };
+        *to_bias += &delta.sum_axis(Axis(0));
+        for (row, hot) in delta.outer_iter().zip(hot.outer_iter()) {
+            hot.iter().for_each(|at| add(to_weights.row_mut(usize::from(*at)).as_slice_mut(), row.as_slice()));
+        }
+    }
+
+    /// Adds layer `at`'s derivatives by its weights and biases, and returns those by what it was given.
+    fn below(&self, at: usize, given: &Array2<F>, delta: Array2<F>, slope: &mut Layers<F>) -> Array2<F> {
+        let (to_weights, to_bias) = &mut slope.layers[at];
+        general_mat_mul(F::one(), &given.t(), &delta, F::one(), to_weights);
+        *to_bias += &delta.sum_axis(Axis(0));
+        delta.dot(&self.layers[at].0.t())
+    }
+
     fn layer(&self, at: usize, x: ArrayView2<F>) -> Array2<F> {
         let (weights, bias) = &self.layers[at];
         let mut next = x.dot(weights);
@@ -243,6 +291,16 @@ impl<F: Real> Layers<F> {
             }
         }
         delta
+    }
+}
+
+/// Adds `row` to `sum`, in plain memory as rows of whole arrays are.
+fn add<F: Real>(sum: Option<&mut [F]>, row: Option<&[F]>) {
+    if let (Some(sum), Some(row)) = (sum, row) {
+        vectorised(
+            #[inline(always)]
+            || sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += *value),
+        );
     }
 }
 
@@ -416,6 +474,32 @@ mod tests {
         let mut nan = [f32::NAN];
         f32::tanh_all(&mut nan);
         assert!(nan[0].is_nan());
+    }
+
+    /// Rows of ones and zeros, told by where the ones are, give what the dense rows give.
+    #[test]
+    fn few_ones_are_as_the_dense_rows() {
+        let mut rng = Seed(3).rng(0);
+        for sizes in [&[7, 5, 4, 2][..], &[7, 3]] {
+            let net = Layers::<f64>::random(sizes, Activation::Tanh, Start::Uniform, &mut rng);
+            let hot = Array2::from_shape_fn((6, 3), |(row, at)| [0, 3, 5][at] + ((row + at) % 2) as u16);
+            let mut x = Array2::zeros((6, 7));
+            for ((row, _), at) in hot.indexed_iter() {
+                x[[row, usize::from(*at)]] = 1.0;
+            }
+            let values = net.forward(x);
+            let (given, outputs) = net.forward_hot(hot.view());
+            let delta = values[sizes.len() - 1].mapv(f64::cos);
+            let (mut dense, mut few) = (net.zeros(), net.zeros());
+            net.backward(&values, delta.clone(), &mut dense);
+            net.backward_hot(hot.view(), &given, delta, &mut few);
+            let near = |a: &Array2<f64>, b: &Array2<f64>| assert!((a - b).iter().all(|d| d.abs() < 1e-12));
+            near(&outputs, &values[sizes.len() - 1]);
+            for (few, dense) in few.layers.iter().zip(&dense.layers) {
+                near(&few.0, &dense.0);
+                near(&few.1.clone().insert_axis(Axis(0)), &dense.1.clone().insert_axis(Axis(0)));
+            }
+        }
     }
 
     /// The first steps by the formulas of the paper's algorithm 1.
