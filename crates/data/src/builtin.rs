@@ -12,8 +12,10 @@
 //! # Ok::<(), quadrat_core::Error>(())
 //! ```
 
+mod brains;
 mod photographs;
 
+pub use brains::{BRAIN_SIDE, Brain, View, brains};
 pub use photographs::{Photograph, photographs};
 
 use crate::{ColumnType, Format, Missing, Table};

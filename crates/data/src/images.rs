@@ -15,9 +15,11 @@
 
 mod folder;
 mod from_numpy;
+mod photo;
 mod pixels;
 
 pub use folder::{Pictures, files, listed};
+pub use photo::Photo;
 pub use pixels::{Channels, decode, encode, open, resize};
 
 use ndarray::{Array3, Array4, Axis};

@@ -6,6 +6,7 @@
 //! Bytes stay as they are until asked for.
 
 mod dtype;
+mod numbers;
 mod read;
 mod write;
 
@@ -16,6 +17,7 @@ use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_schema::{Field, Schema, SchemaRef};
 use ndarray::Array2;
+pub(crate) use numbers::{npy_of, numbers};
 use quadrat_core::{Error, Result, Silent};
 use read::Cells;
 pub(crate) use read::NpyArray;

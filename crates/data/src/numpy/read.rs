@@ -24,6 +24,24 @@ pub(crate) struct NpyArray {
 impl NpyArray {
     /// Reads the header and checks that the bytes are as many as it says: nothing is allocated on its word.
     pub(crate) fn parse(bytes: Vec<u8>) -> Parsed<NpyArray> {
+        NpyArray::parse_by(bytes, Header::parse)
+    }
+
+    /// The same of a file that may hold complex numbers: their parts are a last axis of 2, the next to each other in memory in either
+    /// order. Also whether they are complex.
+    pub(super) fn parse_parts(bytes: Vec<u8>) -> Parsed<(NpyArray, bool)> {
+        let mut complex = false;
+        let array = NpyArray::parse_by(bytes, |text| {
+            let real = text.replace("c8'", "f4'").replace("c16'", "f8'");
+            complex = real != text;
+            let mut header = Header::parse(&real)?;
+            header.shape.extend(complex.then_some(2));
+            Ok(header)
+        })?;
+        Ok((array, complex))
+    }
+
+    fn parse_by(bytes: Vec<u8>, parse: impl FnOnce(&str) -> Parsed<Header>) -> Parsed<NpyArray> {
         let (length, from) = match bytes.as_slice() {
             [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => (usize::from(u16::from_le_bytes([*a, *b])), 10),
             [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
@@ -34,7 +52,7 @@ impl NpyArray {
         let start = from + length;
         let header =
             bytes.get(from..start).and_then(|h| std::str::from_utf8(h).ok()).ok_or("the header is cut short")?;
-        let Header { dtype, fortran, shape } = Header::parse(header)?;
+        let Header { dtype, fortran, shape } = parse(header)?;
         let needed = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
         if needed != Some(bytes.len() - start) {
             return Err(format!("{} bytes follow the header, which does not fit shape {shape:?}", bytes.len() - start));

@@ -254,7 +254,7 @@ pub fn write_arrays(path: &Path, arrays: &[(&str, ArrayViewD<f64>)]) -> Result<(
 }
 
 /// Magic, version, and the header padded so that the data starts at a multiple of 64.
-fn header(descr: &str, shape: &str) -> Vec<u8> {
+pub(super) fn header(descr: &str, shape: &str) -> Vec<u8> {
     let entries = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}");
     let padded = |before: usize| (before + entries.len() + 1).next_multiple_of(64) - before;
     // Version 1.0 has two bytes for the header's length, 3.0 four and names in UTF-8.
