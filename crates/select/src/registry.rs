@@ -26,7 +26,7 @@ const fn of<T: Selector + Method + 'static>() -> Entry<dyn Selector> {
 }
 
 /// Methods of this area that are no selectors: each has its own interface, and its card says where.
-const OTHERS: &[&Card] = &[&SplitProtocol::CARD, &TaskAllocator::CARD, &Trainer::CARD];
+const OTHERS: &[&Card] = &[&SplitProtocol::CARD, &TaskAllocator::CARD, &Trainer::CARD, &Dred::CARD];
 
 /// The cards of all methods of this area.
 pub fn cards() -> Vec<&'static Card> {
