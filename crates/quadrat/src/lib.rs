@@ -56,6 +56,8 @@ pub use quadrat_data as data;
 pub use quadrat_diffusion as diffusion;
 #[cfg(feature = "estimate")]
 pub use quadrat_estimate as estimate;
+#[cfg(feature = "inverse")]
+pub use quadrat_inverse as inverse;
 #[cfg(feature = "language")]
 pub use quadrat_language as language;
 #[cfg(feature = "regularize")]
@@ -111,6 +113,8 @@ pub fn catalogue() -> Vec<&'static Card> {
         retrieval::cards(),
         #[cfg(feature = "estimate")]
         estimate::cards(),
+        #[cfg(feature = "inverse")]
+        inverse::cards(),
     ];
     areas.concat()
 }

@@ -5,7 +5,7 @@ use super::quantizers::{Noise, draw, hwgq, lsq, lsq_start, noisy};
 use super::space::{Genotype, Op, Place, Space, multiplications};
 use burn_tensor::{Tensor, TensorData, activation};
 use quadrat_core::{Error, Result};
-use quadrat_nn::{Forward, Init, Inputs, Network, Parameters, Role, Spec, ops};
+use quadrat_nn::{Forward, Init, Inputs, Network, Parameters, Role, Spec, ops, ops::Window};
 use serde::{Deserialize, Serialize};
 
 /// How the supernet stands for rounding.
@@ -166,7 +166,7 @@ fn blend(forward: &mut Forward, t: Tensor<4>, q: &Tensor<1>, bits: &[u8], f: f64
 }
 
 fn convolve(x: Tensor<4>, w: Tensor<4>, op: Op) -> Tensor<4> {
-    ops::conv2d(x, w, None, [1; 2], [op.kernel / 2; 2], op.groups)
+    ops::conv2d(x, w, None, Window::new(1, op.kernel / 2), op.groups)
 }
 
 impl Network for Net<'_> {
