@@ -30,6 +30,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "pretrain-mle-erm", run: crate::estimate::pretrain_mle_erm::run },
     Claim { slug: "inference-free-sparse", run: crate::retrieval::inference_free_sparse::run },
     Claim { slug: "learned-active", run: crate::select::learned_active::run },
+    Claim { slug: "dred", run: crate::select::dred::run },
     Claim { slug: "multi-grained-uncertainty", run: crate::retrieval::multi_grained_uncertainty::run },
     Claim { slug: "language-guided-music", run: crate::retrieval::language_guided_music::run },
     Claim { slug: "spectr", run: crate::language::spectr::run },
@@ -69,6 +70,10 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "mmd-finetuning", run: crate::diffusion::mmd_finetuning::run },
     #[cfg(feature = "networks")]
     Claim { slug: "diffusion-forward-models", run: crate::diffusion::diffusion_forward_models::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "reconresnet", run: crate::inverse::reconresnet::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "adversarial-adaptive-sampling", run: crate::inverse::adversarial_adaptive_sampling::run },
     Claim { slug: "masked-diffusion-fhs", run: crate::language::masked_diffusion_fhs::run },
     #[cfg(feature = "networks")]
     Claim { slug: "ps-kd", run: crate::regularize::ps_kd::run },
@@ -90,6 +95,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim { slug: "ariel-volume-coding", run: crate::language::ariel_volume_coding::run },
     #[cfg(feature = "networks")]
     Claim { slug: "hyperfitting", run: crate::language::hyperfitting::run },
+    #[cfg(feature = "networks")]
+    Claim { slug: "sdap", run: crate::inverse::sdap::run },
 ];
 
 /// Claims about data that may not be passed on: beyond smoke scale they need a folder ([`Trial::data`]).

@@ -10,6 +10,7 @@ mod claim;
 pub mod diffusion;
 pub mod estimate;
 mod figures;
+pub mod inverse;
 pub mod language;
 #[cfg(feature = "networks")]
 mod networks;
