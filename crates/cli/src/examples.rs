@@ -128,6 +128,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "solve",
+        &[
+            "quadrat solve --problem builtin:reaction --method rad --candidates 200 --steps 20 --points 100 --batch 50 --depth 2 --out u.npz",
+        ],
+    ),
+    (
         "diffuse sample",
         &[
             "quadrat diffuse sample --in builtin:iris --model kernel:0.2 --solver unipc --steps 8 --rows 100 --out drawn.csv",

@@ -138,6 +138,8 @@ pub fn split(command: &clap::Command, arguments: impl IntoIterator<Item = String
     let mut left = arguments.into_iter().peekable();
     let mut split = Split { own: left.by_ref().take(2).collect(), parameters: Vec::new(), method: None };
     let verb = split.own.get(1).and_then(|verb| command.find_subcommand(verb));
+    // A verb of two words (`reconstruct train`) has options of its own.
+    let verb = verb.filter(|verb| left.peek().is_none_or(|word| verb.find_subcommand(word).is_none()));
     let Some(verb) = verb.filter(|verb| verb.get_arguments().any(|a| a.get_long() == Some("method"))) else {
         split.own.extend(left);
         return split;

@@ -8,17 +8,22 @@ mod certify;
 mod check;
 mod compare;
 mod data;
+#[cfg(feature = "networks")]
+mod denoise;
 mod diffuse;
 mod encoder;
 mod estimate;
 mod held_back;
 mod holdout;
 mod language;
+mod levels;
 mod line_program;
 mod list;
 #[cfg(feature = "networks")]
 mod networks;
+mod nufft;
 mod order;
+mod reconstruct;
 mod retrieve;
 mod roles;
 mod sample;
@@ -39,15 +44,20 @@ use check::Check;
 use clap::{Parser, Subcommand};
 use compare::Compare;
 use data::Data;
+#[cfg(feature = "networks")]
+use denoise::Denoise;
 use diffuse::Diffuse;
 use estimate::Estimate;
 use holdout::Holdout;
 use language::Language;
+use levels::Levels;
 use list::List;
 #[cfg(feature = "networks")]
 use networks::Networks;
+use nufft::FourierAnywhere;
 use order::Order;
 use quadrat::Result;
+use reconstruct::Reconstructing;
 use retrieve::Retrieve;
 use sample::Sample;
 use select::Select;
@@ -96,9 +106,18 @@ pub enum Command {
     #[command(subcommand)]
     Language(Language),
     #[command(subcommand)]
+    Levels(Levels),
+    #[command(subcommand)]
     Diffuse(Diffuse),
     #[command(subcommand)]
     Retrieve(Retrieve),
+    /// Samples of k-space -> the image, by a method without training or a network; `train`: images -> the network
+    Reconstruct(Box<Reconstructing>),
+    /// An image -> its Fourier transform at any frequencies, and back by the adjoint
+    Nufft(FourierAnywhere),
+    /// A noisy photograph -> a clean one, by what is learnt from noisy ones alone
+    #[cfg(feature = "networks")]
+    Denoise(Denoise),
     /// Twenty questions on a table of items: asks, hears yes or no, and says which item it is
     Ask(Ask),
     #[cfg(feature = "networks")]
@@ -122,12 +141,17 @@ impl Command {
             Command::Compare(args) => Some(&args.run),
             Command::Ask(args) => Some(&args.run),
             Command::Check(args) => Some(&args.run),
+            Command::Reconstruct(args) => args.shared(),
+            Command::Nufft(args) => Some(&args.run),
             #[cfg(feature = "networks")]
             Command::Networks(networks) => networks.shared(),
             Command::Estimate(args) => Some(args.shared()),
             Command::Language(args) => Some(args.shared()),
+            Command::Levels(args) => Some(args.shared()),
             Command::Diffuse(args) => Some(args.shared()),
             Command::Retrieve(args) => Some(args.shared()),
+            #[cfg(feature = "networks")]
+            Command::Denoise(args) => Some(&args.run),
             Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
         }
     }
@@ -167,8 +191,13 @@ impl Command {
             Command::Holdout(args) => holdout::run(args),
             Command::Estimate(args) => with_terminal(|terminal| estimate::run(args, terminal)),
             Command::Language(args) => args.run(),
+            Command::Levels(args) => args.run(),
             Command::Diffuse(args) => args.run(),
             Command::Retrieve(args) => args.run(),
+            Command::Reconstruct(args) => with_terminal(|terminal| args.run(parameters, terminal)),
+            Command::Nufft(args) => with_terminal(|terminal| nufft::run(args, terminal)),
+            #[cfg(feature = "networks")]
+            Command::Denoise(args) => with_terminal(|terminal| denoise::run(args, parameters, terminal)),
             Command::Ask(args) if args.train.is_some() => with_terminal(|terminal| ask::train(args, terminal)),
             Command::Ask(args) => ask::play(args),
             #[cfg(feature = "networks")]

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 31] = [
+const VERBS: [&str; 32] = [
     "list",
     "show",
     "data list",
@@ -15,6 +15,7 @@ const VERBS: [&str; 31] = [
     "split",
     "order",
     "compare",
+    "solve",
     "diffuse sample",
     "diffuse search",
     "diffuse certify",

@@ -77,6 +77,9 @@ fn run(page: &str) {
     if ["encoder.md", "retrieval.md"].contains(&page) {
         folder.write_encoder();
     }
+    if page == "denoise.md" {
+        fs::copy(docs().join("files/noisy.png"), folder.path("photo.png")).unwrap();
+    }
     let mut printed = String::new();
     for (kind, block) in blocks(&read(page)) {
         match kind.as_str() {
@@ -167,6 +170,7 @@ fn every_method_is_on_the_page_of_its_area() {
             "robust" if trains => vec!["labels.md".to_owned(), "detection.md".to_owned()],
             "robust" => vec!["balance.md".to_owned()],
             "regularize" => vec!["train.md".to_owned()],
+            "inverse" => ["reconstruction.md", "denoise.md", "solve.md"].map(str::to_owned).to_vec(),
             "retrieval" => vec!["retrieval.md".to_owned(), "train-retrieval.md".to_owned()],
             _ => vec![format!("{area}.md")],
         };

@@ -60,6 +60,27 @@ impl Form {
         }
     }
 
+    /// The form without these columns, and that of them, with the columns' places.
+    pub fn without(&self, names: &[String]) -> Result<[(Form, Vec<usize>); 2]> {
+        let Form::Table(columns) = self else {
+            return Err(Error::input("--conditions", "images", "columns of a table"));
+        };
+        let place = |name: &String| match columns.iter().position(|column| column.name == *name) {
+            Some(place) => Ok(place),
+            None => Err(Error::input(
+                "--conditions",
+                format!("`{name}`"),
+                format!("numeric columns: {}", self.names().join(", ")),
+            )),
+        };
+        let told: Vec<usize> = names.iter().map(place).collect::<Result<_>>()?;
+        let drawn: Vec<usize> = (0..columns.len()).filter(|j| !told.contains(j)).collect();
+        if drawn.is_empty() {
+            return Err(Error::input("--conditions", "all columns", "some, so that there are others to draw"));
+        }
+        Ok([drawn, told].map(|places| (Form::Table(places.iter().map(|j| columns[*j].clone()).collect()), places)))
+    }
+
     /// The names of the numbers in a sample.
     pub fn names(&self) -> Vec<String> {
         match self {

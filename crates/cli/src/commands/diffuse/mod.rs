@@ -9,6 +9,8 @@ mod model;
 #[cfg(feature = "networks")]
 mod network;
 mod points;
+#[cfg(feature = "networks")]
+mod restore;
 mod sample;
 mod search;
 mod solve;
@@ -26,6 +28,8 @@ use clap::Subcommand;
 use finetune::FinetuneModel;
 use minority::ScoreRows;
 use quadrat::Result;
+#[cfg(feature = "networks")]
+use restore::RestoreRows;
 use sample::DrawSamples;
 use search::SearchSolver;
 use solve::SolveInverse;
@@ -49,6 +53,9 @@ pub enum Diffuse {
     Finetune(Box<FinetuneModel>),
     /// Measurements of samples, and a model -> samples that fit them
     Solve(Box<SolveInverse>),
+    /// A model with conditions, pairs to choose a start by, and conditions -> the rows that belong to them
+    #[cfg(feature = "networks")]
+    Restore(Box<RestoreRows>),
     /// A solver -> whether it converges as it should, against laws that are known
     Certify(CertifySolver),
 }
@@ -65,6 +72,8 @@ impl Diffuse {
             #[cfg(feature = "networks")]
             Diffuse::Finetune(args) => &args.run,
             Diffuse::Solve(args) => &args.run,
+            #[cfg(feature = "networks")]
+            Diffuse::Restore(args) => &args.run,
             Diffuse::Certify(args) => &args.run,
         }
     }
@@ -79,6 +88,8 @@ impl Diffuse {
             #[cfg(feature = "networks")]
             Diffuse::Finetune(args) => finetune::run(args, terminal),
             Diffuse::Solve(args) => solve::run(args, terminal),
+            #[cfg(feature = "networks")]
+            Diffuse::Restore(args) => restore::run(args, terminal),
             Diffuse::Certify(args) => certify::run(args, terminal),
         })
     }

@@ -17,6 +17,9 @@ pub struct Kept {
     /// Names of the classes; none where there are none.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// The columns that a sample is drawn given; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Form>,
     /// The plan that it was fine-tuned for, which is then the only one that it is good for.
     #[serde(default, rename = "finetuned_for")]
     pub plan: Option<Plan>,
@@ -40,18 +43,18 @@ impl Kept {
 
     /// The columns of a file that the model knows, on its scale.
     pub fn rows(&self, points: &Points, out: Option<&Path>, progress: &dyn Progress) -> Result<Rows> {
-        let Form::Table(columns) = &self.form else {
-            return Err(Error::input("--in", "a table", "images: the model was trained on some"));
-        };
-        if !points.features.is_empty() {
-            return Err(Error::input("--features", "with a model", "nothing: the model says which columns it knows"));
+        rows_of(&self.form, points, out, progress)
+    }
+
+    /// The columns of a file that samples are drawn given, on the model's scale.
+    pub fn told(&self, points: &Points, progress: &dyn Progress) -> Result<Rows> {
+        match &self.conditions {
+            Some(form) => rows_of(form, points, None, progress),
+            None => {
+                let want = "one that `diffuse train --conditions` made";
+                Err(Error::input("--model", "a model without conditions", want))
+            }
         }
-        let features = columns.iter().map(|column| column.name.clone()).collect();
-        let points = Points { input: points.input.clone(), features, reading: points.reading.clone() };
-        let mut rows = points.read(Beside::default(), out, progress)?;
-        rows.x = self.form.scaled(rows.form.unscaled(&rows.x));
-        rows.form = self.form.clone();
-        Ok(rows)
     }
 
     /// The place of a class.
@@ -64,4 +67,20 @@ impl Kept {
             None => Err(Error::input("--class", format!("`{name}`"), format!("one of {}", self.classes.join(", ")))),
         }
     }
+}
+
+/// Columns of this form from a file, on the form's scale.
+fn rows_of(form: &Form, points: &Points, out: Option<&Path>, progress: &dyn Progress) -> Result<Rows> {
+    let Form::Table(columns) = form else {
+        return Err(Error::input("--in", "a table", "images: the model was trained on some"));
+    };
+    if !points.features.is_empty() {
+        return Err(Error::input("--features", "with a model", "nothing: the model says which columns it knows"));
+    }
+    let features = columns.iter().map(|column| column.name.clone()).collect();
+    let points = Points { input: points.input.clone(), features, reading: points.reading.clone() };
+    let mut rows = points.read(Beside::default(), out, progress)?;
+    rows.x = form.scaled(rows.form.unscaled(&rows.x));
+    rows.form = form.clone();
+    Ok(rows)
 }

@@ -12,7 +12,7 @@ use quadrat::{ColumnUse, Error, Nominal, Part, Progress, Result, Wish};
 use serde_json::{Value, json};
 use std::path::Path;
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct Points {
     /// Input: a file as for `select`, or builtin:NAME
     #[arg(long = "in", value_name = "FILE")]

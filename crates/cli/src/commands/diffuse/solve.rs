@@ -12,7 +12,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use quadrat::data::{Missing, read_matrix};
 use quadrat::diffusion::Solver;
 use quadrat::diffusion::inverse::{Identity, Inverse, Measurement, Stsl, Way};
-use quadrat::diffusion::operator::{LinearOp, Mask, Matrix, Separable, operator_fn};
+use quadrat::numeric::operator::{LinearOp, Mask, Matrix, Separable, operator_fn};
 use quadrat::{Error, Method, Plot, Progress, Result, Seed, Series, Settings, checkpoint};
 use serde_json::json;
 use std::path::{Path, PathBuf};

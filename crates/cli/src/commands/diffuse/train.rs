@@ -8,7 +8,7 @@ use crate::output::{Reply, check_place, count, figure, json, seconds};
 use crate::parameters::{choice, with_parameters};
 use crate::report::{Block, Page, map, sheet, svg};
 use clap::{Args, ValueEnum};
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use quadrat::data::builtin;
 use quadrat::data::images::{Images, Wanted};
 use quadrat::diffusion::{
@@ -33,6 +33,9 @@ pub struct TrainDenoiser {
     /// Column of classes, any of which can then be drawn; of images alone, their labels
     #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = "")]
     pub classes: Option<String>,
+    /// Numeric columns that the others are drawn given, such as what was measured of them; `diffuse restore` then finds the others
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', requires = "input")]
+    pub conditions: Vec<String>,
     /// Column with the standard deviation of the noise that a row has, in the unit of the columns, 0 for a clean one
     #[arg(long, value_name = "COLUMN", requires = "input")]
     pub noise_column: Option<String>,
@@ -86,6 +89,7 @@ fn parametrisation() -> impl clap::builder::TypedValueParser<Value = Parametrisa
 /// What is learnt from.
 struct Data {
     x: Array2<f64>,
+    conditions: Option<Array2<f64>>,
     kept: Kept,
     labels: Option<Vec<u32>>,
     noise: Option<Vec<f64>>,
@@ -106,7 +110,12 @@ pub fn run(args: &TrainDenoiser, progress: &dyn Progress) -> Result<Reply> {
         (if args.model == Kind::Unet { 2000 } else { 5000 }, data.x.nrows().div_ceil(args.batch.max(1)));
     let epochs = args.epochs.unwrap_or(usize::div_ceil(steps, an_epoch.max(1)));
     let course = Denoising { epochs, batch: args.batch, rate: args.rate };
-    let rows = Noising { noise: data.noise.as_deref(), classes: data.labels.as_deref(), ..Noising::of(data.x.view()) };
+    let rows = Noising {
+        noise: data.noise.as_deref(),
+        classes: data.labels.as_deref(),
+        condition: data.conditions.as_ref().map(|rows| rows.view()),
+        ..Noising::of(data.x.view())
+    };
     let (started, state) = (Instant::now(), args.checkpoint.as_deref());
     let curve = match &ambient {
         Some(method) => method.fit(&mut denoiser, &course, rows, state, seed, progress)?,
@@ -143,6 +152,7 @@ pub fn run(args: &TrainDenoiser, progress: &dyn Progress) -> Result<Reply> {
         "parameters": numbers,
         "rows": data.x.nrows(),
         "classes": data.kept.classes,
+        "conditions": args.conditions,
         "epochs": epochs,
         "loss": last,
         "curve": json(&curve)?,
@@ -184,14 +194,24 @@ fn read(args: &TrainDenoiser, progress: &dyn Progress) -> Result<Data> {
         return Err(Error::input("--classes", "nothing", "with --in the column of the classes"));
     }
     let beside = Beside { classes: args.classes.as_deref(), noise: args.noise_column.as_deref() };
-    let mut rows = args.points.read(beside, None, progress)?;
+    let mut points = args.points.clone();
+    if !points.features.is_empty() {
+        points.features.extend(args.conditions.iter().filter(|name| !args.points.features.contains(name)).cloned());
+    }
+    let mut rows = points.read(beside, None, progress)?;
     let (labels, classes) = match rows.classes.take() {
         Some(classes) => (Some(classes.codes), classes.names),
         None => (None, Vec::new()),
     };
-    let kept = Kept { form: rows.form.clone(), classes, plan: None };
-    let (x, noise, name) = (rows.x.clone(), rows.noise.take(), rows.input.name().to_owned());
-    Ok(Data { x, kept, labels, noise, rows: Some(rows), name })
+    let (mut x, mut form, mut conditions, mut told) = (rows.x.clone(), rows.form.clone(), None, None);
+    if !args.conditions.is_empty() {
+        let [drawn, given] = form.without(&args.conditions)?;
+        conditions = Some(x.select(Axis(1), &given.1));
+        (x, form, told) = (x.select(Axis(1), &drawn.1), drawn.0, Some(given.0));
+    }
+    let kept = Kept { form, classes, conditions: told, plan: None };
+    let (noise, name) = (rows.noise.take(), rows.input.name().to_owned());
+    Ok(Data { x, conditions, kept, labels, noise, rows: Some(rows), name })
 }
 
 fn read_images(args: &TrainDenoiser, name: &str, progress: &dyn Progress) -> Result<Data> {
@@ -224,15 +244,17 @@ fn read_images(args: &TrainDenoiser, name: &str, progress: &dyn Progress) -> Res
     };
     let form = Form::Images { shape };
     let x = form.scaled(pixels);
-    Ok(Data { x, kept: Kept { form, classes, plan: None }, labels, noise: None, rows: None, name: name.to_owned() })
+    let kept = Kept { form, classes, conditions: None, plan: None };
+    Ok(Data { x, conditions: None, kept, labels, noise: None, rows: None, name: name.to_owned() })
 }
 
 fn network(args: &TrainDenoiser, data: &Data, seed: Seed) -> Result<NetworkDenoiser> {
     let classes = data.kept.classes.len();
+    let conditions = data.conditions.as_ref().map_or(0, Array2::ncols);
     match (args.model, &data.kept.form) {
         (Kind::Mlp, _) => {
             let hidden = if args.hidden.is_empty() { &[128, 128, 128][..] } else { &args.hidden };
-            NetworkDenoiser::conditional_mlp(data.x.ncols(), hidden, [classes, 0], seed)
+            NetworkDenoiser::conditional_mlp(data.x.ncols(), hidden, [classes, conditions], seed)
         }
         (Kind::Unet, Form::Images { shape }) => {
             let width = match args.hidden[..] {

@@ -10,6 +10,7 @@ mod learned;
 mod predict;
 mod quantise;
 mod series;
+mod solve;
 mod tickets;
 mod train;
 
@@ -23,6 +24,7 @@ use impute::Impute;
 use predict::{Evaluate, Predict};
 use quadrat::Result;
 use quantise::Quantise;
+use solve::Solve;
 use tickets::Tickets;
 use train::Train;
 
@@ -44,6 +46,8 @@ pub enum Networks {
     Eval(Evaluate),
     /// Series with holes -> draws of what the holes may hold
     Impute(Impute),
+    /// A differential equation -> its solution, by a network and points that move
+    Solve(Box<Solve>),
 }
 
 impl Networks {
@@ -57,6 +61,7 @@ impl Networks {
             Networks::Predict(args) => Some(&args.run),
             Networks::Eval(args) => Some(&args.run),
             Networks::Impute(args) => Some(&args.run),
+            Networks::Solve(args) => Some(&args.run),
             Networks::Apply(_) => None,
         }
     }
@@ -78,6 +83,7 @@ impl Networks {
             Networks::Predict(args) => with_terminal(|terminal| predict::run(args, terminal)),
             Networks::Eval(args) => with_terminal(|terminal| predict::evaluate(args, terminal)),
             Networks::Impute(args) => impute::run(args),
+            Networks::Solve(args) => with_terminal(|terminal| solve::run(args, parameters, terminal)),
         }
     }
 }
