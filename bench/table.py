@@ -166,6 +166,8 @@ SHAPES = {
     "transport": pairs,
     "tuning": losses,
     "diffusion": pairs,
+    "levels": pairs,
+    "pde": pairs,
 }
 
 

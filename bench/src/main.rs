@@ -13,6 +13,7 @@ mod calibration;
 mod composed;
 mod data;
 mod decode;
+mod denoise;
 mod designs;
 mod detection;
 mod diffusion;
@@ -20,13 +21,17 @@ mod holdout;
 mod impacts;
 mod labels;
 mod language;
+mod levels;
 mod masked;
 mod nn_fit;
 mod nn_ops;
 mod nn_train;
 mod npy;
 mod numeric;
+mod pde;
 mod pretrain;
+mod recon;
+mod reconresnet;
 mod retrieval;
 mod robust;
 mod score;
@@ -122,6 +127,7 @@ fn run() -> Result<()> {
         composed::workloads(),
         data::workloads(),
         decode::workloads(),
+        denoise::workloads(),
         designs::workloads(),
         detection::workloads(),
         diffusion::workloads(),
@@ -130,11 +136,15 @@ fn run() -> Result<()> {
         labels::workloads(),
         masked::workloads(),
         language::workloads(),
+        levels::workloads(),
         nn_fit::workloads(),
         nn_ops::workloads(),
         nn_train::workloads(),
         numeric::workloads(),
+        pde::workloads(),
         pretrain::workloads(),
+        recon::workloads(),
+        reconresnet::workloads(),
         retrieval::workloads(),
         robust::workloads(),
         score::workloads(),

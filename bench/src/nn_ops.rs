@@ -67,7 +67,7 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         Box::new(move || {
             let (x, w, b) = (x.clone(), w.clone(), Some(b.clone()));
             let y = if ours {
-                ops::conv2d(x, w, b, [1, 1], [p, p], 1)
+                ops::conv2d(x, w, b, ops::Window::new(1, p), 1)
             } else {
                 module::conv2d(x, w, b, ConvOptions::new([1, 1], [p, p], [1, 1], 1))
             };
@@ -103,7 +103,7 @@ fn prepare(name: &str, ours: bool) -> Result<Box<dyn FnMut()>> {
         Ok::<Box<dyn FnMut()>, Error>(Box::new(move || {
             let (x, b) = (x.clone(), Some(b.clone()));
             let y = if ours {
-                ops::sparse_conv2d(x, values.clone(), &pattern, [3, 3], b, [1, 1], [1, 1])
+                ops::sparse_conv2d(x, values.clone(), &pattern, [3, 3], b, ops::Window::new(1, 1))
             } else {
                 module::conv2d(x, w.clone(), b, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
             };
