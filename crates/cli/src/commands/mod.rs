@@ -141,7 +141,7 @@ impl Command {
             Command::Compare(args) => Some(&args.run),
             Command::Ask(args) => Some(&args.run),
             Command::Check(args) => Some(&args.run),
-            Command::Reconstruct(args) => args.shared(),
+            Command::Reconstruct(args) => Some(args.shared()),
             Command::Nufft(args) => Some(&args.run),
             #[cfg(feature = "networks")]
             Command::Networks(networks) => networks.shared(),

@@ -38,7 +38,7 @@ pub struct Reconstructing {
     #[command(subcommand)]
     pub learn: Option<Learn>,
     #[command(flatten)]
-    pub own: Option<Reconstruct>,
+    pub own: Reconstruct,
 }
 
 /// What comes before an image is made.
@@ -51,12 +51,12 @@ pub enum Learn {
 
 impl Reconstructing {
     /// Seed, threads and form of the answer.
-    pub fn shared(&self) -> Option<&Run> {
+    pub fn shared(&self) -> &Run {
         #[cfg(feature = "networks")]
         if let Some(Learn::Train(args)) = &self.learn {
-            return Some(&args.run);
+            return &args.run;
         }
-        self.own.as_ref().map(|own| &own.run)
+        &self.own.run
     }
 
     /// Trains, or makes an image.
@@ -65,9 +65,7 @@ impl Reconstructing {
         if let Some(Learn::Train(args)) = &self.learn {
             return train::run(args, progress);
         }
-        let want = "--kspace, --method and --out, or `train`: `quadrat reconstruct --help` tells more";
-        let own = self.own.as_ref().ok_or_else(|| Error::input("reconstruct", "nothing", want))?;
-        run(own, parameters, progress)
+        run(&self.own, parameters, progress)
     }
 }
 
@@ -75,8 +73,8 @@ impl Reconstructing {
 pub struct Reconstruct {
     /// The samples: complex numbers, (coils x) the grid or the trajectory's points, frequency 0 at index N/2 of a grid (.npy, .npz or
     /// BART's .cfl)
-    #[arg(long, value_name = "FILE")]
-    pub kspace: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub kspace: Option<PathBuf>,
     /// Which samples of a grid count: an array of the grid's shape, or of its last axis for whole lines; 0 where nothing was measured
     /// [default: where samples are not 0]
     #[arg(long, value_name = "FILE", conflicts_with = "trajectory")]
@@ -87,14 +85,14 @@ pub struct Reconstruct {
     #[arg(long, value_name = "FILE")]
     pub sensitivities: Option<PathBuf>,
     /// zero-filled (or gridded), cg, total-variation, wavelet or reconresnet; `quadrat show` tells their parameters
-    #[arg(long)]
-    pub method: String,
+    #[arg(long, required = true)]
+    pub method: Option<String>,
     /// With reconresnet: the folder that `quadrat reconstruct train` has written
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
     /// The image: .npy or .cfl (complex; of coils without sensitivities real), or .png (its modulus, as bright as fits)
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub out: Option<PathBuf>,
     /// Write a self-contained HTML page about the run
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -102,7 +100,23 @@ pub struct Reconstruct {
     pub run: Run,
 }
 
-/// How samples come of an image.
+/// clap sees to it that these are there, unless the word `train` stands in their place.
+impl Reconstruct {
+    fn kspace(&self) -> &Path {
+        self.kspace.as_deref().unwrap_or(Path::new(""))
+    }
+
+    fn method(&self) -> &str {
+        self.method.as_deref().unwrap_or_default()
+    }
+
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new(""))
+    }
+}
+
+/// How samples come of an image. (There is one of it in a run: its size does not matter.)
+#[allow(clippy::large_enum_variant)]
 pub enum Acquired {
     /// On a grid.
     Grid { mask: Pattern, op: MaskedFft<f32> },
@@ -150,13 +164,13 @@ impl Acquired {
 
 /// Reads the files, makes the image, writes it.
 fn run(args: &Reconstruct, parameters: &[(String, String)], progress: &dyn Progress) -> Result<Reply> {
-    let card = work::method::<Reconstruct>("reconstruct", &args.method, parameters)?;
+    let card = work::method::<Reconstruct>("reconstruct", args.method(), parameters)?;
     let untrained = reconstructors().iter().any(|own| own.slug == card.slug);
     if untrained && args.model.is_some() {
         return Err(Error::input("--model", card.slug, "--method reconresnet beside it: others need none"));
     }
     let method = untrained.then(|| reconstructor(card.slug, &work::params(parameters))).transpose()?;
-    check_image(&args.out)?;
+    check_image(args.out())?;
     args.report.as_deref().map_or(Ok(()), check_place)?;
     let (acquired, samples, mut notes) = acquired(args)?;
     let maps =
@@ -172,7 +186,7 @@ fn run(args: &Reconstruct, parameters: &[(String, String)], progress: &dyn Progr
     }
     let took = started.elapsed().as_secs_f64();
     checkpoint(progress)?;
-    write_image(&args.out, acquired.shape(), &image)?;
+    write_image(args.out(), acquired.shape(), &image)?;
     let first = made(&acquired, &ZeroFilled {}, &counted, &samples, maps.as_deref(), progress)?;
     Told { args, card, parameters, acquired: &acquired, samples: &samples, notes, took }.reply(&image, &first)
 }
@@ -203,7 +217,7 @@ fn trained(
     _: &Samples,
     _: &mut Vec<String>,
 ) -> Result<Image> {
-    Err(Error::input("--method", &args.method, "a program with the feature `networks`"))
+    Err(Error::input("--method", args.method(), "a program with the feature `networks`"))
 }
 
 /// The image: complex of one coil or with sensitivities, else real.
@@ -232,7 +246,7 @@ struct Image {
 
 /// What was measured, from the files.
 fn acquired(args: &Reconstruct) -> Result<(Acquired, Samples, Vec<String>)> {
-    let kspace = measured::kspace(&args.kspace)?;
+    let kspace = measured::kspace(args.kspace())?;
     let Some(path) = &args.place.trajectory else {
         let (grid, samples) = measured::on_grid(&kspace, args.mask.as_deref(), args.place.sides()?)?;
         let op = MaskedFft::new(&grid.mask)?;
@@ -334,7 +348,7 @@ impl Told<'_> {
         if let Some(path) = &args.report {
             self.page(&what, image, first)?.finish(path, Some(card))?;
         }
-        for path in [Some(&args.out), args.report.as_ref()].into_iter().flatten() {
+        for path in [args.out.as_ref(), args.report.as_ref()].into_iter().flatten() {
             text.push_str(&format!("wrote {}\n", path.display()));
         }
         let value = json!({
@@ -362,7 +376,7 @@ impl Told<'_> {
         let mut page = Page::new(format!("An image from {what}"), card.summary);
         page.blocks.push(Block::Facts(vec![
             ("Method".to_owned(), format!("{} ({})", card.title, card.slug)),
-            ("k-space".to_owned(), args.kspace.display().to_string()),
+            ("k-space".to_owned(), args.kspace().display().to_string()),
             ("Coils".to_owned(), samples.coils.to_string()),
             ("Time".to_owned(), seconds(self.took)),
         ]));

@@ -35,7 +35,7 @@ fn derivatives_agree_with_differences() {
     let mut slopes = zeros();
     vae.loss(&levels, &noise, &mut slopes);
     let h = 1e-5;
-    for part in 0..2 {
+    for part in [0, 1] {
         for at in [0, 1] {
             for place in ndarray::indices(slopes[part].layers[at].0.dim()).into_iter().step_by(7) {
                 let moved = |by: f64| {
