@@ -61,7 +61,7 @@ pub struct Pinn {
     pub candidates: usize,
 }
 
-/// The unit of [`Pinn::beta`].
+/// The unit of `beta`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Choice)]
 pub enum BetaScale {
     /// The running mean of the squared residual (auto: 1).
