@@ -86,7 +86,7 @@ impl Method for Dred {
                   each level or example.",
         useful_when: "reinforcement learning on few levels, curriculum, level generation, procedural maps, zero-shot transfer, \
                       which example to train on next, hard examples first",
-        cost: "a draw and an update of the sampler: O(log levels) comparisons, below a microsecond for thousands. Fitting the \
+        cost: "a draw and an update of the sampler: O(log levels) comparisons, a few microseconds for thousands. Fitting the \
                autoencoder: steps x batch x cells x hidden; a level then takes some microseconds",
         params: Self::PARAMS,
     };

@@ -25,7 +25,7 @@ pub struct Sdap {
     /// Side of the cells of which each sub-image takes one pixel, in training.
     #[param(default = 5, from = 2, unit = "pixels")]
     pub stride: usize,
-    /// Every so-manieth pixel is shown to the network together, in the end.
+    /// The same when a picture is cleaned: pixels that are so far apart are shown to the network together.
     #[param(default = 2, from = 1)]
     pub test_stride: usize,
     /// Whether the network looks at its whole answer once more: it takes away the pattern of the parts.

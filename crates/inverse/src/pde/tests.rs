@@ -309,63 +309,6 @@ fn a_loss_without_a_value_names_epoch_and_point() {
     assert!(matches!(small(Sampler::Uniform).solve(&*pde, Seed(1), &Stop), Err(Error::Cancelled)));
 }
 
-/// The fixed-solver maximiser: on a grid of [−1, 1], the density that maximises ∫ r² p − β ∫ |p'|² under ∫ p = 1 is the solution of
-/// 2 β p'' = mean r² − r² with p' = 0 at the ends, and the value is mean r² + |r² − mean|² / (4 β) in the norm of H⁻¹.
-#[test]
-fn the_best_density_solves_a_neumann_problem() {
-    for (beta, seed) in [(0.5, 1), (5.0, 2)] {
-        let n = 400;
-        let h = 2.0 / n as f64;
-        let mut rng = Seed(seed).rng(0);
-        let waves: Vec<f64> = (0..5).map(|_| rng.normal()).collect();
-        let pi = std::f64::consts::PI;
-        // Cosines that are flat at the ends, so that everything has a closed form: cos(k π (x + 1) / 2).
-        let cosine = |k: usize, i: usize| ((k as f64) * pi * (i as f64 + 0.5) / n as f64).cos();
-        let square: Vec<f64> =
-            (0..n).map(|i| 9.0 + (1..=5).map(|k| waves[k - 1] * cosine(k, i)).sum::<f64>()).collect();
-        let value = |p: &[f64]| {
-            let gain: f64 = square.iter().zip(p).map(|(s, p)| s * p * h).sum();
-            let steep: f64 = p.windows(2).map(|w| (w[1] - w[0]).powi(2) / h).sum();
-            gain - beta * steep
-        };
-        // Conjugate gradients on the concave quadratic, in the space of densities of integral 1.
-        let slope = |p: &[f64], gain: f64| -> Vec<f64> {
-            let mut g: Vec<f64> = square.iter().map(|s| gain * s * h).collect();
-            for i in 0..n - 1 {
-                let d = 2.0 * beta * (p[i + 1] - p[i]) / h;
-                g[i] += d;
-                g[i + 1] -= d;
-            }
-            let mean = g.iter().sum::<f64>() / n as f64;
-            g.iter().map(|g| g - mean).collect()
-        };
-        let mut p = vec![0.5; n];
-        let mut r = slope(&p, 1.0);
-        let mut direction = r.clone();
-        for _ in 0..2 * n {
-            let bent: Vec<f64> = slope(&direction, 0.0).iter().map(|b| -b).collect();
-            let rr: f64 = r.iter().map(|r| r * r).sum();
-            let step = rr / direction.iter().zip(&bent).map(|(d, b)| d * b).sum::<f64>();
-            if !step.is_finite() || rr < 1e-24 {
-                break;
-            }
-            p.iter_mut().zip(&direction).for_each(|(p, d)| *p += step * d);
-            r.iter_mut().zip(&bent).for_each(|(r, b)| *r -= step * b);
-            let next: f64 = r.iter().map(|r| r * r).sum::<f64>() / rr;
-            direction.iter_mut().zip(&r).for_each(|(d, r)| *d = r + next * *d);
-        }
-        let (mut off, mut norm) = (0.0f64, 0.0);
-        let eigen = |k: usize| (2.0 / h * (k as f64 * pi / (2.0 * n as f64)).sin()).powi(2);
-        for (i, p) in p.iter().enumerate() {
-            let closed = 0.5 + (1..=5).map(|k| waves[k - 1] * cosine(k, i) / (2.0 * beta * eigen(k))).sum::<f64>();
-            off = off.max((p - closed).abs());
-        }
-        (1..=5).for_each(|k| norm += waves[k - 1].powi(2) / eigen(k));
-        assert!(off < 1e-6, "{off}");
-        assert!((value(&p) - (9.0 + norm / (4.0 * beta))).abs() < 1e-6);
-    }
-}
-
 #[test]
 fn grids_and_files_hold_the_solution() {
     let folder = tempfile::tempdir().unwrap();
