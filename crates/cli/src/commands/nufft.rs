@@ -24,7 +24,7 @@ pub struct FourierAnywhere {
     pub samples: Option<PathBuf>,
     #[command(flatten)]
     pub place: Trajectory,
-    /// Relative error of the samples, 1e-14 to 0.1
+    /// Relative error of the samples, 1e-13 to 0.1
     #[arg(long, value_name = "NUMBER", default_value_t = 1e-6)]
     pub tolerance: f64,
     /// Output, complex numbers in double precision: .npy or .cfl

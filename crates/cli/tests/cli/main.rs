@@ -31,6 +31,7 @@ mod output;
 mod pretrain_plan;
 mod reading;
 mod recommend;
+mod reconstruct;
 mod reconstruct_train;
 mod retrieve;
 mod retriever;

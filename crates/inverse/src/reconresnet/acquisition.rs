@@ -144,8 +144,8 @@ impl Radial {
     /// # Errors
     /// No spoke, more than a full set.
     pub fn golden(shape: [usize; 2], spokes: usize, full: usize) -> Result<Self> {
-        if spokes > full {
-            return Err(Error::input("spokes", spokes, format!("at most {full}, the full set")));
+        if spokes == 0 || spokes > full {
+            return Err(Error::input("spokes", spokes, format!("at least 1, at most {full}, the full set")));
         }
         let all = radial_golden(shape, full)?;
         let (measured, missing) = all.view().split_at(Axis(0), all.nrows() / full * spokes);
