@@ -61,6 +61,7 @@ impl Form {
     }
 
     /// The form without these columns, and that of them, with the columns' places.
+    #[cfg(feature = "networks")]
     pub fn without(&self, names: &[String]) -> Result<[(Form, Vec<usize>); 2]> {
         let Form::Table(columns) = self else {
             return Err(Error::input("--conditions", "images", "columns of a table"));
