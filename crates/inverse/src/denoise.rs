@@ -24,6 +24,8 @@
 
 mod ap_bsn;
 mod blind_spot;
+#[cfg(test)]
+mod checklist;
 mod course;
 mod dbsn;
 mod model;
