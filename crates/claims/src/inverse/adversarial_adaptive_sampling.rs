@@ -36,7 +36,7 @@ const LONGER: [(&str, &str); 2] = [(UNIFORM, "uniform, as much time"), (RAD, "RA
 /// 500 points, one thread).
 const COST: f64 = 7.0;
 const BEST: &str = "the best of all";
-const RATES: [f64; 3] = [1e-3, 2e-3, 4e-3];
+const RATES: [f64; 3] = [2e-3, 4e-3, 8e-3];
 const BETAS: [f64; 3] = [0.1, 1.0, 10.0];
 
 const SQUARE: &str = "squared error";
@@ -58,15 +58,15 @@ impl Tuned {
 
 /// Runs the experiment.
 pub fn run(trial: &Trial) -> Result<Evidence> {
-    let base = Pinn { tolerance: 0.0, flow_rate: 2e-3, ..Pinn::default() };
+    let base = Pinn { tolerance: 0.0, flow_rate: 2e-3, boundary: 100.0, ..Pinn::default() };
     let small = Pinn { depth: 2, width: 8, points: 60, batch: 30, steps: 20, candidates: 100, period: 2, ..base };
     let middle =
-        Pinn { depth: 4, width: 24, points: 800, batch: 200, steps: 800, candidates: 8000, period: 200, ..base };
-    let large = Pinn { depth: 4, width: 32, points: 2000, batch: 500, steps: 3000, ..base };
+        Pinn { depth: 4, width: 24, points: 800, batch: 200, steps: 1000, candidates: 8000, period: 200, ..base };
+    let large = Pinn { depth: 4, width: 32, points: 2000, batch: 500, steps: 4000, ..base };
     let plan = trial.at(
         Plan { sharpness: 100.0, pinn: small, tuning: 2, pilot: 0, most: 2, others: 1, other_steps: 2 },
-        Plan { sharpness: 100.0, pinn: middle, tuning: 300, pilot: 2, most: 4, others: 0, other_steps: 0 },
-        Plan { sharpness: 1000.0, pinn: large, tuning: 600, pilot: 2, most: 6, others: 1, other_steps: 1500 },
+        Plan { sharpness: 100.0, pinn: middle, tuning: 400, pilot: 2, most: 4, others: 0, other_steps: 0 },
+        Plan { sharpness: 300.0, pinn: large, tuning: 1500, pilot: 2, most: 4, others: 1, other_steps: 2500 },
     );
     let mut evidence = plan.evidence();
     let peak = Peaks::one(plan.sharpness)?;
@@ -141,6 +141,10 @@ impl Plan {
             }
         }
         e.notes = vec![
+            "First trials, which chose the sizes: at the authors' sharpness of 1,000 no method finds the peak in 3,000 steps; at 300 uniform \
+             points do not and the others do in 5,000. With the boundary weighed like the equation, as in the paper, a smooth error that \
+             comes from the boundary hides what the points do: here it weighs 100 times as much, for all."
+                .into(),
             "The authors' code is not public: batch sizes and learning rates are ours, and beta is in units of the mean squared residual. \
              They take some 250,000 steps; here are a hundredth of these, and that the density has time to spread again is not said by \
              their theorem."

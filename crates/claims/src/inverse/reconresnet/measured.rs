@@ -35,8 +35,8 @@ pub(super) static PATTERNS: [Pattern; 4] = [
     Pattern { name: "15 spokes", kind: Kind::Spokes(15) },
 ];
 
-/// Masks of a kind in a repetition.
-const DRAWN: u64 = 4;
+/// Masks of a kind in a repetition: one for each slice of the test, since the masks make most of the difference between repetitions.
+const DRAWN: u64 = 12;
 
 /// A drawn mask, or spokes: what reconstructs, and, for spokes, a finer transform that measures.
 pub(super) struct Measured {
