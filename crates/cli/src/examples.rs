@@ -5,7 +5,9 @@ use clap::Command;
 
 /// Verbs, and lines for each. `train.csv` is whatever the reader has: a table with a column `label` and some gaps;
 /// `choose.sh` is a program of theirs, `docs.jsonl` has texts, `ratings.csv` says who liked which row of `items.csv`, `minilm` is a
-/// sentence encoder, `said.txt` a text, `judge` a program that compares answers, `tasks.jsonl` has problems and programs, `run.trec`, `bm25.trec` and `qrels.txt` are rankings and judgements, `refs.npy` and `targets.npy` rows of features.
+/// sentence encoder, `said.txt` a text, `judge` a program that compares answers, `tasks.jsonl` has problems and programs, `run.trec`, `bm25.trec`
+/// and `qrels.txt` are rankings and judgements, `refs.npy` and `targets.npy` rows of features, `k.npy` and `s.npy` samples of k-space on a
+/// grid and on `traj.npy`, `noisy` is a folder of photographs.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("list", &["quadrat list \"too few examples of one class\"", "quadrat list"]),
     ("show", &["quadrat show smote", "quadrat show mig --json"]),
@@ -133,6 +135,34 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "quadrat solve --problem builtin:reaction --method rad --candidates 200 --steps 20 --points 100 --batch 50 --depth 2 --out u.npz",
         ],
     ),
+    (
+        "reconstruct",
+        &[
+            "quadrat reconstruct --kspace k.npy --mask mask.npy --method total-variation --out image.npy --report image.html",
+            "quadrat reconstruct --kspace s.npy --trajectory traj.npy --shape 16x16 --method cg --out image.npy",
+        ],
+    ),
+    (
+        "reconstruct train",
+        &[
+            "quadrat reconstruct train --in builtin:colin27 --size 16 --pattern lines:0.5 --features 4 --down 1 --blocks 1 --epochs 2 --out brains/",
+        ],
+    ),
+    (
+        "nufft",
+        &[
+            "quadrat nufft --image image.npy --trajectory traj.npy --out samples.npy",
+            "quadrat nufft --adjoint --samples samples.npy --trajectory traj.npy --shape 16x16 --out image.npy",
+        ],
+    ),
+    (
+        "denoise",
+        &[
+            "quadrat denoise --in photo.png --size tiny --steps 20 --out clean.png",
+            "quadrat denoise --in photo.png --method non-local-means --out clean.png",
+        ],
+    ),
+    ("denoise train", &["quadrat denoise train --images noisy/ --size tiny --patch 40 --steps 20 --out cleaner/"]),
     (
         "diffuse sample",
         &[

@@ -30,14 +30,19 @@ fn error(photo: &Photo) -> f64 {
 /// What keeps training short.
 const SHORT: &str = "--size tiny --modules 1 --patch 40 --batch 2";
 
+/// One to clean, and a folder of others.
+pub fn write_photographs(folder: &Folder) {
+    write(folder, "photo.png", &noisy(3, [61, 64], 1));
+    fs::create_dir(folder.path("noisy")).unwrap();
+    for i in 0..3 {
+        write(folder, &format!("noisy/{i}.png"), &noisy(3, [50 + i, 48], 2 + i as u64));
+    }
+}
+
 #[test]
 fn the_lines_of_the_guide_work() {
     let folder = Folder::new("denoise-lines");
-    write(&folder, "photo.png", &noisy(3, [61, 64], 1));
-    fs::create_dir(folder.path("noisy")).unwrap();
-    for i in 0..3 {
-        write(&folder, &format!("noisy/{i}.png"), &noisy(3, [50 + i, 48], 2 + i as u64));
-    }
+    write_photographs(&folder);
     let line =
         format!("quadrat denoise --in photo.png --out clean.png {SHORT} --steps 150 --report report.html --json");
     let told = folder.json(&line);

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 32] = [
+const VERBS: [&str; 37] = [
     "list",
     "show",
     "data list",
@@ -16,6 +16,11 @@ const VERBS: [&str; 32] = [
     "order",
     "compare",
     "solve",
+    "reconstruct",
+    "reconstruct train",
+    "nufft",
+    "denoise",
+    "denoise train",
     "diffuse sample",
     "diffuse search",
     "diffuse certify",
@@ -53,6 +58,8 @@ fn the_examples_of_every_verb_run() {
     crate::retriever::write_task(&folder);
     crate::recommend::write_ratings(&folder);
     crate::composed::write_pairs(&folder);
+    crate::reconstruct::write_measured(&folder);
+    crate::denoise::write_photographs(&folder);
     folder.write_encoder();
     for verb in VERBS {
         let help = folder.ok(&format!("quadrat {verb} --help"));

@@ -62,21 +62,25 @@ fn spokes() -> Vec<(f64, f64)> {
     (0..32 * 13).map(place).collect()
 }
 
-/// k-space on a grid with a mask of lines, and on spokes.
 fn measured(name: &str) -> Folder {
     let folder = Folder::new(name);
+    write_measured(&folder);
+    folder
+}
+
+/// k-space on a grid with a mask of lines, and on spokes.
+pub fn write_measured(folder: &Folder) {
     let image = image();
-    npy(&folder, "image.npy", &[SIDE, SIDE], &image, true);
+    npy(folder, "image.npy", &[SIDE, SIDE], &image, true);
     let grid = |place: usize| sample(&image, (place / SIDE) as f64 - 8.0, (place % SIDE) as f64 - 8.0);
-    npy(&folder, "k.npy", &[SIDE, SIDE], &(0..256).map(grid).collect::<Vec<_>>(), true);
+    npy(folder, "k.npy", &[SIDE, SIDE], &(0..256).map(grid).collect::<Vec<_>>(), true);
     let taken = |place: usize| (f64::from(u8::from([1, 4, 6, 7, 8, 9, 10, 13].contains(&(place % SIDE)))), 0.0);
-    npy(&folder, "mask.npy", &[SIDE, SIDE], &(0..256).map(taken).collect::<Vec<_>>(), false);
-    npy(&folder, "lines.npy", &[SIDE], &(0..16).map(taken).collect::<Vec<_>>(), false);
+    npy(folder, "mask.npy", &[SIDE, SIDE], &(0..256).map(taken).collect::<Vec<_>>(), false);
+    npy(folder, "lines.npy", &[SIDE], &(0..16).map(taken).collect::<Vec<_>>(), false);
     let spokes = spokes();
     let coordinates: Vec<(f64, f64)> = spokes.iter().flat_map(|(y, x)| [(*y, 0.0), (*x, 0.0)]).collect();
-    npy(&folder, "traj.npy", &[13, 32, 2], &coordinates, false);
-    npy(&folder, "s.npy", &[13, 32], &spokes.iter().map(|(y, x)| sample(&image, *y, *x)).collect::<Vec<_>>(), true);
-    folder
+    npy(folder, "traj.npy", &[13, 32, 2], &coordinates, false);
+    npy(folder, "s.npy", &[13, 32], &spokes.iter().map(|(y, x)| sample(&image, *y, *x)).collect::<Vec<_>>(), true);
 }
 
 fn off(got: &[(f64, f64)], want: &[(f64, f64)]) -> f64 {

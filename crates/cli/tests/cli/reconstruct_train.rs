@@ -163,7 +163,7 @@ fn what_does_not_fit_is_named() {
         (ask.to_owned(), "--model"),
         (format!("{ask} --model none"), "none"),
         (format!("{ask} --model model --features 3"), "when the model was trained"),
-        (format!("{ask} --model model").replace("k.npy", "coils.npy"), "2 coils"),
+        (format!("{ask} --model model").replace("--kspace k.npy", "--kspace coils.npy"), "2 coils"),
         (format!("{train} --in brain.nii --pattern radial:9 --out model"), "model"),
     ] {
         let error = folder.fails(&line);
