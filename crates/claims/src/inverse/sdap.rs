@@ -61,14 +61,7 @@ pub fn run(trial: &Trial) -> Result<Evidence> {
     let plan = trial.at(
         Plan { course: course(4, 1, 2), patch: 20, grey: true, sides: [40, 24], refinements: 1, most: 2 },
         Plan { course: course(16, 3, 200), patch: 60, grey: true, sides: [256, 96], refinements: 8, most: 4 },
-        Plan {
-            course: course(16, 3, 400),
-            patch: 120,
-            grey: false,
-            sides: [256, 128],
-            refinements: 8,
-            most: 4,
-        },
+        Plan { course: course(16, 3, 400), patch: 120, grey: false, sides: [256, 128], refinements: 8, most: 4 },
     );
     let mut evidence = plan.evidence();
     let scenes = world::scenes(plan.sides[0])?;

@@ -28,6 +28,7 @@ mod retrieve;
 mod roles;
 mod sample;
 mod select;
+mod serve;
 mod show;
 mod split;
 mod word_encoder;
@@ -61,6 +62,7 @@ use reconstruct::Reconstructing;
 use retrieve::Retrieve;
 use sample::Sample;
 use select::Select;
+use serve::Serve;
 use show::Show;
 pub use show::parameters;
 use split::SplitFile;
@@ -125,6 +127,8 @@ pub enum Command {
     Networks(Networks),
     /// Re-run the claim of a method's paper, or certify a program; exit code 0: holds, 1: does not hold or inconclusive, 2: error
     Check(Check),
+    /// The catalogue as a page in the browser: search, read, run, compare
+    Serve(Serve),
 }
 
 impl Command {
@@ -152,7 +156,7 @@ impl Command {
             Command::Retrieve(args) => Some(args.shared()),
             #[cfg(feature = "networks")]
             Command::Denoise(args) => Some(&args.run),
-            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) => None,
+            Command::List(_) | Command::Show(_) | Command::Data(_) | Command::Holdout(_) | Command::Serve(_) => None,
         }
     }
 
@@ -203,6 +207,7 @@ impl Command {
             #[cfg(feature = "networks")]
             Command::Networks(networks) => networks.run(parameters),
             Command::Check(args) => with_terminal(|terminal| check::run(args, terminal)),
+            Command::Serve(args) => serve::run(args),
         }
     }
 }

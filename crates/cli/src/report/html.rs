@@ -2,6 +2,7 @@
 
 use super::{Block, Page};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use quadrat_serve::STYLE;
 use std::fmt::Write as _;
 
 /// The whole page.
@@ -112,8 +113,6 @@ fn bars(series: &[String], rows: &[(String, Vec<(f64, String)>)]) -> String {
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
-
-const STYLE: &str = include_str!("style.css");
 
 #[cfg(test)]
 mod tests {

@@ -39,6 +39,7 @@ mod rounds;
 mod sample;
 mod search;
 mod series;
+mod serve;
 mod sobol;
 mod solve;
 mod split;
