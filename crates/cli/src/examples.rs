@@ -158,7 +158,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "denoise",
         &[
-            "quadrat denoise --in photo.png --size tiny --steps 20 --out clean.png",
+            "quadrat denoise --in photo.png --size tiny --patch 60 --steps 20 --out clean.png",
             "quadrat denoise --in photo.png --method non-local-means --out clean.png",
         ],
     ),

@@ -168,8 +168,6 @@ impl Runs {
     fn work_once(&self) {
         let (mut record, live, stop) = self.next();
         let place = self.place(record.id);
-        // A record that cannot be written is told by the run itself, which cannot write either.
-        let _ = record.write(&place);
         live.send_modify(|live| live.state = State::Running);
         child::run(&mut record, &self.program, &self.root, &place, &live, &stop);
         record.ended = Some(now());
@@ -188,6 +186,9 @@ impl Runs {
             if let Some(known) = all.values_mut().find(|known| known.record.state == State::Queued) {
                 known.record.state = State::Running;
                 known.record.started = Some(now());
+                // Before anybody hears of it: a server that is killed now has left a run that worked, not one that waits. A record
+                // that cannot be written is told by the run itself, which cannot write either.
+                let _ = known.record.write(&self.place(known.record.id));
                 return (known.record.clone(), known.live.clone(), Arc::clone(&known.stop));
             }
             all = self.wake.wait(all).unwrap_or_else(PoisonError::into_inner);
