@@ -160,9 +160,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "quadrat denoise --in photo.png --size tiny --patch 60 --steps 20 --out clean.png",
             "quadrat denoise --in photo.png --method non-local-means --out clean.png",
+            "quadrat denoise train --images noisy/ --size tiny --patch 40 --steps 20 --out cleaner/",
         ],
     ),
-    ("denoise train", &["quadrat denoise train --images noisy/ --size tiny --patch 40 --steps 20 --out cleaner/"]),
     (
         "diffuse sample",
         &[

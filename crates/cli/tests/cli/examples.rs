@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Numbers};
 
-const VERBS: [&str; 37] = [
+const VERBS: [&str; 36] = [
     "list",
     "show",
     "data list",
@@ -20,7 +20,6 @@ const VERBS: [&str; 37] = [
     "reconstruct train",
     "nufft",
     "denoise",
-    "denoise train",
     "diffuse sample",
     "diffuse search",
     "diffuse certify",
