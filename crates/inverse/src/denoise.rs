@@ -12,7 +12,7 @@
 //! ```
 //! use ndarray::Array3;
 //! use quadrat_core::{Seed, Silent};
-//! //! use quadrat_inverse::denoise::{Course, Sdap, Size};
+//! use quadrat_inverse::denoise::{Course, Sdap, Size};
 //! let mut rng = Seed(1).rng(0);
 //! let noisy = Array3::from_shape_fn((1, 80, 81), |(_, y, _)| (y as f32 / 100.0 + 0.1 * rng.uniform() as f32).min(1.0));
 //! // A thousand steps and more are usual.

@@ -67,7 +67,8 @@ use quadrat_nn::{Jet, Tensor};
 ///     }
 /// }
 /// let pde = Parabola(Domain::new(&[("x", 0.0, 1.0)])?);
-/// let pinn = Pinn { method: Sampler::Uniform, steps: 400, points: 50, batch: 50, depth: 2, width: 16, rate: 0.005, ..Pinn::default() };
+/// let net = Pinn { depth: 2, width: 16, rate: 0.005, boundary: 10.0, ..Pinn::default() };
+/// let pinn = Pinn { method: Sampler::Uniform, steps: 1500, points: 50, batch: 50, ..net };
 /// let solution = pinn.solve(&pde, Seed(1), &Silent)?;
 /// assert!((solution.eval(array![[0.5f32]].view())?[0] - 0.25).abs() < 0.02);
 /// # Ok::<(), quadrat_core::Error>(())

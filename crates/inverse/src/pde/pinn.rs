@@ -133,7 +133,8 @@ impl Pinn {
     /// use quadrat_inverse::pde::{Pinn, Problem, Sampler};
     /// // A quarter of a sine.
     /// let text = "equation = 'u_xx + u = 0'\n[domain]\nx = [0, 1.5707963]\n[boundary]\n'x = 0' = 'u = 0'\n'x = 1.5707963' = 'u = 1'";
-    /// let pinn = Pinn { method: Sampler::Sobol, steps: 400, points: 64, batch: 64, depth: 2, width: 16, rate: 5e-3, ..Pinn::default() };
+    /// let net = Pinn { depth: 2, width: 16, rate: 5e-3, boundary: 10.0, ..Pinn::default() };
+    /// let pinn = Pinn { method: Sampler::Sobol, steps: 1500, points: 64, batch: 64, ..net };
     /// let solution = pinn.solve(&Problem::read(text)?, Seed(1), &Silent)?;
     /// assert!((solution.eval(array![[0.5f32]].view())?[0] - 0.5f64.sin()).abs() < 0.02);
     /// # Ok::<(), quadrat_core::Error>(())
