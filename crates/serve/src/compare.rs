@@ -45,7 +45,7 @@ fn show(app: &App, runs: &[Record]) -> Markup {
             @if inputs.len() > 1 {
                 p.wrong { "These runs are not of one file with one content: what differs may be the file." }
             }
-            div.wide { table {
+            div.wide tabindex="0" { table {
                 thead { tr {
                     td {}
                     @for run in runs { th { a href=(format!("/runs/{}", run.id)) { "Run " (run.id) } br; (title(run)) } }
@@ -87,7 +87,7 @@ fn classes(runs: &[Record], said: &[Value]) -> Markup {
     html! {
         @if !names.is_empty() {
             h2 { "Rows of each class" }
-            div.wide { table {
+            div.wide tabindex="0" { table {
                 thead { tr { th { "Class" } th.n { "Before" } @for run in runs { th.n { "Run " (run.id) } } } }
                 tbody { @for name in names { tr {
                     th scope="row" { (name) }

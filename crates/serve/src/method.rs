@@ -69,7 +69,7 @@ fn parameters(card: &Card) -> Markup {
     html! {
         @if !card.params.is_empty() {
             h2 { "Parameters" }
-            div.wide { table {
+            div.wide tabindex="0" { table {
                 thead { tr { th { "Name" } th { "Usual" } th { "What it does" } } }
                 tbody { @for param in card.params {
                     tr { td { code { (param.name) } } td { code { (param.default) } } td { (param.help()) } }

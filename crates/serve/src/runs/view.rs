@@ -25,7 +25,7 @@ pub async fn list(Shared(app): Shared<Arc<App>>) -> Markup {
             p { "Nothing has been run yet. " a href="/" { "Find a method" } " and run it on a file." }
         } @else {
             form action="/compare" {
-                div.wide { table {
+                div.wide tabindex="0" { table {
                     thead { tr {
                         th { "Compare" } th { "Run" } th { "What" } th { "Input" } th { "State" } th.n { "Time" } th.n { "Asked for" }
                     } }
@@ -142,7 +142,7 @@ fn summary(said: &Value) -> Markup {
         h2 { "Result" }
         @if !facts.is_empty() { dl { @for (name, value) in &facts { div { dt { (name) } dd { (value) } } } } }
         @if let Some(classes) = said["classes"].as_object() {
-            div.wide { table {
+            div.wide tabindex="0" { table {
                 thead { tr { th { "Class" } th.n { "Before" } th.n { "After" } } }
                 tbody { @for (name, counts) in classes {
                     tr { td { (name) } td.n { (counts["before"]) } td.n { (counts["after"]) } }

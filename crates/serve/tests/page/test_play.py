@@ -126,8 +126,9 @@ def test_twenty_questions(tab, server, picture):
     page.keyboard.press("u")
     question.filter(has_text=first).wait_for()
     for number in range(2, 30):
+        asked = question.inner_text()
         page.get_by_role("button", name="Yes").click()
-        page.wait_for_function("text => document.querySelector('#question').textContent !== text", arg=question.inner_text())
+        question.filter(has_not_text=asked).wait_for()
         if "my answer is" in question.inner_text():
             break
     guess = question.inner_text().split(": ", 1)[1]
