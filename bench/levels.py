@@ -1,6 +1,6 @@
 """The level sampler beside the prioritised level replay of Syllabus, and the grid world beside minigrid.
 
-    pip install minigrid==3.2.0 syllabus-rl==0.7
+    pip install minigrid==3.2.0 syllabus-rl==0.7 torch
     cargo build --release -p quadrat-bench
     python bench/levels.py [--only NAME ...] [--repeats N]
 

@@ -127,7 +127,7 @@ def drawn(server, chromium):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quadrat", default=str(ROOT / "target" / "release" / "quadrat"))
+    parser.add_argument("--quadrat", type=os.path.abspath, default=str(ROOT / "target" / "release" / "quadrat"))
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeats", type=int, default=5)
